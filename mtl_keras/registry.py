@@ -1,0 +1,163 @@
+"""Objects by name: `"dst(floor=0.3)"` -> `DST(floor=0.3)`.
+
+Specifications are parsed with `ast` and never evaluated: only names, calls and literals are understood.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+def unknown_value(argument: str, received: object, choices: Iterable[str]) -> ValueError:
+    """Returns the error for a value outside a set of choices, naming the closest match.
+
+    Args:
+        argument: what was being set, e.g. `"schedule"`.
+        received: the value that was given.
+        choices: the values that would have been accepted.
+    """
+    options = sorted(choices)
+    close = difflib.get_close_matches(str(received), options, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return ValueError(f"Unknown {argument}.{hint} Received: {received!r}. Choices: {', '.join(options)}")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A parsed specification: a name with positional and keyword arguments (which may be `Spec`s)."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+def parse_spec(text: str) -> Spec:
+    """Parses `"name"` or `"name(1, key=value, inner=other(2))"`.
+
+    Args:
+        text: the specification. Values are Python literals, names (read as a `Spec` without arguments)
+            or nested calls.
+
+    Raises:
+        ValueError: if `text` is anything else.
+    """
+    error = ValueError(f"Cannot read the specification. Expected: name or name(key=value, ...). Received: {text!r}")
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+        spec = _value(tree)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as cause:
+        raise error from cause
+    if not isinstance(spec, Spec):
+        raise error
+    return spec
+
+
+def _value(node: ast.expr) -> Any:
+    if isinstance(node, ast.Name):
+        return Spec(node.id)
+    if isinstance(node, ast.Call):
+        if not isinstance(node.func, ast.Name) or any(keyword.arg is None for keyword in node.keywords):
+            raise ValueError("only plain names can be called, with named or positional arguments")
+        return Spec(
+            node.func.id,
+            tuple(_value(argument) for argument in node.args),
+            {str(keyword.arg): _value(keyword.value) for keyword in node.keywords},
+        )
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_value(element) for element in node.elts]
+    if isinstance(node, ast.Dict):
+        if any(key is None for key in node.keys):
+            raise ValueError("`**` is not understood")
+        return {ast.literal_eval(key): _value(value) for key, value in zip(node.keys, node.values) if key is not None}
+    return ast.literal_eval(node)
+
+
+def snake_case(name: str) -> str:
+    """Returns `"random_drop"` for `"RandomDrop"` and `"dst"` for `"DST"`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+class Registry(Generic[T]):
+    """The objects of one kind that can be asked for by name.
+
+    Args:
+        kind: what the objects are, for error messages (`"schedule"`).
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._factories: dict[str, Callable[..., T]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The registered names, sorted."""
+        return sorted(self._factories)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._factories
+
+    def __getitem__(self, name: str) -> Callable[..., T]:
+        if name not in self._factories:
+            raise unknown_value(self.kind, name, self._factories)
+        return self._factories[name]
+
+    def register(self, factory: Callable[..., T]) -> Callable[..., T]:
+        """Decorator: makes a class or function available under its name in snake case."""
+        name = snake_case(factory.__name__)
+        if name in self._factories:
+            raise ValueError(f"A {self.kind} named {name!r} is registered already.")
+        self._factories[name] = factory
+        return factory
+
+    def get(self, identifier: str | Mapping[str, Any] | T) -> T:
+        """Returns an object from a specification, a config or the object itself.
+
+        Args:
+            identifier: `"dst(floor=0.3)"`, or `{"name": "dst", "config": {"floor": 0.3}}`, or an object,
+                which is returned as it is.
+
+        Raises:
+            ValueError: for an unknown name (listing the choices), wrong arguments, or values that the
+                object refuses.
+        """
+        if isinstance(identifier, str):
+            return self._build(parse_spec(identifier))
+        if isinstance(identifier, Mapping):
+            unexpected = set(identifier) - {"name", "config"}
+            if "name" not in identifier or unexpected:
+                raise ValueError(
+                    f"A {self.kind} config has the keys 'name' and 'config'. Received: {dict(identifier)!r}"
+                )
+            return self._build(Spec(identifier["name"], (), dict(identifier.get("config", {}))))
+        return identifier
+
+    def _build(self, spec: Spec) -> T:
+        factory = self[spec.name]
+        args = [self._resolve(value) for value in spec.args]
+        kwargs = {key: self._resolve(value) for key, value in spec.kwargs.items()}
+        signature = inspect.signature(factory)
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as cause:
+            known = ", ".join(str(parameter) for parameter in signature.parameters.values())
+            raise ValueError(
+                f"Wrong arguments for {self.kind} {spec.name!r}: {cause}. It takes: ({known})"
+            ) from cause
+        return factory(*args, **kwargs)
+
+    def _resolve(self, value: Any) -> Any:
+        if isinstance(value, Spec):
+            return self._build(value)
+        if isinstance(value, list):
+            return [self._resolve(element) for element in value]
+        if isinstance(value, dict):
+            return {key: self._resolve(element) for key, element in value.items()}
+        return value

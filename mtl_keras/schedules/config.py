@@ -1,0 +1,73 @@
+"""What every schedule and every curve can do: turn into a config and back."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any, TypeVar
+
+from mtl_keras.registry import snake_case
+
+T = TypeVar("T", bound="Configurable")
+
+
+class Configurable:
+    """An object that keeps each constructor argument in an attribute of the same name."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns every constructor argument, as values that JSON can hold."""
+        return {name: _plain(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
+
+    @classmethod
+    def from_config(cls: type[T], config: Mapping[str, Any]) -> T:
+        """Returns the object that `get_config` described."""
+        return cls(**config)
+
+
+def serialize(value: Configurable) -> dict[str, Any]:
+    """Returns `{"name": ..., "config": ...}`, which `get` turns back into an equal object."""
+    return {"name": snake_case(type(value).__name__), "config": value.get_config()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Configurable):
+        return serialize(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(element) for key, element in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(element) for element in value]
+    return value
+
+
+def check_number(argument: str, value: object, minimum: float = -math.inf, maximum: float = math.inf) -> float:
+    """Returns `value` as a float.
+
+    Args:
+        argument: its name, for the error message.
+        value: what was received.
+        minimum: the smallest value accepted.
+        maximum: the largest value accepted.
+
+    Raises:
+        ValueError: if it is not a finite number from `minimum` to `maximum`.
+    """
+    if not isinstance(value, Real) or not math.isfinite(value) or not minimum <= float(value) <= maximum:
+        lowest = f" from {minimum:g}" if minimum > -math.inf else ""
+        highest = f" to {maximum:g}" if maximum < math.inf else " on" if lowest else ""
+        raise ValueError(f"{argument} must be a finite number{lowest}{highest}. Received: {argument}={value!r}")
+    return float(value)
+
+
+def check_numbers(
+    argument: str, values: object, minimum: float = -math.inf, maximum: float = math.inf
+) -> dict[str, float]:
+    """Returns a mapping of task names to numbers as floats; see `check_number`.
+
+    Raises:
+        ValueError: if it is no mapping or one of its values is not a finite number from `minimum` to `maximum`.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{argument} must map task names to numbers. Received: {argument}={values!r}")
+    return {task: check_number(f"{argument}[{task!r}]", value, minimum, maximum) for task, value in values.items()}
