@@ -1,0 +1,61 @@
+"""Datasets by name, read through TensorFlow Datasets or drawn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from data import celeb_a, fashion_mnist
+from data.dataset import Dataset
+from data.errors import explain
+from data.recipe import Recipe, recipes
+from data.source import DataUnavailable, open_builder
+
+__all__ = ["DataUnavailable", "Dataset", "Recipe", "celeb_a", "explain", "fashion_mnist", "load", "names", "recipes"]
+
+
+def names() -> list[str]:
+    """Returns the names of all datasets."""
+    return recipes.names
+
+
+def load(
+    name: str,
+    *,
+    tasks: Sequence[str] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    synthetic: bool = False,
+    seed: int = 0,
+    sizes: Mapping[str, int] | None = None,
+) -> Dataset:
+    """Opens a dataset.
+
+    Args:
+        name: one of `names()`.
+        tasks: the tasks wanted, in the order wanted; all of them by default.
+        data_dir: the TFDS directory that holds it; by default `TFDS_DATA_DIR`, else `~/tensorflow_datasets`. With
+            `synthetic`, where the drawn examples are kept.
+        synthetic: whether to draw a look-alike instead.
+        seed: of the drawn look-alike.
+        sizes: how many examples to draw for each TFDS split.
+
+    Raises:
+        ValueError: for an unknown dataset or task, or data that are not what they should be.
+        DataUnavailable: if the dataset is not there and cannot be downloaded.
+
+    Example:
+
+    ```python
+    dataset = data.load("celeb_a", tasks=["Smiling", "landmarks"], synthetic=True)
+    images, labels = next(iter(dataset.batches("train", 64, shuffle=True)))
+    ```
+    """
+    recipe = recipes[name](tasks)
+    if synthetic:
+        from data.synthetic import materialise  # drawing needs Pillow, reading does not
+
+        data_dir = materialise(name, sizes, seed=seed, cache_dir=data_dir)
+    elif sizes is not None:
+        raise ValueError(f"`sizes` is for synthetic=True. Received: sizes={dict(sizes)!r}")
+    builder = open_builder(recipe, data_dir)
+    return Dataset(name, str(builder.version), synthetic, recipe.tasks, recipe.image_shape, recipe, builder)

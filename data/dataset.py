@@ -1,0 +1,155 @@
+"""`Dataset`: images and the labels of each task, split by split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import tensorflow as tf
+
+from data.images import select, to_unit_range
+from data.pipeline import Examples, InMemory, read_examples, read_vectors
+from data.recipe import Recipe
+from data.source import Builder
+from mtl_keras.registry import unknown_value
+from mtl_keras.tasks import TaskSet
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A dataset with the tasks chosen from it; made by `data.load`.
+
+    Args:
+        name: the dataset's name.
+        version: the TFDS version that was found.
+        synthetic: whether it is the drawn look-alike.
+        tasks: the tasks, in the order asked for.
+        image_shape: (height, width, channels).
+
+    Example:
+
+    ```python
+    dataset = data.load("fashion_mnist", tasks=["item"], synthetic=True)
+    model.fit(
+        dataset.batches("train", 128, shuffle=True),
+        steps_per_epoch=dataset.steps("train", 128),
+        validation_data=dataset.batches("validation", 128),
+    )
+    ```
+    """
+
+    name: str
+    version: str
+    synthetic: bool
+    tasks: TaskSet
+    image_shape: tuple[int, int, int]
+    _recipe: Recipe = field(repr=False)
+    _builder: Builder = field(repr=False)
+    _examples: dict[str, Examples] = field(default_factory=dict, init=False, repr=False)
+
+    def size(self, split: str) -> int:
+        """Returns how many examples a split (`"train"`, `"validation"` or `"test"`) has."""
+        self._check_split(split)
+        return int(self._builder.info.splits[self._recipe.splits[split]].num_examples)
+
+    def steps(self, split: str, batch_size: int) -> int:
+        """Returns how many batches make one pass over a split."""
+        return -(-self.size(split) // _at_least("batch_size", batch_size, 1))
+
+    def batches(
+        self,
+        split: str,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        first_epoch: int = 0,
+        augment: bool = False,
+    ) -> tf.data.Dataset:
+        """Returns batches (image, {task: labels}).
+
+        Images are float32 (batch, height, width, channels) in [0, 1]. A split whose decoded images take less than
+        1 GiB is read into memory when it is first asked for; otherwise it is decoded again in every epoch.
+
+        Args:
+            split: `"train"`, `"validation"` or `"test"`.
+            batch_size: examples in a batch; the last one of an epoch may have fewer.
+            shuffle: `False` gives one pass in a fixed order. `True` gives epoch after epoch without end, each in its
+                own order, which depends on `seed` and the epoch's number alone.
+            seed: of the order and the augmentation.
+            first_epoch: the number of the epoch to begin with: a run that is resumed there sees what it would have
+                seen without the break.
+            augment: whether to flip images at random from left to right, with the labels that depend on it.
+
+        Raises:
+            ValueError: for an unknown split, a bad number, or an image or label that cannot be read. Those of a
+                split that is not kept in memory raise `tf.errors.OpError` while iterating: see `data.explain`.
+        """
+        self._check_split(split)
+        _at_least("batch_size", batch_size, 1)
+        _at_least("first_epoch", first_epoch, 0)
+        if split not in self._examples:
+            self._examples[split] = read_examples(self._recipe, self._builder, split)
+        examples = self._examples[split]
+
+        def epoch(number: tf.Tensor) -> tf.data.Dataset:
+            seeds = tf.stack([tf.constant(seed, tf.int64), number])
+            batches = examples.batches(batch_size, seeds if shuffle else None).enumerate()
+            return batches.map(lambda index, batch: (tf.random.fold_in(seeds, index), *batch))
+
+        def finish(seeds: tf.Tensor, images: tf.Tensor, vectors: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+            labels = self._recipe.labels(vectors)
+            if augment:
+                flips = tf.random.stateless_uniform(tf.shape(images)[:1], seeds) < 0.5
+                images = select(flips, tf.reverse(images, axis=[2]), images)
+                mirrored = self._recipe.mirror(labels)
+                labels = {name: select(flips, mirrored[name], labels[name]) for name in labels}
+            return to_unit_range(images), labels
+
+        epochs = tf.data.Dataset.counter(first_epoch)
+        batches = epochs.flat_map(epoch) if shuffle else epoch(tf.constant(first_epoch, tf.int64))
+        return batches.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+    def label_counts(self) -> dict[str, int]:
+        """Returns how many training examples have ground truth for each task; for binary tasks, the positives.
+
+        No image is decoded. These are the counts `c_t` of scheduled task dropping.
+        """
+        counts = dict.fromkeys(self.tasks, 0)
+        loaded = self._examples.get("train")
+        if isinstance(loaded, InMemory):
+            batches = [loaded.vectors]
+        else:
+            batches = read_vectors(self._recipe, self._builder, "train")
+        for vectors in batches:
+            for name, labels in self._recipe.labels(vectors).items():
+                counts[name] += _count(labels.numpy(), binary=self.tasks[name].head == "binary")
+        return counts
+
+    def decode(self, encoded: tf.Tensor) -> tf.Tensor:
+        """Returns the image in JPEG or PNG bytes, cropped, resized and normalised as `batches` does.
+
+        Args:
+            encoded: scalar string.
+
+        Returns:
+            float32 (height, width, channels) in [0, 1]. TensorFlow operations alone, so that it can be exported.
+        """
+        return to_unit_range(self._recipe.decode(encoded))
+
+    def _check_split(self, split: str) -> None:
+        if split not in self._recipe.splits:
+            raise unknown_value("split", split, self._recipe.splits)
+
+
+def _at_least(argument: str, value: int, least: int) -> int:
+    if value < least:
+        raise ValueError(f"`{argument}` must be at least {least}. Received: {argument}={value!r}")
+    return value
+
+
+def _count(labels: np.ndarray, *, binary: bool) -> int:
+    if binary:
+        return int(np.sum(labels == 1))
+    labelled = labels >= 0 if labels.dtype.kind == "i" else np.isfinite(labels)
+    return int(np.sum(labelled.reshape(len(labels), -1).any(axis=1)))

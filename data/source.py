@@ -1,0 +1,156 @@
+"""Opening a prepared TFDS dataset, and preparing it where TFDS can."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+
+from data.recipe import Recipe
+
+Builder: TypeAlias = tfds.core.DatasetBuilder
+_PROBE_SECONDS = 10
+
+
+class DataUnavailable(RuntimeError):
+    """The dataset is not there, and could not be fetched; the message says how to get it."""
+
+
+def open_builder(recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) -> Builder:
+    """Opens the dataset of `recipe`; no network is touched if it is there.
+
+    Args:
+        recipe: which dataset.
+        data_dir: the TFDS directory. If `None`, the environment variable `TFDS_DATA_DIR` says where, and without it
+            `~/tensorflow_datasets` is used.
+
+    Raises:
+        DataUnavailable: if it is not there and cannot be downloaded.
+        ValueError: if what is there is another dataset, or has an empty split.
+    """
+    root = tfds.core.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    if data_dir and not root.exists():
+        raise _unavailable(recipe, root, "The directory does not exist. ")
+    builder = _find(recipe, root)
+    if builder is None:
+        if not recipe.downloadable:
+            raise _unavailable(recipe, root)
+        _prepare(recipe, root)
+        builder = _find(recipe, root)
+        if builder is None:
+            raise _unavailable(recipe, root, "TFDS prepared another version. ")
+    _check_features(recipe, builder)
+    _check_splits(recipe, builder)
+    return builder
+
+
+def _find(recipe: Recipe, root: tfds.core.Path) -> Builder | None:
+    """Returns the newest version on disk, with the features that the files themselves declare."""
+    major = recipe.version.split(".")[0]
+    found = [path.parent for path in (root / recipe.name).glob(f"{major}.*/features.json")]
+    if not found:
+        return None
+    newest = max(found, key=lambda path: tfds.core.Version(path.name))
+    try:
+        return tfds.builder_from_directory(newest)
+    except Exception as cause:  # whatever the parsers of two damaged files may raise
+        raise ValueError(f"Cannot read the dataset in {newest}: {_one_line(cause)}") from cause
+
+
+def _unavailable(recipe: Recipe, root: tfds.core.Path, reason: str = "") -> DataUnavailable:
+    return DataUnavailable(
+        f"Found no {recipe.name} (TFDS {recipe.version}) in {root}. {reason}Prepare it with `tfds build "
+        f"{recipe.name}`, say with --data_dir (or TFDS_DATA_DIR) which TFDS directory holds it, or use its drawn "
+        "look-alike with --synthetic."
+    )
+
+
+def _prepare(recipe: Recipe, root: tfds.core.Path) -> None:
+    """Lets TFDS download and prepare the dataset elsewhere, and moves it into `root` once it is complete."""
+    with tempfile.TemporaryDirectory(prefix=f"{recipe.name}.") as scratch:
+        try:
+            with quiet():
+                builder = tfds.builder(recipe.name, data_dir=scratch, try_gcs=False)
+            # TFDS retries for minutes where there is no network: ask once before.
+            request = urllib.request.Request(next(iter(builder.url_infos)), method="HEAD")
+            urllib.request.urlopen(request, timeout=_PROBE_SECONDS).close()
+            builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+            target = root / recipe.name / str(builder.version)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(builder.data_dir, target)
+        except (OSError, ImportError, tfds.download.DownloadError) as cause:
+            raise _unavailable(recipe, root, f"Downloading it failed ({_one_line(cause)}). ") from cause
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps TFDS from logging what its user can do nothing about, such as its own deprecated calls."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.FATAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def feature_at(features: Mapping[str, Any], path: str) -> Any:
+    """Returns what a nested mapping holds at `"image"` or `"attributes/Smiling"`.
+
+    Raises:
+        KeyError: if there is nothing.
+    """
+    found: Any = features
+    for key in path.split("/"):
+        found = found[key]
+    return found
+
+
+def _check_features(recipe: Recipe, builder: Builder) -> None:
+    features = builder.info.features
+    for path in ("image", *recipe.fields):
+        try:
+            feature = feature_at(features, path)
+        except (KeyError, TypeError) as cause:
+            raise _wrong_feature(recipe, builder, path, "nothing") from cause
+        kind = np.dtype(feature.np_dtype)
+        if path == "image":
+            same_shape = len(feature.shape) == 3 and all(
+                size in (None, expected) for size, expected in zip(feature.shape, recipe.stored_shape)
+            )
+            encoded = isinstance(feature, tfds.features.Image) and kind == np.uint8
+            fits = same_shape and (encoded or kind.kind == "f")
+        else:
+            fits = feature.shape == () and kind.kind in "biu"
+        if not fits:
+            raise _wrong_feature(recipe, builder, path, f"{kind.name} {feature.shape}")
+
+
+def _wrong_feature(recipe: Recipe, builder: Builder, path: str, received: str) -> ValueError:
+    expected = f"an encoded uint8 or float image {recipe.stored_shape}" if path == "image" else "an integer or bool ()"
+    return ValueError(
+        f"The dataset in {builder.data_dir} does not have the features of {recipe.name} {recipe.version}: {path!r} "
+        f"should be {expected}. Received: {received}"
+    )
+
+
+def _check_splits(recipe: Recipe, builder: Builder) -> None:
+    for split, expression in recipe.splits.items():
+        stored = expression.split("[")[0]
+        if stored not in builder.info.splits:
+            raise ValueError(f"The dataset in {builder.data_dir} has no split {stored!r}.")
+        if not builder.info.splits[expression].num_examples:
+            raise ValueError(
+                f"The {split} split of the dataset in {builder.data_dir} is empty (TFDS split {expression!r})."
+            )

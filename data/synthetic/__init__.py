@@ -1,0 +1,8 @@
+"""Procedurally drawn look-alikes of the datasets, for work without a download."""
+
+from data.synthetic.attributes import DRAWN_ATTRIBUTES, RANDOM_ATTRIBUTES
+from data.synthetic.garments import garment
+from data.synthetic.portraits import LANDMARKS, portrait
+from data.synthetic.writer import materialise
+
+__all__ = ["DRAWN_ATTRIBUTES", "LANDMARKS", "RANDOM_ATTRIBUTES", "garment", "materialise", "portrait"]

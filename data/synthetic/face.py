@@ -1,0 +1,180 @@
+"""What is drawn inside the outline of a face, and the outline itself.
+
+Coordinates are complex numbers x + iy in CelebA's pixels, with the point 0 between the eyes and y downwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.synthetic.canvas import Canvas, Colour, Points, blend, ellipse, mirrored, shade
+
+SIDES = (-1, 1)
+EYE = 19.5 + 0j
+CHIN, SKULL = 56.0, -48.0
+
+_WAY = np.linspace(-1, 1, 13)
+_DOME = 1 - _WAY**2
+_TURN = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+_INK: Colour = (25, 20, 25)
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face before it is drawn.
+
+    Attributes:
+        has: which of the 40 attributes are present.
+        skin: colour of the skin.
+        hair: colour of the hair on the head.
+        beard: colour of brows and beard, dark enough to show on any skin.
+        paint: colour of lipstick and eye shadow.
+        half_width: half the width of the head.
+        turn: how far the features are turned to the side, between -1 and 1.
+        mouth_width: half the distance between the corners of the mouth.
+        nose_length: from the eye line to the tip of the nose.
+    """
+
+    has: dict[str, bool]
+    skin: Colour
+    hair: Colour
+    beard: Colour
+    paint: Colour
+    half_width: float
+    turn: float
+    mouth_width: float
+    nose_length: float
+
+    @property
+    def outline(self) -> Points:
+        """The outline of the head, complex (40,): an oval with a narrow chin, round cheeks, or a square jaw."""
+        cos, sin = np.cos(_TURN), np.sin(_TURN)
+        below = sin > 0
+        power = np.where(below, 1.1 if self.has["Oval_Face"] else 0.7 if self.has["Chubby"] else 0.45, 0.9)
+        x = self.half_width * np.sign(cos) * np.abs(cos) ** power
+        return x + 1j * np.where(below, CHIN * sin, -SKULL * sin)
+
+    @property
+    def eyes(self) -> tuple[complex, complex]:
+        """Centres of the eyes, that at the left of the image first."""
+        return -EYE + 2 * self.turn, EYE + 2 * self.turn
+
+    @property
+    def nose(self) -> complex:
+        """Tip of the nose."""
+        return 6 * self.turn + 1j * self.nose_length
+
+    @property
+    def mouth(self) -> complex:
+        """Centre of the mouth."""
+        return 4 * self.turn + 39j
+
+    @property
+    def mouth_corners(self) -> tuple[complex, complex]:
+        """Corners of the mouth, that at the left of the image first; a smile lifts them."""
+        lift = -6j if self.has["Smiling"] else 3j
+        return self.mouth - self.mouth_width + lift, self.mouth + self.mouth_width + lift
+
+
+def draw_skin(canvas: Canvas, face: Face) -> None:
+    """Draws the head with all that lies flat on it: stubble, cheeks, eye shadow."""
+    has, skin = face.has, face.skin
+    outline = face.outline
+    if has["Double_Chin"]:
+        canvas.ellipse(58j, 29, 15, shade(skin, 0.55))
+        canvas.ellipse(56j, 29, 14, skin)
+        canvas.polygon(outline * 1.035, shade(skin, 0.55))
+    canvas.polygon(outline, skin)
+    if has["5_o_Clock_Shadow"]:
+        jaw = outline[outline.imag > 18]
+        canvas.polygon(jaw * 0.985, blend(skin, (60, 75, 85), 0.55))
+    for side in SIDES:
+        if has["Rosy_Cheeks"]:
+            canvas.ellipse(side * 23 + 17j, 9, 8, blend(skin, (240, 50, 80), 0.65))
+        if has["High_Cheekbones"]:
+            edge = face.half_width - 3
+            hollow = np.array([edge + 14j, 16 + 29j, 15 + 34j, edge - 1 + 22j])
+            canvas.polygon(mirrored(hollow, side), shade(skin, 0.62))
+            canvas.line(mirrored(np.array([edge + 11j, 14 + 25j]), side), blend(skin, (255, 255, 250), 0.6), 2.5)
+
+
+def draw_eyes(canvas: Canvas, face: Face) -> None:
+    """Draws eyes with what surrounds them: bags, eye shadow, brows."""
+    has, skin = face.has, face.skin
+    half_height = 1.8 if has["Narrow_Eyes"] else 5.5
+    for eye in face.eyes:
+        if has["Bags_Under_Eyes"]:
+            canvas.ellipse(eye + 7.5j, 10, 6, blend(shade(skin, 0.55), (90, 40, 110), 0.4))
+            canvas.ellipse(eye + 3.5j, 10.5, 5.5, skin)
+        if has["Heavy_Makeup"]:
+            canvas.ellipse(eye - 4j, 11.5, 7.5, face.paint)
+        canvas.ellipse(eye - 0.8j, 9.5, half_height + 1, _INK)
+        canvas.ellipse(eye, 8.5, half_height, (245, 245, 245))
+        canvas.ellipse(eye, 3.8, min(4.2, half_height), _INK)
+        thickness = 3.6 if has["Bushy_Eyebrows"] else 1.2
+        arch = 8.0 if has["Arched_Eyebrows"] else 0.0
+        spine = eye - 14j + 11 * _WAY - 1j * (arch * _DOME - arch / 3)
+        brow = np.concatenate([spine - 1j * thickness, (spine + 1j * thickness)[::-1]])
+        canvas.polygon(brow, face.beard)
+
+
+def draw_nose(canvas: Canvas, face: Face) -> None:
+    """Draws the nose: a wedge or a bulb, small or big."""
+    size = 1.6 if face.has["Big_Nose"] else 0.85
+    tip, dark = face.nose, shade(face.skin, 0.6)
+    if face.has["Pointy_Nose"]:
+        bridge = tip.real / 2 + 3j
+        canvas.polygon(np.array([bridge, tip - 8 * size - 1j, tip + 5j * size, tip + 8 * size - 1j]), dark)
+        canvas.polygon(np.array([bridge, tip - 1.5 * size, tip + 2j * size]), blend(face.skin, (255, 255, 255), 0.5))
+        return
+    canvas.ellipse(tip, 8.5 * size, 5.5 * size, dark)
+    canvas.ellipse(tip - 1.5j * size, 7 * size, 4.5 * size, blend(face.skin, (250, 170, 150), 0.35))
+    for side in SIDES:
+        canvas.ellipse(tip + side * 4 * size + 2.5j * size, 1.6 * size, 1.3 * size, _INK)
+
+
+def draw_mouth(canvas: Canvas, face: Face) -> None:
+    """Draws lips and, where the mouth is open, teeth."""
+    has = face.has
+    corner = face.mouth_corners[1] - face.mouth - face.mouth_width
+    spine = face.mouth + face.mouth_width * _WAY + corner * (1 - _DOME)
+    lip = 7.5 if has["Big_Lips"] else 1.8
+    gap = 4.0 if has["Mouth_Slightly_Open"] else 0.5
+    colour = face.paint if has["Wearing_Lipstick"] else blend(shade(face.skin, 0.6), (130, 50, 50), 0.4)
+    canvas.polygon(_around(spine, lip + gap), colour)
+    canvas.polygon(_around(spine, gap), (60, 10, 20))
+    if has["Mouth_Slightly_Open"]:
+        canvas.polygon(np.concatenate([spine - 1j * gap * _DOME, (spine - 0.5j)[::-1]])[2:-2], (250, 250, 245))
+
+
+def draw_beard(canvas: Canvas, face: Face) -> None:
+    """Draws moustache, goatee and sideburns."""
+    has = face.has
+    if has["Mustache"]:
+        spine = face.mouth - 9j + 19 * _WAY + 5j * (1 - _DOME)
+        canvas.polygon(_around(spine, 4.2), face.beard)
+    if has["Goatee"]:
+        canvas.polygon(np.array([-11 + 51j, 11 + 51j, 13 + 58j, 68j, -13 + 58j]) + 2 * face.turn, face.beard)
+    if has["Sideburns"]:
+        edge = face.half_width
+        patch = np.array([edge + 1 - 14j, edge - 9 - 14j, edge - 12 + 30j, edge - 3 + 32j, edge + 1 + 12j])
+        for side in SIDES:
+            canvas.polygon(mirrored(patch, side), face.beard)
+
+
+def draw_glasses(canvas: Canvas, face: Face) -> None:
+    """Draws a dark frame around both eyes."""
+    left, right = face.eyes
+    for side, eye in zip(SIDES, (left, right)):
+        ring = ellipse(eye, 15, 11)
+        canvas.line(np.append(ring, ring[:2]), _INK, 2.6)
+        canvas.line(np.array([eye + 15 * side, side * (face.half_width + 2) - 4j]), _INK, 2.6)
+    canvas.line(np.array([left + 15 - 2j, right - 15 - 2j]), _INK, 2.6)
+
+
+def _around(spine: Points, half_height: float) -> Points:
+    """Returns a lens around a line, thickest in its middle."""
+    rise = 1j * half_height * _DOME
+    return np.concatenate([spine - rise, (spine + rise)[::-1]])

@@ -1,0 +1,153 @@
+"""Portraits that look alike to CelebA: (218, 178, 3) JPEGs with 40 attributes and five landmarks.
+
+Faces are placed as in the aligned CelebA (eyes near (69, 108) and (108, 108), mouth near y = 147), then shifted,
+scaled, tilted and turned by several pixels, so that finding the landmarks is a task. `attributes` says
+which of the attributes can be seen and which are random.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageChops
+
+from data.synthetic import face as faces
+from data.synthetic import figure
+from data.synthetic.attributes import sample_attributes
+from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, blend
+from data.synthetic.seeding import example_rng
+
+# Goes into the name of the cache folder: raise it with every change to what is drawn.
+PORTRAIT_VERSION = 2
+PORTRAIT_SIZES = {"train": 4000, "validation": 500, "test": 1000}
+
+WIDTH, HEIGHT = 178, 218
+LANDMARKS = ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")
+
+_IDENTITIES = 10_177  # as many people as CelebA shows
+_JPEG_QUALITY = 88
+_GREY = 128  # no noise, in the field of noise
+_SKINS: tuple[Colour, ...] = ((226, 172, 138), (205, 148, 110), (170, 115, 82), (140, 92, 66))
+_PALE: Colour = (250, 240, 238)
+_HAIR: dict[str, Colour] = {
+    "Black_Hair": (18, 16, 20),
+    "Blond_Hair": (240, 212, 105),
+    "Gray_Hair": (165, 168, 175),
+    "Brown_Hair": (98, 58, 30),
+}
+_DYED: tuple[Colour, ...] = ((190, 60, 25), (40, 120, 190), (200, 60, 140))
+_PAINTS: tuple[Colour, ...] = ((200, 20, 60), (225, 30, 130), (150, 25, 140))
+_CLOTHES: tuple[Colour, ...] = ((40, 60, 120), (60, 110, 70), (185, 90, 60), (90, 85, 95), (210, 205, 190))
+_HATS: tuple[Colour, ...] = ((30, 60, 160), (30, 130, 70), (190, 30, 40), (120, 40, 130))
+
+
+def portrait(seed: int, split: str, index: int) -> dict[str, Any]:
+    """Draws portrait `index` of `split`.
+
+    Args:
+        seed: the data set's seed, >= 0.
+        split: the split's name.
+        index: the portrait's place in the split.
+
+    Returns:
+        An example of TFDS' `celeb_a`: the encoded JPEG as `"image"`, and the dicts `"landmarks"` (ten ints
+        `<point>_x`, `<point>_y`, in pixels), `"attributes"` (40 bools) and `"identity"` (a random number).
+    """
+    rng = example_rng(seed, split, index)
+    has = sample_attributes(rng)
+    face = _sample_face(rng, has)
+    shift_x, shift_y, scale, tilt = rng.uniform((-10, -11, 0.92, -0.1), (10, 1, 1.06, 0.1))
+    canvas = Canvas(_background(rng), complex(WIDTH / 2 + shift_x, 111 + shift_y), scale, tilt)
+    _draw(canvas, face, clothes=_pick(rng, _CLOTHES), hat=_pick(rng, _HATS))
+    image = _photograph(rng, canvas.finish())
+    points = [*face.eyes, face.nose, *face.mouth_corners]
+    return {
+        "image": image,
+        "landmarks": _landmarks(canvas, points),
+        "attributes": has,
+        "identity": {"Identity_No": int(rng.integers(1, _IDENTITIES + 1))},
+    }
+
+
+def _sample_face(rng: np.random.Generator, has: dict[str, bool]) -> faces.Face:
+    tone = rng.random() * (len(_SKINS) - 1)
+    skin = _PALE if has["Pale_Skin"] else blend(_SKINS[int(tone)], _SKINS[int(tone) + 1], tone % 1)
+    colour = next((_HAIR[name] for name in _HAIR if has[name]), None) or _pick(rng, _DYED)
+    hair = _vary(rng, colour, 10)
+    half_width, turn, mouth_width, nose_length = rng.uniform((-1.5, -1, 14, 22), (1.5, 1, 18, 26))
+    half_width += 44 if has["Chubby"] else 32 if has["Oval_Face"] else 35
+    return faces.Face(
+        has=has,
+        skin=_vary(rng, skin, 5),
+        hair=hair,
+        beard=blend(hair, (30, 20, 15), 0.8),
+        paint=_pick(rng, _PAINTS),
+        half_width=half_width,
+        turn=turn,
+        mouth_width=mouth_width,
+        nose_length=nose_length,
+    )
+
+
+def _draw(canvas: Canvas, face: faces.Face, clothes: Colour, hat: Colour) -> None:
+    """Draws from the back to the front."""
+    figure.draw_hair_behind(canvas, face)
+    figure.draw_body(canvas, face, clothes)
+    faces.draw_skin(canvas, face)
+    figure.draw_hair_above(canvas, face)
+    faces.draw_mouth(canvas, face)
+    faces.draw_beard(canvas, face)
+    faces.draw_nose(canvas, face)
+    faces.draw_eyes(canvas, face)
+    if face.has["Eyeglasses"]:
+        faces.draw_glasses(canvas, face)
+    if face.has["Wearing_Hat"]:
+        figure.draw_hat(canvas, face, hat)
+    figure.draw_jewellery(canvas, face)
+
+
+def _landmarks(canvas: Canvas, points: list[complex]) -> dict[str, int]:
+    landmarks = {}
+    for name, point in zip(LANDMARKS, map(canvas.locate, points)):
+        landmarks[f"{name}_x"] = round(point.real)
+        landmarks[f"{name}_y"] = round(point.imag)
+    return landmarks
+
+
+def _background(rng: np.random.Generator) -> Image.Image:
+    """Returns soft patches of muted colour."""
+    base = rng.integers(80, 180) + rng.integers(-30, 31, size=3)
+    patches = Image.fromarray((base + rng.integers(-35, 36, size=(4, 3, 3))).astype(np.uint8))
+    # Smoothed on few pixels, which is quicker; the steps between so similar colours cannot be seen.
+    smooth = patches.resize((WIDTH // 4, HEIGHT // 4), Image.Resampling.BILINEAR)
+    return smooth.resize((WIDTH * SUPERSAMPLING, HEIGHT * SUPERSAMPLING), Image.Resampling.NEAREST)
+
+
+def _photograph(rng: np.random.Generator, image: Image.Image) -> bytes:
+    """Returns the JPEG of an image under some light, with a camera's noise."""
+    grain = _grain()
+    left, top = rng.integers(0, (grain.width - WIDTH, grain.height - HEIGHT)).tolist()
+    noise = grain.crop((left, top, left + WIDTH, top + HEIGHT))
+    darker = rng.uniform(1.0, 1.25)
+    buffer = io.BytesIO()
+    ImageChops.add(image, noise, darker, -round(_GREY / darker)).save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+@functools.lru_cache(maxsize=1)
+def _grain() -> Image.Image:
+    """One large field of noise, of which every portrait takes a piece: drawing noise anew would take longest."""
+    noise = np.random.default_rng(0).normal(_GREY, 4, size=(512, 512, 1)).round().clip(0, 255)
+    return Image.fromarray(np.repeat(noise, 3, axis=2).astype(np.uint8))
+
+
+def _pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
+    return _vary(rng, colours[rng.integers(len(colours))], 12)
+
+
+def _vary(rng: np.random.Generator, colour: Colour, amount: int) -> Colour:
+    change = rng.integers(-amount, amount + 1, size=3).tolist()
+    return tuple(min(255, max(0, channel + by)) for channel, by in zip(colour, change))

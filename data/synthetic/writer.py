@@ -1,0 +1,99 @@
+"""Drawn datasets on disk, in the format and with the features of the TFDS datasets that they stand in for."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from data.synthetic.garments import GARMENT_SIZES, GARMENT_VERSION, garment
+from data.synthetic.portraits import PORTRAIT_SIZES, PORTRAIT_VERSION, portrait
+from mtl_keras.registry import unknown_value
+
+
+@dataclass(frozen=True)
+class _LookAlike:
+    """How a dataset is drawn: example by example, and how many by default."""
+
+    example: Callable[[int, str, int], dict[str, Any]]
+    sizes: Mapping[str, int]
+    version: int
+
+
+_LOOK_ALIKES = {
+    "celeb_a": _LookAlike(portrait, PORTRAIT_SIZES, PORTRAIT_VERSION),
+    "fashion_mnist": _LookAlike(garment, GARMENT_SIZES, GARMENT_VERSION),
+}
+
+
+def materialise(
+    name: str,
+    sizes: Mapping[str, int] | None = None,
+    *,
+    seed: int = 0,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Path:
+    """Draws a dataset, unless it has been drawn before, and returns the TFDS directory that holds it.
+
+    Example i of a split depends on the seed, the split and i alone: a smaller dataset is the beginning of a larger one.
+
+    Args:
+        name: `"celeb_a"` or `"fashion_mnist"`.
+        sizes: split -> number of examples, >= 1; splits that are not named have their default size.
+        seed: of everything drawn, >= 0.
+        cache_dir: where drawn datasets are kept; by default `MTL_KERAS_CACHE`, else `~/.cache/mtl_keras`.
+
+    Returns:
+        A directory for `tfds.builder(name, data_dir=...)`.
+
+    Raises:
+        ValueError: for an unknown dataset or split, or a size below 1.
+        OSError: if the directory cannot be written.
+    """
+    if name not in _LOOK_ALIKES:
+        raise unknown_value("synthetic dataset", name, _LOOK_ALIKES)
+    look_alike = _LOOK_ALIKES[name]
+    wanted = dict(look_alike.sizes)
+    for split, size in (sizes or {}).items():
+        if split not in wanted:
+            raise unknown_value(f"split of {name}", split, wanted)
+        if size < 1:
+            raise ValueError(f"A drawn split has at least one example. Received: sizes={dict(sizes or {})}")
+        wanted[split] = size
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0. Received: seed={seed}")
+    root = Path(cache_dir or os.environ.get("MTL_KERAS_CACHE") or Path.home() / ".cache" / "mtl_keras").expanduser()
+    key = "-".join([name, f"v{look_alike.version}", *map(str, wanted.values()), f"seed{seed}"])
+    target = root / "synthetic" / key
+    if not target.exists():
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _draw(name, look_alike, wanted, seed, target)
+        except OSError as cause:
+            raise OSError(f"Cannot keep the drawn dataset in {target}: {cause.strerror or cause}") from cause
+    return target
+
+
+def _draw(name: str, look_alike: _LookAlike, sizes: Mapping[str, int], seed: int, target: Path) -> None:
+    """Writes into a temporary folder beside `target`; what is complete is moved into place."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
+        complete = Path(temporary) / "complete"
+        builder = tfds.builder(name, data_dir=complete, try_gcs=False)
+        builder.data_path.mkdir(parents=True)
+        # One file a split: TFDS interleaves several, and would not read the examples in the order of their numbers.
+        writer = tfds.core.SequentialWriter(builder.info, max_examples_per_shard=max(sizes.values()))
+        writer.initialize_splits(list(sizes))
+        for split, size in sizes.items():
+            writer.add_examples({split: (look_alike.example(seed, split, index) for index in range(size))})
+        writer.close_all()
+        try:
+            complete.rename(target)
+        except OSError:
+            # Another process was faster, and drew the same.
+            if not target.exists():
+                raise

@@ -1,0 +1,30 @@
+"""What holds for every test: quiet, few threads, the same random numbers, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+# Read by TensorFlow when it is imported. Test models are tiny: more threads only fight with other test processes.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
+
+import keras
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _same_start() -> Iterator[None]:
+    """Seeds Python, NumPy and Keras, and puts the global dtype policy back afterwards."""
+    policy = keras.config.dtype_policy()
+    keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_left() -> Iterator[None]:
+    """Lets the models of one file go before the next; after every test it would cost more than most tests."""
+    yield
+    keras.backend.clear_session()

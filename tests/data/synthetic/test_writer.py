@@ -1,0 +1,107 @@
+"""Drawn datasets on disk are what TFDS would have written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from data.synthetic import garment, materialise, portrait, writer
+
+SIZES = {"celeb_a": {"train": 6, "validation": 2, "test": 3}, "fashion_mnist": {"train": 12, "test": 4}}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def read(folder: Path, name: str, split: str) -> list[Mapping[str, Any]]:
+    builder = tfds.builder(name, data_dir=folder, try_gcs=False)
+    return list(tfds.as_numpy(builder.as_dataset(split=split)))
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_registered_builder_reads_them(cache: Path, name: str) -> None:
+    folder = materialise(name, SIZES[name], cache_dir=cache)
+    builder = tfds.builder(name, data_dir=folder, try_gcs=False)
+    assert type(builder).__module__.startswith("tensorflow_datasets.")
+    assert {split: info.num_examples for split, info in builder.info.splits.items()} == SIZES[name]
+    assert len(read(folder, name, "train")) == SIZES[name]["train"]
+
+
+def test_examples_are_those_that_were_drawn(cache: Path) -> None:
+    folder = materialise("fashion_mnist", SIZES["fashion_mnist"], cache_dir=cache)
+    for i, example in enumerate(read(folder, "fashion_mnist", "test")):
+        drawn = garment(0, "test", i)
+        np.testing.assert_array_equal(example["image"], drawn["image"])
+        assert example["label"] == drawn["label"]
+    folder = materialise("celeb_a", SIZES["celeb_a"], cache_dir=cache)
+    for i, example in enumerate(read(folder, "celeb_a", "train")):
+        drawn = portrait(0, "train", i)
+        np.testing.assert_array_equal(example["image"], tf.io.decode_jpeg(drawn["image"]).numpy())
+        assert {name: bool(value) for name, value in example["attributes"].items()} == drawn["attributes"]
+        assert {name: int(value) for name, value in example["landmarks"].items()} == drawn["landmarks"]
+
+
+def test_what_was_drawn_once_is_not_drawn_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = materialise("fashion_mnist", SIZES["fashion_mnist"], cache_dir=cache)
+    monkeypatch.setattr(writer, "_draw", None)
+    assert materialise("fashion_mnist", SIZES["fashion_mnist"], cache_dir=cache) == folder
+    with pytest.raises(TypeError):
+        materialise("fashion_mnist", SIZES["fashion_mnist"], cache_dir=cache, seed=1)
+
+
+def test_an_interrupted_drawing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def examples(seed: int, split: str, index: int) -> dict[str, Any]:
+        if index == 3:
+            raise KeyboardInterrupt
+        return garment(seed, split, index)
+
+    broken = writer._LookAlike(examples, SIZES["fashion_mnist"], 1)
+    monkeypatch.setitem(writer._LOOK_ALIKES, "fashion_mnist", broken)
+    with pytest.raises(KeyboardInterrupt):
+        materialise("fashion_mnist", cache_dir=tmp_path)
+    assert list((tmp_path / "synthetic").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("celeb_b",), "Did you mean 'celeb_a'"),
+        (("celeb_a", {"tests": 3}), "Did you mean 'test'"),
+        (("celeb_a", {"test": 0}), "at least one"),
+    ],
+)
+def test_bad_arguments(tmp_path: Path, arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        materialise(*arguments, cache_dir=tmp_path)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(OSError, match="Cannot keep the drawn dataset"):
+        materialise("celeb_a", SIZES["celeb_a"], cache_dir=blocked)
+
+
+@pytest.fixture
+def garments() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    drawn = [garment(0, "train", i) for i in range(600)]
+    yield np.stack([example["image"] for example in drawn]), np.array([example["label"] for example in drawn])
+
+
+def test_garments_are_told_apart_by_shape_and_not_by_brightness(garments: tuple[np.ndarray, np.ndarray]) -> None:
+    images, labels = garments
+    flat = (images > 40).reshape(len(images), -1).astype(float)
+    means = np.stack([flat[:400][labels[:400] == c].mean(axis=0) for c in range(10)])
+    nearest = ((flat[400:, None] - means) ** 2).sum(-1).argmin(1)
+    assert (nearest == labels[400:]).mean() > 0.6
+    brightness = images.mean(axis=(1, 2, 3))
+    levels = np.array([brightness[:400][labels[:400] == c].mean() for c in range(10)])
+    assert (np.abs(brightness[400:, None] - levels).argmin(1) == labels[400:]).mean() < 0.5
