@@ -1,0 +1,100 @@
+"""Heads: the private part of each task, from features to its output.
+
+The layer that gives a task's output is named after the task, and the layers before it begin with its name, so that
+`summary()` shows whose they are. Outputs are float32 under every dtype policy: losses of half-precision probabilities
+are not worth having.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from keras import layers
+from keras.initializers import Constant
+
+from mtl_keras.split import TaskSplit
+from mtl_keras.tasks import Task
+
+_GRID = 8  # a decoder starts at no more than 8x8 positions
+
+
+def classification(task: Task, features: Any, dropout: float = 0.3) -> Any:
+    """Returns the probabilities `(batch, classes)` of one class among several.
+
+    Args:
+        task: a task whose head is `"classification"`.
+        features: a Keras tensor `(batch, features)`.
+        dropout: the share of the features that this head does without in training.
+    """
+    x = layers.Dropout(dropout, name=f"{task.name}_dropout")(features)
+    return layers.Dense(task.shape[-1], activation="softmax", dtype="float32", name=task.name)(x)
+
+
+def binary(tasks: Sequence[Task], features: Any) -> dict[str, Any]:
+    """Returns the probability `(batch, 1)` of "yes" for each of several tasks.
+
+    Two tasks or more are one layer of as many units, cut at the end: one matrix product instead of many.
+
+    Args:
+        tasks: tasks whose head is `"binary"`.
+        features: a Keras tensor `(batch, features)`.
+    """
+    if len(tasks) == 1:
+        (task,) = tasks
+        return {task.name: layers.Dense(1, activation="sigmoid", dtype="float32", name=task.name)(features)}
+    scores = layers.Dense(len(tasks), activation="sigmoid", dtype="float32", name="binary_tasks")(features)
+    columns = TaskSplit(len(tasks), dtype="float32", name="binary_tasks_split")(scores)
+    return {task.name: column for task, column in zip(tasks, columns)}
+
+
+def regression(task: Task, features: Any, hidden: int = 128) -> Any:
+    """Returns numbers `(batch, size)` without bounds.
+
+    Every output begins at 0.5, the middle of the [0, 1] that targets are normally scaled to. From a random beginning,
+    the first hundreds of steps would go into the offset, with gradients that drown those of other tasks.
+
+    Args:
+        task: a task whose head is `"regression"`.
+        features: a Keras tensor `(batch, features)`.
+        hidden: width of the layer before the output.
+    """
+    x = layers.Dense(hidden, activation="relu", name=f"{task.name}_hidden")(features)
+    return layers.Dense(
+        task.shape[-1], kernel_initializer="zeros", bias_initializer=Constant(0.5), dtype="float32", name=task.name
+    )(x)
+
+
+def reconstruction(task: Task, features: Any, filters: int = 64) -> Any:
+    """Returns an image `(batch, height, width, channels)` in [0, 1], drawn from the features alone.
+
+    Transposed convolutions double the resolution, from at most 8x8 positions, and halve the channels.
+
+    Args:
+        task: a task whose head is `"reconstruction"` and whose shape is `(height, width, channels)`.
+        features: a Keras tensor `(batch, features)`.
+        filters: channels at the lowest resolution; at no resolution fewer than 16.
+    """
+    height, width, channels = task.shape
+    doublings = 0
+    while max(height, width) > _GRID * 2**doublings:
+        doublings += 1
+    rows, columns = -(-height // 2**doublings), -(-width // 2**doublings)
+    x = layers.Dense(rows * columns * filters, activation="relu", name=f"{task.name}_dense")(features)
+    x = layers.Reshape((rows, columns, filters), name=f"{task.name}_grid")(x)
+    for step in range(1, doublings + 1):
+        filters = max(16, filters // 2)
+        x = layers.Conv2DTranspose(
+            filters, 3, strides=2, padding="same", activation="relu", name=f"{task.name}_up{step}"
+        )(x)
+    excess = (rows * 2**doublings - height, columns * 2**doublings - width)
+    if any(excess):
+        x = layers.Cropping2D(((0, excess[0]), (0, excess[1])), name=f"{task.name}_crop")(x)
+    return layers.Conv2D(channels, 3, padding="same", activation="sigmoid", dtype="float32", name=task.name)(x)
+
+
+SINGLE: dict[str, Callable[[Task, Any], Any]] = {
+    "classification": classification,
+    "regression": regression,
+    "reconstruction": reconstruction,
+}

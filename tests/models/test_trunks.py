@@ -1,0 +1,158 @@
+"""Trunks by name, and trunks of one's own."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from models import trunks
+
+
+@pytest.mark.parametrize(("name", "features"), [("cnn", 128), ("mlp", 256)])
+@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (20, 37, 3)])
+def test_registered_trunks_give_features(name: str, features: int, shape: tuple[int, int, int]) -> None:
+    model = trunks.get(name, shape)
+    assert model.input_shape == (None, *shape)
+    assert model.predict(np.ones((2, *shape), "float32"), verbose=0).shape == (2, features)
+
+
+def test_every_registered_trunk_builds_by_name() -> None:
+    assert trunks.TRUNKS.names == ["cnn", "mlp"]
+
+
+def test_arguments_in_the_name() -> None:
+    model = trunks.get("cnn(filters=4, dense=16, dropout=0.1)", (28, 28, 1))
+    assert model.output_shape == (None, 16)
+    assert model.get_layer("trunk_conv1").filters == 4
+    assert model.get_layer("trunk_dropout").rate == 0.1
+
+
+@pytest.mark.parametrize(
+    ("size", "grids"),
+    [(28, [28, 14, 7]), (32, [32, 16, 8]), (33, [33, 17, 9, 5]), (64, [64, 32, 16, 8]), (128, [64, 32, 16, 8])],
+)
+def test_cnn_halves_down_to_eight_positions(size: int, grids: list[int]) -> None:
+    model = trunks.get("cnn(filters=2, dense=2)", (size, size, 3))
+    convolutions = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
+    assert [layer.output.shape[1] for layer in convolutions] == grids
+
+
+def test_cnn_doubles_channels_up_to_128() -> None:
+    model = trunks.get("cnn", (128, 128, 3))
+    assert [layer.filters for layer in model.layers if isinstance(layer, layers.Conv2D)] == [32, 64, 128, 128]
+    wide = trunks.get("cnn(filters=200, dense=2)", (16, 16, 1))
+    assert [layer.filters for layer in wide.layers if isinstance(layer, layers.Conv2D)] == [200, 200]
+
+
+def test_cnn_features_tell_where_things_are() -> None:
+    """An image and its mirror image have the same average feature map, but not the same features."""
+    image = np.zeros((1, 16, 16, 1), "float32")
+    image[:, 2:6, 1:4] = 1.0
+    model = trunks.get("cnn(filters=4)", (16, 16, 1))
+    left, right = model.predict(np.concatenate([image, image[:, :, ::-1]]), verbose=0)
+    assert np.abs(left - right).max() > 1e-3
+
+
+@pytest.mark.parametrize(("name", "shape"), [("MobileNetV3Small", (32, 32, 3)), ("vgg16", (32, 32, 1))])
+def test_keras_applications_by_name(name: str, shape: tuple[int, int, int]) -> None:
+    model = trunks.get(name, shape)
+    assert model.input_shape == (None, *shape)
+    assert len(model.output_shape) == 2
+    # One flat graph: layers are counted and cut one by one.
+    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
+
+
+def test_keras_applications_get_their_own_preprocessing() -> None:
+    """VGG16 was made for blue, green, red in [0, 255], less their means."""
+    model = trunks.get("vgg16", (32, 32, 3))
+    images = np.random.default_rng(0).random((2, 32, 32, 3), "float32")
+    before = keras.Model(model.input, model.get_layer("block1_conv1").input)
+    expected = keras.applications.vgg16.preprocess_input(images * 255)
+    np.testing.assert_allclose(before.predict(images, verbose=0), expected, atol=1e-3)
+
+
+def test_too_small_for_an_application() -> None:
+    with pytest.raises(ValueError, match=r"'vgg16' cannot take images of shape \(28, 28, 1\).*at least 32x32"):
+        trunks.get("vgg16", (28, 28, 1))
+
+
+def test_wrong_channels_for_an_application() -> None:
+    with pytest.raises(ValueError, match=r"1 or 3 channels. Received: .*\(32, 32, 4\)"):
+        trunks.get("vgg16", (32, 32, 4))
+
+
+def test_applications_take_no_arguments() -> None:
+    with pytest.raises(ValueError, match=r"'vgg16' takes no arguments. Received: 'vgg16\(classes=3\)'"):
+        trunks.get("vgg16(classes=3)", (32, 32, 3))
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(ValueError, match=r"Unknown trunk. Did you mean 'resnet50'\? Received: 'resnet5O'.*cnn.*vgg19"):
+        trunks.get("resnet5O", (32, 32, 3))
+    with pytest.raises(ValueError, match=r"Did you mean 'cnn'\?"):
+        trunks.get("cnnn", (32, 32, 3))
+
+
+def test_unknown_argument() -> None:
+    with pytest.raises(ValueError, match=r"Wrong arguments for trunk 'cnn'.*filters"):
+        trunks.get("cnn(width=3)", (32, 32, 3))
+
+
+def test_a_functional_model_is_returned_as_it_is() -> None:
+    images = keras.Input((8, 8, 1))
+    mine = keras.Model(images, layers.Flatten()(images))
+    assert trunks.get(mine, (8, 8, 1)) is mine
+    anything = keras.Input((None, None, 1))
+    pooled = keras.Model(anything, layers.GlobalMaxPooling2D()(anything))
+    assert trunks.get(pooled, (8, 8, 1)) is pooled
+
+
+class _Subclassed(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.flatten = layers.Flatten()
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        return self.flatten(inputs)
+
+
+@pytest.mark.parametrize(
+    "mine",
+    [
+        lambda images: layers.Flatten()(layers.Conv2D(2, 3, name="mine")(images)),
+        layers.Flatten(),
+        keras.Sequential([layers.Conv2D(2, 3), layers.Flatten()]),
+        _Subclassed(),
+    ],
+    ids=["function", "layer", "unbuilt", "subclassed"],
+)
+def test_a_callable_becomes_a_model(mine: trunks.Trunk) -> None:
+    model = trunks.get(mine, (8, 8, 1))
+    assert model.input_shape == (None, 8, 8, 1)
+    assert model.predict(np.ones((3, 8, 8, 1), "float32"), verbose=0).shape[0] == 3
+
+
+def test_other_images_than_the_model_was_made_for() -> None:
+    images = keras.Input((8, 8, 1))
+    mine = keras.Model(images, layers.Flatten()(images))
+    with pytest.raises(ValueError, match=r"images of shape \(8, 8, 3\). Received: inputs of shape \[\(8, 8, 1\)\]"):
+        trunks.get(mine, (8, 8, 3))
+
+
+@pytest.mark.parametrize(
+    ("mine", "received"),
+    [
+        (lambda x: x, r"\[\(8, 8, 1\)\]"),
+        (lambda x: [layers.Flatten()(x), layers.Flatten()(x)], r"\[\(64,\), \(64,\)\]"),
+    ],
+)
+def test_features_must_be_one_vector(mine: trunks.Trunk, received: str) -> None:
+    with pytest.raises(ValueError, match=rf"must give one tensor of features .*outputs of shape {received}"):
+        trunks.get(mine, (8, 8, 1))
+
+
+def test_neither_name_nor_callable() -> None:
+    with pytest.raises(ValueError, match="Received: 3"):
+        trunks.get(3, (8, 8, 1))  # type: ignore[arg-type]
