@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_DIR := runs/flagship
-RUN_FLAGS := --dataset celeb_a --synthetic --schedule dst --export
+RUN_FLAGS := --dataset celeb_a --synthetic --schedule dst --epochs 12 --batch_size 64 --export
 PYTEST_FLAGS ?= -n auto --maxprocesses 4 --dist loadfile
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -30,9 +30,8 @@ lint: $(VENV)/.installed-dev ## Check style, formatting and types
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed ## Run every benchmark
-	@set -e; for script in benchmarks/*.py; do \
-		[ "$$script" = benchmarks/__init__.py ] && continue; \
-		echo "== $$script"; PYTHONPATH=. $(BIN)/python "$$script"; \
+	@set -e; for script in dropping many_heads; do \
+		echo "== benchmarks/$$script.py"; $(BIN)/python "benchmarks/$$script.py"; \
 	done
 
 clean: ## Remove the virtual environment, runs and caches

@@ -53,7 +53,7 @@ def parse_spec(text: str) -> Spec:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
         spec = _value(tree)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as cause:
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as cause:
         raise error from cause
     if not isinstance(spec, Spec):
         raise error
@@ -66,6 +66,8 @@ def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Call):
         if not isinstance(node.func, ast.Name) or any(keyword.arg is None for keyword in node.keywords):
             raise ValueError("only plain names can be called, with named or positional arguments")
+        if len({keyword.arg for keyword in node.keywords}) < len(node.keywords):
+            raise ValueError("an argument is given twice")
         return Spec(
             node.func.id,
             tuple(_value(argument) for argument in node.args),
@@ -148,9 +150,7 @@ class Registry(Generic[T]):
             signature.bind(*args, **kwargs)
         except TypeError as cause:
             known = ", ".join(str(parameter) for parameter in signature.parameters.values())
-            raise ValueError(
-                f"Wrong arguments for {self.kind} {spec.name!r}: {cause}. It takes: ({known})"
-            ) from cause
+            raise ValueError(f"Wrong arguments for {self.kind} {spec.name!r}: {cause}. It takes: ({known})") from cause
         return factory(*args, **kwargs)
 
     def _resolve(self, value: Any) -> Any:

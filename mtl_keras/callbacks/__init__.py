@@ -1,0 +1,8 @@
+"""What happens around training: which tasks run, and how a run is watched."""
+
+from mtl_keras.callbacks.nonfinite import NonFiniteLoss, StopOnNonFinite
+from mtl_keras.callbacks.progress import Progress
+from mtl_keras.callbacks.task_scheduler import TaskScheduler
+from mtl_keras.callbacks.tensorboard import TensorBoard
+
+__all__ = ["NonFiniteLoss", "Progress", "StopOnNonFinite", "TaskScheduler", "TensorBoard"]

@@ -1,0 +1,48 @@
+"""`StopOnNonFinite`: ends training as soon as a task's loss is NaN or infinite, and says which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+
+
+class NonFiniteLoss(ArithmeticError):
+    """The training loss of a task became NaN or infinite."""
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Raises `NonFiniteLoss`, naming the task and the step, once a task's training loss is NaN or infinite.
+
+    Unlike `keras.callbacks.TerminateOnNaN` it knows the task, and it does not wait for the device at every step.
+
+    Args:
+        every: look every so many training executions, and at the end of each epoch.
+
+    Raises:
+        ValueError: if `every` is not a positive number.
+    """
+
+    def __init__(self, every: int = 50) -> None:
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"every must be a number of executions >= 1. Received: every={every!r}")
+        self.every = every
+        self._executions = 0
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._executions += 1
+        if self._executions % self.every == 0:
+            self._look()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._look()
+
+    def _look(self) -> None:
+        found = self.model.nonfinite_losses
+        if found:
+            task, step = min(found.items(), key=lambda entry: entry[1])
+            raise NonFiniteLoss(
+                f"The loss of task {task!r} is not finite at training step {step}. Look for NaN in its labels' scale "
+                "or the images, or lower the learning rate or the task's weight."
+            )

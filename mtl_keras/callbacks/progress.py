@@ -1,0 +1,216 @@
+"""`Progress`: the tasks of a run at a glance, in the terminal or in a log file."""
+
+from __future__ import annotations
+
+import atexit
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, TextIO
+
+import keras
+import rich
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.segment import Segments
+from rich.table import Column, Table
+
+from mtl_keras.callbacks.progress_table import epoch_line, relative_change, task_table
+from mtl_keras.logs import present, primary_metrics, task_names
+
+_REFRESH_SECONDS = 0.5
+_LINES_AROUND_TASKS = 6  # the bar, the titles, the totals, "... and more", the caption, and one left free
+
+
+class Progress(keras.callbacks.Callback):
+    """Shows how a multi-task run is getting on. Give `verbose=0` to `fit` with it.
+
+    In a terminal: one line an epoch and, below, a bar with the time left and a table with a row a task (loss and
+    primary metric on training and validation data, weight, share of the steps in which it ran, trend). If the tasks do
+    not fit in the terminal, those whose loss changed most are shown; the table printed after training has them all.
+    The trend is the change of the validation loss (of the training loss without validation) since the last epoch
+    that has one: `v` falling, `^` rising, `=` the same.
+
+    Everywhere else: one plain line an epoch, named by the keys of the logs.
+
+    Nothing here waits for the device: batches only move the bar, twice a second, and their logs are not read. The
+    display gives way by itself to anything else that is written to stdout or stderr, so that a run that fails or is
+    interrupted leaves the terminal as it was.
+
+    Args:
+        console: where to write; by default rich's own console, on stdout.
+
+    Raises:
+        TypeError: in `fit`, if the model is not a multi-task model.
+
+    Example:
+
+    ```python
+    model.fit(dataset, epochs=10, verbose=0, callbacks=[Progress()])
+    ```
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        super().__init__()
+        self._console = console or rich.get_console()
+        self._display = _Display(self._console, self._render)
+        self._training = False
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        self._names = task_names(self.model)
+        self._in_terminal = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._steps: int | None = self.params.get("steps")
+        self._epochs: int = self.params["epochs"]
+        self._first_epoch: int | None = None
+        self._logs: Mapping[str, float] = {}
+        self._losses: dict[str, float] = {}
+        self._trends: dict[str, float] = {}
+        self._table: Segments | None = None
+        self._table_size = (0, 0)
+        self._train_start = time.monotonic()
+        self._last_refresh = -math.inf
+        self._training = True
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        if self._first_epoch is None:
+            self._first_epoch = epoch
+        self._epoch, self._step, self._validating = epoch, 0, False
+        self._epoch_start = time.monotonic()
+        self._refresh_if_due()
+
+    # Not `on_train_batch_end`: where Keras can hand logs to callbacks asynchronously, that would make it wait for them.
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._step = batch
+        self._refresh_if_due()
+
+    def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        if self._training:
+            self._validating = True
+            self._refresh()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._logs = present(logs or {})
+        self._table = None
+        self._metrics = primary_metrics(self.model, self._logs)
+        self._compare_losses()
+        # The number of steps may not be known before the first epoch has ended.
+        self._steps = self._steps or self._step + 1
+        self._step = self._steps
+        seconds = time.monotonic() - self._epoch_start
+        width = self._console.width if self._in_terminal else None
+        line = epoch_line(epoch, self._epochs, seconds, self._logs, self._metrics, width)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._refresh()
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        self._training = False
+        self._display.hide()
+        if self._in_terminal and self._logs:
+            self._console.print(self._task_table(self._console.width))
+
+    def _compare_losses(self) -> None:
+        self._trends = {}
+        for name in self._names:
+            for key in (f"val_{name}_loss", f"{name}_loss"):
+                if key in self._logs and key in self._losses:
+                    self._trends[name] = relative_change(self._losses[key], self._logs[key])
+                    break
+        self._losses |= {key: value for key, value in self._logs.items() if key.endswith("_loss")}
+
+    def _refresh_if_due(self) -> None:
+        if time.monotonic() - self._last_refresh >= _REFRESH_SECONDS:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        if self._in_terminal:
+            self._display.refresh()
+        self._last_refresh = time.monotonic()
+
+    def _render(self) -> RenderableType:
+        if not self._logs:
+            return self._bar()
+        # Laying the table out takes longer than all the rest, and between epochs only the bar moves.
+        if self._table is None or self._table_size != self._console.size:
+            self._table_size = width, height = self._console.size
+            rows = max(1, height - _LINES_AROUND_TASKS)
+            table = self._task_table(width, rows)
+            self._table = Segments(list(self._console.render(table)))
+        return Group(self._bar(), self._table)
+
+    def _task_table(self, width: int, rows: int | None = None) -> RenderableType:
+        return task_table(self._logs, self._names, self._metrics, self._trends, width, rows)
+
+    def _bar(self) -> Table:
+        first = self._first_epoch or 0
+        within = min(1.0, self._step / self._steps) if self._steps else 0.0
+        done = (self._epoch - first + within) / (self._epochs - first)
+        elapsed = time.monotonic() - self._train_start
+        left = f"{timedelta(seconds=round(elapsed * (1 - done) / done))} left" if done else ""
+        at = "validation" if self._validating else f"step {self._step}/{self._steps or '?'}"
+        titles = Column(no_wrap=True), Column(ratio=1), Column(no_wrap=True, justify="right")
+        line = Table.grid(*titles, expand=True, padding=(0, 1))
+        line.add_row(f"epoch {self._epoch + 1}/{self._epochs}  {at}", ProgressBar(total=1.0, completed=done), left)
+        return line
+
+
+class _Display:
+    """A live display that holds on to nothing: the first write of anybody else takes it away.
+
+    Keras tells no callback that `fit` failed, so nobody would stop a display that waits to be stopped.
+    """
+
+    def __init__(self, console: Console, render: Callable[[], RenderableType]) -> None:
+        self._console = console
+        self._render = render
+        self._live: Live | None = None
+        self._streams: dict[str, _Watched] = {}
+
+    def refresh(self) -> None:
+        """Draws the display anew, putting it up if it is not there."""
+        if self._live is not None:
+            self._live.refresh()
+            return
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._render,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start(refresh=True)
+        # A process that is killed could not bring a hidden cursor back.
+        self._console.show_cursor(True)
+        for name in ("stdout", "stderr"):
+            self._streams[name] = _Watched(getattr(sys, name), self.hide)
+            setattr(sys, name, self._streams[name])
+        atexit.register(self.hide)
+
+    def hide(self) -> None:
+        """Takes the display away, if it is there."""
+        live, self._live = self._live, None
+        if live is None:
+            return
+        atexit.unregister(self.hide)
+        for name, watched in self._streams.items():
+            if getattr(sys, name) is watched:
+                setattr(sys, name, watched.rich_proxied_file)
+        live.stop()
+
+
+class _Watched:
+    """A stream that announces each write. Rich itself looks for `rich_proxied_file` and writes to that."""
+
+    def __init__(self, stream: TextIO, before_write: Callable[[], None]) -> None:
+        self.rich_proxied_file = stream
+        self._before_write = before_write
+
+    def write(self, text: str) -> int:
+        self._before_write()
+        return self.rich_proxied_file.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rich_proxied_file, name)

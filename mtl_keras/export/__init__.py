@@ -1,0 +1,7 @@
+"""Trained models as files that run without this library: SavedModel, ONNX and LiteRT."""
+
+from mtl_keras.export.comparison import load, parity
+from mtl_keras.export.formats import export
+from mtl_keras.export.saved_model import class_names, export_saved_model
+
+__all__ = ["class_names", "export", "export_saved_model", "load", "parity"]

@@ -1,0 +1,103 @@
+"""Exports, loaded and compared with the models that they came from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from mtl_keras.export.formats import SUFFIXES, onnx_package
+from mtl_keras.model import MultiTaskModel
+
+Predictor = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""From images (batch, height, width, channels) to the predictions (batch, ...) of each task."""
+
+
+def load(path: str | PathLike[str]) -> Predictor:
+    """Returns what an exported model with one input does: a function from images to predictions by task.
+
+    Args:
+        path: a SavedModel, an ONNX file (`.onnx`) or a LiteRT file (`.tflite`).
+
+    Raises:
+        OSError: if it is not there or cannot be read.
+        ImportError: if the package that runs it is not installed.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no exported model at {path}")
+    loaders = {SUFFIXES["onnx"]: _load_onnx, SUFFIXES["litert"]: _load_litert}
+    return loaders.get(path.suffix, _load_saved_model)(path)
+
+
+def parity(model: MultiTaskModel, path: str | PathLike[str], images: np.ndarray, *, tolerance: float = 1e-5) -> float:
+    """Compares the predictions of an exported model with those of the model that it came from.
+
+    Args:
+        model: the model.
+        path: what `export` wrote.
+        images: (batch, height, width, channels), as the model takes them; a few are enough.
+        tolerance: the largest difference allowed, for a task whose outputs lie in [-1, 1]. For outputs of greater
+            magnitude it is multiplied by the greatest one: float32 has seven digits, wherever the point is.
+
+    Returns:
+        The largest absolute difference of all tasks.
+
+    Raises:
+        ValueError: if a task differs by more or is not there, naming it.
+    """
+    expected, received = model.predict(images, verbose=0), load(path)(images)
+    worst = 0.0
+    for task, values in expected.items():
+        if task not in received:
+            raise ValueError(f"{path} has no output for task {task!r}. Its outputs: {', '.join(sorted(received))}")
+        values, found = np.asarray(values, "float32"), received[task]
+        if found.shape != values.shape:
+            raise ValueError(f"{path} gives task {task!r} the shape {found.shape}, the model gives it {values.shape}")
+        difference = float(np.max(np.abs(found - values), initial=0.0))
+        # Written so that NaN, which compares as false, is an error too.
+        if not difference <= tolerance * max(1.0, float(np.max(np.abs(values), initial=0.0))):
+            raise ValueError(
+                f"{path} differs from the model by {difference:.3g} in task {task!r}; allowed: {tolerance:g}"
+            )
+        worst = max(worst, difference)
+    return worst
+
+
+def _load_saved_model(path: Path) -> Predictor:
+    if not (path / "saved_model.pb").is_file():
+        raise OSError(f"{path} is no SavedModel: it has no file saved_model.pb")
+    loaded = tf.saved_model.load(str(path))
+    (name,) = loaded.signatures["serving_default"].structured_input_signature[1]
+
+    def predict(images: np.ndarray) -> dict[str, np.ndarray]:
+        # Through `loaded`, which owns the variables and so has to live as long as this function.
+        outputs = loaded.signatures["serving_default"](**{name: tf.constant(images)})
+        return {task: output.numpy() for task, output in outputs.items()}
+
+    return predict
+
+
+def _load_onnx(path: Path) -> Predictor:
+    session = onnx_package("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (image,), tasks = session.get_inputs(), [output.name for output in session.get_outputs()]
+    return lambda images: dict(zip(tasks, session.run(tasks, {image.name: images}), strict=True))
+
+
+def _load_litert(path: Path) -> Predictor:
+    with warnings.catch_warnings():
+        # The interpreter inside TensorFlow announces its end; it is the one that comes without another package.
+        warnings.filterwarnings("ignore", message=".*tf.lite.Interpreter is deprecated")
+        interpreter: Any = tf.lite.Interpreter(str(path))
+    runner = interpreter.get_signature_runner("serving_default")
+    (name,) = runner.get_input_details()
+
+    def predict(images: np.ndarray) -> dict[str, np.ndarray]:
+        return runner(**{name: images})
+
+    return predict

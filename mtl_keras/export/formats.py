@@ -1,0 +1,110 @@
+"""`export`: a model in any of the formats that run without this library."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mtl_keras.export.replacing import replacing
+from mtl_keras.export.saved_model import export_saved_model
+from mtl_keras.export.serving import input_signature, serving_model
+from mtl_keras.model import MultiTaskModel
+from mtl_keras.registry import unknown_value
+
+SUFFIXES = {"saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
+"""What the path of an export ends in, by format."""
+
+
+def export(
+    model: MultiTaskModel,
+    path: str | PathLike[str],
+    format: str = "saved_model",
+    *,
+    decode: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    class_names: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Writes a model as a SavedModel, or in another format that Keras can write.
+
+    In every format the input has the name of the model's `keras.Input`, the outputs have the names of the tasks and are
+    float32, and batches may have any size from 1.
+
+    Args:
+        model: the model; every task is exported, dropped or not.
+        path: what to write; it ends in `.onnx` for ONNX and in `.tflite` for LiteRT, and is a folder for a SavedModel.
+            An export that is there already is replaced once the new one is complete.
+        format: `"saved_model"`; `"onnx"`, which needs `pip install "mtl-keras[onnx]"`; or `"litert"`. The last two
+            are for models that compute in float32.
+        decode: for SavedModels only, as for `export_saved_model`.
+        class_names: for SavedModels only, as for `export_saved_model`.
+
+    Raises:
+        ValueError: for an unknown format, a path with another ending, a model that is not float32 or an argument that
+            the format has no place for.
+        ImportError: if a package that the format needs is not installed.
+        OSError: if `path` cannot be written. What was there is left as it was.
+
+    Example:
+
+    ```python
+    export(model, "model.onnx", "onnx")
+    onnxruntime.InferenceSession("model.onnx").run(["item"], {"images": images})
+    ```
+
+    References:
+        https://keras.io/api/models/model_saving_apis/export/
+    """
+    if format not in SUFFIXES:
+        raise unknown_value("format", format, SUFFIXES)
+    if format == "saved_model":
+        return export_saved_model(model, path, decode=decode, class_names=class_names)
+    if decode is not None or class_names is not None:
+        raise ValueError(f"`decode` and `class_names` are for format='saved_model'. Received: format={format!r}")
+    path = Path(path)
+    if path.suffix != SUFFIXES[format] or path.is_dir():
+        raise ValueError(f"{format!r} is written to a file *{SUFFIXES[format]}. Received: path={str(path)!r}")
+    for layer in _layers(model):
+        if layer.compute_dtype != "float32":
+            raise ValueError(
+                f"{format!r} is for models that compute in float32: build the model in float32 and load the weights. "
+                f"Received: a layer {layer.name!r} that computes in {layer.compute_dtype}"
+            )
+    if format == "onnx":
+        onnx_package("onnx")
+        onnx_package("tf2onnx")
+        shared = {tensor.name for tensor in model.inputs} & set(model.outputs_by_task)
+        if shared:
+            raise ValueError(f"In 'onnx' no task can have the name of an input. Received: {', '.join(sorted(shared))}")
+    with replacing(path) as temporary, warnings.catch_warnings():
+        # Keras patches tf2onnx for NumPy 2 and looks at `np.object` to do so.
+        warnings.filterwarnings("ignore", message=".*np.object", category=FutureWarning)
+        serving = serving_model(model)
+        serving.export(str(temporary), format=format, verbose=False, input_signature=input_signature(serving))
+    return None
+
+
+def onnx_package(name: str) -> ModuleType:
+    """Imports one of the packages that come with the extra `onnx`.
+
+    Raises:
+        ImportError: if it is not installed, naming the extra.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f'ONNX needs the package {name}, not installed here: pip install "mtl-keras[onnx]"'
+        ) from error
+
+
+def _layers(model: Any) -> Iterator[keras.layers.Layer]:
+    for layer in model.layers:
+        yield layer
+        yield from _layers(layer) if isinstance(layer, keras.Model) else ()

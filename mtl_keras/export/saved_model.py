@@ -1,0 +1,119 @@
+"""A model as a TensorFlow SavedModel: from images or from JPEG and PNG bytes to named predictions."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from mtl_keras.export.replacing import replacing
+from mtl_keras.export.serving import input_signature, serving_model
+from mtl_keras.model import MultiTaskModel
+from mtl_keras.registry import unknown_value
+
+_CLASS_NAMES = "class_names.json"
+
+
+def export_saved_model(
+    model: MultiTaskModel,
+    path: str | PathLike[str],
+    *,
+    decode: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    class_names: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Writes a SavedModel with the signatures `serving_default` and, given `decode`, `serve_encoded`.
+
+    - `serving_default` takes images (batch, height, width, channels), under the name of the model's `keras.Input`;
+    - `serve_encoded` takes `encoded`, strings (batch,), each the bytes of a JPEG or PNG file;
+    - both give a dict from task to float32 predictions (batch, ...).
+
+    Batches may have any size from 1. Everything is inside the TensorFlow graph: to use it takes neither this library
+    nor Keras. `keras.layers.TFSMLayer(path)` makes a layer of it.
+
+    Args:
+        model: the model; every task is exported, dropped or not.
+        path: folder to write. An export that is there already is replaced once the new one is complete.
+        decode: from a scalar string of JPEG or PNG bytes to one image (height, width, channels) as the model takes
+            them, float32 in [0, 1], in TensorFlow operations alone: all that a stored image goes through on its way
+            to the model.
+        class_names: task -> names of its classes, in the order of their indices. They become the asset
+            `assets/class_names.json`; read them with `mtl_keras.export.class_names(path)` or, without this library,
+            from `tf.saved_model.load(path).class_names.asset_path`.
+
+    Raises:
+        ValueError: if `class_names` has an unknown task, if `decode` does not give the images that the model takes,
+            or if something other than a SavedModel is at `path`.
+        OSError: if `path` cannot be written. What was there is left as it was.
+
+    Example:
+
+    ```python
+    export_saved_model(model, "saved_model", class_names={"item": ["shirt", "shoe"]})
+    predict = tf.saved_model.load("saved_model").signatures["serving_default"]
+    predict(images=images)["item"]
+    ```
+
+    References:
+        https://www.tensorflow.org/guide/saved_model
+    """
+    path = Path(path)
+    if path.exists() and not (path / "saved_model.pb").is_file():
+        raise ValueError(f"Will not replace what is no SavedModel. Received: path={str(path)!r}")
+    for task in class_names or ():
+        if task not in model.outputs_by_task:
+            raise unknown_value("task in `class_names`", task, model.outputs_by_task)
+    serving = serving_model(model)
+    module = tf.Module()
+    module.serve = _serve(serving)  # the name that `keras.Model.export` gives it
+    signatures = {"serving_default": module.serve.get_concrete_function()}
+    module.weights = list(signatures["serving_default"].variables)
+    if decode is not None:
+        module.serve_encoded = _serve_encoded(serving, module.serve, decode)
+        signatures["serve_encoded"] = module.serve_encoded.get_concrete_function()
+    with tempfile.TemporaryDirectory() as folder, replacing(path) as temporary:
+        if class_names is not None:
+            asset = Path(folder, _CLASS_NAMES)
+            names = {task: list(names) for task, names in class_names.items()}
+            asset.write_text(json.dumps(names, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            module.class_names = tf.saved_model.Asset(str(asset))
+        tf.saved_model.save(module, str(temporary), signatures)
+
+
+def class_names(path: str | PathLike[str]) -> dict[str, list[str]]:
+    """Returns the class names by task that an exported SavedModel carries; empty if it has none."""
+    asset = Path(path, "assets", _CLASS_NAMES)
+    return json.loads(asset.read_text(encoding="utf-8")) if asset.exists() else {}
+
+
+def _serve(serving: keras.Model) -> tf.types.experimental.PolymorphicFunction:
+    @tf.function(input_signature=input_signature(serving), autograph=False)
+    def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return serving(images, training=False)
+
+    return serve
+
+
+def _serve_encoded(
+    serving: keras.Model, serve: Callable[[tf.Tensor], dict[str, tf.Tensor]], decode: Callable[[tf.Tensor], tf.Tensor]
+) -> tf.types.experimental.PolymorphicFunction:
+    if len(serving.inputs) != 1:
+        raise ValueError(f"`decode` is for models with one input. Received a model with {len(serving.inputs)} inputs")
+    expected = tf.TensorSpec(serving.inputs[0].shape[1:], tf.float32)
+    decode_one = tf.function(decode)
+    image = decode_one.get_concrete_function(tf.TensorSpec((), tf.string)).structured_outputs
+    if image.dtype != expected.dtype or not image.shape.is_compatible_with(expected.shape):
+        raise ValueError(
+            f"`decode` must give one image as the model takes it, float32 {expected.shape}. "
+            f"Received: {image.dtype.name} {image.shape}"
+        )
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "encoded")], autograph=False)
+    def serve_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        return serve(tf.map_fn(decode_one, encoded, fn_output_signature=expected))
+
+    return serve_encoded

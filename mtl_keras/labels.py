@@ -1,0 +1,53 @@
+"""Missing labels: NaN in float labels, -1 in integer labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+# Their integer labels are -1 and 1, so -1 cannot mean "missing".
+_SIGNED_LABELS = ("hinge", "squared_hinge", "categorical_hinge")
+
+
+def align(y_true: Any, y_pred: Any, *, class_indices: bool) -> Any:
+    """Gives labels the rank that losses expect of them.
+
+    Args:
+        y_true: labels `(batch, ...)`.
+        y_pred: predictions `(batch, ..., classes or channels)`.
+        class_indices: whether labels are class indices, which have no last axis.
+
+    Returns:
+        Labels of the rank of `y_pred`, or one less for class indices.
+    """
+    rank = len(y_pred.shape) - class_indices
+    if len(y_true.shape) == rank + 1 and y_true.shape[-1] == 1:
+        return ops.squeeze(y_true, axis=-1)
+    if len(y_true.shape) == rank - 1 and y_pred.shape[-1] == 1:
+        return ops.expand_dims(y_true, axis=-1)
+    return y_true
+
+
+def present(y_true: Any, loss_name: str = "", ignore_class: int | None = None) -> Any:
+    """Returns `(batch, ...)` booleans: which labels are there.
+
+    Args:
+        y_true: labels `(batch, ...)`; NaN (floats) or -1 (signed integers) is "no label".
+        loss_name: name of the loss function; for the hinge losses -1 is a label.
+        ignore_class: a class index that is "no label" too.
+    """
+    if ignore_class is not None:
+        return ops.logical_and(present(y_true, loss_name), ops.not_equal(y_true, ignore_class))
+    dtype = keras.backend.standardize_dtype(y_true.dtype)
+    if dtype.startswith(("float", "bfloat")):
+        return ops.logical_not(ops.isnan(y_true))
+    if dtype.startswith("int") and loss_name not in _SIGNED_LABELS:
+        return ops.not_equal(y_true, -1)
+    return ops.ones_like(y_true, dtype="bool")
+
+
+def fill(y_true: Any, mask: Any) -> Any:
+    """Replaces missing labels by 0, a value that every loss accepts (NaN x 0 is NaN)."""
+    return ops.where(mask, y_true, ops.zeros_like(y_true))

@@ -1,0 +1,128 @@
+"""How the logs of a multi-task run are read: which task a key belongs to, and what it says about it.
+
+| key | meaning |
+|---|---|
+| `loss` | total loss, weighted by the task weights |
+| `mtl_score` | mean of the primary metrics, each in its good direction |
+| `learning_rate` | of the optimizer |
+| `<task>_loss` | the task's own loss, unweighted |
+| `<task>_<metric>` | a metric of the task |
+| `<task>_weight` | its weight, mean over the epoch's steps |
+| `<task>_active` | the share of the epoch's steps in which it ran |
+| `<task>_probability` | its scheduling probability |
+
+Validation puts `val_` before a key. NaN says that there is nothing to report: the task did not run, or had no labels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+SUMMARY = ("loss", "mtl_score", "learning_rate", "steps_per_second")
+TRAINING = ("loss", "weight", "active", "probability")
+_VALIDATION = "val_"
+
+
+class LogKey(NamedTuple):
+    """A key of the logs, taken apart.
+
+    Attributes:
+        validation: whether it was measured on validation data.
+        task: the task it belongs to; None if it describes the run as a whole.
+        quantity: what was measured: one of `TRAINING` or the name of a metric; for the whole run, any word.
+    """
+
+    validation: bool
+    task: str | None
+    quantity: str
+
+
+def parse_key(key: str, task_names: Iterable[str]) -> LogKey:
+    """Takes a key of the logs apart.
+
+    Names may contain `_` and begin with one another; the longest that fits is the task.
+
+    Args:
+        key: the key, e.g. `"val_hat_accuracy"`.
+        task_names: the names of the model's tasks.
+
+    Example:
+
+    ```python
+    parse_key("val_hat_band_loss", ["hat", "hat_band"])  # LogKey(True, "hat_band", "loss")
+    ```
+    """
+    validation = key.startswith(_VALIDATION)
+    rest = key.removeprefix(_VALIDATION)
+    if rest in SUMMARY:
+        return LogKey(validation, None, rest)
+    fitting = [name for name in task_names if rest.startswith(f"{name}_") and len(rest) > len(name) + 1]
+    if not fitting:
+        return LogKey(validation, None, rest)
+    task = max(fitting, key=len)
+    return LogKey(validation, task, rest[len(task) + 1 :])
+
+
+def present(logs: Mapping[str, float]) -> dict[str, float]:
+    """Returns the logs that have something to report: all but the NaN ones."""
+    return {key: value for key, value in logs.items() if not math.isnan(value)}
+
+
+def group_by_task(
+    logs: Mapping[str, float], task_names: Iterable[str]
+) -> dict[tuple[str | None, bool], dict[str, float]]:
+    """Returns `{(task, validation): {quantity: value}}`; task None is the run as a whole.
+
+    There is a (possibly empty) group for every task, and for the whole run.
+
+    Args:
+        logs: key -> value, as callbacks receive them at the end of an epoch.
+        task_names: the names of the model's tasks.
+    """
+    names = list(task_names)
+    groups: dict[tuple[str | None, bool], dict[str, float]] = {
+        (task, validation): {} for task in (None, *names) for validation in (False, True)
+    }
+    for key, value in logs.items():
+        validation, task, quantity = parse_key(key, names)
+        groups[task, validation][quantity] = value
+    return groups
+
+
+def primary_metrics(model: Any, logs: Mapping[str, float]) -> dict[str, str]:
+    """Returns `{task: quantity}`: the metric that stands for each task that has one.
+
+    It is what the model says in `primary_metrics`. For the tasks it does not mention it is the first in the alphabet,
+    since Keras sorts the logs before callbacks see them.
+
+    Args:
+        model: a multi-task model.
+        logs: the logs of an epoch.
+    """
+    names = task_names(model)
+    told: Mapping[str, str] = getattr(model, "primary_metrics", {})
+    groups = group_by_task(logs, names)
+    found = {}
+    for name in names:
+        measured = sorted({*groups[name, False], *groups[name, True]} - set(TRAINING))
+        metric = told.get(name) or next(iter(measured), None)
+        if metric:
+            found[name] = metric
+    return found
+
+
+def task_names(model: Any) -> tuple[str, ...]:
+    """Returns the names of a model's tasks.
+
+    Raises:
+        TypeError: if `model` is not a multi-task model.
+    """
+    names = getattr(model, "task_names", None)
+    if names is None:
+        raise TypeError(
+            "This callback needs a model with `task_names`, such as mtl_keras.MultiTaskModel. "
+            f"Received: model={type(model).__name__}"
+        )
+    return tuple(names)

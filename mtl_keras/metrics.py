@@ -1,0 +1,150 @@
+"""Metrics that are sums over samples, so that many tasks are counted in one array.
+
+A `SampleStatistics` metric says what each sample adds (`statistics`) and what the sums mean (`value`). Both work on
+any leading axes: `(batch,)` in stock Keras, `(batch, tasks)` in a `mtl_keras.MultiTaskModel`, which keeps the sums
+of all tasks side by side. They are ordinary `keras.metrics.Metric` objects and work in `keras.Model.compile` too.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class SampleStatistics(keras.metrics.Metric):
+    """A metric whose state is the sum, over labelled samples, of a vector of statistics.
+
+    Args:
+        name: name of the metric in the logs.
+        dtype: dtype of the sums.
+    """
+
+    _direction = "up"
+
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self._totals: Any = None
+
+    @abstractmethod
+    def size(self, output_shape: tuple[int | None, ...]) -> int:
+        """Returns how many statistics a task with outputs `(batch, *output_shape)` has."""
+
+    @abstractmethod
+    def statistics(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns what each sample adds to the sums.
+
+        Args:
+            y_true: labels `(..., *label shape)`, all of them present.
+            y_pred: predictions `(..., *output shape)`.
+
+        Returns:
+            Statistics `(..., statistics)`.
+        """
+
+    @abstractmethod
+    def value(self, totals: Any) -> Any:
+        """Returns the metric `(...)` of summed statistics `(..., statistics)`; NaN where nothing was summed."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds a batch: `y_true` and `y_pred` `(batch, ...)`, `sample_weight` `(batch,)` or `None`."""
+        y_pred = ops.convert_to_tensor(y_pred)
+        if self._totals is None:
+            self._totals = self.add_weight(shape=(self.size(y_pred.shape[1:]),), initializer="zeros", name="totals")
+        statistics = ops.cast(self.statistics(ops.convert_to_tensor(y_true), y_pred), self.dtype)
+        if sample_weight is not None:
+            weight = ops.reshape(ops.cast(sample_weight, self.dtype), (-1, 1))
+            statistics = statistics * weight
+        self._totals.assign_add(ops.sum(statistics, axis=0))
+
+    def result(self) -> Any:
+        """Returns the metric over all samples since the last reset."""
+        return 0.0 if self._totals is None else self.value(self._totals)
+
+
+@keras.saving.register_keras_serializable("mtl_keras")
+class BalancedAccuracy(SampleStatistics):
+    """Mean over the classes of the share of their samples that is predicted right (mean recall).
+
+    A constant prediction scores 1 / classes however unbalanced the labels are. Classes without a sample are left
+    out of the mean.
+
+    Labels are `(batch,)` or `(batch, 1)`; predictions `(batch, 1)` (one probability) or `(batch, classes)`.
+
+    Args:
+        threshold: probability from which a binary prediction counts as positive.
+        name: name of the metric in the logs.
+        dtype: dtype of the sums.
+
+    References:
+        Brodersen et al., "The balanced accuracy and its posterior distribution", ICPR 2010, equation 1.
+    """
+
+    def __init__(self, threshold: float = 0.5, name: str = "balanced_accuracy", dtype: Any = None) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.threshold = threshold
+
+    def size(self, output_shape: tuple[int | None, ...]) -> int:
+        """Returns 2 * classes."""
+        return 2 * max(2, int(output_shape[-1] or 1))
+
+    def statistics(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns `(..., 2 * classes)`: correct samples of each class, then samples of each class."""
+        if y_pred.shape[-1] == 1:
+            classes, predicted = 2, ops.cast(y_pred[..., 0] >= self.threshold, "int32")
+        else:
+            classes, predicted = y_pred.shape[-1], ops.cast(ops.argmax(y_pred, axis=-1), "int32")
+        if len(y_true.shape) == len(y_pred.shape):
+            y_true = y_true[..., 0]
+        true = ops.one_hot(ops.cast(y_true, "int32"), classes, dtype=self.dtype)
+        return ops.concatenate([true * ops.one_hot(predicted, classes, dtype=self.dtype), true], axis=-1)
+
+    def value(self, totals: Any) -> Any:
+        """Returns the mean recall `(...)` of the classes that occurred."""
+        correct, count = ops.split(totals, 2, axis=-1)
+        recall = ops.divide_no_nan(correct, count)
+        present = ops.cast(count > 0, totals.dtype)
+        return ops.sum(recall, axis=-1) / ops.sum(present, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "dtype": self.dtype, "threshold": self.threshold}
+
+
+@keras.saving.register_keras_serializable("mtl_keras")
+class PointError(SampleStatistics):
+    """Mean Euclidean distance between true and predicted points.
+
+    Labels and predictions are `(batch, 2 * points)`: x0, y0, x1, y1, ...
+
+    Args:
+        scale: what a distance of 1 is multiplied by, e.g. the side of the image in pixels when the coordinates
+            are in [0, 1].
+        name: name of the metric in the logs.
+        dtype: dtype of the sums.
+    """
+
+    _direction = "down"
+
+    def __init__(self, scale: float = 1.0, name: str = "point_error", dtype: Any = None) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.scale = scale
+
+    def size(self, output_shape: tuple[int | None, ...]) -> int:
+        """Returns 2."""
+        return 2
+
+    def statistics(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns `(..., 2)`: a sample's mean distance over its points, and 1."""
+        offset = ops.cast(y_pred, self.dtype) - ops.cast(y_true, self.dtype)
+        squares = ops.square(offset)
+        distance = ops.mean(ops.sqrt(squares[..., 0::2] + squares[..., 1::2]), axis=-1) * self.scale
+        return ops.stack([distance, ops.ones_like(distance)], axis=-1)
+
+    def value(self, totals: Any) -> Any:
+        """Returns the mean distance `(...)`."""
+        return totals[..., 0] / totals[..., 1]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "dtype": self.dtype, "scale": self.scale}

@@ -1,0 +1,348 @@
+"""`MultiTaskModel`: a `keras.Model` of named outputs whose task weights are live and whose dropped tasks do not run."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from mtl_keras import arguments, subgraph
+from mtl_keras.batch_logs import BatchLogs
+from mtl_keras.objective import Objective
+from mtl_keras.trainers.tensorflow import Specialization, StepFunctions
+
+
+@keras.saving.register_keras_serializable("mtl_keras")
+class MultiTaskModel(keras.Model):
+    """A Functional model with one named output a task; takes the place of `keras.Model(inputs, outputs)`.
+
+    `compile`, `fit`, `evaluate`, `predict`, `save` and `export` take Keras' own arguments. What is different:
+
+    - **Task weights** are live: `set_task_weights` (or a callback) changes them for the next step, without a retrace.
+    - **A task at weight 0 is dropped**: a training step neither computes nor updates anything that only it reaches,
+      optimizer state and BatchNorm statistics included. Evaluation, prediction and export always run every task.
+    - **Labels may be missing** (NaN in float labels, -1 in integer ones); a task's loss and metrics are means over its
+      labelled samples.
+    - Tasks that are alike are computed together, so that 100 of them cost little more than one.
+    - The logs are `loss` (weighted), `<task>_loss` (unweighted), `<task>_<metric>`, `mtl_score` (the mean of the
+      tasks' primary metrics, those that should fall counted negative) and, in training, `<task>_weight` (mean over the
+      epoch's steps) and `<task>_active` (share of the steps in which the task ran). A task that did not run in an epoch
+      has the loss NaN.
+
+    Args:
+        inputs: `keras.Input`s, as for `keras.Model`.
+        outputs: task name -> symbolic output `(batch, ...)`.
+        name: name of the model.
+        **kwargs: as for `keras.Model`.
+
+    Raises:
+        ValueError: if `outputs` is not a dict.
+
+    Example:
+
+    ```python
+    model = MultiTaskModel(inputs, {"item": item, "group": group})
+    model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.set_task_weights({"group": 0.5})
+    ```
+    """
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        if not isinstance(outputs, Mapping) or not outputs:
+            raise ValueError(
+                "`outputs` must be a dict from task name to output, e.g. {'item': item, 'group': group}. "
+                f"Received: {outputs!r}"
+            )
+        super().__init__(inputs=inputs, outputs=dict(outputs), name=name, **kwargs)
+        self._set_tasks(tuple(self.outputs_by_task))
+
+    def _set_tasks(self, names: tuple[str, ...]) -> None:
+        # The task weights are state, as random seeds are, but not weights of the network: a stock model of the same
+        # graph has the same `weights`.
+        with keras.device("cpu:0"):
+            weights = keras.Variable(np.ones(len(names), "float32"), trainable=False, name="task_weights")
+        self._set(_task_names=names, _task_weights=weights, _step_weights=None, _settings={"losses": {}, "metrics": {}})
+        self._set(_objective=None, _step_functions=None, _monitored=set())
+
+    def _set(self, **attributes: Any) -> None:
+        """Sets attributes that Keras does not track."""
+        for name, value in attributes.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def outputs_by_task(self) -> dict[str, Any]:
+        """The symbolic output `(batch, ...)` of each output name."""
+        return dict(self._outputs_struct)
+
+    @property
+    def inputs_struct(self) -> Any:
+        """The symbolic inputs, structured as they were given."""
+        return self._inputs_struct
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """The tasks, in order: the outputs that have a loss."""
+        return self._task_names
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All state of the model: weights, random seeds and the task weights."""
+        return [*super().variables, self._task_weights]
+
+    @property
+    def task_weights(self) -> dict[str, float]:
+        """The weight of each task in the training loss; 0 is dropped."""
+        return dict(zip(self._task_names, self._current_weights().tolist(), strict=True))
+
+    def _current_weights(self) -> np.ndarray:
+        return self._task_weights.value.numpy()
+
+    def set_task_weights(self, weights: Mapping[str, float]) -> None:
+        """Sets task weights, live from the next training step on. Tasks that are not named keep theirs.
+
+        Args:
+            weights: task name -> weight >= 0; 0 drops the task.
+
+        Raises:
+            ValueError: for an unknown task, a negative or non-finite weight, or if no task would be left.
+        """
+        changed = arguments.checked_weights("weights", weights, self._task_names)
+        merged = {**self.task_weights, **changed}
+        if not any(merged.values()):
+            raise ValueError(f"At least one task must have a weight > 0. Received: {dict(weights)!r}")
+        self._warn_if_monitored("loss", "val_loss")
+        self._task_weights.assign(np.array(list(merged.values()), "float32"))
+
+    def set_step_weights(self, rows: Any) -> None:
+        """Sets the task weights of the steps of the next training execution only, in place of `task_weights`.
+
+        Args:
+            rows: `(steps_per_execution, tasks)` weights >= 0, each row with one above 0.
+
+        Raises:
+            ValueError: for another shape, or weights that are negative, non-finite or all 0.
+        """
+        array = np.asarray(rows, "float32")
+        shape = (self.steps_per_execution, len(self._task_names))
+        if array.shape != shape or not (np.isfinite(array) & (array >= 0)).all() or not array.any(axis=1).all():
+            raise ValueError(
+                f"`rows` must be finite weights >= 0 of shape {shape} (steps, tasks), with one above 0 in each row. "
+                f"Received: {array!r}"
+            )
+        self._warn_if_monitored("loss")
+        self._set(_step_weights=array)
+
+    def task_depths(self) -> dict[str, int]:
+        """Returns the number of layers with weights on the longest path to each task's output."""
+        return subgraph.depths({name: self.outputs_by_task[name] for name in self._task_names})
+
+    @property
+    def primary_metrics(self) -> dict[str, str]:
+        """The name of each task's primary metric, its first; tasks without a metric are left out."""
+        return {task: metrics[0][0] for task, metrics in self._settings["metrics"].items() if metrics}
+
+    @property
+    def specializations(self) -> list[Specialization]:
+        """The training functions compiled since `compile`: for which tasks, and how often each was traced."""
+        return self._step_functions.specializations if self._step_functions else []
+
+    @property
+    def nonfinite_losses(self) -> dict[str, int]:
+        """The tasks whose training loss was NaN or infinite since `fit` began, with the first step where it was."""
+        steps = keras.ops.convert_to_numpy(self._objective.first_nonfinite.value) if self._objective else []
+        return {name: int(step) for name, step in zip(self._task_names, steps) if step >= 0}
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Mapping[str, float] | None = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+        *,
+        class_weight: Mapping[str, Mapping[int, float]] | None = None,
+        max_specializations: int = 8,
+    ) -> None:
+        """Configures training; Keras' own arguments mean what they mean to `keras.Model`.
+
+        Args:
+            optimizer: as for `keras.Model`.
+            loss: task -> loss, or one loss for all tasks. An output without a loss is predicted but not trained.
+            loss_weights: task -> weight >= 0, to begin with; 1 where absent.
+            metrics: task -> metrics, or one list for all tasks. A task's first metric is its primary one.
+            weighted_metrics: as `metrics`, weighted by `sample_weight`.
+            run_eagerly: as for `keras.Model`.
+            steps_per_execution: as for `keras.Model`.
+            jit_compile: as for `keras.Model`.
+            auto_scale_loss: as for `keras.Model`.
+            class_weight: task -> class index -> weight of the samples of that class in the task's loss.
+            max_specializations: how many sets of active tasks may get a compiled function of their own, >= 1. Other
+                sets are run by a function of more tasks, with the same numerical result but at its cost.
+
+        Raises:
+            ValueError: for unknown tasks, negative weights or other arguments out of range.
+        """
+        outputs = self.outputs_by_task
+        losses = {name: value for name, value in arguments.by_task("loss", loss, list(outputs)).items() if value}
+        names = tuple(name for name in outputs if name in losses) or tuple(outputs)
+        weights = dict.fromkeys(names, 1.0) | arguments.checked_weights("loss_weights", loss_weights or {}, names)
+        if not any(weights.values()):
+            raise ValueError(f"At least one task must have a weight > 0. Received: loss_weights={loss_weights!r}")
+        if max_specializations < 1:
+            raise ValueError(f"`max_specializations` must be >= 1. Received: {max_specializations!r}")
+        plain = arguments.metrics_by_task("metrics", metrics, names)
+        weighted = arguments.metrics_by_task("weighted_metrics", weighted_metrics, names)
+        classes = {name: max(2, int(outputs[name].shape[-1] or 2)) for name in names}
+        settings = {
+            "losses": losses,
+            "metrics": {n: arguments.named_metrics(plain.get(n, ()), weighted.get(n, ())) for n in names},
+            "class_weight": arguments.checked_class_weights(class_weight, classes),
+            "max_specializations": int(max_specializations),
+        }
+        super().compile(
+            optimizer=optimizer,
+            loss=loss,
+            loss_weights=loss_weights,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
+        )
+        # Keras' own loss and metric containers are not used: they would run every task, one by one.
+        self._compile_loss = self._compile_metrics = None
+        self._set_tasks(names)
+        self._task_weights.assign(np.array(list(weights.values()), "float32"))
+        self._set(_settings=settings)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Returns the arguments of `compile`, serialized."""
+        config = super().get_compile_config()
+        if config:
+            tables = {task: {str(k): v for k, v in t.items()} for task, t in self._settings["class_weight"].items()}
+            config |= {"class_weight": tables or None, "max_specializations": self._settings["max_specializations"]}
+        return config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles with the arguments that `get_compile_config` returned."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Saves the task weights, beside what `keras.Model` saves."""
+        super().save_own_variables(store)
+        weights = self.task_weights
+        store["task_weights"] = np.array([weights.get(name, 1.0) for name in sorted(self.outputs_by_task)], "float32")
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads the task weights; files of a stock `keras.Model` have none and leave them as they are."""
+        keys = list(store.keys())
+        super().load_own_variables({key: store[key] for key in keys if key != "task_weights"})
+        if "task_weights" in keys:
+            saved = dict(zip(sorted(self.outputs_by_task), np.array(store["task_weights"]), strict=True))
+            self._task_weights.assign(np.array([saved[name] for name in self._task_names], "float32"))
+
+    def unpack(self, data: Any) -> tuple[Any, dict[str, Any], dict[str, Any] | None]:
+        """Returns inputs, labels by task and sample weights by task (or `None`) of a batch of `fit`.
+
+        Raises:
+            ValueError: if a task has no labels, or labels of several tasks are not a dict.
+        """
+        return arguments.unpack(data, self._task_names)
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Trains, as `keras.Model.fit` does.
+
+        Warns if a callback monitors `loss` or `val_loss` and task weights change while it does: the numbers before and
+        after can then not be compared. `val_mtl_score` can.
+        """
+        given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
+        callbacks = keras.tree.flatten(getattr(given.get("callbacks"), "callbacks", given.get("callbacks") or []))
+        self._set(_monitored={getattr(callback, "monitor", None) for callback in callbacks})
+        try:
+            return super().fit(*args, **kwargs)
+        finally:
+            self._set(_monitored=set())
+
+    def _warn_if_monitored(self, *totals: str) -> None:
+        for total in totals:
+            if total in self._monitored:
+                self._monitored.discard(total)
+                warnings.warn(
+                    f"A callback monitors {total!r} while the task weights that it depends on change. "
+                    "Monitor 'val_mtl_score' (mode='max') or the loss or metric of a task instead.",
+                    stacklevel=3,
+                )
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Sets `train_function`, which runs the step of the current active set. Called by `fit`."""
+        if self._objective:
+            self._objective.forget_nonfinite()
+        self.train_function = self._train_on
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Sets `test_function`, which runs all tasks. Called by `evaluate`."""
+        self.test_function = self._test_on
+        return self.test_function
+
+    def _train_on(self, iterator: Any) -> BatchLogs:
+        iterator = self._prepare(iterator)
+        rows = self._step_weights
+        if rows is None:
+            rows = np.tile(self._current_weights(), (self.steps_per_execution, 1))
+        self._set(_step_weights=None)
+        summary = self._step_functions.train(iterator, rows)
+        return BatchLogs(self._objective.log_names(training=True), summary)
+
+    def _test_on(self, iterator: Any) -> BatchLogs:
+        iterator = self._prepare(iterator)
+        summary = self._step_functions.test(iterator, self._current_weights(), self.steps_per_execution)
+        return BatchLogs(self._objective.log_names(training=False), summary)
+
+    def _prepare(self, iterator: Any) -> Any:
+        """Builds losses and metrics when the labels of the first batch are known; returns the iterator, unread."""
+        if self._objective is not None:
+            return iterator
+        if not self._settings["losses"]:
+            raise ValueError("No loss to compute. Pass `loss` to `compile`. Tasks: " + ", ".join(self._task_names))
+        spec = getattr(iterator, "element_spec", None)
+        if spec is None:
+            first = next(iterator)
+            spec, iterator = first, itertools.chain([first], iterator)
+        _, y, _ = self.unpack(spec)
+        outputs = self.outputs_by_task
+        specs = [arguments.task_spec(name, y[name], outputs[name], self._settings) for name in self._task_names]
+        with self.distribute_strategy.scope():
+            objective = Objective(specs)
+            self.optimizer.build(self.trainable_variables)
+        steps = StepFunctions(self, objective, self._settings["max_specializations"])
+        self._set(_objective=objective, _step_functions=steps)
+        return iterator
+
+    def reset_metrics(self) -> None:
+        """Forgets the losses and metrics recorded so far. Called at the start of every epoch and evaluation."""
+        super().reset_metrics()
+        if self._objective is not None:
+            self._objective.reset()
+
+    def get_metrics_result(self) -> dict[str, float]:
+        """Returns the losses and metrics of all tasks since the last reset, as `evaluate` logs them."""
+        if self._objective is None:
+            return {}
+        summary = self._objective.summary(self._current_weights(), training=False)
+        return dict(BatchLogs(self._objective.log_names(training=False), summary))
+
+    def _get_metrics_result_or_logs(self, logs: Mapping[str, float]) -> dict[str, float]:
+        # The logs of the last step are those of the whole epoch: they are made from the sums.
+        return dict(logs)

@@ -1,0 +1,188 @@
+"""What a multi-task model minimises and reports: task losses, metrics and their running sums."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from mtl_keras.batches import GroupBatch, Predictions
+from mtl_keras.fusion import TaskGroup, TaskSpec
+
+Batches = list[tuple[TaskGroup, GroupBatch]]
+
+
+class Objective:
+    """All tasks of a model, grouped, with the sums that an epoch's logs are made of.
+
+    Args:
+        specs: how each task is trained and judged, in the model's order.
+
+    Attributes:
+        tasks: the tasks' names: the order of the rows of every `(tasks, ...)` array here.
+        names: the log entries that `summary` returns, in order; without `_weight` and `_active`, which only
+            training has.
+        first_nonfinite: `(tasks,)` integers: the optimizer step at which a task's training loss was
+            NaN or infinite for the first time, or -1.
+    """
+
+    def __init__(self, specs: Sequence[TaskSpec]) -> None:
+        self.tasks = tuple(spec.name for spec in specs)
+        grouped: dict[str, list[TaskSpec]] = {}
+        for spec in specs:
+            grouped.setdefault(spec.key, []).append(spec)
+        self.groups = [TaskGroup(members) for members in grouped.values()]
+        self._other = [(spec.name, *entry) for spec in specs for entry in spec.other_metrics]
+        self.names = [f"{task}_loss" for task in self.tasks]
+        for group in self.groups:
+            self.names += [f"{task}_{name}" for name, _, _ in group.metrics for task in group.tasks]
+        self.names += [f"{task}_{name}" for task, name, _, _ in self._other]
+        twice = [name for name, count in Counter(self.log_names(training=True)).items() if count > 1]
+        if twice:
+            raise ValueError(f"Log entries must have distinct names. Received twice: {', '.join(twice)}")
+        self._primary = [self.names.index(_primary(spec)[0]) for spec in specs]
+        self._signs = np.array([_primary(spec)[1] for spec in specs], "float32")
+        self._build_state()
+
+    def _build_state(self) -> None:
+        count = len(self.tasks)
+        self._loss_totals = _zeros(count, 2)
+        self._run_totals = _zeros(count, 2)
+        self._total = _zeros(2)
+        self._steps = keras.Variable(0, trainable=False, dtype="int32", name="steps")
+        self.first_nonfinite = keras.Variable(-np.ones(count, "int32"), trainable=False, dtype="int32")
+        self._metric_totals = [[_zeros(len(g.tasks), size) for size in g.statistics_sizes] for g in self.groups]
+
+    def reset(self) -> None:
+        """Forgets what was recorded."""
+        metric_totals = itertools.chain.from_iterable(self._metric_totals)
+        for variable in (self._loss_totals, self._run_totals, self._total, self._steps, *metric_totals):
+            variable.assign(ops.zeros_like(variable))
+        for _, _, metric, _ in self._other:
+            metric.reset_state()
+
+    def forget_nonfinite(self) -> None:
+        """Starts looking for non-finite losses anew."""
+        self.first_nonfinite.assign(-ops.ones_like(self.first_nonfinite))
+
+    def batches(
+        self,
+        tasks: Sequence[str],
+        y: Mapping[str, Any],
+        predictions: Predictions,
+        sample_weight: Mapping[str, Any] | None,
+        active: Any = None,
+    ) -> Batches:
+        """Puts the batch of the tasks that run side by side, group by group.
+
+        Args:
+            tasks: the tasks whose predictions were computed.
+            y: task -> labels `(batch, ...)`.
+            predictions: outputs of the forward pass.
+            sample_weight: task -> `(batch,)`, or `None`.
+            active: `(all tasks,)` booleans, if some of `tasks` are dropped all the same.
+        """
+        result = []
+        for group in self.groups:
+            running = [task for task in group.tasks if task in tasks]
+            if running:
+                on = None if active is None else ops.take(active, [self.tasks.index(task) for task in running])
+                result.append((group, group.batch(running, y, predictions, sample_weight, on)))
+        return result
+
+    def loss_totals(self, batches: Batches) -> Any:
+        """Returns `(tasks, 2)`: each task's summed loss and labelled samples in a batch; 0 if it does not run."""
+        rows = [task for _, batch in batches for task in batch.tasks]
+        return _scatter([group.loss_totals(batch) for group, batch in batches], rows, self.tasks)
+
+    def record(
+        self, batches: Batches, loss_totals: Any, total: Any, batch_size: Any, weights: Any = None, step: Any = None
+    ) -> None:
+        """Adds a batch to the sums.
+
+        Args:
+            batches: the batch, from `batches`.
+            loss_totals: `(tasks, 2)`, from `loss_totals`.
+            total: what this batch adds to the logged `loss`.
+            batch_size: its number of samples.
+            weights: `(tasks,)` task weights of a training step.
+            step: number of the training step.
+        """
+        self._loss_totals.assign_add(loss_totals)
+        size = ops.cast(batch_size, "float32")
+        self._total.assign_add(ops.stack([total * size, size]))
+        if weights is not None:
+            self._run_totals.assign_add(ops.stack([weights, ops.cast(weights > 0, "float32")], axis=-1))
+            bad = ops.logical_and(ops.logical_not(ops.isfinite(loss_totals[:, 0])), self.first_nonfinite < 0)
+            self.first_nonfinite.assign(ops.where(bad, ops.cast(step, "int32"), self.first_nonfinite))
+            self._steps.assign_add(1)
+        for group, batch in batches:
+            for variable, totals in zip(self._metric_totals[self.groups.index(group)], group.metric_totals(batch)):
+                variable.assign_add(_scatter([totals], batch.tasks, group.tasks))
+            for task, _, metric, weighted in self._other:
+                if task in batch.tasks:
+                    metric.update_state(*batch.one(task, weighted))
+
+    def summary(self, weights: Any, training: bool) -> Any:
+        """Returns the values of the logs of all that was recorded, as one vector.
+
+        Args:
+            weights: `(tasks,)` weights of the tasks in the `loss` of an evaluation.
+            training: whether `<task>_weight` and `<task>_active` follow.
+
+        Returns:
+            Values of `log_names(training)`. A task that did not run has the loss NaN; a metric without labelled
+            samples is NaN, a loss 0.
+        """
+        losses = ops.divide_no_nan(self._loss_totals[:, 0], self._loss_totals[:, 1])
+        loss = ops.divide_no_nan(self._total[0], self._total[1])
+        if training:
+            losses = ops.where(self._run_totals[:, 1] > 0, losses, np.float32("nan"))
+        else:
+            loss = loss + ops.sum(ops.where(weights > 0, weights * losses, 0.0))
+        entries = [losses]
+        for group, totals in zip(self.groups, self._metric_totals):
+            entries += group.metric_values(totals)
+        entries += [ops.reshape(ops.cast(metric.result(), "float32"), (1,)) for _, _, metric, _ in self._other]
+        values = ops.concatenate(entries)
+        scores = ops.take(values, self._primary) * self._signs
+        known = ops.logical_not(ops.isnan(scores))
+        score = ops.sum(ops.where(known, scores, 0.0)) / ops.sum(ops.cast(known, "float32"))
+        tail = []
+        if training:
+            run = self._run_totals / ops.cast(ops.maximum(self._steps, 1), "float32")
+            tail = [ops.reshape(ops.transpose(run), (-1,))]
+        return ops.concatenate([ops.stack([loss, score]), values, *tail])
+
+    def log_names(self, training: bool) -> list[str]:
+        """Returns the names of the entries of `summary`."""
+        names = ["loss", "mtl_score", *self.names]
+        if training:
+            names += [f"{task}_weight" for task in self.tasks] + [f"{task}_active" for task in self.tasks]
+        return names
+
+
+def _primary(spec: TaskSpec) -> tuple[str, float]:
+    """The log entry of a task's primary metric (its first one, else its loss), and +1 if higher is better, else -1."""
+    if not spec.metrics:
+        return f"{spec.name}_loss", -1.0
+    name, metric, _ = spec.metrics[0]
+    return f"{spec.name}_{name}", -1.0 if getattr(metric, "_direction", "up") == "down" else 1.0
+
+
+def _zeros(*shape: int) -> keras.Variable:
+    return keras.Variable(np.zeros(shape, "float32"), trainable=False, dtype="float32")
+
+
+def _scatter(parts: Sequence[Any], rows: Sequence[str], order: Sequence[str]) -> Any:
+    """Puts rows named `rows` in the order `order`, with zeros for those that are not there."""
+    stacked = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=0)
+    if tuple(rows) == tuple(order):
+        return stacked
+    padded = ops.concatenate([stacked, ops.zeros_like(stacked[:1])], axis=0)
+    return ops.take(padded, [rows.index(name) if name in rows else len(rows) for name in order], axis=0)

@@ -1,0 +1,188 @@
+"""Which part of a Functional model belongs to which task, and sub-models for the tasks that run.
+
+A layer or variable is *shared* if the outputs of several tasks depend on it and *private* if one task's does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from mtl_keras.split import TaskSplit
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is computed together: one task's output, or the undivided matrix in front of a `TaskSplit`.
+
+    Args:
+        tasks: the names of the tasks, in the order of their columns.
+        tensor: the symbolic tensor `(batch, ...)` that holds them.
+        columns: for a fused unit, which share of the last axis each task has; `None` for a single output.
+        shares: how many shares the last axis has.
+    """
+
+    tasks: tuple[str, ...]
+    tensor: Any
+    columns: tuple[int, ...] | None = None
+    shares: int = 1
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """The tasks that reach a variable.
+
+    Args:
+        variable: a `keras.Variable`.
+        reached: `(blocks, tasks)` booleans. One block for the whole variable, or, behind a fused head, one block
+            for each equal share of its last axis.
+    """
+
+    variable: keras.Variable
+    reached: np.ndarray
+
+
+def _producer(tensor: Any) -> tuple[keras.Operation, Sequence[Any]]:
+    """The operation that computes a symbolic tensor, and the tensors it computes it from."""
+    history = tensor._keras_history
+    node = history.operation._inbound_nodes[history.node_index]
+    return history.operation, node.input_tensors
+
+
+def _call(tensor: Any) -> tuple[int, int]:
+    """Stands for the call of an operation that computed a tensor."""
+    return id(tensor._keras_history.operation), tensor._keras_history.node_index
+
+
+def _ancestors(tensor: Any) -> list[tuple[keras.Operation, Any]]:
+    """All operations that `tensor` depends on, each with one output tensor of every call; inputs come last."""
+    found: list[tuple[keras.Operation, Any]] = []
+    seen: set[tuple[int, int]] = set()
+    stack = [tensor]
+    while stack:
+        current = stack.pop()
+        operation, inputs = _producer(current)
+        if _call(current) not in seen:
+            seen.add(_call(current))
+            found.append((operation, current))
+            stack.extend(inputs)
+    return found
+
+
+def units(outputs: Mapping[str, Any]) -> list[Unit]:
+    """Groups outputs that are cut from one matrix by a `TaskSplit`.
+
+    Args:
+        outputs: task name -> symbolic output.
+    """
+    result: list[Unit] = []
+    fused: dict[tuple[int, int], list[str]] = {}
+    for name, tensor in outputs.items():
+        operation, _ = _producer(tensor)
+        if isinstance(operation, TaskSplit):
+            fused.setdefault(_call(tensor), []).append(name)
+        else:
+            result.append(Unit((name,), tensor))
+    for names in fused.values():
+        split, (matrix,) = _producer(outputs[names[0]])
+        columns = tuple(outputs[name]._keras_history.tensor_index for name in names)
+        result.append(Unit(tuple(names), matrix, columns, split.tasks))
+    return result
+
+
+def sub_model(inputs: Any, chosen: Iterable[Unit]) -> keras.Model:
+    """Builds the model that computes only the chosen units, from the same layers.
+
+    Returns:
+        A model from `inputs` to `{first task of the unit: tensor}`.
+    """
+    return keras.Model(inputs, {unit.tasks[0]: unit.tensor for unit in chosen})
+
+
+def reach(outputs: Mapping[str, Any]) -> dict[keras.Operation, frozenset[str]]:
+    """Returns, for each operation of the graph, the tasks whose output depends on it."""
+    found: dict[keras.Operation, set[str]] = {}
+    for name, tensor in outputs.items():
+        for operation, _ in _ancestors(tensor):
+            found.setdefault(operation, set()).add(name)
+    return {operation: frozenset(names) for operation, names in found.items()}
+
+
+def ownership(outputs: Mapping[str, Any]) -> list[Ownership]:
+    """Returns who reaches each variable (weights, statistics, seeds) of the graph, each variable once.
+
+    Args:
+        outputs: task name -> symbolic output; their order is that of the columns of `Ownership.reached`.
+    """
+    names = list(outputs)
+    blocks = dict(_fused_kernels(outputs))
+    rows: dict[int, tuple[keras.Variable, np.ndarray]] = {}
+    for operation, reached_by in reach(outputs).items():
+        if not isinstance(operation, keras.Layer):
+            continue
+        reached = np.array([[name in reached_by for name in names]])
+        if id(operation) in blocks:
+            reached = _block_rows(blocks[id(operation)], names)
+        for variable in operation.variables:
+            known = rows.get(id(variable))
+            if known is not None and known[1].shape == reached.shape:
+                reached = known[1] | reached
+            elif known is not None:
+                reached = np.any(known[1], axis=0, keepdims=True) | np.any(reached, axis=0, keepdims=True)
+            rows[id(variable)] = (variable, reached)
+    return [Ownership(variable, reached) for variable, reached in rows.values()]
+
+
+def _fused_kernels(outputs: Mapping[str, Any]) -> Iterator[tuple[int, Unit]]:
+    """The `Dense` layers whose columns are private: called once, and read by one `TaskSplit` that nobody reads."""
+    calls = {_call(tensor): tensor for output in outputs.values() for _, tensor in _ancestors(output)}
+    times_called = Counter(operation for operation, _ in calls)
+    readers = Counter(_call(source) for tensor in calls.values() for source in _producer(tensor)[1])
+    readers.update(_call(unit.tensor) for unit in units(outputs) if unit.columns is None)
+    for unit in units(outputs):
+        dense, _ = _producer(unit.tensor)
+        single = type(dense) is keras.layers.Dense and times_called[id(dense)] == 1 and readers[_call(unit.tensor)] == 1
+        if unit.columns is not None and single and not readers[_call(outputs[unit.tasks[0]])]:
+            yield id(dense), unit
+
+
+def _block_rows(unit: Unit, names: list[str]) -> np.ndarray:
+    reached = np.zeros((unit.shares, len(names)), bool)
+    for task, column in zip(unit.tasks, unit.columns or (), strict=True):
+        reached[column, names.index(task)] = True
+    return reached
+
+
+def depths(outputs: Mapping[str, Any]) -> dict[str, int]:
+    """Returns the number of layers with weights on the longest path from an input to each output.
+
+    Layers inside a nested model count as if they stood in the graph themselves.
+    """
+    return {name: _depth(tensor) for name, tensor in outputs.items()}
+
+
+def _depth(tensor: Any) -> int:
+    known: dict[int, int] = {}
+    stack = [tensor]
+    while stack:
+        current = stack[-1]
+        operation, inputs = _producer(current)
+        waiting = [source for source in inputs if id(source) not in known]
+        if waiting:
+            stack.extend(waiting)
+            continue
+        known[id(stack.pop())] = _layer_depth(operation) + max((known[id(source)] for source in inputs), default=0)
+    return known[id(tensor)]
+
+
+def _layer_depth(operation: keras.Operation) -> int:
+    if not isinstance(operation, keras.Layer) or not operation.weights:
+        return 0
+    if isinstance(operation, keras.Model) and getattr(operation, "outputs", None):
+        return max(_depth(tensor) for tensor in operation.outputs)
+    return 1

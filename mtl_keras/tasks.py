@@ -1,0 +1,223 @@
+"""What a network is asked to do: `Task` (one output) and `TaskSet` (all of them).
+
+A task's name, the model output's key and the prefix of its logs are one and the same word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from mtl_keras.metrics import BalancedAccuracy, PointError
+from mtl_keras.registry import unknown_value
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+_RESERVED = ("loss", "mtl", "val")
+HEADS = ("classification", "binary", "regression", "reconstruction")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to predict, and how it is trained and judged.
+
+    Most tasks are made with `Task.classification`, `Task.binary`, `Task.regression`, `Task.landmarks` or
+    `Task.reconstruction`.
+
+    Args:
+        name: the key of the model's output, of the label and of every log of the task. Letters, digits,
+            `_`, `-` and `.`.
+        head: which kind of head predicts it: one of `mtl_keras.tasks.HEADS`.
+        shape: the output's shape without the batch axis: `(classes,)`, `(1,)`, `(height, width, channels)`.
+        loss: a `keras.losses.Loss` or its name.
+        metrics: `keras.metrics.Metric` objects or their names; the first is the task's primary metric.
+        labels: names of the classes, in the order of their indices.
+        weight: its share in the total loss, >= 0.
+        class_weight: class index -> weight in the loss of the samples of that class; absent classes count 1.
+
+    Raises:
+        ValueError: for an illegal name, an unknown head, a negative weight or a label list of wrong length.
+    """
+
+    name: str
+    head: str
+    shape: tuple[int, ...]
+    loss: str | keras.losses.Loss
+    metrics: tuple[str | keras.metrics.Metric, ...] = ()
+    labels: tuple[str, ...] = ()
+    weight: float = 1.0
+    class_weight: Mapping[int, float] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        check_task_name(self.name)
+        if self.head not in HEADS:
+            raise unknown_value(f"head of task {self.name!r}", self.head, HEADS)
+        if not self.weight >= 0 or self.weight == float("inf"):
+            raise ValueError(f"weight of task {self.name!r} must be a finite number >= 0. Received: {self.weight!r}")
+        if self.head == "classification" and self.labels and len(self.labels) != self.shape[-1]:
+            raise ValueError(
+                f"labels of task {self.name!r} must name its {self.shape[-1]} classes. Received: {self.labels!r}"
+            )
+
+    @classmethod
+    def classification(
+        cls,
+        name: str,
+        labels: int | Sequence[str],
+        *,
+        weight: float = 1.0,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> Task:
+        """One class of several; labels are integers `(batch,)`, -1 where missing.
+
+        Args:
+            name: the task's name.
+            labels: the class names, or how many classes there are.
+            weight: share in the total loss.
+            class_weight: class index -> weight of its samples in the loss.
+        """
+        names = () if isinstance(labels, int) else tuple(labels)
+        classes = labels if isinstance(labels, int) else len(names)
+        loss, metrics = "sparse_categorical_crossentropy", ("accuracy",)
+        return cls(name, "classification", (classes,), loss, metrics, names, weight, class_weight)
+
+    @classmethod
+    def binary(
+        cls,
+        name: str,
+        *,
+        labels: Sequence[str] = ("no", "yes"),
+        weight: float = 1.0,
+        pos_weight: float | None = None,
+    ) -> Task:
+        """Yes or no; labels are 0 or 1 `(batch,)`, NaN (floats) or -1 (integers) where missing.
+
+        Args:
+            name: the task's name.
+            labels: what 0 and 1 mean.
+            weight: share in the total loss.
+            pos_weight: weight of the positive samples in the loss (negatives count 1).
+        """
+        metrics = ("accuracy", BalancedAccuracy())
+        class_weight = None if pos_weight is None else {1: pos_weight}
+        return cls(name, "binary", (1,), "binary_crossentropy", metrics, tuple(labels), weight, class_weight)
+
+    @classmethod
+    def regression(cls, name: str, size: int = 1, *, loss: str = "mse", weight: float = 1.0) -> Task:
+        """`size` real numbers; labels are floats `(batch, size)`, NaN where missing."""
+        return cls(name, "regression", (size,), loss, ("mae",), (), weight)
+
+    @classmethod
+    def landmarks(
+        cls, name: str, points: Sequence[str], *, pixels: float = 1.0, loss: str = "mse", weight: float = 1.0
+    ) -> Task:
+        """Points in an image; labels are floats `(batch, 2 * points)`: x0, y0, x1, y1, ... in [0, 1].
+
+        Args:
+            name: the task's name.
+            points: the name of each point.
+            pixels: side of the image, so that `point_error` is in pixels of it.
+            loss: loss of the coordinates.
+            weight: share in the total loss.
+        """
+        metrics = (PointError(scale=pixels), "mae")
+        return cls(name, "regression", (2 * len(points),), loss, metrics, tuple(points), weight)
+
+    @classmethod
+    def reconstruction(cls, name: str, shape: Sequence[int], *, loss: str = "mse", weight: float = 1.0) -> Task:
+        """The image itself, or another one: labels are floats `(batch, height, width, channels)` in [0, 1]."""
+        return cls(name, "reconstruction", tuple(shape), loss, ("mae",), (), weight)
+
+
+def check_task_name(name: object) -> str:
+    """Returns `name` if a task can have it.
+
+    Raises:
+        ValueError: if it is not a string of letters, digits, `_`, `-` and `.`, or has a meaning in the logs.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED or name.startswith("val_"):
+        raise ValueError(
+            "A task name starts with a letter or digit, goes on with letters, digits, '_', '-' or '.', does not "
+            f"start with 'val_' and is none of {', '.join(_RESERVED)}. Received: {name!r}"
+        )
+    return name
+
+
+class TaskSet(Mapping[str, Task]):
+    """The tasks of one model, in order.
+
+    Args:
+        tasks: `Task` objects with distinct names.
+
+    Raises:
+        ValueError: if there are none, or two have one name.
+
+    Example:
+
+    ```python
+    tasks = TaskSet([Task.classification("item", 10), Task.binary("worn", pos_weight=3.0)])
+    model.compile("adam", **tasks.compile_args())
+    ```
+    """
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._tasks: dict[str, Task] = {}
+        for task in tasks:
+            if task.name in self._tasks:
+                raise ValueError(f"Task names must be distinct. Received twice: {task.name!r}")
+            self._tasks[task.name] = task
+        if not self._tasks:
+            raise ValueError("A TaskSet has at least one task. Received: none")
+
+    def __getitem__(self, name: str) -> Task:
+        return self._tasks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __repr__(self) -> str:
+        return f"TaskSet({list(self._tasks.values())!r})"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tasks' names, in order."""
+        return tuple(self._tasks)
+
+    def subset(self, names: Iterable[str]) -> TaskSet:
+        """Returns the named tasks, in the order asked for.
+
+        Raises:
+            ValueError: for an unknown name, with the closest match and the choices.
+        """
+        chosen = list(names)
+        for name in chosen:
+            if name not in self._tasks:
+                raise unknown_value("task", name, self._tasks)
+        return TaskSet(self._tasks[name] for name in chosen)
+
+    def compile_args(self) -> dict[str, Any]:
+        """Returns the arguments that describe these tasks to `MultiTaskModel.compile`.
+
+        `loss`, `loss_weights` and `metrics` are Keras' own, so that a `keras.Model` takes them too;
+        `class_weight` is there only if a task has one, and only `MultiTaskModel` takes it.
+        """
+        arguments: dict[str, Any] = {
+            "loss": {task.name: task.loss for task in self.values()},
+            "loss_weights": {task.name: float(task.weight) for task in self.values()},
+            "metrics": {task.name: [_fresh(metric) for metric in task.metrics] for task in self.values()},
+        }
+        class_weight = {task.name: dict(task.class_weight) for task in self.values() if task.class_weight}
+        if class_weight:
+            arguments["class_weight"] = class_weight
+        return arguments
+
+
+def _fresh(metric: str | keras.metrics.Metric) -> str | keras.metrics.Metric:
+    """A metric holds the state of one model: every `compile` gets its own."""
+    return metric if isinstance(metric, str) else type(metric).from_config(metric.get_config())

@@ -1,0 +1,1 @@
+"""The compiled training step, one file a Keras backend."""

@@ -1,0 +1,112 @@
+"""Dropped means dropped: nothing that only dropped tasks reach changes in a training step."""
+
+from __future__ import annotations
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from mtl_keras import MultiTaskModel, subgraph
+from mtl_keras.freezing import slots
+from mtl_keras.testing import toy_data, toy_model
+
+OPTIMIZERS = {
+    "adam": lambda: keras.optimizers.Adam(0.01),
+    "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+    "sgd": lambda: keras.optimizers.SGD(0.05, momentum=0.9),
+    "adam_ema_clipped": lambda: keras.optimizers.Adam(0.01, use_ema=True, global_clipnorm=1.0),
+}
+
+
+def private_state(model: MultiTaskModel, task: str) -> list[np.ndarray]:
+    """Everything that only `task` reaches, as arrays; of a fused layer, only the task's columns."""
+    column = list(model.outputs_by_task).index(task)
+    by_variable = slots(model.optimizer)
+    state = []
+    for entry in subgraph.ownership(model.outputs_by_task):
+        others = np.delete(entry.reached, column, axis=1).any(axis=1)
+        for variable in (entry.variable, *by_variable.get(id(entry.variable), ())):
+            value = keras.ops.convert_to_numpy(variable)
+            if len(entry.reached) > 1:
+                value = value[..., entry.reached[:, column]]
+                state.append(value)
+            elif entry.reached[0, column] and not others[0]:
+                state.append(value)
+    return state
+
+
+@pytest.mark.parametrize("max_specializations", [1, 8])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_private_state_is_bit_identical_after_dropped_steps(optimizer: str, max_specializations: int) -> None:
+    x, y = toy_data()
+    model = toy_model(OPTIMIZERS[optimizer](), max_specializations=max_specializations)
+    model.fit(x, y, batch_size=16, epochs=2, verbose=0)
+    for task in ("kind", "bright", "copy"):
+        model.set_task_weights({**dict.fromkeys(model.task_names, 1.0), task: 0.0})
+        before = private_state(model, task)
+        running = private_state(model, "round")
+        model.fit(x, y, batch_size=16, epochs=5, verbose=0)
+        assert len(before) >= 2
+        for old, new in zip(before, private_state(model, task), strict=True):
+            np.testing.assert_array_equal(old, new)
+        assert any((old != new).any() for old, new in zip(running, private_state(model, "round"), strict=True))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_one_compiled_function_gives_what_many_give(optimizer: str) -> None:
+    x, y = toy_data(16)
+    rng = np.random.default_rng(1)
+    rows = rng.random((50, 4)) * (rng.random((50, 4)) < 0.5)
+    rows[rows.sum(1) == 0, 0] = 1.0
+    results = []
+    for limit in (1, 100):
+        model = toy_model(OPTIMIZERS[optimizer](), max_specializations=limit)
+        for row in rows:
+            model.set_step_weights(row[None])
+            logs = model.train_on_batch(x, y, return_dict=True)
+        results.append((model.get_weights(), [v.numpy() for v in model.optimizer.variables], logs))
+        assert len(model.specializations) == 1 if limit == 1 else len(model.specializations) > 8
+    for few, many in zip(results[0][0] + results[0][1], results[1][0] + results[1][1], strict=True):
+        np.testing.assert_allclose(few, many, atol=1e-6, rtol=0)
+    assert results[0][2] == pytest.approx(results[1][2], abs=1e-5, nan_ok=True)
+
+
+def test_the_number_of_compiled_functions_is_bounded() -> None:
+    x, y = toy_data(16)
+    model = toy_model(max_specializations=3)
+    for chosen in itertools.product([0.0, 1.0], repeat=4):
+        if any(chosen):
+            model.set_step_weights([chosen])
+            model.train_on_batch(x, y)
+    assert len(model.specializations) == 3
+    assert all(entry.traces == 1 for entry in model.specializations)
+
+
+def test_a_dropped_task_is_not_computed() -> None:
+    x, y = toy_data(16)
+    model = toy_model()
+    model.set_task_weights({"copy": 0.0})
+    model.fit(x, y, verbose=0)
+    assert [entry.tasks for entry in model.specializations] == [("kind", "bright", "round")]
+    assert [entry.masked for entry in model.specializations] == [False]
+
+
+def test_nan_labels_and_outputs_of_a_dropped_task_reach_nobody() -> None:
+    x, y = toy_data(16)
+    model = toy_model()
+    model.set_task_weights({"copy": 0.0})
+    model.get_layer("copy_dense").kernel.assign(np.full((12, 64), np.nan, "float32"))
+    logs = model.train_on_batch(x, y, return_dict=True)
+    assert np.isfinite(logs["loss"])
+    assert all(np.isfinite(value).all() for value in model.get_layer("trunk_dense").get_weights())
+
+
+def test_gradient_accumulation_refuses_dropping() -> None:
+    x, y = toy_data(16)
+    model = toy_model(keras.optimizers.Adam(gradient_accumulation_steps=2))
+    model.train_on_batch(x, y)
+    model.set_task_weights({"copy": 0.0})
+    with pytest.raises(ValueError, match="gradient_accumulation_steps=2"):
+        model.train_on_batch(x, y)

@@ -1,0 +1,168 @@
+"""The arguments and the logs of `MultiTaskModel`; that it trains as `keras.Model` does is in `test_drop_in.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, losses, metrics
+
+from mtl_keras import MultiTaskModel
+
+X = np.linspace(-1, 1, 32, dtype="float32").reshape(16, 2)
+Y = {"item": (X[:, 0] > 0).astype("int32"), "group": X.sum(1), "size": X[:, 1]}
+
+
+def model_of(**arguments: Any) -> MultiTaskModel:
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((2,))
+    x = layers.Dense(4, activation="relu")(inputs)
+    item = layers.Dense(2, activation="softmax", name="item")(x)
+    outputs = {"item": item, "group": layers.Dense(1, name="group")(x), "size": layers.Dense(1, name="size")(x)}
+    model = MultiTaskModel(inputs, outputs)
+    defaults = {
+        "optimizer": keras.optimizers.SGD(0.1),
+        "loss": {"item": "sparse_categorical_crossentropy", "group": "mse", "size": "mae"},
+        "metrics": {"item": ["accuracy", "sparse_top_k_categorical_accuracy"], "group": [metrics.MeanAbsoluteError()]},
+        "run_eagerly": True,
+    }
+    model.compile(**{**defaults, **arguments})
+    return model
+
+
+@pytest.mark.parametrize("outputs", [[], {}, None])
+def test_outputs_must_be_named(outputs: Any) -> None:
+    with pytest.raises(ValueError, match="`outputs` must be a dict from task name to output"):
+        MultiTaskModel(keras.Input((2,)), outputs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"loss": {"itm": "mse"}}, "Unknown task in `loss`. Did you mean 'item'.*Choices: group, item, size"),
+        ({"metrics": {"grup": ["mae"]}}, "Unknown task in `metrics`. Did you mean 'group'"),
+        ({"weighted_metrics": {"grup": ["mae"]}}, "Unknown task in `weighted_metrics`. Did you mean 'group'"),
+        ({"loss_weights": {"sise": 1.0}}, "Unknown task in `loss_weights`. Did you mean 'size'"),
+        ({"class_weight": {"itm": {0: 1.0}}}, "Unknown task in `class_weight`. Did you mean 'item'"),
+        ({"loss": ["mse", "mse", "mse"]}, "`loss` must be a dict.*Tasks: item, group, size"),
+        ({"loss_weights": [1.0, 1.0, 1.0]}, "`loss_weights` must be a dict"),
+        ({"metrics": [["mae"], ["mae"], ["mae"]]}, "`metrics` must be a dict from task to metrics, or one list"),
+        ({"loss_weights": {"item": -1.0}}, "`loss_weights` of task 'item' must be a finite number >= 0"),
+        ({"loss_weights": {"item": 0, "group": 0, "size": 0}}, "At least one task must have a weight > 0"),
+        ({"class_weight": {"item": {2: 1.0}}}, "`class_weight` of task 'item' must name classes 0 to 1. Received: 2"),
+        ({"class_weight": {"item": {0: -1.0}}}, "must be finite and >= 0. Received: -1.0"),
+        ({"max_specializations": 0}, "`max_specializations` must be >= 1. Received: 0"),
+    ],
+)
+def test_compile_errors(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        model_of(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "y", "message"),
+    [
+        ({}, {"item": Y["item"], "size": Y["size"]}, "No labels for task 'group'. Received labels for: item, size"),
+        ({}, Y["item"], "Labels must be a dict with the keys item, group, size. Received: "),
+        ({}, {**Y, "group": np.zeros((16, 3))}, r"of task 'group'.*shape \(batch, 1\).*Received: \(batch, 3\)"),
+        ({}, {**Y, "item": np.zeros((16, 2))}, r"of task 'item'.*shape \(batch, 2\).*labels of the shape \(batch\)"),
+        ({"loss": None, "metrics": None}, Y, "No loss to compute. Pass `loss` to `compile`"),
+        ({"loss": {"item": losses.MeanSquaredError(reduction="sum")}, "metrics": None}, Y, "must be a mean.*'sum'"),
+        ({"loss": "msee", "metrics": None}, Y, "msee"),
+        ({"metrics": {"item": [metrics.MeanAbsoluteError(name="loss")]}}, Y, "Received twice: item_loss"),
+    ],
+)
+def test_fit_errors(arguments: dict[str, Any], y: Any, message: str) -> None:
+    model = model_of(**arguments)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y, verbose=0)
+
+
+def test_one_loss_and_one_list_of_metrics_for_all_tasks() -> None:
+    mae = metrics.MeanAbsoluteError(name="mae")
+    inputs = keras.Input((2,))
+    model = MultiTaskModel(inputs, {"b": layers.Dense(1)(inputs), "a": layers.Dense(1)(inputs)})
+    model.compile(loss="mse", metrics=[mae, metrics.RootMeanSquaredError(name="rmse")], run_eagerly=True)
+    logs = model.evaluate(X, {"a": X[:, 0], "b": X[:, 1]}, verbose=0, return_dict=True)
+    predicted = model.predict(X, verbose=0)
+    for i, task in enumerate(("a", "b")):
+        error = X[:, i] - predicted[task][:, 0]
+        assert logs[f"{task}_mae"] == pytest.approx(np.abs(error).mean(), rel=1e-5)
+        assert logs[f"{task}_rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-5)
+
+
+def test_outputs_without_a_loss_are_predicted_but_not_trained() -> None:
+    model = model_of(loss={"item": "sparse_categorical_crossentropy"}, metrics=None)
+    assert model.task_names == ("item",)
+    before = {task: model.get_layer(task).get_weights()[0] for task in Y}
+    logs = model.train_on_batch(X, Y, return_dict=True)
+    changed = {task: (model.get_layer(task).get_weights()[0] != kernel).any() for task, kernel in before.items()}
+    assert changed == {"item": True, "group": False, "size": False}
+    assert set(logs) == {"loss", "mtl_score", "item_loss", "item_weight", "item_active"}
+    assert set(model.predict(X, verbose=0)) == {"item", "group", "size"}
+
+
+def test_logs_of_an_epoch_in_which_tasks_come_and_go() -> None:
+    model = model_of()
+
+    class Weights(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            self.model.set_task_weights({"item": 1.0, "group": 2.0 * (batch < 1), "size": 0.0})
+
+    history = model.fit(X, Y, 4, verbose=0, callbacks=[Weights()], validation_data=(X, Y)).history
+    logs = {name: values[0] for name, values in history.items()}
+    assert [logs[f"{task}_weight"] for task in Y] == [1.0, 0.5, 0.0]
+    assert [logs[f"{task}_active"] for task in Y] == [1.0, 0.25, 0.0]
+    assert np.isnan(logs["size_loss"])
+    assert np.isfinite([logs["group_loss"], logs["val_size_loss"], logs["loss"], logs["mtl_score"]]).all()
+    assert logs["val_loss"] == pytest.approx(logs["val_item_loss"], rel=1e-5)
+    assert logs["mtl_score"] == pytest.approx((logs["item_accuracy"] - logs["group_mean_absolute_error"]) / 2, rel=1e-5)
+    assert not {"val_item_weight", "val_item_active"} & set(logs)
+
+
+def test_mtl_score_is_the_mean_of_the_primary_metrics_in_their_good_direction() -> None:
+    model = model_of()
+    assert model.primary_metrics == {"item": "accuracy", "group": "mean_absolute_error"}
+    logs = model.evaluate(X, Y, verbose=0, return_dict=True)
+    parts = [logs["item_accuracy"], -logs["group_mean_absolute_error"], -logs["size_loss"]]
+    assert logs["mtl_score"] == pytest.approx(np.mean(parts), rel=1e-5)
+
+
+def test_an_evaluation_does_not_look_at_the_losses_of_dropped_tasks() -> None:
+    model = model_of()
+    model.set_task_weights({"size": 0.0})
+    logs = model.evaluate(X, {**Y, "size": np.full(16, np.inf)}, verbose=0, return_dict=True)
+    assert np.isinf(logs["size_loss"])
+    assert logs["loss"] == pytest.approx(logs["item_loss"] + logs["group_loss"], rel=1e-5)
+
+
+def test_nonfinite_losses_name_the_task_and_the_step() -> None:
+    model = model_of()
+    group = Y["group"].copy()
+    group[9] = np.inf
+    model.fit(X, {**Y, "group": group}, 4, shuffle=False, verbose=0, epochs=2)
+    assert model.nonfinite_losses["group"] == 2
+    healthy = model_of()
+    healthy.fit(X, Y, 16, verbose=0)
+    assert healthy.nonfinite_losses == {}
+
+
+def test_compiling_again_begins_anew() -> None:
+    model = model_of()
+    model.set_task_weights({"item": 0.0})
+    model.train_on_batch(X, Y)
+    model.compile(loss={"group": "mse"}, run_eagerly=True)
+    assert model.specializations == []
+    assert model.task_weights == {"group": 1.0}
+    assert set(model.train_on_batch(X, Y, return_dict=True)) >= {"group_loss", "group_active"}
+
+
+def test_steps_end_with_the_data() -> None:
+    model = model_of(run_eagerly=False, steps_per_execution=3, optimizer=keras.optimizers.SGD(0.0))
+    expected = model.evaluate(X, Y, 2, verbose=0, return_dict=True)
+    history = model.fit(X, Y, 2, verbose=0).history
+    assert model.optimizer.iterations == 8
+    for name, value in expected.items():
+        assert history[name][0] == pytest.approx(value, abs=1e-5)

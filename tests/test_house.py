@@ -1,0 +1,84 @@
+"""House rules that the linters do not check, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sources import ROOT, python_files
+
+LONGEST = 350
+_NOTE_TO_SELF = re.compile(r"\b(TO[D]O|FIX[M]E|X[X]X)\b")  # in brackets, so as not to find itself
+
+
+def offences(path: Path, source: str) -> Iterator[str]:
+    """Yields what one file does against the house rules.
+
+    Args:
+        path: the file, relative to the repository's root.
+        source: what it holds.
+    """
+    lines = source.splitlines()
+    if path.name == "utils.py":
+        yield f"{path}: a file is named after its one idea, not utils"
+    if len(lines) > LONGEST:
+        yield f"{path}: {len(lines)} lines, more than {LONGEST}"
+    for number, line in enumerate(lines, start=1):
+        if _NOTE_TO_SELF.search(line):
+            yield f"{path}:{number}: a note to do something later"
+    for node in ast.walk(ast.parse(source)):
+        for problem in _problems(node, in_test=path.parts[0] == "tests"):
+            yield f"{path}:{node.lineno}: {problem}"  # type: ignore[attr-defined]
+
+
+def _problems(node: ast.AST, *, in_test: bool) -> Iterator[str]:
+    if isinstance(node, ast.ExceptHandler) and node.type is None:
+        yield "bare except"
+    if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+        yield "import *"
+    if isinstance(node, ast.Assert) and not in_test:
+        yield "assert in a program: it vanishes under python -O; raise an error that explains"
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        if node.returns is None:
+            yield f"{node.name} does not say what it returns"
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        arguments += [argument for argument in (node.args.vararg, node.args.kwarg) if argument]
+        untyped = [a.arg for a in arguments if a.annotation is None and a.arg not in ("self", "cls")]
+        if untyped:
+            yield f"{node.name} has arguments without a type: {', '.join(untyped)}"
+
+
+def test_the_house_is_in_order() -> None:
+    files = python_files(tests=True)
+    assert Path("mtl_keras/tasks.py") in files
+    assert Path("tests/test_house.py") in files
+    assert [fault for path in files for fault in offences(path, (ROOT / path).read_text("utf-8"))] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "rule"),
+    [
+        ("models/utils.py", "", "utils"),
+        ("models/heads.py", "x = 1\n" * (LONGEST + 1), "more than 350"),
+        ("models/heads.py", "x = 1  # TO" + "DO: more", "later"),
+        ("models/heads.py", "try:\n    pass\nexcept:\n    pass", "bare except"),
+        ("models/heads.py", "from keras import *", "import *"),
+        ("models/heads.py", "assert True", "assert"),
+        ("models/heads.py", "def f(x: int): ...", "returns"),
+        ("models/heads.py", "def f(x) -> None: ...", "without a type: x"),
+        ("models/heads.py", "class A:\n    def f(self, *args, k, **kw: int) -> None: ...", "without a type: k, args"),
+        ("tests/test_x.py", "async def f(x) -> None: ...", "without a type: x"),
+    ],
+)
+def test_an_offence_is_caught(path: str, source: str, rule: str) -> None:
+    (fault,) = offences(Path(path), source)
+    assert rule in fault
+    assert path in fault
+
+
+def test_tests_may_assert() -> None:
+    assert list(offences(Path("tests/test_x.py"), "def test_x() -> None:\n    assert True\n")) == []

@@ -1,0 +1,143 @@
+"""Imports go downwards only, read from the source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sources import ROOT, python_files
+
+# A room is a top-level file or folder, or one inside `mtl_keras`. Rooms may import their own level and those below.
+LEVELS: dict[float, str] = {
+    6: "train evaluate benchmarks",
+    5: "experiments",
+    4: "models data",
+    3: "mtl_keras",  # its `__init__`: the library's front door
+    2: "mtl_keras.callbacks mtl_keras.reports mtl_keras.export mtl_keras.testing",
+    1: "mtl_keras.model mtl_keras.trainers",
+    0: "mtl_keras.analysis mtl_keras.arguments mtl_keras.batch_logs mtl_keras.batches mtl_keras.freezing "
+    "mtl_keras.fusion mtl_keras.gradients mtl_keras.labels mtl_keras.logs mtl_keras.metrics mtl_keras.objective "
+    "mtl_keras.registry mtl_keras.schedules mtl_keras.split mtl_keras.subgraph mtl_keras.tasks mtl_keras.weightings",
+}
+LEVEL = {room: level for level, rooms in LEVELS.items() for room in rooms.split()}
+
+# Rooms that could see each other by their levels, and must not.
+STRANGERS = [
+    ("models", "data"),
+    ("data", "models"),
+    ("mtl_keras.schedules", "mtl_keras.weightings"),
+    ("mtl_keras.weightings", "mtl_keras.schedules"),
+]
+
+# Of the library, these see level 0 only: they describe networks and data, and do not train.
+LEVEL_0_ONLY = ("models", "data")
+
+
+def room_of(module: str) -> str | None:
+    """Returns the room that a dotted module name lies in, None for a module of somebody else."""
+    first, _, rest = module.partition(".")
+    if first == "mtl_keras" and rest:
+        return f"mtl_keras.{rest.partition('.')[0]}"
+    return first if first in LEVEL or (ROOT / first).is_dir() or (ROOT / f"{first}.py").exists() else None
+
+
+def imported_modules(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yields the line and the absolute name of everything that a file imports, wherever in the file."""
+    package = path.with_suffix("").parts[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *filter(None, [node.module])])
+            for alias in node.names:
+                # `from mtl_keras import schedules` means the room, `from mtl_keras import Task` the front door.
+                name = f"{base}.{alias.name}"
+                yield node.lineno, name if name in LEVEL else base
+
+
+def violations(path: Path, source: str) -> list[str]:
+    """Returns what is wrong with the imports of one file.
+
+    Args:
+        path: the file, relative to the repository's root.
+        source: what it holds.
+    """
+    parts = path.with_suffix("").parts
+    here = room_of(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    if here not in LEVEL:
+        return [f"{path}: the room {here!r} has no level; add it to LEVELS in {Path(__file__).name}"]
+    found = []
+    for line, module in imported_modules(path, ast.parse(source)):
+        there = room_of(module)
+        if there is None or there == here:
+            continue
+        if there not in LEVEL:
+            reason = f"{there!r} has no level"
+        elif LEVEL[there] > LEVEL[here]:
+            reason = f"{there} lies above {here}"
+        elif (here, there) in STRANGERS:
+            reason = f"{here} and {there} must not know each other"
+        elif here in LEVEL_0_ONLY and there.startswith("mtl_keras") and LEVEL[there] > 0:
+            reason = f"{here} may import level 0 of the library only"
+        else:
+            continue
+        found.append(f"{path}:{line}: imports {module}: {reason}")
+    return list(dict.fromkeys(found))
+
+
+def test_imports_go_downwards() -> None:
+    files = python_files()
+    assert Path("mtl_keras/tasks.py") in files
+    assert [fault for path in files for fault in violations(path, (ROOT / path).read_text("utf-8"))] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "reason"),
+    [
+        ("mtl_keras/schedules/dst.py", "from mtl_keras.model import MultiTaskModel", "lies above"),
+        ("mtl_keras/schedules/dst.py", "from mtl_keras import callbacks", "lies above"),
+        ("mtl_keras/schedules/dst.py", "from mtl_keras import MultiTaskModel", "lies above"),
+        ("mtl_keras/schedules/dst.py", "from .. import callbacks", "lies above"),
+        ("mtl_keras/schedules/dst.py", "from ..callbacks.task_scheduler import TaskScheduler", "lies above"),
+        ("mtl_keras/schedules/dst.py", "def f() -> None:\n    import mtl_keras.model", "lies above"),
+        ("mtl_keras/schedules/dst.py", "from mtl_keras.weightings import get", "must not know each other"),
+        ("mtl_keras/weightings/upgrad.py", "import mtl_keras.schedules.dst", "must not know each other"),
+        ("mtl_keras/model.py", "import keras\nfrom mtl_keras.callbacks import progress", "lies above"),
+        ("models/heads.py", "from data import celeb_a", "must not know each other"),
+        ("data/celeb_a.py", "import models.trunks", "must not know each other"),
+        ("models/heads.py", "from mtl_keras.model import MultiTaskModel", "level 0"),
+        ("data/pipeline.py", "import mtl_keras", "level 0"),
+        ("data/pipeline.py", "from train import main", "lies above"),
+        ("experiments/runner.py", "import evaluate", "lies above"),
+        ("mtl_keras/model.py", "from mtl_keras.novelties import x", "has no level"),
+        ("mtl_keras/novelties.py", "import keras", "has no level"),
+        ("novelties/one.py", "import keras", "has no level"),
+    ],
+)
+def test_a_bad_import_is_caught(path: str, source: str, reason: str) -> None:
+    (fault,) = violations(Path(path), source)
+    assert reason in fault
+    assert path in fault
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("mtl_keras/schedules/dst.py", "import numpy as np\nfrom mtl_keras.schedules.base import Schedule"),
+        (
+            "mtl_keras/schedules/dst.py",
+            "from . import base\nfrom .curves import cosine\nfrom ..registry import get",
+        ),
+        ("mtl_keras/callbacks/task_scheduler.py", "from mtl_keras import schedules\nfrom mtl_keras.model import M"),
+        ("mtl_keras/__init__.py", "from mtl_keras.callbacks import TaskScheduler\nfrom .model import M"),
+        ("models/heads.py", "from mtl_keras.split import TaskSplit\nfrom mtl_keras import tasks"),
+        ("experiments/runner.py", "import data\nimport models\nimport mtl_keras\nfrom mtl_keras import MultiTaskModel"),
+        ("train.py", "from experiments import runner"),
+    ],
+)
+def test_a_good_import_is_let_through(path: str, source: str) -> None:
+    assert violations(Path(path), source) == []
