@@ -1,0 +1,105 @@
+"""What a dropped task costs: `python benchmarks/dropping.py`.
+
+Three heads on 32x32x3 images, batch 128: a class, a binary label and a reconstruction, which is the expensive one.
+Two cheap baselines: the same graph as a stock `keras.Model`, and a model that was built without the reconstruction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks import timing
+from mtl_keras import MultiTaskModel, Task, TaskSet
+
+TASKS = TaskSet(
+    [
+        Task.classification("class", 10),
+        Task.binary("animal"),
+        Task.reconstruction("reconstruction", (32, 32, 3)),
+    ]
+)
+BATCH = 128
+
+
+def graph(tasks: TaskSet) -> tuple[Any, dict[str, Any]]:
+    """A convolutional trunk with a head for each task; the decoder is most of the work."""
+    inputs = keras.Input((32, 32, 3))
+    features = inputs
+    for filters in (32, 64, 128):
+        features = keras.layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(features)
+        features = keras.layers.BatchNormalization()(features)
+    latent = keras.layers.Dense(128, activation="relu")(keras.layers.Flatten()(features))
+    outputs = {}
+    for name, task in tasks.items():
+        if task.head == "reconstruction":
+            image = keras.layers.Reshape((4, 4, 128))(keras.layers.Dense(2048, activation="relu")(latent))
+            for filters in (128, 64, 32):
+                image = keras.layers.Conv2DTranspose(filters, 3, strides=2, padding="same", activation="relu")(image)
+                image = keras.layers.BatchNormalization()(image)
+            outputs[name] = keras.layers.Conv2D(3, 3, padding="same", activation="sigmoid")(image)
+        else:
+            hidden = keras.layers.Dense(256, activation="relu")(latent)
+            outputs[name] = keras.layers.Dense(
+                task.shape[0], activation="sigmoid" if task.shape == (1,) else "softmax"
+            )(hidden)
+    return inputs, outputs
+
+
+def stepper(model: keras.Model, tasks: TaskSet) -> Callable[[], object]:
+    """Returns a function that runs one training step through the function that `fit` calls."""
+    rng = np.random.default_rng(0)
+    images = rng.random((BATCH, 32, 32, 3), "float32")
+    labels = {
+        "class": rng.integers(0, 10, BATCH),
+        "animal": rng.integers(0, 2, BATCH).astype("float32"),
+        "reconstruction": images,
+    }
+    batch = (images, {name: labels[name] for name in tasks})
+    iterator = iter(tf.data.Dataset.from_tensors(batch).cache().repeat().prefetch(2))
+    model.compile("adam", **tasks.compile_args())
+    model.make_train_function()
+    return lambda: float(model.train_function(iterator)["loss"])
+
+
+def main() -> None:
+    """Prints the timings and the two ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=60)
+    rounds = parser.parse_args().rounds
+    cheap = TASKS.subset(["class", "animal"])
+    dropped = MultiTaskModel(*graph(TASKS))
+    dropped_step = stepper(dropped, TASKS)
+    dropped.set_task_weights({"reconstruction": 0.0})
+    seconds = timing.interleaved(
+        {
+            "stock keras.Model, all heads": stepper(keras.Model(*graph(TASKS)), TASKS),
+            "MultiTaskModel, all heads": stepper(MultiTaskModel(*graph(TASKS)), TASKS),
+            "MultiTaskModel, reconstruction at weight 0": dropped_step,
+            "MultiTaskModel built without reconstruction": stepper(MultiTaskModel(*graph(cheap)), cheap),
+            "stock keras.Model built without reconstruction": stepper(keras.Model(*graph(cheap)), cheap),
+        },
+        rounds=rounds,
+    )
+    print(timing.machine(), f"{rounds} rounds", sep=", ")
+    print(timing.table(seconds))
+    names = list(seconds)
+    print(f"all heads, MultiTaskModel / stock: {timing.ratio(seconds, names[1], names[0]):.3f}")
+    print(f"dropped / built without: {timing.ratio(seconds, names[2], names[3]):.3f}")
+    print(f"dropped / stock built without: {timing.ratio(seconds, names[2], names[4]):.3f}")
+    assert_sane = statistics.median(seconds[names[2]]) < statistics.median(seconds[names[1]])
+    if not assert_sane:
+        raise SystemExit("the dropped head still runs")
+
+
+if __name__ == "__main__":
+    main()

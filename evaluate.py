@@ -1,0 +1,52 @@
+"""Evaluates a run: `python evaluate.py --run_dir runs/flagship`.
+
+Prints one table (task x metric, beside the best constant prediction) and writes it as JSON into the run directory.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from absl import flags
+
+from experiments.commands import command_line
+
+FLAGS = flags.FlagValues()
+
+flags.DEFINE_string("run_dir", None, "The run to evaluate.", required=True, flag_values=FLAGS)
+flags.DEFINE_bool("saved_model", False, "Evaluate the exported saved_model/ instead of best.keras.", flag_values=FLAGS)
+flags.DEFINE_string("split", "test", "Which split: train, validation or test.", flag_values=FLAGS)
+flags.DEFINE_integer("batch_size", 128, "Images in a batch.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "data_dir", None, "TFDS directory with the dataset, if it is not where it was in training.", flag_values=FLAGS
+)
+
+
+def main(values: flags.FlagValues) -> None:
+    """Evaluates what the flags ask for."""
+    import dataclasses
+
+    from experiments.evaluation import evaluate
+    from experiments.files import write_json
+    from experiments.reporting import print_table
+    from experiments.run_directory import RunDirectory
+    from experiments.runner import load_model, open_dataset
+    from mtl_keras.export import load as load_export
+
+    directory = RunDirectory(values.run_dir)
+    config = directory.config()
+    if values.data_dir:
+        config = dataclasses.replace(config, data_dir=values.data_dir)
+    dataset = open_dataset(config)
+    batches = dataset.batches(values.split, values.batch_size)
+    source = directory.saved_model if values.saved_model else directory.best_model
+    predict = load_export(source) if values.saved_model else load_model(source).predict_on_batch
+    table = evaluate(predict, batches, dataset.tasks)
+    print_table(table, dataset.tasks, f"{source} on the {values.split} split")
+    target = directory.path / f"evaluation-{source.stem}-{values.split}.json"
+    write_json(target, {"model": source.name, "split": values.split, "tasks": table})
+    print(f"Written to {target}")
+
+
+if __name__ == "__main__":
+    command_line(main, FLAGS, sys.argv)

@@ -1,0 +1,63 @@
+"""What the programs have in common: flags are parsed, and what goes wrong is said in one line."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+
+def command_line(main: Callable[[flags.FlagValues], None], defined: flags.FlagValues, arguments: Sequence[str]) -> None:
+    """Runs a program: exit code 0 if it did its work, 1 if it could not, 2 for flags it does not understand.
+
+    Args:
+        main: the program, which is given the values of its flags.
+        defined: its flags.
+        arguments: `sys.argv`.
+    """
+    values = copy.deepcopy(defined)
+    flags.DEFINE_bool("traceback", False, "Show where in the code an error came from.", flag_values=values)
+    flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=values)
+    if {"--help", "-h"} & set(arguments):
+        print(sys.modules[main.__module__].__doc__, values.get_help(include_special_flags=False), sep="\n")
+        return
+    try:
+        rest = values(list(arguments))
+    except flags.Error as error:
+        _fail(str(error), 2)
+    if len(rest) > 1:
+        _fail(f"What is {rest[1]!r}? Flags begin with --", 2)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        main(values)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except Exception as error:
+        reason = _reason(error)
+        if reason is None or values.traceback:
+            raise
+        _fail(reason, 1)
+
+
+def _reason(error: Exception) -> str | None:
+    """What to tell the user, or `None` for an error that is ours."""
+    import tensorflow as tf
+
+    import data
+    from mtl_keras.callbacks import NonFiniteLoss
+
+    if isinstance(error, tf.errors.OpError):
+        return data.explain(error)
+    if isinstance(error, (ValueError, OSError, ImportError, data.DataUnavailable, NonFiniteLoss)):
+        return str(error)
+    return None
+
+
+def _fail(reason: str, code: int) -> None:
+    print("error:", " ".join(reason.split()), file=sys.stderr)
+    sys.exit(code)

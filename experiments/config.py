@@ -1,0 +1,131 @@
+"""`RunConfig`: everything that a run depends on."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+import data
+from mtl_keras import schedules
+from mtl_keras.export.formats import SUFFIXES
+from mtl_keras.registry import Spec, parse_spec, unknown_value
+
+JIT_CHOICES = ("auto", "true", "false")
+DECAY_CHOICES = ("cosine", "none")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The settings of a run: those of the flags of `train.py`, which documents them.
+
+    Example:
+
+    ```python
+    config = RunConfig(dataset="fashion_mnist", synthetic=True, schedule="dst", epochs=2)
+    config.check()
+    ```
+    """
+
+    dataset: str = "fashion_mnist"
+    synthetic: bool = False
+    data_dir: str | None = None
+    tasks: tuple[str, ...] | None = None
+    task_weights: Mapping[str, float] = field(default_factory=dict)
+    model: str = "cnn"
+    schedule: str = "none"
+    epochs: int = 10
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    learning_rate_decay: str = "cosine"
+    optimizer: str = "adam"
+    augment: bool = False
+    seed: int = 0
+    jit_compile: str = "auto"
+    mixed_precision: bool = False
+    steps_per_execution: int = 1
+    early_stopping: int = 0
+    export: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Checks all that can be checked without the data.
+
+        Raises:
+            ValueError: naming the setting, the value received and the choices.
+        """
+        if self.dataset not in data.names():
+            raise unknown_value("dataset", self.dataset, data.names())
+        if self.schedule != "none":
+            make_schedule(self.schedule)
+        make_optimizer(self.optimizer, self.learning_rate)
+        if self.learning_rate_decay not in DECAY_CHOICES:
+            raise unknown_value("value of learning_rate_decay", self.learning_rate_decay, DECAY_CHOICES)
+        if self.jit_compile not in JIT_CHOICES:
+            raise unknown_value("value of jit_compile", self.jit_compile, JIT_CHOICES)
+        for name in self.export:
+            if name not in SUFFIXES:
+                raise unknown_value("export format", name, SUFFIXES)
+        for name, least in (("epochs", 1), ("batch_size", 1), ("steps_per_execution", 1), ("early_stopping", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}. Received: {name}={getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0. Received: seed={self.seed}")
+        for task, weight in self.task_weights.items():
+            if not math.isfinite(weight) or weight < 0:
+                raise ValueError(f"The weight of task {task!r} must be a finite number >= 0. Received: {weight}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the settings as values that JSON can hold."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> RunConfig:
+        """Returns the settings that `to_json` gave.
+
+        Raises:
+            ValueError: for a setting that does not exist.
+        """
+        names = [entry.name for entry in dataclasses.fields(cls)]
+        for name in values:
+            if name not in names:
+                raise unknown_value("setting", name, names)
+        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**settings)
+
+
+def make_schedule(text: str) -> schedules.Schedule:
+    """Returns the schedule of a specification; "none" is among the choices if it does not exist."""
+    name = parse_spec(text).name
+    if name not in schedules.SCHEDULES:
+        raise unknown_value("schedule", name, [*schedules.SCHEDULES.names, "none"])
+    return schedules.get(text)
+
+
+def make_optimizer(text: str, learning_rate: float) -> keras.optimizers.Optimizer:
+    """Returns a Keras optimizer by name: `"adam"`, `"sgd(momentum=0.9)"`.
+
+    Args:
+        text: the name of a class of `keras.optimizers` in any case, with its arguments.
+        learning_rate: its learning rate, > 0.
+
+    Raises:
+        ValueError: for an unknown name (with the closest match), wrong arguments or a learning rate that is not > 0.
+    """
+    if not math.isfinite(learning_rate) or learning_rate <= 0:
+        raise ValueError(f"learning_rate must be a finite number > 0. Received: learning_rate={learning_rate}")
+    spec: Spec = parse_spec(text)
+    classes = {
+        name.lower(): value
+        for name, value in vars(keras.optimizers).items()
+        if isinstance(value, type) and issubclass(value, keras.optimizers.Optimizer) and name != "Optimizer"
+    }
+    if spec.name.lower() not in classes:
+        raise unknown_value("optimizer", spec.name, classes)
+    try:
+        return classes[spec.name.lower()](*spec.args, **{"learning_rate": learning_rate, **spec.kwargs})
+    except TypeError as cause:
+        raise ValueError(f"Wrong arguments for optimizer {spec.name!r}: {cause}. Received: {text!r}") from cause

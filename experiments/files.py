@@ -1,0 +1,49 @@
+"""The JSON and CSV files of a run, written so that a reader never meets half of one."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mtl_keras.export.replacing import replacing
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON; NaN and infinite numbers, which JSON has no word for, become null."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(_finite(content), indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON.
+
+    Raises:
+        ValueError: if the file is not there or is not JSON, naming it.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as cause:
+        raise ValueError(f"There is no {path}") from cause
+    except (json.JSONDecodeError, UnicodeDecodeError) as cause:
+        raise ValueError(f"{path} is damaged: {cause}") from cause
+
+
+def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Writes one CSV row an epoch."""
+    keys = sorted({key for epoch in history for key in epoch})
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["epoch", *keys])
+        writer.writeheader()
+        writer.writerows({"epoch": number, **epoch} for number, epoch in enumerate(history))
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

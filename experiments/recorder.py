@@ -1,0 +1,82 @@
+"""`Recorder`: keeps a run's history, its best model and a checkpoint from which it can go on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from experiments.files import write_history
+from experiments.run_directory import RunDirectory
+from mtl_keras.callbacks import TaskScheduler
+from mtl_keras.export.replacing import replacing
+
+MONITOR = "val_mtl_score"
+
+
+class Recorder(keras.callbacks.Callback):
+    """Writes `history.csv`, `best.keras` (highest `val_mtl_score`) and a checkpoint after every epoch.
+
+    Its state is part of the checkpoint, so that a resumed run stops where an uninterrupted one would have.
+
+    Args:
+        directory: where to write.
+        scheduler: the scheduler whose state goes into the checkpoint, if there is one.
+        patience: stop after so many epochs without a better `val_mtl_score`; 0 never stops.
+    """
+
+    def __init__(self, directory: RunDirectory, scheduler: TaskScheduler | None, patience: int) -> None:
+        super().__init__()
+        self.directory = directory
+        self.scheduler = scheduler
+        self.patience = patience
+        self.history: list[dict[str, float]] = []
+        self.best = -math.inf
+        self.best_epoch: int | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self.history.append(dict(logs or {}))
+        score = self.history[-1].get(MONITOR, math.nan)
+        if score > self.best or self.best_epoch is None:
+            self.best, self.best_epoch = (score if not math.isnan(score) else -math.inf), epoch
+            with replacing(self.directory.best_model) as temporary:
+                self.model.save(temporary)
+        write_history(self.directory.history_file, self.history)
+        self.directory.save_checkpoint(epoch + 1, self.model, self.get_state())
+        if self.finished:
+            self.model.stop_training = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether the score has not risen for `patience` epochs."""
+        since_best = len(self.history) - 1 - (self.best_epoch or 0)
+        return bool(self.patience) and bool(self.history) and since_best >= self.patience
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns all that the rest of the run depends on beside the model, as values that JSON can hold."""
+        return {
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+            "scheduler": self.scheduler.get_state() if self.scheduler else None,
+            "seeds": [keras.ops.convert_to_numpy(seed).tolist() for seed in _seeds(self.model)],
+        }
+
+    def set_state(self, state: Mapping[str, Any], model: keras.Model) -> None:
+        """Goes on from what `get_state` returned, with the model that was saved with it."""
+        self.history = [{k: math.nan if v is None else v for k, v in epoch.items()} for epoch in state["history"]]
+        self.best_epoch = state["best_epoch"]
+        if self.best_epoch is not None:
+            score = self.history[self.best_epoch].get(MONITOR, math.nan)
+            self.best = -math.inf if math.isnan(score) else score
+        if self.scheduler and state["scheduler"]:
+            self.scheduler.set_state(state["scheduler"])
+        for seed, value in zip(_seeds(model), state["seeds"], strict=True):
+            seed.assign(value)
+
+
+def _seeds(model: keras.Model) -> list[keras.Variable]:
+    """The state of dropout and the like, which Keras does not save with a model."""
+    saved = {id(variable) for variable in model.weights}
+    return [variable for variable in model.variables if id(variable) not in saved]

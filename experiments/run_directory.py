@@ -1,0 +1,107 @@
+"""`RunDirectory`: where a run keeps what it was asked, what it did and what came out."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from experiments.config import RunConfig
+from experiments.files import read_json, write_json
+from mtl_keras.export.replacing import replacing
+
+_PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
+_KEPT_CHECKPOINTS = 2
+
+
+class RunDirectory:
+    """The files of a run.
+
+    They are `config.json`, `history.csv`, `metrics.json`, `tensorboard/`, `best.keras`, `checkpoints/` and, if it was
+    asked for, `saved_model/`.
+
+    Args:
+        path: the directory.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config_file = self.path / "config.json"
+        self.history_file = self.path / "history.csv"
+        self.metrics_file = self.path / "metrics.json"
+        self.tensorboard = self.path / "tensorboard"
+        self.best_model = self.path / "best.keras"
+        self.checkpoints = self.path / "checkpoints"
+        self.saved_model = self.path / "saved_model"
+
+    @property
+    def started(self) -> bool:
+        """Whether a run has already begun here."""
+        return self.config_file.exists()
+
+    def check_new(self) -> None:
+        """Checks that a new run can begin here.
+
+        Raises:
+            ValueError: if the directory holds anything.
+        """
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise ValueError(
+                f"The run directory exists already. Pass --resume to go on with it, or another --run_dir. "
+                f"Received: run_dir={str(self.path)!r}"
+            )
+
+    def create(self, config: RunConfig) -> None:
+        """Makes the directory and writes the configuration with the versions that run it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        versions = {"python": sys.version.split()[0], **{name: version(name) for name in _PACKAGES}}
+        write_json(self.config_file, {**config.to_json(), "versions": versions, "git_revision": _git_revision()})
+
+    def remove(self) -> None:
+        """Removes the directory of a run that failed before it had anything to keep."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def config(self) -> RunConfig:
+        """Returns the configuration that the run began with.
+
+        Raises:
+            ValueError: if there is none or it cannot be read, naming the file.
+        """
+        if not self.started:
+            raise ValueError(f"No run to be found there: it has no config.json. Received: run_dir={str(self.path)!r}")
+        values = {**read_json(self.config_file)}
+        for name in ("versions", "git_revision"):
+            values.pop(name, None)
+        try:
+            return RunConfig.from_json(values)
+        except (ValueError, TypeError) as cause:
+            raise ValueError(f"{self.config_file} is damaged: {cause}") from cause
+
+    def save_checkpoint(self, epochs: int, model: Any, state: Any) -> None:
+        """Keeps the state after `epochs` whole epochs: under its name only once it is complete."""
+        with replacing(self.checkpoints / f"epoch-{epochs:05d}") as folder:
+            folder.mkdir()
+            model.save(folder / "model.keras")
+            write_json(folder / "state.json", state)
+        for old in self._checkpoints()[:-_KEPT_CHECKPOINTS]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def last_checkpoint(self) -> tuple[Path, Any] | None:
+        """Returns the model file and the state of the last checkpoint, or `None` if there is none."""
+        found = self._checkpoints()
+        return (found[-1] / "model.keras", read_json(found[-1] / "state.json")) if found else None
+
+    def _checkpoints(self) -> list[Path]:
+        return sorted(self.checkpoints.glob("epoch-*"))
+
+
+def _git_revision() -> str | None:
+    """The revision of the code that runs, if it is a git checkout."""
+    try:
+        command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

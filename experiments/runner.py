@@ -1,0 +1,156 @@
+"""`run`: trains what a `RunConfig` asks for and leaves a run directory behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+import data
+from experiments.config import RunConfig, make_optimizer, make_schedule
+from experiments.evaluation import Table, evaluate
+from experiments.files import write_history, write_json
+from experiments.recorder import Recorder
+from experiments.run_directory import RunDirectory
+from models import hard_sharing
+from mtl_keras import MultiTaskModel, schedules
+from mtl_keras.callbacks import Progress, StopOnNonFinite, TaskScheduler, TensorBoard
+from mtl_keras.export import export, parity
+from mtl_keras.export.formats import SUFFIXES
+
+
+def run(config: RunConfig, directory: RunDirectory, *, resume: bool = False) -> Table:
+    """Trains, evaluates and exports.
+
+    Args:
+        config: what to do.
+        directory: where to put it; with `resume`, where it was begun.
+        resume: whether to go on from the last checkpoint in `directory`.
+
+    Returns:
+        The evaluation of the best model on the test split, as `metrics.json` has it.
+
+    Raises:
+        ValueError: for settings that do not fit together or the data; before anything was written.
+        data.DataUnavailable: if the dataset is not there.
+    """
+    config.check()
+    if not resume:
+        directory.check_new()
+    keras.utils.set_random_seed(config.seed)
+    _set_precision(config.mixed_precision)
+    dataset = open_dataset(config)
+    checkpoint = directory.last_checkpoint() if resume else None
+    model = load_model(checkpoint[0]) if checkpoint else build_model(config, dataset)
+    scheduler = make_scheduler(config, dataset)
+    recorder = Recorder(directory, scheduler, config.early_stopping)
+    if checkpoint:
+        recorder.set_state(checkpoint[1], model)
+    first_epoch = len(recorder.history)
+    batches = dataset.batches(
+        "train", config.batch_size, shuffle=True, seed=config.seed, first_epoch=first_epoch, augment=config.augment
+    )
+    validation = dataset.batches("validation", config.batch_size)
+    fresh = not directory.started
+    directory.create(config)
+    write_history(directory.history_file, recorder.history)
+    try:
+        if first_epoch < config.epochs and not recorder.finished:
+            model.fit(
+                batches,
+                steps_per_epoch=dataset.steps("train", config.batch_size),
+                validation_data=validation,
+                initial_epoch=first_epoch,
+                epochs=config.epochs,
+                verbose=0,
+                shuffle=False,  # `batches` does it, anew and reproducibly in each epoch
+                callbacks=[
+                    *([scheduler] if scheduler else []),
+                    *learning_rate_callbacks(config),
+                    StopOnNonFinite(),
+                    recorder,
+                    TensorBoard(str(directory.tensorboard)),
+                    Progress(),
+                ],
+            )
+    except BaseException:
+        if fresh and not recorder.history:
+            directory.remove()
+        raise
+    best = load_model(directory.best_model)
+    table = evaluate(best.predict_on_batch, dataset.batches("test", config.batch_size), dataset.tasks)
+    write_json(directory.metrics_file, {"split": "test", "best_epoch": recorder.best_epoch, "tasks": table})
+    _export(config, directory, best, dataset)
+    return table
+
+
+def open_dataset(config: RunConfig) -> data.Dataset:
+    """Opens the dataset of a run."""
+    return data.load(
+        config.dataset, tasks=config.tasks, data_dir=config.data_dir, synthetic=config.synthetic, seed=config.seed
+    )
+
+
+def build_model(config: RunConfig, dataset: data.Dataset) -> MultiTaskModel:
+    """Builds and compiles the network of a run, with its first random weights."""
+    tasks = dataset.tasks
+    model = MultiTaskModel(*hard_sharing(config.model, tasks, dataset.image_shape), name=config.dataset)
+    jit_compile: bool | str = {"true": True, "false": False}.get(config.jit_compile, "auto")
+    model.compile(
+        make_optimizer(config.optimizer, config.learning_rate),
+        **tasks.compile_args(),
+        steps_per_execution=config.steps_per_execution,
+        jit_compile=jit_compile,
+    )
+    if config.task_weights:
+        model.set_task_weights(config.task_weights)
+    return model
+
+
+def make_scheduler(config: RunConfig, dataset: data.Dataset) -> TaskScheduler | None:
+    """Returns the callback that applies the run's schedule, or `None` for the schedule "none"."""
+    if config.schedule == "none":
+        return None
+    return TaskScheduler(make_schedule(config.schedule), seed=config.seed, counts=dataset.label_counts())
+
+
+def learning_rate_callbacks(config: RunConfig) -> list[keras.callbacks.Callback]:
+    """Returns the callback that lets the learning rate fall, epoch by epoch, if it should."""
+    if config.learning_rate_decay == "none":
+        return []
+    curve = schedules.Cosine(config.learning_rate, 0.0, config.epochs)
+    return [keras.callbacks.LearningRateScheduler(curve)]
+
+
+def _export(config: RunConfig, directory: RunDirectory, model: MultiTaskModel, dataset: data.Dataset) -> None:
+    """Writes the formats asked for and checks that they predict what the model does."""
+    images, _ = next(iter(dataset.batches("test", min(16, config.batch_size))))
+    class_names = {name: task.labels for name, task in dataset.tasks.items() if task.labels}
+    for name in config.export:
+        if name == "saved_model":
+            path = directory.saved_model
+            export(model, path, decode=dataset.decode, class_names=class_names)
+        else:
+            path = directory.path / f"model{SUFFIXES[name]}"
+            export(model, path, name)
+        parity(model, path, images.numpy())
+
+
+def _set_precision(mixed: bool) -> None:
+    half = "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
+    keras.mixed_precision.set_global_policy(half if mixed else "float32")
+
+
+def load_model(path: Path) -> MultiTaskModel:
+    """Loads a model that a run saved.
+
+    Raises:
+        ValueError: if the file is missing or damaged, naming it.
+    """
+    if not path.exists():
+        raise ValueError(f"There is no model to be found at {path}")
+    try:
+        return keras.models.load_model(path)
+    except (OSError, ValueError, KeyError, TypeError) as cause:
+        raise ValueError(f"{path} is damaged: {str(cause).splitlines()[0]}") from cause

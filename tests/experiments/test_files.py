@@ -1,0 +1,84 @@
+"""The files of a run: whole or not there."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from experiments.config import RunConfig
+from experiments.files import read_json, write_history, write_json
+from experiments.run_directory import RunDirectory
+
+
+class _Model:
+    """Saves, or fails to."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    def save(self, path: Path) -> None:
+        path.write_text("weights")
+        if self.error:
+            raise self.error
+
+
+def test_json_has_no_nan(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"x": [math.nan, 1.5, (math.inf,)]})
+    assert json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail) == {"x": [None, 1.5, [None]]}
+
+
+def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"x": 1})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a.json", {"x": object()})
+    assert read_json(tmp_path / "a.json") == {"x": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("content", ["{", "", "\xff"])
+def test_a_damaged_file_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.json").write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"config\.json is damaged"):
+        RunDirectory(tmp_path).config()
+
+
+def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
+    write_json(tmp_path / "config.json", {"epoch": 3})
+    with pytest.raises(ValueError, match="Did you mean 'epochs'"):
+        RunDirectory(tmp_path).config()
+
+
+def test_history_has_a_column_for_every_key(tmp_path: Path) -> None:
+    write_history(tmp_path / "history.csv", [{"loss": 1.0}, {"loss": math.nan, "val_loss": 2.0}])
+    with (tmp_path / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows == [
+        {"epoch": "0", "loss": "1.0", "val_loss": ""},
+        {"epoch": "1", "loss": "nan", "val_loss": "2.0"},
+    ]
+
+
+def test_a_configuration_comes_back(tmp_path: Path) -> None:
+    config = RunConfig(tasks=("item",), task_weights={"item": 2.0}, export=("saved_model", "onnx"), seed=3)
+    directory = RunDirectory(tmp_path / "run")
+    directory.create(config)
+    assert directory.config() == config
+    stored = read_json(directory.config_file)
+    assert set(stored["versions"]) >= {"python", "keras", "tensorflow"}
+
+
+def test_checkpoints_are_whole_and_few(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    assert directory.last_checkpoint() is None
+    for epoch in range(1, 5):
+        directory.save_checkpoint(epoch, _Model(), {"epoch": epoch})
+    assert sorted(path.name for path in directory.checkpoints.iterdir()) == ["epoch-00003", "epoch-00004"]
+    with pytest.raises(OSError, match="No space"):
+        directory.save_checkpoint(5, _Model(OSError(28, "No space left on device")), {"epoch": 5})
+    path, state = directory.last_checkpoint() or pytest.fail("no checkpoint")
+    assert (path.read_text(), state) == ("weights", {"epoch": 4})
+    assert sorted(path.name for path in directory.checkpoints.iterdir()) == ["epoch-00003", "epoch-00004"]

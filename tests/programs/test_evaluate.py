@@ -1,0 +1,46 @@
+"""`evaluate.py`: one table, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.evaluation import constant_prediction
+from mtl_keras import Task
+from tests.programs.conftest import Program
+
+
+def test_the_exported_model_is_worth_what_the_trained_one_is(program: Program, finished_run: Path) -> None:
+    trained = program("evaluate", f"--run_dir={finished_run}")
+    exported = program("evaluate", f"--run_dir={finished_run}", "--saved_model")
+    assert trained.code == exported.code == 0
+    assert "item" in trained.out
+    assert "group" in trained.out
+    results = [
+        json.loads((finished_run / f"evaluation-{name}-test.json").read_text())["tasks"]
+        for name in ("best", "saved_model")
+    ]
+    for task in ("item", "group"):
+        for metric in ("accuracy", "loss"):
+            one, other = (result[task][metric] for result in results)
+            assert one["value"] == pytest.approx(other["value"], abs=1e-4)
+            assert one["baseline"] == other["baseline"]
+
+
+def test_constant_predictions() -> None:
+    labels = np.array([2, 2, 0, 2])
+    np.testing.assert_allclose(constant_prediction(Task.classification("a", 3), labels)[0], [0.25, 0, 0.75])
+    np.testing.assert_allclose(constant_prediction(Task.binary("b"), np.array([[1.0], [0.0], [0.0]]))[2], [1 / 3])
+    points = np.array([[0.0, 1.0], [1.0, 1.0]])
+    np.testing.assert_allclose(constant_prediction(Task.regression("c", 2), points), [[0.5, 1.0]] * 2)
+
+
+def test_a_run_without_an_export_says_so(program: Program, finished_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text((finished_run / "config.json").read_text())
+    outcome = program("evaluate", f"--run_dir={tmp_path}", "--saved_model")
+    assert outcome.code == 1
+    assert "saved_model" in outcome.err
+    assert outcome.err.count("\n") == 1

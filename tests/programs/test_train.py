@@ -1,0 +1,84 @@
+"""`train.py`: what a run leaves behind, and how it goes on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mtl_keras import MultiTaskModel
+from tests.programs.conftest import QUICK, Program
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with (path / "history.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_directory_holds_all_that_the_readme_lists(finished_run: Path) -> None:
+    names = {entry.name for entry in finished_run.iterdir() if not entry.name.startswith("evaluation-")}
+    assert names == {
+        "config.json", "history.csv", "metrics.json", "best.keras", "checkpoints", "tensorboard", "saved_model",
+    }  # fmt: skip
+    config = json.loads((finished_run / "config.json").read_text())
+    assert config["schedule"] == "dst"
+    assert config["epochs"] == 1
+    assert config["versions"]["keras"] == keras.__version__
+    (row,) = rows(finished_run)
+    assert {"item_loss", "item_accuracy", "item_weight", "item_active", "item_probability", "val_mtl_score"} <= set(row)
+    metrics = json.loads((finished_run / "metrics.json").read_text())["tasks"]
+    assert metrics["item"]["accuracy"]["baseline"] < 0.2 < metrics["item"]["accuracy"]["value"]
+
+
+def test_tensorboard_has_the_scalars_that_the_readme_lists(finished_run: Path) -> None:
+    events = EventAccumulator(str(finished_run / "tensorboard" / "train"), {"tensors": 0}).Reload()
+    tags = {
+        "losses/item", "metrics/item_accuracy", "weights/item", "schedule/item_probability", "schedule/item_active",
+        "summary/loss", "summary/mtl_score", "summary/learning_rate",
+    }  # fmt: skip
+    assert tags <= set(events.Tags()["tensors"])
+    events = EventAccumulator(str(finished_run / "tensorboard" / "validation"), {"tensors": 0}).Reload()
+    assert {"losses/group", "metrics/group_accuracy", "summary/mtl_score"} <= set(events.Tags()["tensors"])
+
+
+def test_the_best_model_is_a_multi_task_model(finished_run: Path) -> None:
+    model = keras.models.load_model(finished_run / "best.keras")
+    assert isinstance(model, MultiTaskModel)
+    assert model.task_names == ("item", "group")
+
+
+def test_a_resumed_run_ends_as_an_uninterrupted_one(program: Program, drawn: Path, tmp_path: Path) -> None:
+    flags = [*QUICK, "--schedule=random_drop(keep=0.5)", f"--data_dir={drawn}"]
+    assert program("train", *flags, "--epochs=3", f"--run_dir={tmp_path / 'whole'}").code == 0
+    assert program("train", *flags, "--epochs=1", f"--run_dir={tmp_path / 'parts'}").code == 0
+    assert program("train", "--resume", "--epochs=3", f"--run_dir={tmp_path / 'parts'}").code == 0
+    assert rows(tmp_path / "whole") == rows(tmp_path / "parts")
+    whole, parts = (
+        keras.models.load_model(tmp_path / name / "checkpoints" / "epoch-00003" / "model.keras")
+        for name in ("whole", "parts")
+    )
+    for one, other in zip(whole.get_weights(), parts.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_early_stopping_stops(program: Program, drawn: Path, tmp_path: Path) -> None:
+    flags = [*QUICK, "--epochs=9", "--learning_rate=1e-12", "--early_stopping=2", f"--data_dir={drawn}"]
+    assert program("train", *flags, f"--run_dir={tmp_path / 'run'}").code == 0
+    assert len(rows(tmp_path / "run")) < 9
+
+
+def test_settings_reach_the_model(program: Program, drawn: Path, tmp_path: Path) -> None:
+    flags = [*QUICK, "--tasks=group,item", "--task_weights=item=0", "--optimizer=sgd(momentum=0.5)"]
+    flags += ["--steps_per_execution=3", "--mixed_precision", "--jit_compile=false", f"--data_dir={drawn}"]
+    assert program("train", *flags, f"--run_dir={tmp_path / 'run'}").code == 0
+    model = keras.models.load_model(tmp_path / "run" / "best.keras")
+    assert model.task_weights == {"group": 1.0, "item": 0.0}
+    assert model.task_names == ("group", "item")
+    assert model.steps_per_execution == 3
+    assert model.optimizer.momentum == 0.5
+    assert rows(tmp_path / "run")[0]["item_active"] == "0.0"
+    assert any(layer.compute_dtype == "bfloat16" for layer in model.layers)

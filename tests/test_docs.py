@@ -1,0 +1,79 @@
+"""The Python in README.md and docs/ runs as it stands there."""
+
+from __future__ import annotations
+
+import copy
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import evaluate
+import train
+from tests.sources import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_BLOCK = re.compile(r"^```python[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+
+
+def python_blocks(text: str) -> list[tuple[int, str]]:
+    """Returns the line at which each ```python block's code starts, and the code."""
+    return [(text.count("\n", 0, block.start(1)) + 1, block[1]) for block in _BLOCK.finditer(text)]
+
+
+def run_page(page: Path) -> None:
+    """Runs a page's blocks one after the other, as one program.
+
+    Each is compiled under the page's name and line, so that a failure's traceback points into the page.
+    """
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for line, code in python_blocks(page.read_text("utf-8")):
+        exec(compile("\n" * (line - 1) + code, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT)
+    run_page(page)
+
+
+def commands(text: str) -> list[list[str]]:
+    """Returns the words of every `python train.py ...` and `python evaluate.py ...` line in ```bash blocks."""
+    blocks = re.findall(r"^```bash[ \t]*\n(.*?)^```[ \t]*$", text, re.MULTILINE | re.DOTALL)
+    lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[1:] for line in words if line[:1] == ["python"] and line[1] in ("train.py", "evaluate.py")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_have_flags_that_exist(page: Path) -> None:
+    for program, *arguments in commands(page.read_text("utf-8")):
+        defined = {"train.py": train.FLAGS, "evaluate.py": evaluate.FLAGS}[program]
+        assert copy.deepcopy(defined)([program, *arguments]) == [program]
+
+
+def test_the_readme_explains_every_flag() -> None:
+    explained = set(re.findall(r"^\| `--(\w+)`", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE))
+    assert explained == set(train.FLAGS.flag_values_dict()) | {"traceback"}
+
+
+def test_the_readme_has_code_to_run() -> None:
+    assert python_blocks((ROOT / "README.md").read_text("utf-8"))
+
+
+def test_blocks_of_a_page_share_a_namespace(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python\nx = [1]\n```\nText, and\n```bash\nnot python\n```\n```python\nx.append(2)\n```\n")
+    run_page(page)
+    assert [line for line, _ in python_blocks(page.read_text())] == [2, 9]
+
+
+def test_a_failure_names_page_and_line(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n```python\nx = 1\n```\n\n```python\ny = 2\nmissing_name\n```\n")
+    with pytest.raises(NameError, match="missing_name") as error:
+        run_page(page)
+    assert (error.traceback[-1].path, error.traceback[-1].lineno + 1) == (page, 9)
