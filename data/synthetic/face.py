@@ -106,7 +106,7 @@ def draw_eyes(canvas: Canvas, face: Face) -> None:
     half_height = 1.8 if has["Narrow_Eyes"] else 5.5
     for eye in face.eyes:
         if has["Bags_Under_Eyes"]:
-            canvas.ellipse(eye + 7.5j, 10, 6, blend(shade(skin, 0.55), (90, 40, 110), 0.4))
+            canvas.ellipse(eye + 8j, 10.5, 6.5, blend(shade(skin, 0.5), (70, 20, 110), 0.6))
             canvas.ellipse(eye + 3.5j, 10.5, 5.5, skin)
         if has["Heavy_Makeup"]:
             canvas.ellipse(eye - 4j, 11.5, 7.5, face.paint)
@@ -122,17 +122,17 @@ def draw_eyes(canvas: Canvas, face: Face) -> None:
 
 def draw_nose(canvas: Canvas, face: Face) -> None:
     """Draws the nose: a wedge or a bulb, small or big."""
-    size = 1.6 if face.has["Big_Nose"] else 0.85
+    wide, high = (1.8, 1.25) if face.has["Big_Nose"] else (0.75, 0.85)
     tip, dark = face.nose, shade(face.skin, 0.6)
     if face.has["Pointy_Nose"]:
         bridge = tip.real / 2 + 3j
-        canvas.polygon(np.array([bridge, tip - 8 * size - 1j, tip + 5j * size, tip + 8 * size - 1j]), dark)
-        canvas.polygon(np.array([bridge, tip - 1.5 * size, tip + 2j * size]), blend(face.skin, (255, 255, 255), 0.5))
+        canvas.polygon(np.array([bridge, tip - 8 * wide - 1j, tip + 5j * high, tip + 8 * wide - 1j]), dark)
+        canvas.polygon(np.array([bridge, tip - 1.5 * wide, tip + 2j * high]), blend(face.skin, (255, 255, 255), 0.5))
         return
-    canvas.ellipse(tip, 8.5 * size, 5.5 * size, dark)
-    canvas.ellipse(tip - 1.5j * size, 7 * size, 4.5 * size, blend(face.skin, (250, 170, 150), 0.35))
+    canvas.ellipse(tip, 8.5 * wide, 5.5 * high, dark)
+    canvas.ellipse(tip - 1.5j * high, 7 * wide, 4.5 * high, blend(face.skin, (245, 120, 105), 0.5))
     for side in SIDES:
-        canvas.ellipse(tip + side * 4 * size + 2.5j * size, 1.6 * size, 1.3 * size, _INK)
+        canvas.ellipse(tip + side * 4 * wide + 2.5j * high, 1.6 * wide, 1.3 * high, _INK)
 
 
 def draw_mouth(canvas: Canvas, face: Face) -> None:

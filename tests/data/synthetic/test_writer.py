@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def test_examples_are_those_that_were_drawn(cache: Path) -> None:
     folder = materialise("fashion_mnist", SIZES["fashion_mnist"], cache_dir=cache)
     for i, example in enumerate(read(folder, "fashion_mnist", "test")):
         drawn = garment(0, "test", i)
-        np.testing.assert_array_equal(example["image"], drawn["image"])
+        np.testing.assert_array_equal(example["image"], tf.io.decode_png(drawn["image"]).numpy())
         assert example["label"] == drawn["label"]
     folder = materialise("celeb_a", SIZES["celeb_a"], cache_dir=cache)
     for i, example in enumerate(read(folder, "celeb_a", "train")):
@@ -47,6 +47,41 @@ def test_examples_are_those_that_were_drawn(cache: Path) -> None:
         np.testing.assert_array_equal(example["image"], tf.io.decode_jpeg(drawn["image"]).numpy())
         assert {name: bool(value) for name, value in example["attributes"].items()} == drawn["attributes"]
         assert {name: int(value) for name, value in example["landmarks"].items()} == drawn["landmarks"]
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_features_are_those_of_the_real_dataset(cache: Path, tmp_path: Path, name: str) -> None:
+    drawn = tfds.builder(name, data_dir=materialise(name, SIZES[name], cache_dir=cache), try_gcs=False)
+    real = tfds.builder_cls(name)(data_dir=tmp_path)
+    stored = tfds.features.FeaturesDict.from_config(str(drawn.data_path))
+    assert stored.to_json() == real.info.features.to_json()
+    assert drawn.info.full_name == real.info.full_name
+    assert tf.nest.map_structure(repr, drawn.info.features.get_tensor_spec()) == tf.nest.map_structure(
+        repr, real.info.features.get_tensor_spec()
+    )
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_smaller_dataset_is_the_beginning_of_a_larger_one(cache: Path, tmp_path: Path, name: str) -> None:
+    larger = read(materialise(name, SIZES[name], cache_dir=cache), name, "train")
+    smaller = read(materialise(name, dict.fromkeys(SIZES[name], 2), cache_dir=tmp_path), name, "train")
+    assert len(smaller) == 2
+    tf.nest.map_structure(np.testing.assert_array_equal, smaller, larger[:2])
+
+
+def test_two_runs_write_the_same_bytes(cache: Path, tmp_path: Path) -> None:
+    first = materialise("celeb_a", SIZES["celeb_a"], cache_dir=cache)
+    second = materialise("celeb_a", SIZES["celeb_a"], cache_dir=tmp_path)
+    files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
+    assert len(files) == 5
+    assert [(first / path).read_bytes() for path in files] == [(second / path).read_bytes() for path in files]
+
+
+def test_jpegs_are_stored_as_they_were_encoded(cache: Path) -> None:
+    folder = materialise("celeb_a", SIZES["celeb_a"], cache_dir=cache)
+    builder = tfds.builder("celeb_a", data_dir=folder, try_gcs=False)
+    encoded = builder.as_dataset(split="test", decoders={"image": tfds.decode.SkipDecoding()})
+    assert [e["image"] for e in tfds.as_numpy(encoded)] == [portrait(0, "test", i)["image"] for i in range(3)]
 
 
 def test_what_was_drawn_once_is_not_drawn_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,17 +105,34 @@ def test_an_interrupted_drawing_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     assert list((tmp_path / "synthetic").iterdir()) == []
 
 
+def test_another_process_may_be_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def examples(seed: int, split: str, index: int) -> dict[str, Any]:
+        rival.mkdir(parents=True, exist_ok=True)
+        (rival / "theirs").touch()
+        return garment(seed, split, index)
+
+    rival = materialise("fashion_mnist", SIZES["fashion_mnist"], cache_dir=tmp_path / "elsewhere")
+    rival = tmp_path / rival.relative_to(tmp_path / "elsewhere")
+    version = writer._LOOK_ALIKES["fashion_mnist"].version
+    hurried = writer._LookAlike(examples, SIZES["fashion_mnist"], version)
+    monkeypatch.setitem(writer._LOOK_ALIKES, "fashion_mnist", hurried)
+    assert materialise("fashion_mnist", cache_dir=tmp_path) == rival
+    assert list(rival.parent.iterdir()) == [rival]
+    assert list(rival.iterdir()) == [rival / "theirs"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("celeb_b",), "Did you mean 'celeb_a'"),
-        (("celeb_a", {"tests": 3}), "Did you mean 'test'"),
-        (("celeb_a", {"test": 0}), "at least one"),
+        ({"name": "celeb_b"}, "Did you mean 'celeb_a'"),
+        ({"name": "celeb_a", "sizes": {"tests": 3}}, "Did you mean 'test'"),
+        ({"name": "celeb_a", "sizes": {"test": 0}}, "at least one"),
+        ({"name": "celeb_a", "seed": -1}, "seed=-1"),
     ],
 )
-def test_bad_arguments(tmp_path: Path, arguments: tuple[Any, ...], message: str) -> None:
+def test_bad_arguments(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        materialise(*arguments, cache_dir=tmp_path)
+        materialise(**arguments, cache_dir=tmp_path)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
@@ -91,9 +143,11 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def garments() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def garments() -> tuple[np.ndarray, np.ndarray]:
     drawn = [garment(0, "train", i) for i in range(600)]
-    yield np.stack([example["image"] for example in drawn]), np.array([example["label"] for example in drawn])
+    return np.stack([tf.io.decode_png(example["image"]).numpy() for example in drawn]), np.array(
+        [example["label"] for example in drawn]
+    )
 
 
 def test_garments_are_told_apart_by_shape_and_not_by_brightness(garments: tuple[np.ndarray, np.ndarray]) -> None:
