@@ -234,16 +234,17 @@ def one_output(output: Callable[[Any], Any]) -> Callable[[], Any]:
 @pytest.mark.parametrize(
     ("output", "loss", "arguments"),
     [
-        (layers.Identity(), "binary_crossentropy", {}),
+        (lambda x: x, "binary_crossentropy", {}),
+        (lambda x: x, Doubled(), {}),
         (layers.Flatten(), losses.MeanSquaredError(reduction="mean_with_sample_weight"), {}),
         (layers.Reshape(()), "mse", {"weighted": False}),
-        (layers.Identity(), "mse", {"jit_compile": True}),
+        (lambda x: x, "mse", {"jit_compile": True}),
     ],
-    ids=["one_task", "weighted_mean", "output_without_axis", "xla"],
+    ids=["one_task", "subclass_of_a_loss", "weighted_mean", "output_without_axis", "xla"],
 )
 def test_one_output(output: Any, loss: Any, arguments: dict[str, Any]) -> None:
     x, y = two_inputs_data()
-    weight = np.linspace(0, 2, SAMPLES) if arguments.pop("weighted", True) else None
+    weight = np.linspace(0, 3, SAMPLES) if arguments.pop("weighted", True) else None
     logs, models = [], twins(one_output(output), lambda: {"loss": loss, "metrics": ["mae"]}, **arguments)
     for model in models:
         logs += [model.train_on_batch(x["left"], y["bit0"], weight, return_dict=True) for _ in range(2)][1:]
