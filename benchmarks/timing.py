@@ -34,8 +34,11 @@ def interleaved(steps: Mapping[str, Callable[[], object]], *, rounds: int, warm_
 
 
 def ratio(seconds: Mapping[str, list[float]], name: str, other: str) -> float:
-    """Returns the median of `name` divided by the median of `other`."""
-    return statistics.median(seconds[name]) / statistics.median(seconds[other])
+    """Returns the median, over the rounds, of the time of `name` divided by that of `other` in the same round.
+
+    The machine may be twice as slow in one round as in the next; the two of a round share its speed.
+    """
+    return statistics.median(one / two for one, two in zip(seconds[name], seconds[other]))
 
 
 def table(seconds: Mapping[str, list[float]], unit: str = "ms") -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 from mtl_keras.subgraph import Unit
@@ -78,7 +77,7 @@ class GroupBatch:
         true: labels `(batch, [tasks,] ...)`, missing ones replaced.
         pred: predictions `(batch, [tasks,] ...)`.
         logits: what the predictions' sigmoid or softmax was taken of, or `None` if that is not known.
-        present: `(batch, [tasks,] ...)` floats, 0 for missing labels and dropped tasks.
+        present: `(batch, [tasks,] ...)` booleans, false for missing labels and dropped tasks.
         weight: `(batch, [tasks,] ...)` sample weights, or `None`.
     """
 
@@ -98,30 +97,52 @@ class GroupBatch:
         """Returns labels, predictions and sample weights `(batch, ...)` (0 for missing labels) of one task."""
         i = self.tasks.index(task)
         true, pred = (self.true, self.pred) if self.leading == 1 else (self.true[:, i], self.pred[:, i])
-        mask = self.mask(len(self.pred.shape) - 1)
+        mask = ops.cast(self.mask(len(self.pred.shape) - 1), self.pred.dtype)
         if weighted and self.weight is not None:
             mask = mask * expand(self.weight, len(mask.shape))
         return true, pred, mask if self.leading == 1 else mask[:, i]
 
     def mask(self, rank: int) -> Any:
-        """Which samples count, with `rank` axes."""
+        """Which samples count: booleans with `rank` axes."""
         mask = self.present
         while len(mask.shape) > rank:
-            mask = ops.min(mask, axis=-1)
+            mask = ops.all(mask, axis=-1)
         return expand(mask, rank)
 
-    def totals(self, statistics: Any, weight: Any = None) -> Any:
-        """Sums `(batch, [tasks,] ..., statistics)` over labelled samples to `(tasks, statistics)`.
+    def mean_totals(self, values: Any, weight: Any = None, counted: Any = None) -> Any:
+        """Returns `(tasks, 2)`: the sum of the values over labelled samples, and how many these are.
 
         Axes of a sample's own (pixels, say) are averaged, so that a sample always counts 1.
+
+        Args:
+            values: `(batch, [tasks,] ...)`.
+            weight: `(batch, [tasks,] ...)` weights of the values.
+            counted: the same for what a sample counts.
         """
-        mask = self.mask(len(statistics.shape) - 1)
+        rank = len(values.shape)
+        mask = self.mask(rank)
+        count = ops.cast(mask, values.dtype)
         if weight is not None:
-            mask = mask * expand(weight, len(mask.shape))
-        axes = [axis for axis in range(len(statistics.shape) - 1) if self.leading == 1 or axis != 1]
-        own = int(np.prod(statistics.shape[self.leading : -1], dtype=np.int64))
-        kept = ops.where(mask[..., None] > 0, statistics * mask[..., None], ops.zeros_like(statistics))
-        return ops.reshape(ops.sum(kept, axis=axes), (len(self.tasks), statistics.shape[-1])) / own
+            values = values * expand(weight, rank)
+        if counted is not None:
+            count = count * expand(counted, rank)
+        return ops.stack([self._sum(ops.where(mask, values, ops.zeros_like(values))), self._sum(count)], axis=-1)
+
+    def statistics_totals(self, statistics: Any, weight: Any = None) -> Any:
+        """Sums `(batch, [tasks,] ..., statistics)` over labelled samples to `(tasks, statistics)`."""
+        rank = len(statistics.shape)
+        mask = self.mask(rank - 1)[..., None]
+        if weight is not None:
+            statistics = statistics * expand(weight, rank)
+        kept = ops.where(mask, statistics, ops.zeros_like(statistics))
+        own = list(range(self.leading, rank - 1))
+        summed = ops.sum(ops.mean(kept, axis=own) if own else kept, axis=0)
+        return ops.reshape(summed, (len(self.tasks), statistics.shape[-1]))
+
+    def _sum(self, array: Any) -> Any:
+        """Sums over samples, after a mean over each sample's own axes: `(tasks,)`."""
+        own = list(range(self.leading, len(array.shape)))
+        return ops.reshape(ops.sum(ops.mean(array, axis=own) if own else array, axis=0), (len(self.tasks),))
 
 
 def expand(array: Any, rank: int) -> Any:

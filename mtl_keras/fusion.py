@@ -166,10 +166,10 @@ class TaskGroup:
         true = aligned[0] if len(tasks) == 1 else ops.stack(aligned, axis=1)
         ignored = getattr(self.loss, "_fn_kwargs", {}).get("ignore_class")
         mask = labels.present(true, function_name(self.loss), ignored)
-        true, present = labels.fill(true, mask), ops.cast(mask, self.loss.dtype)
+        true, present = labels.fill(true, mask), mask
         if active is not None:
             on = active[0] if len(tasks) == 1 else active
-            present = present * ops.cast(beside(on, present), present.dtype)
+            present = ops.logical_and(present, beside(on, present))
         weight = None
         if sample_weight is not None:
             unit = ops.ones(ops.shape(pred)[:1], pred.dtype)
@@ -198,15 +198,13 @@ class TaskGroup:
             values = self.loss.fn(true, batch.logits, **{**self.loss._fn_kwargs, "from_logits": True})
         if len(values.shape) == 0:
             values = ops.broadcast_to(values, ops.shape(batch.pred)[:1])
-        values = values[..., None]
         weight = batch.weight
         table = _weight_table([self._specs[task] for task in batch.tasks])
         if table is not None:
             class_weight = self._class_weight(batch, table)
             weight = class_weight if weight is None else class_weight * expand(weight, len(class_weight.shape))
         counted = weight if self.loss.reduction == "mean_with_sample_weight" else None
-        counts = batch.totals(ops.ones_like(values), counted)
-        return ops.concatenate([batch.totals(values, weight), counts], axis=-1)
+        return batch.mean_totals(values, weight, counted)
 
     def _class_weight(self, batch: GroupBatch, table: np.ndarray) -> Any:
         classes = batch.true
@@ -220,15 +218,15 @@ class TaskGroup:
         """Returns, for each summed metric, `(tasks, statistics)`."""
         totals = []
         for _, metric, weighted in self.metrics:
+            weight = batch.weight if weighted else None
             if isinstance(metric, SampleStatistics):
                 statistics = metric.statistics(batch.true, batch.pred)
+                totals.append(batch.statistics_totals(ops.cast(statistics, self.loss.dtype), weight))
             else:
-                values = metric._fn(batch.true, batch.pred, **metric._fn_kwargs)
+                values = ops.cast(metric._fn(batch.true, batch.pred, **metric._fn_kwargs), self.loss.dtype)
                 if len(values.shape) == 0:
                     values = ops.broadcast_to(values, ops.shape(batch.pred)[:1])
-                statistics = ops.stack([values, ops.ones_like(values)], axis=-1)
-            statistics = ops.cast(statistics, self.loss.dtype)
-            totals.append(batch.totals(statistics, batch.weight if weighted else None))
+                totals.append(batch.mean_totals(values, weight, weight))
         return totals
 
     def metric_values(self, totals: Sequence[Any]) -> list[Any]:
