@@ -148,7 +148,7 @@ class Objective:
         entries = [losses]
         for group, totals in zip(self.groups, self._metric_totals):
             entries += group.metric_values(totals)
-        entries += [ops.reshape(ops.cast(metric.result(), "float32"), (1,)) for _, _, metric, _ in self._other]
+        entries += [_scalar(task, name, metric.result()) for task, name, metric, _ in self._other]
         values = ops.concatenate(entries)
         scores = ops.take(values, self._primary) * self._signs
         known = ops.logical_not(ops.isnan(scores))
@@ -173,6 +173,16 @@ def _primary(spec: TaskSpec) -> tuple[str, float]:
         return f"{spec.name}_loss", -1.0
     name, metric, _ = spec.metrics[0]
     return f"{spec.name}_{name}", -1.0 if getattr(metric, "_direction", "up") == "down" else 1.0
+
+
+def _scalar(task: str, name: str, value: Any) -> Any:
+    """A metric's result as `(1,)`."""
+    if len(value.shape):
+        raise ValueError(
+            f"Metric {name!r} of task {task!r} must give one number, e.g. by `average='macro'`. "
+            f"Received: a result of shape {tuple(value.shape)}"
+        )
+    return ops.reshape(ops.cast(value, "float32"), (1,))
 
 
 def _zeros(*shape: int) -> keras.Variable:

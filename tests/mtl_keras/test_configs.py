@@ -1,0 +1,46 @@
+"""Whatever Keras saves for us comes back as it was: configs hold every argument of the constructor."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import keras
+import pytest
+
+from mtl_keras import MultiTaskModel, TaskSplit
+from mtl_keras.metrics import BalancedAccuracy, PointError
+from mtl_keras.testing import toy_data, toy_graph
+
+OBJECTS = [
+    TaskSplit(3, name="split", trainable=False),
+    BalancedAccuracy(threshold=0.3, name="mine"),
+    PointError(scale=128.0, name="pixels"),
+]
+
+
+@pytest.mark.parametrize("thing", OBJECTS, ids=lambda thing: type(thing).__name__)
+def test_the_config_holds_every_argument_and_gives_the_same_object(thing: Any) -> None:
+    named = {
+        name
+        for name, parameter in inspect.signature(type(thing).__init__).parameters.items()
+        if name != "self" and parameter.kind is not parameter.VAR_KEYWORD
+    }
+    config = thing.get_config()
+    assert named <= set(config)
+    assert type(thing).from_config(config).get_config() == config
+    restored = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(thing))
+    assert restored.get_config() == config
+
+
+def test_all_that_is_registered_is_tested() -> None:
+    registered = {cls for name, cls in keras.saving.get_custom_objects().items() if name.startswith("mtl_keras>")}
+    assert registered == {type(thing) for thing in OBJECTS} | {MultiTaskModel}
+
+
+def test_a_metric_of_several_numbers_is_refused() -> None:
+    model = MultiTaskModel(*toy_graph())
+    model.compile("sgd", loss={"kind": "categorical_crossentropy"}, metrics={"kind": [keras.metrics.F1Score()]})
+    x, y = toy_data(8)
+    with pytest.raises(ValueError, match=r"'f1_score' of task 'kind' must give one number"):
+        model.evaluate(x, {"kind": keras.utils.to_categorical(y["kind"], 3)}, verbose=0)
