@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_DIR := runs/flagship
-RUN_FLAGS := --dataset celeb_a --synthetic --schedule dst --epochs 12 --batch_size 64 --export
+RUN_FLAGS := --dataset celeb_a --synthetic --schedule dst --epochs 10 --batch_size 64 --export
 PYTEST_FLAGS ?= -n auto --maxprocesses 4 --dist loadfile
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
