@@ -151,7 +151,7 @@ class Objective:
         entries += [_scalar(task, name, metric.result()) for task, name, metric, _ in self._other]
         values = ops.concatenate(entries)
         scores = ops.take(values, self._primary) * self._signs
-        known = ops.logical_not(ops.isnan(scores))
+        known = ops.logical_and(self._loss_totals[:, 1] > 0, ops.logical_not(ops.isnan(scores)))
         score = ops.sum(ops.where(known, scores, 0.0)) / ops.sum(ops.cast(known, "float32"))
         tail = []
         if training:

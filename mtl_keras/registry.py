@@ -146,10 +146,13 @@ class Registry(Generic[T]):
         args = [self._resolve(value) for value in spec.args]
         kwargs = {key: self._resolve(value) for key, value in spec.kwargs.items()}
         signature = inspect.signature(factory)
+        for name in kwargs:
+            if name not in signature.parameters:
+                raise unknown_value(f"argument of {self.kind} {spec.name!r}", name, signature.parameters)
         try:
             signature.bind(*args, **kwargs)
         except TypeError as cause:
-            known = ", ".join(str(parameter) for parameter in signature.parameters.values())
+            known = ", ".join(signature.parameters)
             raise ValueError(f"Wrong arguments for {self.kind} {spec.name!r}: {cause}. It takes: ({known})") from cause
         return factory(*args, **kwargs)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_keras import schedules
+from mtl_keras.logs import task_names
 from mtl_keras.schedules.base import Records
 from mtl_keras.schedules.sampling import draw, epoch_generator, running_probabilities
 
@@ -70,7 +71,7 @@ class TaskScheduler(keras.callbacks.Callback):
         self._values = np.zeros(0)
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        tasks = tuple(self.model.task_names)
+        tasks = task_names(self.model)
         if self.records is None:
             counts = dict.fromkeys(tasks, 1.0) if self.counts is None else self.counts
             self.records = Records(tasks, dict(self.model.task_depths()), dict(counts))

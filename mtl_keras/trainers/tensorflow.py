@@ -5,6 +5,7 @@ The only file with `tf.function` and `tf.GradientTape`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -215,8 +216,10 @@ class _Function:
         self._one_step, self._summary = one_step, summary
         if not self._eager:
             compile_step = tf.function(jit_compile=model.jit_compile, reduce_retracing=True, autograph=False)
-            self._one_step = compile_step(one_step)
-            self._several = tf.function(self._steps, autograph=False)
+            # TensorFlow warns of frequent retracing by a function's code, which all active sets share; it tells partials
+            # apart.
+            self._one_step = compile_step(functools.partial(one_step))
+            self._several = tf.function(functools.partial(self._steps), autograph=False)
 
     def __call__(self, iterator: Iterator[Any], rows: np.ndarray) -> Any:
         if self._eager or not isinstance(iterator, (tf.data.Iterator, tf.distribute.DistributedIterator)):

@@ -96,7 +96,7 @@ def test_unknown_name() -> None:
 
 
 def test_unknown_argument() -> None:
-    with pytest.raises(ValueError, match=r"Wrong arguments for trunk 'cnn'.*filters"):
+    with pytest.raises(ValueError, match=r"Unknown argument of trunk 'cnn'.*filters"):
         trunks.get("cnn(width=3)", (32, 32, 3))
 
 

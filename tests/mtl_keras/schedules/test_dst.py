@@ -149,7 +149,7 @@ def test_shares_not_given_share_the_rest(specification: str, expected: tuple[flo
         ("dst(depth=0.6, count=0.6)", "must not add up to more than 1"),
         ("dst(0.1, 0.1, 0.1, 0.1, 0.1)", "must add up to 1"),
         ("dst(floor='half')", "Received: floor='half'"),
-        ("dst(flor=0.3)", "Wrong arguments for schedule 'dst'"),
+        ("dst(flor=0.3)", "Unknown argument of schedule 'dst'. Did you mean 'floor'"),
     ],
 )
 def test_wrong_shares_are_refused(specification: str, message: str) -> None:
