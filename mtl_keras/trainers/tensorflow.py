@@ -216,8 +216,8 @@ class _Function:
         self._one_step, self._summary = one_step, summary
         if not self._eager:
             compile_step = tf.function(jit_compile=model.jit_compile, reduce_retracing=True, autograph=False)
-            # TensorFlow warns of frequent retracing by a function's code, which all active sets share; it tells partials
-            # apart.
+            # TensorFlow warns of frequent retracing by a function's code, which all active sets share. It tells
+            # partials apart.
             self._one_step = compile_step(functools.partial(one_step))
             self._several = tf.function(functools.partial(self._steps), autograph=False)
 
