@@ -42,7 +42,7 @@ def main(values: flags.FlagValues) -> None:
     source = directory.saved_model if values.saved_model else directory.best_model
     predict = load_export(source) if values.saved_model else load_model(source).predict_on_batch
     table = evaluate(predict, batches, dataset.tasks)
-    print_table(table, dataset.tasks, f"{source} on the {values.split} split")
+    print_table(table, f"{source} on the {values.split} split")
     target = directory.path / f"evaluation-{source.stem}-{values.split}.json"
     write_json(target, {"model": source.name, "split": values.split, "tasks": table})
     print(f"Written to {target}")

@@ -55,7 +55,7 @@ def main(values: flags.FlagValues) -> None:
     """Runs the training that the flags ask for."""
     from experiments.reporting import print_table
     from experiments.run_directory import RunDirectory
-    from experiments.runner import open_dataset, run
+    from experiments.runner import run
 
     name = values.run_dir or f"runs/{values.dataset}-{datetime.now():%Y%m%d-%H%M%S}"
     directory = RunDirectory(name)
@@ -63,7 +63,7 @@ def main(values: flags.FlagValues) -> None:
         raise ValueError("--resume needs --run_dir, the run to go on with.")
     config = _resumed(directory.config(), values) if values.resume else _config(values)
     table = run(config, directory, resume=values.resume)
-    print_table(table, open_dataset(config).tasks, f"{name}: best.keras on the test split")
+    print_table(table, f"{name}: best.keras on the test split")
     print(f"Look at it: tensorboard --logdir {directory.tensorboard}")
 
 

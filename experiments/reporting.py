@@ -10,30 +10,28 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 
 from experiments.evaluation import Table
-from mtl_keras.tasks import TaskSet
 
 
-def print_table(table: Table, tasks: TaskSet, title: str, console: Console | None = None) -> None:
+def print_table(table: Table, title: str, console: Console | None = None) -> None:
     """Prints one row a task: each metric beside its constant-prediction baseline.
 
     A terminal that is too narrow for all metrics is shown those that fit. A file or pipe gets all of them.
 
     Args:
         table: from `experiments.evaluation.evaluate`.
-        tasks: the tasks, for their order.
         title: what was evaluated.
         console: where to print.
     """
     console = console or Console()
-    metrics = list(dict.fromkeys(metric for task in tasks for metric in table[task]))
+    metrics = list(dict.fromkeys(metric for entries in table.values() for metric in entries))
     # The loss stands last: it is what a narrow terminal can do without.
     metrics.sort(key=lambda metric: metric == "loss")
     shown = len(metrics)
-    view = _view(table, tasks, title, metrics, shown)
+    view = _view(table, title, metrics, shown)
     if console.is_terminal:
         while _width(view, console) > console.width and shown > 1:
             shown -= 1
-            view = _view(table, tasks, title, metrics[:shown], len(metrics))
+            view = _view(table, title, metrics[:shown], len(metrics))
     else:
         console.width = max(console.width, _width(view, console))
     console.print(view)
@@ -43,7 +41,7 @@ def _width(view: RichTable, console: Console) -> int:
     return Measurement.get(console, console.options.update(max_width=10_000), view).maximum
 
 
-def _view(table: Table, tasks: TaskSet, title: str, metrics: Sequence[str], known: int) -> RichTable:
+def _view(table: Table, title: str, metrics: Sequence[str], known: int) -> RichTable:
     caption = "In brackets: the best constant prediction (majority class or mean)."
     if len(metrics) < known:
         caption += " More metrics are in the JSON file."
@@ -51,8 +49,8 @@ def _view(table: Table, tasks: TaskSet, title: str, metrics: Sequence[str], know
     view.add_column("task", no_wrap=True)
     for metric in metrics:
         view.add_column(metric, justify="right", no_wrap=True)
-    for task in tasks:
-        view.add_row(task, *(_cell(table[task].get(metric)) for metric in metrics))
+    for task, entries in table.items():
+        view.add_row(task, *(_cell(entries.get(metric)) for metric in metrics))
     return view
 
 

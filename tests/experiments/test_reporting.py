@@ -25,7 +25,7 @@ TABLE = {
 @pytest.mark.parametrize(("width", "terminal"), [(80, True), (200, True), (80, False)])
 def test_nothing_is_cut_or_wrapped(width: int, terminal: bool) -> None:
     out = io.StringIO()
-    print_table(TABLE, TASKS, "title", Console(file=out, width=width, force_terminal=terminal, no_color=True))
+    print_table(TABLE, "title", Console(file=out, width=width, force_terminal=terminal, no_color=True))
     text = Text.from_ansi(out.getvalue()).plain
     assert "…" not in text
     assert sum("attribute_number_" in line for line in text.splitlines()) == 40
