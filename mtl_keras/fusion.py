@@ -93,13 +93,17 @@ class TaskSpec:
         return tuple(entry for entry in self.metrics if not _is_summed(entry[1]))
 
     @property
-    def key(self) -> str:
-        """Equal for tasks that can be computed together."""
-        together = function_name(self.loss) in _ON_LAST_AXIS and all(
+    def on_last_axis(self) -> bool:
+        """Whether its loss and summed metrics are known to give one value for each vector of the last axis."""
+        return function_name(self.loss) in _ON_LAST_AXIS and all(
             isinstance(metric, SampleStatistics) or function_name(metric) in _ON_LAST_AXIS
             for _, metric, _ in self.summed_metrics
         )
-        alone = "" if together else self.name
+
+    @property
+    def key(self) -> str:
+        """Equal for tasks that can be computed together."""
+        alone = "" if self.on_last_axis else self.name
         summed = [(name, _config(metric), weighted) for name, metric, weighted in self.summed_metrics]
         return repr((_config(self.loss), summed, self.label_shape, self.label_dtype, self.output_shape, alone))
 
@@ -135,6 +139,7 @@ class TaskGroup:
         self.loss = specs[0].loss
         self.metrics = specs[0].summed_metrics
         self.class_indices = function_name(self.loss).startswith("sparse_")
+        self._on_last_axis = specs[0].on_last_axis
         self._specs = {spec.name: spec for spec in specs}
 
     @property
@@ -165,8 +170,7 @@ class TaskGroup:
         aligned = [labels.align(y[task], p, class_indices=self.class_indices) for task, p in zip(tasks, each)]
         true = aligned[0] if len(tasks) == 1 else ops.stack(aligned, axis=1)
         ignored = getattr(self.loss, "_fn_kwargs", {}).get("ignore_class")
-        mask = labels.present(true, function_name(self.loss), ignored)
-        true, present = labels.fill(true, mask), mask
+        true, present = labels.separate(true, function_name(self.loss), ignored, by_vector=self._on_last_axis)
         if active is not None:
             on = active[0] if len(tasks) == 1 else active
             present = ops.logical_and(present, beside(on, present))

@@ -48,6 +48,31 @@ def present(y_true: Any, loss_name: str = "", ignore_class: int | None = None) -
     return ops.ones_like(y_true, dtype="bool")
 
 
-def fill(y_true: Any, mask: Any) -> Any:
-    """Replaces missing labels by 0, a value that every loss accepts (NaN x 0 is NaN)."""
-    return ops.where(mask, y_true, ops.zeros_like(y_true))
+def separate(
+    y_true: Any, loss_name: str = "", ignore_class: int | None = None, *, by_vector: bool = False
+) -> tuple[Any, Any]:
+    """Separates labels from the knowledge of which of them are there.
+
+    Args:
+        y_true: labels `(batch, ...)`.
+        loss_name: as for `present`.
+        ignore_class: as for `present`.
+        by_vector: whether the last axis of dense labels (the channels of a pixel, say) is there or missing as a whole.
+
+    Returns:
+        The labels, 0 where they are missing, a value that every loss accepts (NaN x 0 is NaN), and `(batch, ...)`
+        booleans: which are there. These lack the last axis of dense float labels `by_vector`.
+    """
+
+    def masked() -> tuple[Any, Any]:
+        mask = present(y_true, loss_name, ignore_class)
+        filled = ops.where(mask, y_true, ops.zeros_like(y_true))
+        return filled, ops.all(mask, axis=-1) if dense else mask
+
+    is_float = keras.backend.standardize_dtype(y_true.dtype).startswith(("float", "bfloat"))
+    dense = by_vector and is_float and len(y_true.shape) > 2 and ignore_class is None
+    if not dense:
+        return masked()
+    # An image a sample is much to mask, and rarely has a hole. One sum tells: it is NaN if any label is.
+    everything = ops.ones(ops.shape(y_true)[:-1], "bool")
+    return ops.cond(ops.isnan(ops.sum(y_true)), masked, lambda: (y_true, everything))
