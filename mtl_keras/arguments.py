@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
-from mtl_keras.fusion import TaskSpec
 from mtl_keras.registry import snake_case, unknown_value
 
 Metric = Any
@@ -71,6 +71,21 @@ def checked_weights(argument: str, weights: Mapping[str, Any], names: Sequence[s
     return result
 
 
+def checked_rows(rows: Any, shape: tuple[int, int]) -> np.ndarray:
+    """Returns the task weights of several steps as a float32 array `(steps, tasks)`.
+
+    Raises:
+        ValueError: for another shape, or weights that are negative, non-finite or all 0.
+    """
+    array = np.asarray(rows, "float32")
+    if array.shape != shape or not (np.isfinite(array) & (array >= 0)).all() or not array.any(axis=1).all():
+        raise ValueError(
+            f"`rows` must be finite weights >= 0 of shape {shape} (steps, tasks), with one above 0 in each row. "
+            f"Received: {array!r}"
+        )
+    return array
+
+
 def checked_class_weights(
     value: Mapping[str, Mapping[Any, float]] | None, classes: Mapping[str, int]
 ) -> dict[str, dict[int, float]]:
@@ -96,28 +111,6 @@ def checked_class_weights(
                 raise ValueError(f"`class_weight` of task {name!r} must be finite and >= 0. Received: {weight!r}")
             result[name][index] = float(weight)
     return result
-
-
-def task_spec(name: str, label: Any, output: Any, settings: Mapping[str, Any]) -> TaskSpec:
-    """Describes a task, now that a batch of its labels has been seen.
-
-    Args:
-        name: the task.
-        label: labels `(batch, ...)` or their `tf.TensorSpec`.
-        output: the symbolic output `(batch, ...)`.
-        settings: `losses`, `metrics` and `class_weight` by task.
-
-    Raises:
-        ValueError: if the loss or a metric is unknown, or the labels do not have the shape that the loss needs.
-    """
-    label_shape, output_shape = tuple(label.shape[1:]), tuple(output.shape[1:]) or (1,)
-    metrics = tuple(
-        (metric_name, resolve_metric(metric_name, metric, label_shape, output_shape), weighted)
-        for metric_name, metric, weighted in settings["metrics"][name]
-    )
-    loss = resolve_loss(name, settings["losses"][name], label_shape, output_shape)
-    dtype = keras.backend.standardize_dtype(label.dtype)
-    return TaskSpec(name, loss, metrics, label_shape, dtype, output_shape, settings["class_weight"].get(name))
 
 
 def resolve_loss(task: str, loss: Any, label_shape: Sequence[Any], output_shape: Sequence[Any]) -> keras.losses.Loss:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from mtl_keras import arguments, subgraph
+from mtl_keras import arguments, subgraph, weightings
 from mtl_keras.batch_logs import BatchLogs
+from mtl_keras.compile_settings import CompileSettings
+from mtl_keras.monitored_totals import MonitoredTotals
 from mtl_keras.objective import Objective
 from mtl_keras.trainers.tensorflow import Specialization, StepFunctions
+from mtl_keras.weightings.live import LiveWeighting
 
 
 @keras.saving.register_keras_serializable("mtl_keras")
@@ -59,15 +61,22 @@ class MultiTaskModel(keras.Model):
                 f"Received: {outputs!r}"
             )
         super().__init__(inputs=inputs, outputs=dict(outputs), name=name, **kwargs)
-        self._set_tasks(tuple(self.outputs_by_task))
+        self._set_settings(CompileSettings(task_weights=dict.fromkeys(self.outputs_by_task, 1.0)))
 
-    def _set_tasks(self, names: tuple[str, ...]) -> None:
+    def _set_settings(self, settings: CompileSettings) -> None:
+        names = tuple(settings.task_weights)
         # The task weights are state, as random seeds are, but not weights of the network: a stock model of the same
         # graph has the same `weights`.
         with keras.device("cpu:0"):
-            weights = keras.Variable(np.ones(len(names), "float32"), trainable=False, name="task_weights")
-        self._set(_task_names=names, _task_weights=weights, _step_weights=None, _settings={"losses": {}, "metrics": {}})
-        self._set(_objective=None, _step_functions=None, _monitored=set())
+            initial = np.array(list(settings.task_weights.values()), "float32")
+            weights = keras.Variable(initial, trainable=False, name="task_weights")
+        live = None
+        # Static weights are the task weights themselves: the training step has nothing to do for them.
+        if isinstance(settings.weighting, weightings.LossWeighting) and settings.weighting != weightings.Static():
+            with self.distribute_strategy.scope():
+                live = LiveWeighting(settings.weighting, names)
+        self._set(_settings=settings, _task_names=names, _task_weights=weights, _step_weights=None)
+        self._set(_live_weighting=live, _objective=None, _step_functions=None, _monitored=MonitoredTotals())
 
     def _set(self, **attributes: Any) -> None:
         """Sets attributes that Keras does not track."""
@@ -95,6 +104,11 @@ class MultiTaskModel(keras.Model):
         return [*super().variables, self._task_weights]
 
     @property
+    def weighting(self) -> weightings.Weighting:
+        """How much each task counts in a training step, given the task weights."""
+        return self._settings.weighting
+
+    @property
     def task_weights(self) -> dict[str, float]:
         """The weight of each task in the training loss; 0 is dropped."""
         return dict(zip(self._task_names, self._current_weights().tolist(), strict=True))
@@ -115,7 +129,7 @@ class MultiTaskModel(keras.Model):
         merged = {**self.task_weights, **changed}
         if not any(merged.values()):
             raise ValueError(f"At least one task must have a weight > 0. Received: {dict(weights)!r}")
-        self._warn_if_monitored("loss", "val_loss")
+        self._monitored.warn("loss", "val_loss")
         self._task_weights.assign(np.array(list(merged.values()), "float32"))
 
     def set_step_weights(self, rows: Any) -> None:
@@ -127,14 +141,8 @@ class MultiTaskModel(keras.Model):
         Raises:
             ValueError: for another shape, or weights that are negative, non-finite or all 0.
         """
-        array = np.asarray(rows, "float32")
-        shape = (self.steps_per_execution, len(self._task_names))
-        if array.shape != shape or not (np.isfinite(array) & (array >= 0)).all() or not array.any(axis=1).all():
-            raise ValueError(
-                f"`rows` must be finite weights >= 0 of shape {shape} (steps, tasks), with one above 0 in each row. "
-                f"Received: {array!r}"
-            )
-        self._warn_if_monitored("loss")
+        array = arguments.checked_rows(rows, (self.steps_per_execution, len(self._task_names)))
+        self._monitored.warn("loss")
         self._set(_step_weights=array)
 
     def task_depths(self) -> dict[str, int]:
@@ -144,7 +152,7 @@ class MultiTaskModel(keras.Model):
     @property
     def primary_metrics(self) -> dict[str, str]:
         """The name of each task's primary metric, its first; tasks without a metric are left out."""
-        return {task: metrics[0][0] for task, metrics in self._settings["metrics"].items() if metrics}
+        return {task: metrics[0][0] for task, metrics in self._settings.metrics.items() if metrics}
 
     @property
     def specializations(self) -> list[Specialization]:
@@ -171,6 +179,7 @@ class MultiTaskModel(keras.Model):
         *,
         class_weight: Mapping[str, Mapping[int, float]] | None = None,
         max_specializations: int = 8,
+        weighting: str | Mapping[str, Any] | weightings.Weighting = "static",
     ) -> None:
         """Configures training; Keras' own arguments mean what they mean to `keras.Model`.
 
@@ -187,27 +196,22 @@ class MultiTaskModel(keras.Model):
             class_weight: task -> class index -> weight of the samples of that class in the task's loss.
             max_specializations: how many sets of active tasks may get a compiled function of their own, >= 1. Other
                 sets are run by a function of more tasks, with the same numerical result but at its cost.
+            weighting: how much each task counts in a step, given the task weights: a name, a specification such as
+                `"dwa(temperature=1)"`, a config or an object of `mtl_keras.weightings`.
 
         Raises:
             ValueError: for unknown tasks, negative weights or other arguments out of range.
         """
-        outputs = self.outputs_by_task
-        losses = {name: value for name, value in arguments.by_task("loss", loss, list(outputs)).items() if value}
-        names = tuple(name for name in outputs if name in losses) or tuple(outputs)
-        weights = dict.fromkeys(names, 1.0) | arguments.checked_weights("loss_weights", loss_weights or {}, names)
-        if not any(weights.values()):
-            raise ValueError(f"At least one task must have a weight > 0. Received: loss_weights={loss_weights!r}")
-        if max_specializations < 1:
-            raise ValueError(f"`max_specializations` must be >= 1. Received: {max_specializations!r}")
-        plain = arguments.metrics_by_task("metrics", metrics, names)
-        weighted = arguments.metrics_by_task("weighted_metrics", weighted_metrics, names)
-        classes = {name: max(2, int(outputs[name].shape[-1] or 2)) for name in names}
-        settings = {
-            "losses": losses,
-            "metrics": {n: arguments.named_metrics(plain.get(n, ()), weighted.get(n, ())) for n in names},
-            "class_weight": arguments.checked_class_weights(class_weight, classes),
-            "max_specializations": int(max_specializations),
-        }
+        settings = CompileSettings.checked(
+            self.outputs_by_task,
+            loss=loss,
+            loss_weights=loss_weights,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+            class_weight=class_weight,
+            max_specializations=max_specializations,
+            weighting=weighting,
+        )
         super().compile(
             optimizer=optimizer,
             loss=loss,
@@ -221,17 +225,12 @@ class MultiTaskModel(keras.Model):
         )
         # Keras' own loss and metric containers are not used: they would run every task, one by one.
         self._compile_loss = self._compile_metrics = None
-        self._set_tasks(names)
-        self._task_weights.assign(np.array(list(weights.values()), "float32"))
-        self._set(_settings=settings)
+        self._set_settings(settings)
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns the arguments of `compile`, serialized."""
         config = super().get_compile_config()
-        if config:
-            tables = {task: {str(k): v for k, v in t.items()} for task, t in self._settings["class_weight"].items()}
-            config |= {"class_weight": tables or None, "max_specializations": self._settings["max_specializations"]}
-        return config
+        return config | self._settings.config() if config else config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles with the arguments that `get_compile_config` returned."""
@@ -239,18 +238,23 @@ class MultiTaskModel(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def save_own_variables(self, store: Any) -> None:
-        """Saves the task weights, beside what `keras.Model` saves."""
+        """Saves the task weights and the state of the weighting, beside what `keras.Model` saves."""
         super().save_own_variables(store)
+        if self._live_weighting:
+            self._live_weighting.save(store)
         weights = self.task_weights
         store["task_weights"] = np.array([weights.get(name, 1.0) for name in sorted(self.outputs_by_task)], "float32")
 
     def load_own_variables(self, store: Any) -> None:
-        """Loads the task weights; files of a stock `keras.Model` have none and leave them as they are."""
+        """Loads the task weights and the state of the weighting; without them in the file they stay as they are."""
         keys = list(store.keys())
-        super().load_own_variables({key: store[key] for key in keys if key != "task_weights"})
-        if "task_weights" in keys:
+        own = [key for key in keys if key == "task_weights" or key.startswith(LiveWeighting.PREFIX)]
+        super().load_own_variables({key: store[key] for key in keys if key not in own})
+        if "task_weights" in own:
             saved = dict(zip(sorted(self.outputs_by_task), np.array(store["task_weights"]), strict=True))
             self._task_weights.assign(np.array([saved[name] for name in self._task_names], "float32"))
+        if self._live_weighting:
+            self._live_weighting.load({key: store[key] for key in own})
 
     def unpack(self, data: Any) -> tuple[Any, dict[str, Any], dict[str, Any] | None]:
         """Returns inputs, labels by task and sample weights by task (or `None`) of a batch of `fit`.
@@ -267,22 +271,13 @@ class MultiTaskModel(keras.Model):
         after can then not be compared. `val_mtl_score` can.
         """
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
-        callbacks = keras.tree.flatten(getattr(given.get("callbacks"), "callbacks", given.get("callbacks") or []))
-        self._set(_monitored={getattr(callback, "monitor", None) for callback in callbacks})
+        self._set(_monitored=MonitoredTotals(given.get("callbacks")))
+        if self._live_weighting:
+            self._monitored.warn("loss")
         try:
             return super().fit(*args, **kwargs)
         finally:
-            self._set(_monitored=set())
-
-    def _warn_if_monitored(self, *totals: str) -> None:
-        for total in totals:
-            if total in self._monitored:
-                self._monitored.discard(total)
-                warnings.warn(
-                    f"A callback monitors {total!r} while the task weights that it depends on change. "
-                    "Monitor 'val_mtl_score' (mode='max') or the loss or metric of a task instead.",
-                    stacklevel=3,
-                )
+            self._set(_monitored=MonitoredTotals())
 
     def make_train_function(self, force: bool = False) -> Any:
         """Sets `train_function`, which runs the step of the current active set. Called by `fit`."""
@@ -314,19 +309,16 @@ class MultiTaskModel(keras.Model):
         """Builds losses and metrics when the labels of the first batch are known; returns the iterator, unread."""
         if self._objective is not None:
             return iterator
-        if not self._settings["losses"]:
-            raise ValueError("No loss to compute. Pass `loss` to `compile`. Tasks: " + ", ".join(self._task_names))
         spec = getattr(iterator, "element_spec", None)
         if spec is None:
             first = next(iterator)
             spec, iterator = first, itertools.chain([first], iterator)
         _, y, _ = self.unpack(spec)
-        outputs = self.outputs_by_task
-        specs = [arguments.task_spec(name, y[name], outputs[name], self._settings) for name in self._task_names]
+        specs = self._settings.task_specs(y, self.outputs_by_task)
         with self.distribute_strategy.scope():
             objective = Objective(specs)
             self.optimizer.build(self.trainable_variables)
-        steps = StepFunctions(self, objective, self._settings["max_specializations"])
+        steps = StepFunctions(self, objective, self._settings.max_specializations, self._live_weighting)
         self._set(_objective=objective, _step_functions=steps)
         return iterator
 
@@ -345,4 +337,8 @@ class MultiTaskModel(keras.Model):
 
     def _get_metrics_result_or_logs(self, logs: Mapping[str, float]) -> dict[str, float]:
         # The logs of the last step are those of the whole epoch: they are made from the sums.
-        return dict(logs)
+        complete = dict(logs)
+        losses = [complete[f"{name}_loss"] for name in self._task_names]
+        if self._live_weighting and f"{self._task_names[0]}_active" in complete:  # an epoch of training, not evaluation
+            self._live_weighting.after_epoch(losses)
+        return complete

@@ -45,8 +45,9 @@ class Objective:
         twice = [name for name, count in Counter(self.log_names(training=True)).items() if count > 1]
         if twice:
             raise ValueError(f"Log entries must have distinct names. Received twice: {', '.join(twice)}")
-        self._primary = [self.names.index(_primary(spec)[0]) for spec in specs]
-        self._signs = np.array([_primary(spec)[1] for spec in specs], "float32")
+        primary = [primary_metric(spec.metrics) for spec in specs]
+        self._primary = [self.names.index(f"{task}_{name}") for task, (name, _) in zip(self.tasks, primary)]
+        self._signs = np.array([1.0 if higher_is_better else -1.0 for _, higher_is_better in primary], "float32")
         self._build_state()
 
     def _build_state(self) -> None:
@@ -101,7 +102,13 @@ class Objective:
         return _scatter([group.loss_totals(batch) for group, batch in batches], rows, self.tasks)
 
     def record(
-        self, batches: Batches, loss_totals: Any, total: Any, batch_size: Any, weights: Any = None, step: Any = None
+        self,
+        batches: Batches,
+        loss_totals: Any,
+        total: Any,
+        batch_size: Any,
+        used: tuple[Any, Any] | None = None,
+        step: Any = None,
     ) -> None:
         """Adds a batch to the sums.
 
@@ -110,14 +117,15 @@ class Objective:
             loss_totals: `(tasks, 2)`, from `loss_totals`.
             total: what this batch adds to the logged `loss`.
             batch_size: its number of samples.
-            weights: `(tasks,)` task weights of a training step.
+            used: of a training step, the `(tasks,)` weights of the losses, and which tasks ran: `(tasks,)` booleans.
             step: number of the training step.
         """
         self._loss_totals.assign_add(loss_totals)
         size = ops.cast(batch_size, "float32")
         self._total.assign_add(ops.stack([total * size, size]))
-        if weights is not None:
-            self._run_totals.assign_add(ops.stack([weights, ops.cast(weights > 0, "float32")], axis=-1))
+        if used is not None:
+            weights, active = used
+            self._run_totals.assign_add(ops.stack([weights, ops.cast(active, "float32")], axis=-1))
             bad = ops.logical_and(ops.logical_not(ops.isfinite(loss_totals[:, 0])), self.first_nonfinite < 0)
             self.first_nonfinite.assign(ops.where(bad, ops.cast(step, "int32"), self.first_nonfinite))
             self._steps.assign_add(1)
@@ -167,12 +175,16 @@ class Objective:
         return names
 
 
-def _primary(spec: TaskSpec) -> tuple[str, float]:
-    """The log entry of a task's primary metric (its first one, else its loss), and +1 if higher is better, else -1."""
-    if not spec.metrics:
-        return f"{spec.name}_loss", -1.0
-    name, metric, _ = spec.metrics[0]
-    return f"{spec.name}_{name}", -1.0 if getattr(metric, "_direction", "up") == "down" else 1.0
+def primary_metric(metrics: Sequence[tuple[str, keras.metrics.Metric, bool]]) -> tuple[str, bool]:
+    """Returns the name of a task's primary metric and whether higher is better.
+
+    Args:
+        metrics: `(name, metric, weighted)` of each metric. The first is primary; without any it is the loss.
+    """
+    if not metrics:
+        return "loss", False
+    name, metric, _ = metrics[0]
+    return name, getattr(metric, "_direction", "up") != "down"
 
 
 def _scalar(task: str, name: str, value: Any) -> Any:

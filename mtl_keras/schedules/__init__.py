@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mtl_keras.config import serialize
 from mtl_keras.schedules.base import SCHEDULES, Records, Schedule
-from mtl_keras.schedules.config import serialize
 from mtl_keras.schedules.curves import CURVES, Constant, Cosine, Curve, Join, Linear, Step
 from mtl_keras.schedules.dst import DST
 from mtl_keras.schedules.random_drop import RandomDrop

@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mtl_keras.config import check_number
 from mtl_keras.schedules.base import SCHEDULES, Records, Schedule
-from mtl_keras.schedules.config import check_number
 
 Vector = NDArray[np.float64]
 _ROUNDING = 1e-6

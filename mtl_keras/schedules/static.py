@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from mtl_keras.config import check_numbers
 from mtl_keras.schedules.base import SCHEDULES, Records, Schedule, per_task
-from mtl_keras.schedules.config import check_numbers
 
 
 @SCHEDULES.register

@@ -18,6 +18,7 @@ from mtl_keras import subgraph
 from mtl_keras.batches import Predictions
 from mtl_keras.freezing import Freezer
 from mtl_keras.objective import Objective
+from mtl_keras.weightings.live import LiveWeighting
 
 Step = Callable[[Any, Any], None]
 
@@ -47,14 +48,18 @@ class StepFunctions:
         model: a compiled `MultiTaskModel`.
         objective: its losses and metrics.
         max_specializations: how many training functions may be compiled, >= 1.
+        weighting: turns the task weights and losses of a step into weights; `None` to take the task weights.
 
     Attributes:
         specializations: what was compiled so far.
     """
 
-    def __init__(self, model: Any, objective: Objective, max_specializations: int) -> None:
+    def __init__(
+        self, model: Any, objective: Objective, max_specializations: int, weighting: LiveWeighting | None = None
+    ) -> None:
         self._model = model
         self._objective = objective
+        self._weighting = weighting
         self._limit = max_specializations
         self._units = subgraph.units({task: model.outputs_by_task[task] for task in objective.tasks})
         self._owned = subgraph.ownership({task: model.outputs_by_task[task] for task in objective.tasks})
@@ -155,7 +160,7 @@ class StepFunctions:
         data: Any,
         task_weights: Any,
     ) -> None:
-        objective, optimizer = self._objective, self._model.optimizer
+        objective, optimizer, weighting = self._objective, self._model.optimizer, self._weighting
         x, y, sample_weight = self._model.unpack(data)
         active = task_weights > 0
         tasks = [task for unit in units for task in unit.tasks]
@@ -166,13 +171,18 @@ class StepFunctions:
             batches = objective.batches(tasks, y, predictions, sample_weight, active if masked else None)
             loss_totals = objective.loss_totals(batches)
             losses = tf.math.divide_no_nan(loss_totals[:, 0], loss_totals[:, 1])
-            total = tf.reduce_sum(task_weights * losses) + self._additional_loss(forward, active if masked else None)
+            # A task without a label in the batch has the loss 0, which is not for a weighting to see.
+            preference = tf.where(loss_totals[:, 1] > 0, task_weights, 0.0) if weighting else task_weights
+            weights = weighting.weights(losses, preference) if weighting else task_weights
+            total = tf.reduce_sum(weights * losses) + self._additional_loss(forward, active if masked else None)
             scaled = optimizer.scale_loss(total / self._model.distribute_strategy.num_replicas_in_sync)
         gradients = tape.gradient(scaled, [variable.value for variable in variables])
         optimizer.apply(gradients, variables)
         if freezer:
             freezer.restore(kept, active)
-        objective.record(batches, loss_totals, total, _batch_size(x), task_weights, step)
+        if weighting:
+            weighting.after_step(losses, preference, optimizer.iterations > step)
+        objective.record(batches, loss_totals, total, _batch_size(x), (weights, active), step)
 
     def _test_step(self, forward: keras.Model, data: Any) -> None:
         x, y, sample_weight = self._model.unpack(data)

@@ -1,4 +1,4 @@
-"""What every schedule and every curve can do: turn into a config and back."""
+"""What every schedule, curve and weighting can do: turn into a config and back."""
 
 from __future__ import annotations
 

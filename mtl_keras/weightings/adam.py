@@ -1,0 +1,45 @@
+"""Adam as a pure function, for the few numbers that a weighting trains itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from mtl_keras.weightings.base import State
+
+_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
+
+
+def adam_state(tasks: int) -> State:
+    """Returns the moments before the first step, one number a task."""
+    return {name: np.zeros(tasks, "float32") for name in ("momentum", "velocity", "steps")}
+
+
+def adam(value: Any, gradient: Any, state: State, learning_rate: float, moves: Any) -> tuple[Any, State]:
+    """Takes a step of Adam for some of the tasks, with the constants that `keras.optimizers.Adam` has by default.
+
+    Each task has its own count of steps: a task that was left out for a while goes on as if it had not been.
+
+    Args:
+        value: `(tasks,)` what is trained.
+        gradient: `(tasks,)`; not read where `moves` is false.
+        state: from `adam_state` or an earlier step; other entries are not read.
+        learning_rate: size of the step.
+        moves: `(tasks,)` booleans: the tasks whose value and moments change.
+
+    Returns:
+        The new value and the new moments.
+
+    Reference:
+        D. P. Kingma, J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015.
+    """
+    new = {
+        "momentum": _BETA_1 * state["momentum"] + (1 - _BETA_1) * gradient,
+        "velocity": _BETA_2 * state["velocity"] + (1 - _BETA_2) * ops.square(gradient),
+        "steps": state["steps"] + 1,
+    }
+    rate = learning_rate * ops.sqrt(1 - _BETA_2 ** new["steps"]) / (1 - _BETA_1 ** new["steps"])
+    moved = value - rate * new["momentum"] / (ops.sqrt(new["velocity"]) + _EPSILON)
+    return ops.where(moves, moved, value), {name: ops.where(moves, new[name], state[name]) for name in new}

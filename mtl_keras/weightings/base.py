@@ -1,0 +1,74 @@
+"""What a weighting is told, what it answers, and what it remembers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from keras import ops
+
+from mtl_keras.config import Configurable
+from mtl_keras.registry import Registry
+
+State = Mapping[str, Any]
+
+
+class Weighting(Configurable, ABC):
+    """How much each task counts in a training step.
+
+    A weighting is a set of pure functions: what it remembers is a `State`, a mapping from names to float32 arrays
+    `(tasks, ...)`, which it is given and returns anew. Subclasses keep each constructor argument in an attribute of
+    the same name, from which `get_config` is made.
+    """
+
+    def initial_state(self, tasks: int) -> State:
+        """Returns what is remembered before the first step; `{}` if nothing ever is.
+
+        Args:
+            tasks: the number of tasks.
+        """
+        return {}
+
+
+class LossWeighting(Weighting):
+    """A weighting that sees the losses of the tasks and nothing else.
+
+    A task whose preference is 0 (it is dropped, or the batch has no label for it) gets the weight 0, and has no part
+    in the weights of the others.
+    """
+
+    def __call__(self, losses: Any, preference: Any = None, state: State | None = None) -> Any:
+        """Returns the weights `(tasks,)` by which the losses of a step are multiplied.
+
+        No gradient flows through the weights.
+
+        Args:
+            losses: `(tasks,)` unweighted losses of the batch; those of tasks with preference 0 are not read.
+            preference: `(tasks,)` numbers >= 0: the task weights of the step; None for 1 each.
+            state: from `initial_state`, `after_step` or `after_epoch`; None for the initial one.
+        """
+        losses = ops.convert_to_tensor(losses)
+        preference = ops.ones_like(losses) if preference is None else ops.cast(preference, losses.dtype)
+        state = self.initial_state(losses.shape[0]) if state is None else state
+        return self.weights(losses, preference, state)
+
+    @abstractmethod
+    def weights(self, losses: Any, preference: Any, state: State) -> Any:
+        """What `__call__` returns, of tensors."""
+
+    def after_step(self, losses: Any, preference: Any, state: State) -> State:
+        """Returns what is remembered after a training step; the arguments are those of the step's `weights`."""
+        return state
+
+    def after_epoch(self, losses: Any, state: State) -> State:
+        """Returns what is remembered after an epoch.
+
+        Args:
+            losses: `(tasks,)` mean training losses of the epoch; NaN for a task that did not run in it.
+            state: what was remembered after its last step.
+        """
+        return state
+
+
+WEIGHTINGS: Registry[Weighting] = Registry("weighting")

@@ -1,0 +1,65 @@
+"""Weights from the noise that each task turns out to have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.adam import adam, adam_state
+from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+
+# A loss that is 0 for good would drive its weight to infinity, and infinity times 0 is NaN.
+_LARGEST = 20.0
+# Adam squares the gradient, and would not recover from an infinite square.
+_STEEPEST = 1e6
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class Uncertainty(LossWeighting):
+    """Homoscedastic uncertainty: learns the variance of each task's noise, and divides its loss by twice of it.
+
+    With s_t the logarithm of the variance, sum_t L_t exp(-s_t) / 2 + s_t / 2 is minimised, in the network's weights and
+    in s. The weight of task t is p_t exp(-s_t) / 2, where p_t is its preference (which does not change what s_t is
+    trained for). s_t starts at 0 and settles where exp(s_t) is the loss: each task then adds p_t / 2 to the total.
+
+    The s are not the model's optimizer's business: Adam trains them at a learning rate of their own, each in the steps
+    in which its task runs. They stay between -20 and 20.
+
+    Args:
+        learning_rate: of the s, > 0: about how far each of them can go in a step.
+
+    Raises:
+        ValueError: for a learning rate that is not a finite number above 0.
+
+    Reference:
+        A. Kendall, Y. Gal, R. Cipolla, *Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry and
+        Semantics*, CVPR 2018, equations 7 and 10. For classification the paper derives L_t exp(-s_t) + s_t / 2; as in
+        LibMTL and TorchJD, all losses have the factor 1/2 here.
+    """
+
+    learning_rate: float = 0.001
+
+    def __post_init__(self) -> None:
+        if check_number("learning_rate", self.learning_rate, 0) == 0:
+            raise ValueError(f"learning_rate must be above 0. Received: learning_rate={self.learning_rate!r}")
+
+    def initial_state(self, tasks: int) -> State:
+        return {"log_variances": np.zeros(tasks, "float32"), **adam_state(tasks)}
+
+    def weights(self, losses: Any, preference: Any, state: State) -> Any:
+        return preference * 0.5 * ops.exp(-ops.cast(state["log_variances"], losses.dtype))
+
+    def gradient(self, losses: Any, state: State) -> Any:
+        """Returns the derivative `(tasks,)` of what is minimised with respect to the s of each task."""
+        return 0.5 - 0.5 * losses * ops.exp(-ops.cast(state["log_variances"], losses.dtype))
+
+    def after_step(self, losses: Any, preference: Any, state: State) -> State:
+        moves = ops.logical_and(preference > 0, ops.isfinite(losses))
+        gradient = ops.clip(self.gradient(losses, state), -_STEEPEST, _STEEPEST)
+        moved, moments = adam(state["log_variances"], gradient, state, self.learning_rate, moves)
+        return {"log_variances": ops.clip(moved, -_LARGEST, _LARGEST), **moments}

@@ -1,0 +1,76 @@
+"""Dynamic weight average."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mtl_keras.weightings import DWA, State
+from tests.mtl_keras.weightings.reference import LOSSES, RTOL
+
+# In each epoch, and in the one after the last; temperature 2.
+WEIGHTS = np.array(
+    [
+        [1.0, 1.0, 1.0],
+        [1.0, 1.0, 1.0],
+        [0.9708772334231786, 1.01612320684423, 1.0129995597325916],
+        [0.9876253009843652, 1.074891096255556, 0.9374836027600784],
+        [1.0387136198199682, 0.950282734983843, 1.0110036451961886],
+        [0.9328568319693324, 1.0394810198159967, 1.0276621482146706],
+        [1.0507393369948987, 1.018901224810113, 0.9303594381949885],
+    ]
+)
+
+
+def after(weighting: DWA, *epochs: list[float]) -> State:
+    state = weighting.initial_state(len(epochs[0]))
+    for losses in epochs:
+        state = weighting.after_epoch(np.array(losses, "float32"), state)
+    return state
+
+
+@pytest.mark.parametrize("dtype", RTOL)
+def test_published_weights(dtype: str) -> None:
+    weighting = DWA()
+    state = {name: value.astype(dtype) for name, value in weighting.initial_state(3).items()}
+    for epoch, expected in enumerate(WEIGHTS):
+        # Within an epoch the weights stay, whatever the losses of its steps are.
+        for losses in (np.ones(3, dtype), LOSSES[0].astype(dtype)):
+            np.testing.assert_allclose(weighting(losses, state=state), expected, rtol=RTOL[dtype])
+        if epoch < len(LOSSES):
+            state = weighting.after_epoch(LOSSES[epoch].astype(dtype), state)
+
+
+def test_two_tasks_by_hand() -> None:
+    # Rates 0.5 and 1: exp(0.5), exp(1).
+    weighting = DWA(temperature=1)
+    weights = weighting([9.0, 9.0], state=after(weighting, [4.0, 3.0], [2.0, 3.0]))
+    np.testing.assert_allclose(weights, 2 * np.exp([0.5, 1]) / np.exp([0.5, 1]).sum(), rtol=1e-6)
+
+
+def test_a_high_temperature_gives_equal_weights() -> None:
+    weighting = DWA(temperature=1e6)
+    np.testing.assert_allclose(weighting([1.0, 1.0], state=after(weighting, [4.0, 3.0], [0.1, 3.0])), 1, atol=1e-5)
+
+
+def test_the_softmax_is_over_the_tasks_that_run() -> None:
+    weighting = DWA(temperature=1)
+    state = after(weighting, [1.0, 1.0, 1.0], [0.5, 1.0, 700.0])
+    weights = weighting([1.0, 1.0, 1.0], [1.0, 3.0, 0.0], state)
+    np.testing.assert_allclose(
+        weights, 2 * np.array([1, 3, 0]) * np.exp([0.5, 1, 0]) / np.exp([0.5, 1]).sum(), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("absent", [float("nan"), float("inf"), 0.0])
+def test_an_epoch_without_a_loss_leaves_the_rate(absent: float) -> None:
+    weighting = DWA()
+    state = after(weighting, [4.0, 3.0], [absent, 2.0], [1.0, absent])
+    np.testing.assert_array_equal(state["last"], [1, 2])
+    np.testing.assert_array_equal(state["last_but_one"], [4, 3])
+
+
+@pytest.mark.parametrize("temperature", [0, -1, float("nan"), float("inf"), "2"])
+def test_impossible_temperatures(temperature: float) -> None:
+    with pytest.raises(ValueError, match=r"temperature must be .*Received: temperature="):
+        DWA(temperature=temperature)
