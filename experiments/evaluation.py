@@ -9,17 +9,27 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from experiments.further_metrics import beside, further_metrics, overall
 from mtl_keras import labels as missing
+from mtl_keras.analysis import Decisions, count_decisions
 from mtl_keras.arguments import named_metrics, resolve_loss, resolve_metric
 from mtl_keras.fusion import function_name
+from mtl_keras.objective import primary_metric
 from mtl_keras.tasks import Task, TaskSet
 
 Predict = Callable[[Any], Mapping[str, Any]]
-Table = dict[str, dict[str, dict[str, float]]]
+Entries = dict[str, dict[str, float]]
+"""`{metric: {"value": ..., "baseline": ...}}`."""
+Table = dict[str, Entries]
 
 
 def evaluate(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Table:
-    """Returns `{task: {metric: {"value": ..., "baseline": ...}}}` over all labelled samples.
+    """Returns the first part of `evaluate_all`: `{task: {metric: {"value": ..., "baseline": ...}}}`."""
+    return evaluate_all(predict, batches, tasks)[0]
+
+
+def evaluate_all(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> tuple[Table, Entries]:
+    """Judges predictions over all labelled samples: task by task, and the binary tasks together.
 
     The baseline is the best constant prediction: the shares of the classes among the evaluated labels (so, judged as a
     decision, the most frequent class), or the labels' mean.
@@ -29,11 +39,46 @@ def evaluate(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Tabl
         batches: (images, {task: labels}) once through.
         tasks: what to judge, and by which metrics.
 
+    Returns:
+        `{task: {metric: {"value": ..., "baseline": ...}}}`: the task's own metrics, then its `loss`, then the further
+        ones that its kind is usually reported with (`experiments.further_metrics`).
+        `{"macro_f1": {"value": ..., "baseline": ...}, ...}`: accuracy, precision, recall and F1 of the binary tasks
+        together, `macro_` (mean over the tasks) and `micro_` (all decisions in one pool). Empty unless there are two.
+
     Raises:
         ValueError: if there are no batches, or an output of a task is missing.
     """
     true, pred = _collect(predict, batches, tasks)
-    return {name: _judge(task, true[name], pred[name]) for name, task in tasks.items()}
+    table: Table = {}
+    decisions: list[dict[str, Decisions]] = []
+    for name, task in tasks.items():
+        loss, labels, outputs = _labelled(task, true[name], pred[name])
+        constant = constant_prediction(task, labels)
+        metrics = _metrics(task, true[name].shape[1:], outputs.shape[1:])
+        # A task's metric objects are shared by all who know the task: what is measured here is measured with copies.
+        fresh = {key: type(metric).from_config(metric.get_config()) for key, metric, _ in metrics}
+        fresh["loss"] = keras.metrics.MeanMetricWrapper(loss.call, name="loss")
+        own = {
+            key: {"value": _measure(metric, labels, outputs), "baseline": _measure(metric, labels, constant)}
+            for key, metric in fresh.items()
+        }
+        further = beside(further_metrics(task, labels, outputs), further_metrics(task, labels, constant))
+        table[name] = own | {key: entry for key, entry in further.items() if key not in own}
+        if task.head == "binary":
+            sides = {"value": outputs, "baseline": constant}
+            decisions.append({side: count_decisions(labels, values) for side, values in sides.items()})
+    return table, overall(decisions)
+
+
+def own_metrics(entries: Entries) -> list[str]:
+    """Returns the names of a task's own metrics and `"loss"`, the last of them; what follows it is further metrics."""
+    names = list(entries)
+    return names[: names.index("loss") + 1] if "loss" in names else names
+
+
+def primary(task: Task) -> tuple[str, bool]:
+    """Returns the name of a task's primary metric, its first, else its loss, and whether higher is better."""
+    return primary_metric(_metrics(task, task.shape, task.shape))
 
 
 def _collect(
@@ -53,25 +98,25 @@ def _collect(
     return {n: np.concatenate(v) for n, v in true.items()}, {n: np.concatenate(v) for n, v in pred.items()}
 
 
-def _judge(task: Task, true: np.ndarray, pred: np.ndarray) -> dict[str, dict[str, float]]:
+def _labelled(task: Task, true: np.ndarray, pred: np.ndarray) -> tuple[keras.losses.Loss, np.ndarray, np.ndarray]:
+    """The task's loss, and labels and outputs of the samples that have all of their labels."""
     loss = resolve_loss(task.name, task.loss, true.shape[1:], pred.shape[1:])
-    aligned = missing.align(true, pred, class_indices=function_name(loss).startswith("sparse_"))
-    mask = np.asarray(missing.present(keras.ops.convert_to_tensor(aligned))).reshape(len(true), -1).all(axis=1)
-    labelled = np.asarray(aligned)[mask]
-    metrics = {
-        name: resolve_metric(name, metric, true.shape[1:], pred.shape[1:])
-        for name, metric, _ in named_metrics(task.metrics, ())
-    }
-    # A task's metric objects are shared by all who know the task: what is measured here is measured with copies.
-    fresh = {name: type(metric).from_config(metric.get_config()) for name, metric in metrics.items()}
-    fresh["loss"] = keras.metrics.MeanMetricWrapper(loss.call, name="loss")
-    result = {}
-    for name, metric in fresh.items():
-        result[name] = {
-            "value": _measure(metric, labelled, pred[mask]),
-            "baseline": _measure(metric, labelled, constant_prediction(task, labelled)),
-        }
-    return result
+    kind = function_name(loss)
+    aligned = missing.align(true, pred, class_indices=kind.startswith("sparse_"))
+    ignored = getattr(loss, "_fn_kwargs", {}).get("ignore_class")
+    present = np.asarray(missing.present(keras.ops.convert_to_tensor(aligned), kind, ignored))
+    mask = present.reshape(len(true), -1).all(axis=1)
+    return loss, np.asarray(aligned)[mask], pred[mask]
+
+
+def _metrics(
+    task: Task, label_shape: tuple[int, ...], output_shape: tuple[int, ...]
+) -> list[tuple[str, keras.metrics.Metric, bool]]:
+    """`(name, metric, weighted)` of the task's own metrics."""
+    return [
+        (name, resolve_metric(name, metric, label_shape, output_shape), weighted)
+        for name, metric, weighted in named_metrics(task.metrics, ())
+    ]
 
 
 def _measure(metric: keras.metrics.Metric, true: np.ndarray, pred: np.ndarray) -> float:

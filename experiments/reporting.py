@@ -9,48 +9,61 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table as RichTable
 
-from experiments.evaluation import Table
+from experiments.evaluation import Entries, Table, own_metrics
+from mtl_keras.analysis import SCORES
 
 
-def print_table(table: Table, title: str, console: Console | None = None) -> None:
-    """Prints one row a task: each metric beside its constant-prediction baseline.
+def print_table(table: Table, title: str, overall: Entries | None = None, *, console: Console | None = None) -> None:
+    """Prints one row a task: each of its own metrics beside its constant-prediction baseline.
 
-    A terminal that is too narrow for all metrics is shown those that fit. A file or pipe gets all of them.
+    A terminal that is too narrow for all metrics is shown those that fit. A file or pipe gets all of them. Further
+    metrics, that the tasks were not trained with, are in the JSON file only.
 
     Args:
         table: from `experiments.evaluation.evaluate`.
         title: what was evaluated.
+        overall: scores of the binary tasks together, from `experiments.evaluation.evaluate_all`.
         console: where to print.
     """
     console = console or Console()
-    metrics = list(dict.fromkeys(metric for entries in table.values() for metric in entries))
+    metrics = list(dict.fromkeys(metric for entries in table.values() for metric in own_metrics(entries)))
     # The loss stands last: it is what a narrow terminal can do without.
     metrics.sort(key=lambda metric: metric == "loss")
     shown = len(metrics)
-    view = _view(table, title, metrics, shown)
+    view = _view(table, title, metrics)
     if console.is_terminal:
         while _width(view, console) > console.width and shown > 1:
             shown -= 1
-            view = _view(table, title, metrics[:shown], len(metrics))
+            view = _view(table, title, metrics[:shown])
     else:
         console.width = max(console.width, _width(view, console))
     console.print(view)
+    if overall:
+        console.print(_overall_view(overall))
 
 
 def _width(view: RichTable, console: Console) -> int:
     return Measurement.get(console, console.options.update(max_width=10_000), view).maximum
 
 
-def _view(table: Table, title: str, metrics: Sequence[str], known: int) -> RichTable:
-    caption = "In brackets: the best constant prediction (majority class or mean)."
-    if len(metrics) < known:
-        caption += " More metrics are in the JSON file."
+def _view(table: Table, title: str, metrics: Sequence[str]) -> RichTable:
+    caption = "In brackets: the best constant prediction (majority class or mean). More metrics are in the JSON file."
     view = RichTable(title=title, caption=caption, title_justify="left", caption_justify="left")
     view.add_column("task", no_wrap=True)
     for metric in metrics:
         view.add_column(metric, justify="right", no_wrap=True)
     for task, entries in table.items():
         view.add_row(task, *(_cell(entries.get(metric)) for metric in metrics))
+    return view
+
+
+def _overall_view(overall: Entries) -> RichTable:
+    view = RichTable(title="Overall: the binary tasks together", title_justify="left")
+    view.add_column("score", no_wrap=True)
+    for average, meaning in (("macro", "mean of the tasks"), ("micro", "all decisions")):
+        view.add_column(f"{average} ({meaning})", justify="right", no_wrap=True)
+    for score in SCORES:
+        view.add_row(score, *(_cell(overall.get(f"{average}_{score}")) for average in ("macro", "micro")))
     return view
 
 

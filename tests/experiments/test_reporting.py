@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from experiments.evaluation import Entries
 from experiments.reporting import print_table
 from mtl_keras import Task, TaskSet
 
@@ -15,18 +16,31 @@ TASKS = TaskSet([*(Task.binary(f"attribute_number_{i}") for i in range(40)), Tas
 TABLE = {
     name: {
         metric: {"value": 0.5, "baseline": float("nan")}
-        for metric in (["accuracy", "balanced_accuracy"] if task.head == "binary" else ["point_error", "mae"])
-        + ["loss"]
+        for metric in (
+            ["accuracy", "balanced_accuracy", "loss", "recall"]
+            if task.head == "binary"
+            else ["point_error", "mae", "loss", "rmse"]
+        )
     }
     for name, task in TASKS.items()
 }
+SCORES = ("accuracy", "precision", "recall", "f1")
+OVERALL: Entries = {
+    **{f"macro_{score}": {"value": 0.1 + i / 100, "baseline": 0.2} for i, score in enumerate(SCORES)},
+    **{f"micro_{score}": {"value": 0.3 + i / 100, "baseline": 0.4} for i, score in enumerate(SCORES)},
+}
+
+
+def printed(width: int, terminal: bool, overall: Entries | None = None) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=terminal, no_color=True)
+    print_table(TABLE, "title", overall, console=console)
+    return Text.from_ansi(out.getvalue()).plain
 
 
 @pytest.mark.parametrize(("width", "terminal"), [(80, True), (200, True), (80, False)])
 def test_nothing_is_cut_or_wrapped(width: int, terminal: bool) -> None:
-    out = io.StringIO()
-    print_table(TABLE, "title", Console(file=out, width=width, force_terminal=terminal, no_color=True))
-    text = Text.from_ansi(out.getvalue()).plain
+    text = printed(width, terminal, OVERALL)
     assert "…" not in text
     assert sum("attribute_number_" in line for line in text.splitlines()) == 40
     if terminal:
@@ -34,3 +48,25 @@ def test_nothing_is_cut_or_wrapped(width: int, terminal: bool) -> None:
     if not terminal or width == 200:
         assert "loss" in text
         assert "0.5000 (-)" in text
+
+
+def test_further_metrics_are_left_to_the_file() -> None:
+    text = printed(200, terminal=True)
+    assert "balanced_accuracy" in text
+    assert "mae" in text
+    assert "rmse" not in text
+    assert "recall" not in text
+    assert "macro" not in text
+    assert "More metrics are in the JSON file." in " ".join(text.split())
+
+
+def test_overall_scores_have_a_row_each() -> None:
+    rows = [line.split() for line in printed(80, terminal=True, overall=OVERALL).splitlines()]
+    (recall,) = [row for row in rows if "recall" in row]
+    assert [cell for cell in recall if cell[0].isalnum() or cell[0] == "("] == [
+        "recall",
+        "0.1200",
+        "(0.2000)",
+        "0.3200",
+        "(0.4000)",
+    ]

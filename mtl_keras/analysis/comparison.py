@@ -1,0 +1,186 @@
+"""From the results of each seed to a verdict on each task: does the method do better than the baseline?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from mtl_keras.analysis.delta_m import POSITIVE_IS_BETTER, relative_gains
+from mtl_keras.analysis.intervals import Interval, mean_interval, paired_interval
+
+BETTER, WORSE, UNCLEAR = "better", "worse", "no clear difference"
+
+
+@dataclass(frozen=True)
+class TaskResults:
+    """What a task reached in every run, with the method and with the baseline.
+
+    Args:
+        task: name of the task.
+        metric: name of the metric.
+        higher_is_better: whether a higher metric is a better one.
+        method: seed -> metric with the method.
+        baseline: seed -> metric with the baseline, e.g. the task's single-task network.
+    """
+
+    task: str
+    metric: str
+    higher_is_better: bool
+    method: Mapping[int, float]
+    baseline: Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation (divisor n - 1; NaN for one seed) over seeds."""
+
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class TaskComparison:
+    """One task of a comparison.
+
+    Args:
+        task: name of the task.
+        metric: name of the metric.
+        higher_is_better: whether a higher metric is a better one.
+        method: the metric over the seeds, with the method.
+        baseline: the metric over the seeds, with the baseline.
+        difference: paired interval of `method - baseline`, in the metric's own unit and sign: where lower is better, a
+            negative difference is an improvement.
+        verdict: `"better"` or `"worse"`, of the method, if `difference` excludes 0, else `"no clear difference"`.
+        relative_gain: mean over the seeds of the gain in percent of the baseline, in the comparison's convention.
+    """
+
+    task: str
+    metric: str
+    higher_is_better: bool
+    method: Spread
+    baseline: Spread
+    difference: Interval
+    verdict: str
+    relative_gain: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A method against a baseline.
+
+    Args:
+        seeds: the seeds that every task has on both sides: those that were compared.
+        tasks: one entry a task.
+        delta_m: interval, over the seeds, of the mean relative gain of the tasks in percent.
+        convention: what a positive gain means, one of `mtl_keras.analysis.CONVENTIONS`.
+    """
+
+    seeds: tuple[int, ...]
+    tasks: tuple[TaskComparison, ...]
+    delta_m: Interval
+    convention: str
+
+    @property
+    def negative_transfer(self) -> list[str]:
+        """The tasks that are clearly worse with the method."""
+        return [entry.task for entry in self.tasks if entry.verdict == WORSE]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the comparison as values that JSON can hold; what is not known is NaN."""
+        return {**asdict(self), "negative_transfer": self.negative_transfer}
+
+
+def compare(
+    results: Sequence[TaskResults], *, confidence: float = 0.95, convention: str = POSITIVE_IS_BETTER
+) -> Comparison:
+    """Compares a method with a baseline, task by task and as a whole.
+
+    Each verdict is made for its task alone, so that among many tasks without any difference a share of
+    `1 - confidence` is called better or worse by chance.
+
+    A result that is not finite (a run that diverged) has no verdict but `"no clear difference"`; it, or a baseline that
+    is not above 0, makes the relative gain of its task and `delta_m` NaN.
+
+    Args:
+        results: one entry a task. Seeds that one side of one task lacks are left out everywhere.
+        confidence: of the intervals, in (0, 1).
+        convention: what a positive gain means, one of `mtl_keras.analysis.CONVENTIONS`.
+
+    Raises:
+        ValueError: if there are no tasks, a task is there twice, or no seed is common to all.
+
+    Example:
+
+    ```python
+    item = TaskResults("item", "accuracy", True, method={0: 0.91, 1: 0.93}, baseline={0: 0.90, 1: 0.91})
+    compare([item]).tasks[0].verdict  # "no clear difference": two seeds are too few
+    ```
+    """
+    seeds = common_seeds(results)
+    gains = {entry.task: _gains(entry, seeds, convention) for entry in results}
+    tasks = tuple(_compare_task(entry, seeds, confidence, float(np.mean(gains[entry.task]))) for entry in results)
+    over_tasks = np.mean(list(gains.values()), axis=0)
+    return Comparison(seeds, tasks, mean_interval(over_tasks, confidence), convention)
+
+
+def common_seeds(results: Sequence[TaskResults]) -> tuple[int, ...]:
+    """Returns the seeds that every task has with the method and with the baseline, sorted.
+
+    Raises:
+        ValueError: if there are none, or no tasks, or a task is there twice.
+    """
+    names = [entry.task for entry in results]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(
+            f"`results` must have at least one task, and each once. Received: {', '.join(names) or 'none'}"
+        )
+    sides = [set(side) for entry in results for side in (entry.method, entry.baseline)]
+    seeds = tuple(sorted(set.intersection(*sides)))
+    if not seeds:
+        received = "; ".join(
+            f"{entry.task}: {sorted(entry.method)} with the method, {sorted(entry.baseline)} with the baseline"
+            for entry in results
+        )
+        raise ValueError(f"No seed was run with both the method and the baseline for every task. Received: {received}")
+    return seeds
+
+
+def _compare_task(entry: TaskResults, seeds: Sequence[int], confidence: float, gain: float) -> TaskComparison:
+    method, baseline = ([side[seed] for seed in seeds] for side in (entry.method, entry.baseline))
+    finite = all(map(math.isfinite, [*method, *baseline]))
+    nothing = Interval(math.nan, math.nan, math.nan, confidence, len(seeds))
+    difference = paired_interval(method, baseline, confidence) if finite else nothing
+    verdict = UNCLEAR
+    if difference.excludes_zero:
+        verdict = BETTER if (difference.mean > 0) == entry.higher_is_better else WORSE
+    return TaskComparison(
+        entry.task,
+        entry.metric,
+        entry.higher_is_better,
+        _spread(method),
+        _spread(baseline),
+        difference,
+        verdict,
+        gain,
+    )
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    known = len(values) > 1 and all(map(math.isfinite, values))
+    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if known else math.nan)
+
+
+def _gains(entry: TaskResults, seeds: Sequence[int], convention: str) -> list[float]:
+    """The relative gain at each seed, in percent; NaN where there is none."""
+    result = []
+    for seed in seeds:
+        method, baseline = ({entry.task: side[seed]} for side in (entry.method, entry.baseline))
+        defined = math.isfinite(method[entry.task]) and math.isfinite(baseline[entry.task]) and baseline[entry.task] > 0
+        direction = {entry.task: entry.higher_is_better}
+        gain = relative_gains(method, baseline, direction, convention=convention) if defined else {}
+        result.append(gain.get(entry.task, math.nan))
+    return result

@@ -1,0 +1,85 @@
+"""What one shared network costs, against the single-task networks that it replaces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run cost, or the mean of several.
+
+    Args:
+        parameters: number of the network's weights.
+        seconds_per_step: time of a training step.
+        seconds: time of the training in all.
+    """
+
+    parameters: int
+    seconds_per_step: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CostComparison:
+    """One network against the sum of others.
+
+    Args:
+        method: cost of the one network.
+        baseline: sum of the costs of the others; a step is one step of each of them.
+    """
+
+    method: Cost
+    baseline: Cost
+
+    @property
+    def ratio(self) -> dict[str, float]:
+        """Each field of `method` over that of `baseline`; below 1 is cheaper. NaN where `baseline` is 0."""
+        pairs = zip(asdict(self.method).items(), asdict(self.baseline).values())
+        return {name: ours / theirs if theirs else math.nan for (name, ours), theirs in pairs}
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the comparison as values that JSON can hold."""
+        return {**asdict(self), "ratio": self.ratio}
+
+
+def compare_costs(method: Sequence[Cost], baseline: Mapping[str, Sequence[Cost]]) -> CostComparison:
+    """Compares the mean cost of a network's runs with the sum, over single-task networks, of the mean costs of theirs.
+
+    Args:
+        method: the runs of the one network, one a seed.
+        baseline: task -> the runs of its single-task network, one a seed.
+
+    Raises:
+        ValueError: if there is no single-task network, or a network has no run or runs of different sizes.
+
+    Example:
+
+    ```python
+    single = {"item": [Cost(100, 0.2, 60.0)], "group": [Cost(100, 0.2, 60.0)]}
+    compare_costs([Cost(110, 0.25, 75.0)], single).ratio["seconds"]  # 0.625
+    ```
+    """
+    if not baseline:
+        raise ValueError("`baseline` must have at least one network. Received: none")
+    networks = [_mean(f"baseline of task {task!r}", runs) for task, runs in baseline.items()]
+    total = Cost(
+        sum(cost.parameters for cost in networks),
+        sum(cost.seconds_per_step for cost in networks),
+        sum(cost.seconds for cost in networks),
+    )
+    return CostComparison(_mean("method", method), total)
+
+
+def _mean(name: str, runs: Sequence[Cost]) -> Cost:
+    """The mean cost of runs of one network."""
+    sizes = {run.parameters for run in runs}
+    if len(sizes) != 1:
+        raise ValueError(
+            f"The {name} must have at least one run, and be one network. Received: parameters={sorted(sizes)}"
+        )
+    return Cost(sizes.pop(), fmean(run.seconds_per_step for run in runs), fmean(run.seconds for run in runs))

@@ -1,0 +1,100 @@
+"""How much several tasks gain by one network, in one number: delta_m.
+
+With M_t the metric of task t in the multi-task network, S_t that of its single-task network, and l_t = 1 where lower is
+better, else 0:
+
+    delta_m = 100 / T * sum over t of (-1)^l_t * (M_t - S_t) / S_t
+
+Two signs are in use, with the same size. Here a positive number means that the multi-task network is better, unless
+the other convention is asked for by name.
+
+References:
+    Positive is better: K.-K. Maninis, I. Radosavovic, I. Kokkinos, "Attentive Single-Tasking of Multiple Tasks"
+    (ASTMT), CVPR 2019; S. Vandenhende et al., "Multi-Task Learning for Dense Prediction Tasks: A Survey", TPAMI 2021.
+    Positive is worse: B. Liu et al., "Conflict-Averse Gradient Descent for Multi-task Learning" (CAGrad), NeurIPS
+    2021; B. Liu et al., "FAMO: Fast Adaptive Multitask Optimization", NeurIPS 2023; H. Ban, K. Ji, "Fair Resource
+    Allocation in Multi-Task Learning" (FairGrad), ICML 2024.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from mtl_keras.registry import unknown_value
+
+POSITIVE_IS_BETTER = "positive is better"
+POSITIVE_IS_WORSE = "positive is worse"
+CONVENTIONS = (POSITIVE_IS_BETTER, POSITIVE_IS_WORSE)
+
+
+def relative_gains(
+    multi: Mapping[str, float],
+    single: Mapping[str, float],
+    higher_is_better: Mapping[str, bool],
+    *,
+    convention: str = POSITIVE_IS_BETTER,
+) -> dict[str, float]:
+    """Returns by how many percent of its single-task result each task gained.
+
+    Args:
+        multi: task -> metric in the multi-task network.
+        single: task -> metric in its single-task network, > 0.
+        higher_is_better: task -> whether a higher metric is a better one.
+        convention: one of `CONVENTIONS`: what a positive number means.
+
+    Raises:
+        ValueError: if the three do not speak of the same tasks, a value is NaN or infinite, or a single-task result is
+            not above 0, so that nothing can be measured in shares of it.
+
+    Example:
+
+    ```python
+    relative_gains({"item": 0.92, "price": 1.8}, {"item": 0.90, "price": 2.0}, {"item": True, "price": False})
+    # {"item": 2.22, "price": 10.0}
+    ```
+    """
+    if convention not in CONVENTIONS:
+        raise unknown_value("convention", convention, CONVENTIONS)
+    _check_tasks(multi, single, higher_is_better)
+    sign = 1 if convention == POSITIVE_IS_BETTER else -1
+    gains = {}
+    for task, baseline in single.items():
+        if not math.isfinite(multi[task]):
+            raise ValueError(f"`multi` of task {task!r} must be a finite number. Received: {multi[task]!r}")
+        if not math.isfinite(baseline) or baseline <= 0:
+            raise ValueError(f"`single` of task {task!r} must be a finite number > 0. Received: {baseline!r}")
+        direction = sign if higher_is_better[task] else -sign
+        gains[task] = 100 * direction * (multi[task] - baseline) / baseline
+    return gains
+
+
+def _check_tasks(multi: Mapping[str, float], single: Mapping[str, float], higher_is_better: Mapping[str, bool]) -> None:
+    if not single:
+        raise ValueError("`single` must have at least one task. Received: none")
+    for name, given in (("multi", multi), ("higher_is_better", higher_is_better)):
+        odd = sorted(set(given) ^ set(single))
+        if odd:
+            raise ValueError(f"`{name}` and `single` must have the same tasks. Received in one only: {', '.join(odd)}")
+
+
+def delta_m(
+    multi: Mapping[str, float],
+    single: Mapping[str, float],
+    higher_is_better: Mapping[str, bool],
+    *,
+    convention: str = POSITIVE_IS_BETTER,
+) -> float:
+    """Returns the mean of the tasks' relative gains, in percent.
+
+    Args:
+        multi: task -> metric in the multi-task network.
+        single: task -> metric in its single-task network, > 0.
+        higher_is_better: task -> whether a higher metric is a better one.
+        convention: one of `CONVENTIONS`: what a positive number means.
+
+    Raises:
+        ValueError: as `relative_gains` does.
+    """
+    gains = relative_gains(multi, single, higher_is_better, convention=convention)
+    return sum(gains.values()) / len(gains)

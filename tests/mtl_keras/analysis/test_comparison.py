@@ -1,0 +1,124 @@
+"""Verdicts from the results of a few seeds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from mtl_keras.analysis import POSITIVE_IS_WORSE, TaskResults, compare
+
+
+def results(
+    task: str, method: Sequence[float], baseline: Sequence[float], *, higher_is_better: bool = True
+) -> TaskResults:
+    metric = "accuracy" if higher_is_better else "mae"
+    return TaskResults(task, metric, higher_is_better, dict(enumerate(method)), dict(enumerate(baseline)))
+
+
+CLEAR = results("clear", [0.90, 0.92, 0.91], [0.80, 0.82, 0.80])
+WORSE = results("worse", [2.0, 2.2, 2.1], [1.0, 1.1, 1.1], higher_is_better=False)
+UNCLEAR = results("unclear", [0.5, 0.7, 0.6], [0.6, 0.5, 0.6])
+
+
+def test_verdicts_know_which_way_is_good() -> None:
+    comparison = compare([CLEAR, WORSE, UNCLEAR])
+    assert [entry.verdict for entry in comparison.tasks] == ["better", "worse", "no clear difference"]
+    assert comparison.negative_transfer == ["worse"]
+    lower_error = compare([results("a", [1.0, 1.1, 1.1], [2.0, 2.2, 2.1], higher_is_better=False)])
+    assert lower_error.tasks[0].verdict == "better"
+    assert lower_error.tasks[0].difference.high < 0
+    assert lower_error.tasks[0].relative_gain > 0
+    assert compare([results("a", [0.8, 0.82, 0.8], [0.9, 0.92, 0.91])]).negative_transfer == ["a"]
+
+
+def test_figures_of_a_task() -> None:
+    entry = compare([CLEAR]).tasks[0]
+    assert (entry.task, entry.metric, entry.higher_is_better) == ("clear", "accuracy", True)
+    assert entry.method.mean == pytest.approx(0.91)
+    assert entry.method.std == pytest.approx(0.01)
+    assert entry.baseline.std == pytest.approx(np.std([0.80, 0.82, 0.80], ddof=1))
+    differences = [0.10, 0.10, 0.11]
+    assert entry.difference.mean == pytest.approx(np.mean(differences))
+    half = 4.303 * np.std(differences, ddof=1) / math.sqrt(3)
+    assert entry.difference.low == pytest.approx(np.mean(differences) - half, abs=1e-5)
+    assert entry.relative_gain == pytest.approx(100 * np.mean([0.10 / 0.80, 0.10 / 0.82, 0.11 / 0.80]))
+
+
+def test_delta_m_is_one_number_a_seed() -> None:
+    comparison = compare([CLEAR, WORSE])
+    clear = np.array([0.10 / 0.80, 0.10 / 0.82, 0.11 / 0.80])
+    worse = -np.array([1.0 / 1.0, 1.1 / 1.1, 1.0 / 1.1])
+    by_seed = 100 * (clear + worse) / 2
+    assert comparison.delta_m.mean == pytest.approx(by_seed.mean())
+    assert comparison.delta_m.mean == pytest.approx(np.mean([entry.relative_gain for entry in comparison.tasks]))
+    half = 4.303 * by_seed.std(ddof=1) / math.sqrt(3)
+    assert comparison.delta_m.high == pytest.approx(by_seed.mean() + half, rel=1e-3)
+    assert (comparison.delta_m.count, comparison.convention) == (3, "positive is better")
+
+
+def test_the_other_convention_turns_gains_and_nothing_else() -> None:
+    one, other = compare([CLEAR, WORSE]), compare([CLEAR, WORSE], convention=POSITIVE_IS_WORSE)
+    assert other.delta_m.mean == pytest.approx(-one.delta_m.mean)
+    assert other.tasks[0].relative_gain == pytest.approx(-one.tasks[0].relative_gain)
+    assert other.tasks[0].difference == one.tasks[0].difference
+    assert other.negative_transfer == one.negative_transfer
+    assert other.to_json()["convention"] == "positive is worse"
+
+
+def test_seeds_that_one_side_lacks_are_left_out() -> None:
+    lacking = TaskResults("lacking", "accuracy", True, {0: 0.5, 2: 0.9, 7: 0.1}, {2: 0.8, 0: 0.4, 1: 0.3})
+    comparison = compare([CLEAR, lacking])
+    assert comparison.seeds == (0, 2)
+    assert comparison.tasks[1].method.mean == pytest.approx(0.7)
+    assert comparison.tasks[0].difference.count == 2
+
+
+def test_one_seed_has_no_verdict() -> None:
+    comparison = compare([results("a", [0.9], [0.1])])
+    assert comparison.tasks[0].verdict == "no clear difference"
+    assert comparison.tasks[0].method.mean == 0.9
+    assert math.isnan(comparison.tasks[0].method.std)
+    assert comparison.delta_m.mean == pytest.approx(800)
+    assert math.isnan(comparison.delta_m.low)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_run_that_diverged_has_no_verdict_and_hides_no_other(bad: float) -> None:
+    comparison = compare([results("a", [0.9, bad, 0.9], [0.1, 0.2, 0.1]), CLEAR])
+    assert [entry.verdict for entry in comparison.tasks] == ["no clear difference", "better"]
+    assert math.isnan(comparison.tasks[0].relative_gain)
+    assert comparison.tasks[1].relative_gain > 0
+    assert math.isnan(comparison.delta_m.mean)
+
+
+def test_of_a_baseline_of_nothing_there_is_no_relative_gain() -> None:
+    comparison = compare([results("a", [0.2, 0.3], [0.0, 0.1])])
+    assert comparison.tasks[0].difference.mean == pytest.approx(0.2)
+    assert math.isnan(comparison.tasks[0].relative_gain)
+    assert math.isnan(comparison.delta_m.mean)
+
+
+def test_json() -> None:
+    content = json.loads(json.dumps(compare([CLEAR, WORSE]).to_json()))
+    assert content["seeds"] == [0, 1, 2]
+    assert content["negative_transfer"] == ["worse"]
+    assert content["tasks"][1]["verdict"] == "worse"
+    assert set(content["tasks"][0]["difference"]) == {"mean", "low", "high", "confidence", "count"}
+    assert content["delta_m"]["confidence"] == 0.95
+
+
+def test_errors() -> None:
+    with pytest.raises(ValueError, match=r"No seed.*a: \[0\] with the method, \[1\] with the baseline"):
+        compare([TaskResults("a", "accuracy", True, {0: 0.5}, {1: 0.5})])
+    with pytest.raises(ValueError, match=r"at least one task.*Received: none"):
+        compare([])
+    with pytest.raises(ValueError, match=r"each once. Received: clear, clear"):
+        compare([CLEAR, CLEAR])
+    with pytest.raises(ValueError, match="Unknown convention"):
+        compare([CLEAR], convention="positive")
+    with pytest.raises(ValueError, match="`confidence`"):
+        compare([CLEAR], confidence=95)
