@@ -5,13 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from data import celeb_a, fashion_mnist
+from data import celeb_a, cifar10, cifar100, fashion_mnist
 from data.dataset import Dataset
 from data.errors import explain
 from data.recipe import Recipe, recipes
-from data.source import DataUnavailable, open_builder
+from data.source import DataUnavailable, open_reader
 
-__all__ = ["DataUnavailable", "Dataset", "Recipe", "celeb_a", "explain", "fashion_mnist", "load", "names", "recipes"]
+__all__ = [
+    "DataUnavailable",
+    "Dataset",
+    "Recipe",
+    "celeb_a",
+    "cifar10",
+    "cifar100",
+    "explain",
+    "fashion_mnist",
+    "load",
+    "names",
+    "recipes",
+]
 
 
 def names() -> list[str]:
@@ -26,18 +38,18 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     synthetic: bool = False,
     seed: int = 0,
-    sizes: Mapping[str, int] | None = None,
+    sizes: int | Mapping[str, int] | None = None,
 ) -> Dataset:
     """Opens a dataset.
 
     Args:
         name: one of `names()`.
-        tasks: the tasks wanted, in the order wanted; all of them by default.
-        data_dir: the TFDS directory that holds it; by default `TFDS_DATA_DIR`, else `~/tensorflow_datasets`. With
-            `synthetic`, where the drawn examples are kept.
+        tasks: the tasks wanted, in the order wanted; by default those that the dataset's recipe says.
+        data_dir: the TFDS directory that holds it, or the folder of its plain files (`celeb_a`); by default
+            `TFDS_DATA_DIR`, else `~/tensorflow_datasets`. With `synthetic`, where the drawn examples are kept.
         synthetic: whether to draw a look-alike instead.
         seed: of the drawn look-alike.
-        sizes: how many examples to draw for each TFDS split.
+        sizes: how many examples to draw for each TFDS split, or one number for all of them.
 
     Raises:
         ValueError: for an unknown dataset or task, or data that are not what they should be.
@@ -54,8 +66,11 @@ def load(
     if synthetic:
         from data.synthetic import materialise  # drawing needs Pillow, reading does not
 
+        if isinstance(sizes, int):
+            sizes = dict.fromkeys((expression.split("[")[0] for expression in recipe.splits.values()), sizes)
         data_dir = materialise(name, sizes, seed=seed, cache_dir=data_dir)
     elif sizes is not None:
-        raise ValueError(f"`sizes` is for synthetic=True. Received: sizes={dict(sizes)!r}")
-    builder = open_builder(recipe, data_dir)
-    return Dataset(name, str(builder.version), synthetic, recipe.tasks, recipe.image_shape, recipe, builder)
+        raise ValueError(f"`sizes` is for synthetic=True. Received: sizes={sizes!r}")
+    reader = open_reader(recipe, data_dir)
+    synthetic = synthetic or reader.synthetic
+    return Dataset(name, reader.version, synthetic, recipe.tasks, recipe.image_shape, recipe, reader)

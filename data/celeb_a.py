@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 import tensorflow as tf
 
 from data import images
+from data.celeb_a_files import open_folder
+from data.reader import Reader
 from data.recipe import Recipe, recipes
 from mtl_keras.tasks import Task, TaskSet
 
@@ -27,7 +30,7 @@ COORDINATES = tuple(f"landmarks/{point.replace('_', '')}_{axis}" for point in PO
 
 @recipes.register
 class CelebA(Recipe):
-    """CelebA, aligned and cropped, through TFDS: 128x128 colour images.
+    """CelebA, aligned and cropped, through TFDS or from its plain files: 128x128 colour images.
 
     A picture of 178x218 pixels loses 20 rows at the top and at the bottom and is resized to 128x128, which is what
     torchvision's `CenterCrop(178)` and `Resize(128)` do. Pictures of other sizes lose the same share of their rows
@@ -57,6 +60,7 @@ class CelebA(Recipe):
     stored_shape = (HEIGHT, WIDTH, 3)
     image_shape = (SIDE, SIDE, 3)
     label_dtype = tf.float32
+    files = "img_align_celeba (or .zip) and the lists of CelebA"
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -67,6 +71,9 @@ class CelebA(Recipe):
     def fields(self) -> tuple[str, ...]:
         coordinates = COORDINATES if "landmarks" in self.tasks else ()
         return tuple(f"attributes/{name}" for name in self.attributes) + coordinates
+
+    def open_files(self, folder: Path) -> Reader | None:
+        return open_folder(folder, ATTRIBUTES, [path.split("/")[1] for path in COORDINATES])
 
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
         return images.resize(images.decode_cropped(encoded, TOP / HEIGHT), SIDE, SIDE)

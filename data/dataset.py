@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from data.images import select, to_unit_range
 from data.pipeline import Examples, InMemory, read_examples, read_vectors
+from data.reader import Reader
 from data.recipe import Recipe
-from data.source import Builder
 from mtl_keras.registry import unknown_value
 from mtl_keras.tasks import TaskSet
 
@@ -21,7 +22,7 @@ class Dataset:
 
     Args:
         name: the dataset's name.
-        version: the TFDS version that was found.
+        version: the TFDS version that was found, or `"files"`.
         synthetic: whether it is the drawn look-alike.
         tasks: the tasks, in the order asked for.
         image_shape: (height, width, channels).
@@ -44,13 +45,13 @@ class Dataset:
     tasks: TaskSet
     image_shape: tuple[int, int, int]
     _recipe: Recipe = field(repr=False)
-    _builder: Builder = field(repr=False)
+    _reader: Reader = field(repr=False)
     _examples: dict[str, Examples] = field(default_factory=dict, init=False, repr=False)
 
     def size(self, split: str) -> int:
         """Returns how many examples a split (`"train"`, `"validation"` or `"test"`) has."""
         self._check_split(split)
-        return int(self._builder.info.splits[self._recipe.splits[split]].num_examples)
+        return self._reader.size(split)
 
     def steps(self, split: str, batch_size: int) -> int:
         """Returns how many batches make one pass over a split."""
@@ -69,7 +70,8 @@ class Dataset:
         """Returns batches (image, {task: labels}).
 
         Images are float32 (batch, height, width, channels) in [0, 1]. A split whose decoded images take less than
-        1 GiB is read into memory when it is first asked for; otherwise it is decoded again in every epoch.
+        1 GiB is read into memory when it is first asked for; otherwise it is decoded again in every epoch. The label
+        of a reconstruction is the image itself, as it is given out: after the augmentation.
 
         Args:
             split: `"train"`, `"validation"` or `"test"`.
@@ -89,7 +91,7 @@ class Dataset:
         _at_least("batch_size", batch_size, 1)
         _at_least("first_epoch", first_epoch, 0)
         if split not in self._examples:
-            self._examples[split] = read_examples(self._recipe, self._builder, split)
+            self._examples[split] = read_examples(self._recipe, self._reader, split)
         examples = self._examples[split]
 
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
@@ -104,7 +106,9 @@ class Dataset:
                 images = select(flips, tf.reverse(images, axis=[2]), images)
                 mirrored = self._recipe.mirror(labels)
                 labels = {name: select(flips, mirrored[name], labels[name]) for name in labels}
-            return to_unit_range(images), labels
+            images = to_unit_range(images)
+            labels |= dict.fromkeys(self._reconstructions(), images)
+            return images, {name: labels[name] for name in self.tasks}
 
         epochs = tf.data.Dataset.counter(first_epoch)
         batches = epochs.flat_map(epoch) if shuffle else epoch(tf.constant(first_epoch, tf.int64))
@@ -120,11 +124,11 @@ class Dataset:
         if isinstance(loaded, InMemory):
             batches = [loaded.vectors]
         else:
-            batches = read_vectors(self._recipe, self._builder, "train")
+            batches = read_vectors(self._recipe, self._reader, "train")
         for vectors in batches:
             for name, labels in self._recipe.labels(vectors).items():
                 counts[name] += _count(labels.numpy(), binary=self.tasks[name].head == "binary")
-        return counts
+        return counts | dict.fromkeys(self._reconstructions(), self.size("train"))
 
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
         """Returns the image in JPEG or PNG bytes, cropped, resized and normalised as `batches` does.
@@ -136,6 +140,21 @@ class Dataset:
             float32 (height, width, channels) in [0, 1]. TensorFlow operations alone, so that it can be exported.
         """
         return to_unit_range(self._recipe.decode(encoded))
+
+    def description(self) -> dict[str, Any]:
+        """Returns what the record of a run should say of its data, as values that JSON can hold.
+
+        `images` is how they are stored: "jpeg" means that they have lost a little, also where the original was "png".
+        """
+        kind = "float"
+        if self._reader.encoded:
+            (first,) = self._reader.examples("train", ["image"]).take(1).map(self._reader.fetch)
+            kind = "jpeg" if tf.io.is_jpeg(first["image"]) else "png"
+        sizes = {split: self.size(split) for split in self._recipe.splits}
+        return {"name": self.name, "version": self.version, "synthetic": self.synthetic, "images": kind, "sizes": sizes}
+
+    def _reconstructions(self) -> list[str]:
+        return [name for name, task in self.tasks.items() if task.head == "reconstruction"]
 
     def _check_split(self, split: str) -> None:
         if split not in self._recipe.splits:

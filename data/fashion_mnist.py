@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from data import images
 from data.recipe import Recipe, recipes
 from mtl_keras.tasks import Task, TaskSet
 
@@ -39,31 +38,13 @@ class FashionMnist(Recipe):
     stored_shape = (28, 28, 1)
     image_shape = (28, 28, 1)
     label_dtype = tf.int32
+    classes: ClassVar[Mapping[str, int]] = {"label": len(ITEMS)}
 
     @property
     def fields(self) -> tuple[str, ...]:
         return ("label",)
 
-    def decode(self, encoded: tf.Tensor) -> tf.Tensor:
-        """Converts an image of any size to grey and resizes it to 28x28."""
-        return self.frame(tf.io.decode_image(encoded, channels=1, expand_animations=False))
-
-    def frame(self, image: tf.Tensor) -> tf.Tensor:
-        image.set_shape((None, None, 1))
-        return images.resize(image, 28, 28)
-
-    def check(self, vectors: tf.Tensor) -> tf.Tensor:
-        classes = len(ITEMS)
-        possible = (vectors >= 0) & (vectors < classes)
-        message = f"a stored label is none of the {classes} classes 0 to {classes - 1}. Received: label="
-        wrong = tf.boolean_mask(vectors, ~possible)[:1]
-        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(possible), [message, wrong])]):
-            return tf.identity(vectors)
-
     def labels(self, vectors: tf.Tensor) -> dict[str, tf.Tensor]:
         item = vectors[:, 0]
         labels = {"item": item, "group": tf.gather(tf.constant(GROUP_OF_ITEM, tf.int32), item)}
         return {name: labels[name] for name in self.tasks}
-
-    def mirror(self, labels: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return labels

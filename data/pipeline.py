@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
 from data.errors import explain, scope
+from data.reader import Reader, feature_at
 from data.recipe import Recipe
-from data.source import Builder, feature_at, quiet
+from data.source import PARALLEL_CALLS
 
 MEMORY_LIMIT = 2**30
 """Bytes of decoded images up to which a split is kept in memory."""
 SHUFFLE_BUFFER = 16384
 """Encoded examples among which the next is drawn, where a split is not kept in memory."""
-PARALLEL_CALLS = 16
-"""Examples read at a time. A fixed number: `AUTOTUNE` begins with few, which for such short calls costs most."""
 
 
 class Examples(Protocol):
@@ -77,27 +74,25 @@ class Streamed:
         return stored.map(self.read, PARALLEL_CALLS).batch(batch_size)
 
 
-def read_examples(recipe: Recipe, builder: Builder, split: str) -> Examples:
+def read_examples(recipe: Recipe, reader: Reader, split: str) -> Examples:
     """Returns a split, in memory if its decoded images take less than `MEMORY_LIMIT` bytes.
 
     Raises:
         ValueError: if an image or label that is read into memory is bad.
     """
     name = scope(recipe.name, split)
-    encoded = builder.info.features["image"].np_dtype == np.uint8
 
     def read(example: Any) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.name_scope(name):
-            image = example["image"]
-            if encoded:
-                return recipe.decode(image), _vectors(recipe, example)
-            finite = tf.debugging.check_numerics(image, "an image holds NaN or Inf")
-            return recipe.frame(tf.cast(finite, tf.float32)), _vectors(recipe, example)
+            features = reader.fetch(example)
+            if reader.encoded:
+                return recipe.decode(features["image"]), _vectors(recipe, features)
+            finite = tf.debugging.check_numerics(features["image"], "an image holds NaN or Inf")
+            return recipe.frame(tf.cast(finite, tf.float32)), _vectors(recipe, features)
 
-    decoders = {"image": tfds.decode.SkipDecoding()} if encoded else None
-    stored = _stored(recipe, builder, split, ("image", *recipe.fields), decoders)
-    size = builder.info.splits[recipe.splits[split]].num_examples
-    if size * math.prod(recipe.image_shape) * (1 if encoded else 4) >= MEMORY_LIMIT:
+    stored = reader.examples(split, ("image", *recipe.fields))
+    size = reader.size(split)
+    if size * math.prod(recipe.image_shape) * (1 if reader.encoded else 4) >= MEMORY_LIMIT:
         return Streamed(stored, read)
     examples = stored.map(read, PARALLEL_CALLS)
     try:
@@ -107,40 +102,20 @@ def read_examples(recipe: Recipe, builder: Builder, split: str) -> Examples:
         raise ValueError(f"{explain(error)} (example {_count_good(examples)})") from error
 
 
-def read_vectors(recipe: Recipe, builder: Builder, split: str) -> tf.data.Dataset:
+def read_vectors(recipe: Recipe, reader: Reader, split: str) -> tf.data.Dataset:
     """Returns the label vectors of a split in batches (batch, fields), without reading its images."""
 
     def read(examples: Any) -> tf.Tensor:
         with tf.name_scope(scope(recipe.name, split)):
-            return _vectors(recipe, examples)
+            return _vectors(recipe, reader.fetch(examples))
 
-    return _stored(recipe, builder, split, recipe.fields).batch(4096).map(read)
+    return reader.examples(split, recipe.fields).batch(4096).map(read)
 
 
 def _vectors(recipe: Recipe, examples: Any) -> tf.Tensor:
     """Returns the label vector (fields,) of one example, or those of a batch (batch, fields)."""
-    values = [tf.cast(feature_at(examples, path), recipe.label_dtype) for path in recipe.fields]
+    values = [recipe.number(path, feature_at(examples, path)) for path in recipe.fields]
     return recipe.check(tf.stack(values, axis=-1))
-
-
-def _stored(
-    recipe: Recipe, builder: Builder, split: str, paths: Iterable[str], decoders: dict[str, Any] | None = None
-) -> tf.data.Dataset:
-    """Returns the examples of a split in order, with no more than the features at `paths`."""
-    wanted: dict[str, Any] = {}
-    for path in paths:
-        *parents, key = path.split("/")
-        node = wanted
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[key] = True
-    with quiet():
-        return builder.as_dataset(
-            split=recipe.splits[split],
-            decoders=tfds.decode.PartialDecoding(wanted, decoders),
-            read_config=tfds.ReadConfig(try_autocache=False, num_parallel_calls_for_decode=PARALLEL_CALLS),
-            shuffle_files=False,
-        )
 
 
 def _count_good(examples: tf.data.Dataset) -> int:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import tensorflow as tf
 
+from data import images
+from data.reader import Reader
 from mtl_keras.registry import Registry, snake_case
 from mtl_keras.tasks import TaskSet
 
@@ -19,14 +22,16 @@ class Recipe(abc.ABC):
     their names only after batching: with 40 attributes this saves 40 small tensors an example.
 
     Args:
-        tasks: names of the tasks wanted, in the order wanted; `None` for all.
+        tasks: names of the tasks wanted, in the order wanted; `None` for the default ones.
 
     Raises:
         ValueError: for an unknown task, with the closest match and the choices.
     """
 
     available: ClassVar[TaskSet]
-    """All tasks that the dataset has labels for."""
+    """All tasks that the dataset has labels for. The label of a reconstruction is the image that the model sees."""
+    default_tasks: ClassVar[tuple[str, ...] | None] = None
+    """The tasks that are meant when none are named; `None` for all."""
     version: ClassVar[str]
     """The version of the TFDS dataset; others with the same major number are read too."""
     downloadable: ClassVar[bool]
@@ -39,9 +44,16 @@ class Recipe(abc.ABC):
     """Shape of the images as the model sees them, (height, width, channels)."""
     label_dtype: ClassVar[tf.DType]
     """Type of the label vector."""
+    files: ClassVar[str] = ""
+    """The plain files that `open_files` can read, in words."""
+    classes: ClassVar[Mapping[str, int]] = {}
+    """Stored feature -> number of its classes, for those that are class labels."""
+    text_fields: ClassVar[tuple[str, ...]] = ()
+    """Stored features that are text, and that `number` makes numbers of."""
 
     def __init__(self, tasks: Sequence[str] | None = None) -> None:
-        self.tasks = self.available if tasks is None else self.available.subset(tasks)
+        wanted = self.default_tasks if tasks is None else tasks
+        self.tasks = self.available if wanted is None else self.available.subset(wanted)
 
     @property
     def name(self) -> str:
@@ -53,25 +65,51 @@ class Recipe(abc.ABC):
     def fields(self) -> tuple[str, ...]:
         """The stored features that the chosen tasks need, such as `"label"` or `"attributes/Smiling"`."""
 
-    @abc.abstractmethod
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
-        """Returns the uint8 image of `image_shape` in a scalar string of JPEG or PNG bytes."""
+        """Returns the uint8 image of `image_shape` in a scalar string of JPEG or PNG bytes.
 
-    @abc.abstractmethod
+        By default, an image of any size is converted to grey or to colours, and resized.
+        """
+        return self.frame(tf.io.decode_image(encoded, channels=self.image_shape[-1], expand_animations=False))
+
     def frame(self, image: tf.Tensor) -> tf.Tensor:
         """Returns an image that is decoded already, (height, width, channels), brought to `image_shape`."""
+        height, width, channels = self.image_shape
+        image.set_shape((None, None, channels))
+        return images.resize(image, height, width)
+
+    def number(self, field: str, values: tf.Tensor) -> tf.Tensor:
+        """Returns the stored values (...) of a field as `label_dtype`. A recipe with text says what becomes of it."""
+        return tf.cast(values, self.label_dtype)
 
     @abc.abstractmethod
     def labels(self, vectors: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the labels of each task from label vectors (batch, fields)."""
+        """Returns the labels of each task, but of reconstructions, from label vectors (batch, fields)."""
 
-    @abc.abstractmethod
     def mirror(self, labels: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the labels that the images have once they are flipped from left to right."""
+        """Returns the labels that the images have once they are flipped from left to right: by default the same."""
+        return labels
 
     def check(self, vectors: tf.Tensor) -> tf.Tensor:
-        """Returns label vectors (..., fields) as they are; the operation fails where a value cannot be."""
-        return vectors
+        """Returns label vectors (..., fields) as they are; the operation fails where a value cannot be.
+
+        By default, where a class label is none of `classes`.
+        """
+        checks = []
+        for field, classes in self.classes.items():
+            if field not in self.fields:
+                continue
+            values = vectors[..., self.fields.index(field)]
+            possible = (values >= 0) & (values < classes)
+            message = f"a stored {field} is none of the {classes} classes 0 to {classes - 1}. Received: {field}="
+            wrong = tf.boolean_mask(values[..., tf.newaxis], ~possible[..., tf.newaxis])[:1]
+            checks.append(tf.debugging.Assert(tf.reduce_all(possible), [message, wrong]))
+        with tf.control_dependencies(checks):
+            return tf.identity(vectors)
+
+    def open_files(self, folder: Path) -> Reader | None:
+        """Opens the plain files of the dataset, if `folder` holds them; `None` if it does not."""
+        return None
 
 
 recipes: Registry[Recipe] = Registry("dataset")

@@ -7,30 +7,82 @@ import os
 import shutil
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
+from data.reader import Reader, feature_at
 from data.recipe import Recipe
 
 Builder: TypeAlias = tfds.core.DatasetBuilder
 _PROBE_SECONDS = 10
+
+PARALLEL_CALLS = 16
+"""Examples read at a time. A fixed number: `AUTOTUNE` begins with few, which for such short calls costs most."""
 
 
 class DataUnavailable(RuntimeError):
     """The dataset is not there, and could not be fetched; the message says how to get it."""
 
 
-def open_builder(recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) -> Builder:
+@dataclass(frozen=True)
+class TfdsReader:
+    """The examples of a prepared TFDS dataset.
+
+    Args:
+        recipe: which dataset.
+        builder: holds the features that the recipe needs.
+    """
+
+    recipe: Recipe
+    builder: Builder
+    synthetic: ClassVar[bool] = False  # TFDS directories do not say
+
+    @property
+    def version(self) -> str:
+        return str(self.builder.version)
+
+    @property
+    def encoded(self) -> bool:
+        return bool(self.builder.info.features["image"].np_dtype == np.uint8)
+
+    def size(self, split: str) -> int:
+        return int(self.builder.info.splits[self.recipe.splits[split]].num_examples)
+
+    def examples(self, split: str, paths: Iterable[str]) -> tf.data.Dataset:
+        wanted: dict[str, Any] = {}
+        for path in paths:
+            *parents, key = path.split("/")
+            node = wanted
+            for parent in parents:
+                node = node.setdefault(parent, {})
+            node[key] = True
+        decoders = {"image": tfds.decode.SkipDecoding()} if "image" in wanted and self.encoded else None
+        with quiet():
+            return self.builder.as_dataset(
+                split=self.recipe.splits[split],
+                decoders=tfds.decode.PartialDecoding(wanted, decoders),
+                read_config=tfds.ReadConfig(try_autocache=False, num_parallel_calls_for_decode=PARALLEL_CALLS),
+                shuffle_files=False,
+            )
+
+    def fetch(self, example: Any) -> Mapping[str, Any]:
+        return example
+
+
+def open_reader(recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) -> Reader:
     """Opens the dataset of `recipe`; no network is touched if it is there.
 
     Args:
         recipe: which dataset.
-        data_dir: the TFDS directory. If `None`, the environment variable `TFDS_DATA_DIR` says where, and without it
-            `~/tensorflow_datasets` is used.
+        data_dir: the TFDS directory, or the folder of the dataset's plain files where the recipe can read those. If
+            `None`, the environment variable `TFDS_DATA_DIR` says where, and without it `~/tensorflow_datasets` is used.
 
     Raises:
         DataUnavailable: if it is not there and cannot be downloaded.
@@ -41,6 +93,9 @@ def open_builder(recipe: Recipe, data_dir: str | os.PathLike[str] | None = None)
         raise _unavailable(recipe, root, "The directory does not exist. ")
     builder = _find(recipe, root)
     if builder is None:
+        files = recipe.open_files(Path(root))
+        if files is not None:
+            return files
         if not recipe.downloadable:
             raise _unavailable(recipe, root)
         _prepare(recipe, root)
@@ -49,7 +104,7 @@ def open_builder(recipe: Recipe, data_dir: str | os.PathLike[str] | None = None)
             raise _unavailable(recipe, root, "TFDS prepared another version. ")
     _check_features(recipe, builder)
     _check_splits(recipe, builder)
-    return builder
+    return TfdsReader(recipe, builder)
 
 
 def _find(recipe: Recipe, root: tfds.core.Path) -> Builder | None:
@@ -66,10 +121,11 @@ def _find(recipe: Recipe, root: tfds.core.Path) -> Builder | None:
 
 
 def _unavailable(recipe: Recipe, root: tfds.core.Path, reason: str = "") -> DataUnavailable:
+    files = f" or folder with {recipe.files}" if recipe.files else ""
     return DataUnavailable(
         f"Found no {recipe.name} (TFDS {recipe.version}) in {root}. {reason}Prepare it with `tfds build "
-        f"{recipe.name}`, say with --data_dir (or TFDS_DATA_DIR) which TFDS directory holds it, or use its drawn "
-        "look-alike with --synthetic."
+        f"{recipe.name}`, say with --data_dir (or TFDS_DATA_DIR) which TFDS directory{files} holds it, or use its "
+        "drawn look-alike with --synthetic."
     )
 
 
@@ -105,18 +161,6 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def feature_at(features: Mapping[str, Any], path: str) -> Any:
-    """Returns what a nested mapping holds at `"image"` or `"attributes/Smiling"`.
-
-    Raises:
-        KeyError: if there is nothing.
-    """
-    found: Any = features
-    for key in path.split("/"):
-        found = found[key]
-    return found
-
-
 def _check_features(recipe: Recipe, builder: Builder) -> None:
     features = builder.info.features
     for path in ("image", *recipe.fields):
@@ -131,6 +175,8 @@ def _check_features(recipe: Recipe, builder: Builder) -> None:
             )
             encoded = isinstance(feature, tfds.features.Image) and kind == np.uint8
             fits = same_shape and (encoded or kind.kind == "f")
+        elif path in recipe.text_fields:
+            fits = isinstance(feature, tfds.features.Text)
         else:
             fits = feature.shape == () and kind.kind in "biu"
         if not fits:
@@ -138,7 +184,10 @@ def _check_features(recipe: Recipe, builder: Builder) -> None:
 
 
 def _wrong_feature(recipe: Recipe, builder: Builder, path: str, received: str) -> ValueError:
-    expected = f"an encoded uint8 or float image {recipe.stored_shape}" if path == "image" else "an integer or bool ()"
+    if path == "image":
+        expected = f"an encoded uint8 or float image {recipe.stored_shape}"
+    else:
+        expected = "a text ()" if path in recipe.text_fields else "an integer or bool ()"
     return ValueError(
         f"The dataset in {builder.data_dir} does not have the features of {recipe.name} {recipe.version}: {path!r} "
         f"should be {expected}. Received: {received}"

@@ -3,6 +3,16 @@
 from data.synthetic.attributes import DRAWN_ATTRIBUTES, RANDOM_ATTRIBUTES
 from data.synthetic.garments import garment
 from data.synthetic.portraits import LANDMARKS, portrait
+from data.synthetic.scenes import cifar10_scene, cifar100_scene
 from data.synthetic.writer import materialise
 
-__all__ = ["DRAWN_ATTRIBUTES", "LANDMARKS", "RANDOM_ATTRIBUTES", "garment", "materialise", "portrait"]
+__all__ = [
+    "DRAWN_ATTRIBUTES",
+    "LANDMARKS",
+    "RANDOM_ATTRIBUTES",
+    "cifar10_scene",
+    "cifar100_scene",
+    "garment",
+    "materialise",
+    "portrait",
+]

@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 
 from data.synthetic.garments import GARMENT_SIZES, GARMENT_VERSION, garment
 from data.synthetic.portraits import PORTRAIT_SIZES, PORTRAIT_VERSION, portrait
+from data.synthetic.scenes import CIFAR10_SIZES, CIFAR100_SIZES, SCENE_VERSION, cifar10_scene, cifar100_scene
 from mtl_keras.registry import unknown_value
 
 
@@ -27,6 +28,8 @@ class _LookAlike:
 
 _LOOK_ALIKES = {
     "celeb_a": _LookAlike(portrait, PORTRAIT_SIZES, PORTRAIT_VERSION),
+    "cifar10": _LookAlike(cifar10_scene, CIFAR10_SIZES, SCENE_VERSION),
+    "cifar100": _LookAlike(cifar100_scene, CIFAR100_SIZES, SCENE_VERSION),
     "fashion_mnist": _LookAlike(garment, GARMENT_SIZES, GARMENT_VERSION),
 }
 
@@ -43,7 +46,7 @@ def materialise(
     Example i of a split depends on the seed, the split and i alone: a smaller dataset is the beginning of a larger one.
 
     Args:
-        name: `"celeb_a"` or `"fashion_mnist"`.
+        name: `"celeb_a"`, `"cifar10"`, `"cifar100"` or `"fashion_mnist"`.
         sizes: split -> number of examples, >= 1; splits that are not named have their default size.
         seed: of everything drawn, >= 0.
         cache_dir: where drawn datasets are kept; by default `MTL_KERAS_CACHE`, else `~/.cache/mtl_keras`.

@@ -13,7 +13,12 @@ import tensorflow_datasets as tfds
 
 from data.synthetic import garment, materialise, portrait, writer
 
-SIZES = {"celeb_a": {"train": 6, "validation": 2, "test": 3}, "fashion_mnist": {"train": 12, "test": 4}}
+SIZES = {
+    "celeb_a": {"train": 6, "validation": 2, "test": 3},
+    "cifar10": {"train": 10, "test": 3},
+    "cifar100": {"train": 10, "test": 3},
+    "fashion_mnist": {"train": 12, "test": 4},
+}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,141 @@
+"""CelebA as its authors and Kaggle hand it out: images in a folder or a zip file, and three lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from data.celeb_a_images import ARCHIVE, FOLDER, Images, open_images
+from data.celeb_a_lists import ImageList, check_same_images, read_list
+
+ATTRIBUTE_LIST, LANDMARK_LIST, PARTITION_LIST = "list_attr_celeba", "list_landmarks_align_celeba", "list_eval_partition"
+SIZES_FILE = "sizes.json"
+OFFICIAL_SIZES = {"train": 162_770, "validation": 19_867, "test": 19_962}
+
+_LISTS = (ATTRIBUTE_LIST, LANDMARK_LIST, PARTITION_LIST)
+# What must be there, each in one of its forms; the first that is found is read.
+_FILES = (*((f"{name}.txt", f"{name}.csv") for name in _LISTS), (FOLDER, ARCHIVE))
+# All in one folder, or in the three folders that the authors' download has.
+_PLACES = (".", "Anno", "Eval", "Img")
+
+
+@dataclass(frozen=True)
+class CelebAFiles:
+    """The examples of CelebA's plain files, in the order of the lists.
+
+    Args:
+        images: reads an image by its name.
+        features: split -> `"image"` (images,), the names of the files, `"attributes"` bool (images, 40) and
+            `"landmarks"` int32 (images, 10).
+        columns: the names of the attributes, and those of the coordinates.
+        synthetic: whether the images were drawn.
+    """
+
+    images: Images
+    features: Mapping[str, Mapping[str, np.ndarray]]
+    columns: Mapping[str, Sequence[str]]
+    synthetic: bool
+    version: ClassVar[str] = "files"
+    encoded: ClassVar[bool] = True
+
+    def size(self, split: str) -> int:
+        return len(self.features[split]["image"])
+
+    def examples(self, split: str, paths: Iterable[str]) -> tf.data.Dataset:
+        # All attributes travel together: to slice 40 of them one by one would take longer than to read the image.
+        keys = {path.split("/")[0] for path in paths}
+        return tf.data.Dataset.from_tensor_slices({key: self.features[split][key] for key in keys})
+
+    def fetch(self, example: Mapping[str, tf.Tensor]) -> Mapping[str, Any]:
+        features: dict[str, Any] = {
+            key: dict(zip(names, tf.unstack(example[key], axis=-1)))
+            for key, names in self.columns.items()
+            if key in example
+        }
+        if "image" in example:
+            features["image"] = self.images.read(example["image"])
+        return features
+
+
+def open_folder(folder: Path, attributes: Sequence[str], coordinates: Sequence[str]) -> CelebAFiles | None:
+    """Opens CelebA's plain files.
+
+    `img_align_celeba` (a folder) or `img_align_celeba.zip`, and the lists `list_attr_celeba`,
+    `list_landmarks_align_celeba` and `list_eval_partition`, each as `.txt` or `.csv`, are looked for in the folder and
+    in its folders `Anno`, `Eval` and `Img`. The splits must have their official sizes, 162,770, 19,867 and 19,962
+    images, so that no copy that is incomplete passes for CelebA. A folder that is meant to hold other images says so
+    in a file `sizes.json`: `{"train": 100, "validation": 20, "test": 20, "synthetic": true}`.
+
+    Args:
+        folder: what `--data_dir` names.
+        attributes: the columns of the attributes, `"Smiling"` and so on.
+        coordinates: the columns of the landmarks, `"nose_x"` and so on.
+
+    Returns:
+        The files, or `None` if none of them is there.
+
+    Raises:
+        ValueError: if some of them are missing or damaged, or do not belong together.
+    """
+    found = {names: _find(folder, names) for names in _FILES}
+    if not any(found.values()):
+        return None
+    lacking = [" or ".join(names) for names, path in found.items() if path is None]
+    if lacking:
+        raise ValueError(f"{folder} lacks {', and '.join(lacking)}. Put it beside the other files of CelebA.")
+    faces_path, points_path, partition_path, images_path = (path for path in found.values() if path is not None)
+    faces = read_list(faces_path, attributes, (-1, 1))
+    points = read_list(points_path, coordinates)
+    partition = read_list(partition_path, ["partition"], range(len(OFFICIAL_SIZES)), headed=False)
+    check_same_images([faces, points, partition])
+    expected, synthetic = _expected(folder / SIZES_FILE)
+    rows = {split: np.flatnonzero(partition.values == number) for number, split in enumerate(expected)}
+    _check_sizes(partition, rows, expected)
+    features = {"image": faces.names, "attributes": faces.values == 1, "landmarks": points.values}
+    return CelebAFiles(
+        images=open_images(images_path, faces.names),
+        features={split: {key: every[chosen] for key, every in features.items()} for split, chosen in rows.items()},
+        columns={"attributes": attributes, "landmarks": coordinates},
+        synthetic=synthetic,
+    )
+
+
+def _find(folder: Path, names: Sequence[str]) -> Path | None:
+    candidates = [folder / place / name for name in names for place in _PLACES]
+    return next((path for path in candidates if path.exists()), None)
+
+
+def _expected(path: Path) -> tuple[Mapping[str, int], bool]:
+    """Returns the sizes that the splits must have, and whether the folder says that its images were drawn."""
+    if not path.exists():
+        return OFFICIAL_SIZES, False
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        sizes = {split: content[split] for split in OFFICIAL_SIZES}
+        synthetic = content["synthetic"]
+        if not isinstance(synthetic, bool) or not all(type(size) is int and size > 0 for size in sizes.values()):
+            raise ValueError("a size is a number above 0, and synthetic is true or false")
+    except (ValueError, KeyError, TypeError) as cause:
+        example = json.dumps({**OFFICIAL_SIZES, "synthetic": False})
+        raise ValueError(f"{path} should be like {example}. Received: {cause!r}") from cause
+    return sizes, synthetic
+
+
+def _check_sizes(partition: ImageList, rows: Mapping[str, np.ndarray], expected: Mapping[str, int]) -> None:
+    counts = {split: len(chosen) for split, chosen in rows.items()}
+    if counts != expected:
+        says = SIZES_FILE if expected is not OFFICIAL_SIZES else "CelebA"
+        raise ValueError(
+            f"{partition.path} makes splits of {_listed(counts)} images, and {says} has {_listed(expected)}: the list "
+            f"is incomplete or not CelebA's. Download it again, or write {SIZES_FILE} if a subset is meant."
+        )
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{size} {split}" for split, size in counts.items())

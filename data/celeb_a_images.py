@@ -1,0 +1,101 @@
+"""CelebA's image files: a folder of JPEGs, or the zip file that they come in."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from data.celeb_a_lists import refuse_html
+
+FOLDER = "img_align_celeba"
+ARCHIVE = f"{FOLDER}.zip"
+
+
+class Images(Protocol):
+    """Image files by name."""
+
+    def read(self, name: tf.Tensor) -> tf.Tensor:
+        """Returns the bytes of the image called `name`, both scalar strings."""
+
+
+class Folder:
+    """Images in a folder, or in a folder of the same name within it, as in Kaggle's copy.
+
+    Args:
+        path: the folder.
+        names: (images,), the images that it must hold.
+
+    Raises:
+        ValueError: if it lacks some of them.
+    """
+
+    def __init__(self, path: Path, names: np.ndarray) -> None:
+        self._path = path / path.name if (path / path.name).is_dir() else path
+        with os.scandir(self._path) as entries:
+            present = {entry.name for entry in entries}
+        _check_present(path, names, present, f"Extract {ARCHIVE} again")
+
+    def read(self, name: tf.Tensor) -> tf.Tensor:
+        return tf.io.read_file(tf.strings.join([f"{self._path}{os.sep}", name]))
+
+
+class Archive:
+    """Images in a zip file, which are read one by one where they are: nothing is extracted.
+
+    Args:
+        path: the zip file; its members may lie in folders.
+        names: (images,), the images that it must hold.
+
+    Raises:
+        ValueError: if it is no zip file, or lacks some of them.
+    """
+
+    def __init__(self, path: Path, names: np.ndarray) -> None:
+        refuse_html(path)
+        self._path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError) as cause:
+            raise ValueError(f"{path} is not a whole zip file ({cause}). Download it again.") from cause
+        self._members = {member.rpartition("/")[2]: member for member in self._zip.namelist()}
+        _check_present(path, names, self._members.keys(), "Download it again")
+
+    def read(self, name: tf.Tensor) -> tf.Tensor:
+        encoded, reason = tf.numpy_function(self._read, [name], (tf.string, tf.string))
+        reason.set_shape(())
+        encoded.set_shape(())
+        message = f"{self._path} is damaged, download it again: "
+        # As an operation, the check carries the name of the dataset and the split into the error.
+        with tf.control_dependencies([tf.debugging.Assert(tf.equal(reason, ""), [message, reason])]):
+            return tf.identity(encoded)
+
+    def _read(self, name: bytes) -> tuple[bytes, bytes]:
+        """Returns the bytes of an image, and what went wrong; a `ZipFile` may be read by many threads at once."""
+        try:
+            return self._zip.read(self._members[name.decode()]), b""
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+            return b"", f"{name.decode()}: {error}".encode()
+
+
+def open_images(path: Path, names: np.ndarray) -> Images:
+    """Opens a folder or a zip file that must hold the images `names` (images,).
+
+    Raises:
+        ValueError: if it does not; one line that says what to do.
+    """
+    return Folder(path, names) if path.is_dir() else Archive(path, names)
+
+
+def _check_present(path: Path, names: np.ndarray, present: Collection[str], advice: str) -> None:
+    missing = [name for name in names.tolist() if name not in present]
+    if missing:
+        raise ValueError(
+            f"{path} lacks {len(missing)} of the {len(names)} images listed, the first {missing[0]}. {advice}."
+        )

@@ -1,0 +1,60 @@
+"""`Cifar`: what CIFAR-10 and CIFAR-100 have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import tensorflow as tf
+
+from data.random_labels import random_bits, random_label
+from data.recipe import Recipe
+from mtl_keras.tasks import Task
+
+SHAPE = (32, 32, 3)
+RECONSTRUCTION = Task.reconstruction("reconstruction", SHAPE)
+
+
+class Cifar(Recipe):
+    """32x32 colour images through TFDS, labels int32 (batch,).
+
+    The last tenth of the training images is held out for validation (TFDS stores them in random order); the test
+    images are never used for it.
+
+    References:
+        A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", technical report, University of
+        Toronto, 2009, https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf
+    """
+
+    version = "3.0.2"
+    downloadable = True
+    splits: ClassVar[Mapping[str, str]] = {"train": "train[:90%]", "validation": "train[90%:]", "test": "test"}
+    stored_shape = SHAPE
+    image_shape = SHAPE
+    label_dtype = tf.int32
+    text_fields: ClassVar[tuple[str, ...]] = ("id",)
+    random_tasks: ClassVar[tuple[str, ...]]
+    """The tasks whose labels are random: of each the label number 0, 1, ..."""
+    members: ClassVar[Mapping[str, frozenset[int]]]
+    """Binary task -> the classes whose images are labelled 1."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return ("label", "id") if any(name in self.tasks for name in self.random_tasks) else ("label",)
+
+    def number(self, field: str, values: tf.Tensor) -> tf.Tensor:
+        return random_bits(values) if field == "id" else super().number(field, values)
+
+    def labels(self, vectors: tf.Tensor) -> dict[str, tf.Tensor]:
+        columns = dict(zip(self.fields, tf.unstack(vectors, axis=1)))
+        return {name: self._label(name, columns) for name in self.tasks if name != RECONSTRUCTION.name}
+
+    def _label(self, name: str, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the labels (batch,) of a task from the stored values (batch,) of each field."""
+        if name in self.random_tasks:
+            return random_label(columns["id"], self.random_tasks.index(name))
+        if name in self.members:
+            members = self.members[name]
+            table = [int(label in members) for label in range(self.classes["label"])]
+            return tf.gather(tf.constant(table, tf.int32), columns["label"])
+        return columns["label"]

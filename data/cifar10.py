@@ -1,0 +1,36 @@
+"""CIFAR-10: ten kinds of animals and vehicles in 32x32 pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from data.cifar import RECONSTRUCTION, Cifar
+from data.recipe import recipes
+from mtl_keras.tasks import Task, TaskSet
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+ANIMALS = ("bird", "cat", "deer", "dog", "frog", "horse")
+
+
+@recipes.register
+class Cifar10(Cifar):
+    """CIFAR-10.
+
+    `class` is one of ten kinds of things; `animal` says whether it is an animal, and follows from the class;
+    `reconstruction` asks for the image itself. `random` has random labels, the same ones for ever (see
+    `data.random_labels`), and is trained only if it is asked for by name.
+    """
+
+    available = TaskSet(
+        [
+            Task.classification("class", CLASSES),
+            Task.binary("animal", labels=("vehicle", "animal")),
+            RECONSTRUCTION,
+            Task.binary("random"),
+        ]
+    )
+    default_tasks = ("class", "animal", "reconstruction")
+    classes: ClassVar[Mapping[str, int]] = {"label": len(CLASSES)}
+    random_tasks = ("random",)
+    members: ClassVar[Mapping[str, frozenset[int]]] = {"animal": frozenset(map(CLASSES.index, ANIMALS))}

@@ -1,0 +1,34 @@
+"""Random binary labels, fixed for ever: a function of an example's id alone.
+
+Nothing can be learned about them but by heart. A task that has them only takes from the others: it probes how a
+method deals with negative transfer.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+MOST = 16
+"""How many random labels an example has."""
+_SEED = (2023, 7)
+
+
+def random_bits(ids: tf.Tensor) -> tf.Tensor:
+    """Returns `MOST` random bits, as an int32 in [0, 2 ** MOST), for each id.
+
+    They do not depend on the order of the examples, the split or the machine: they are a keyed hash (SipHash).
+
+    Args:
+        ids: strings (...).
+    """
+    return tf.cast(tf.strings.to_hash_bucket_strong(ids, 2**MOST, _SEED), tf.int32)
+
+
+def random_label(bits: tf.Tensor, number: int) -> tf.Tensor:
+    """Returns the random label of some number, int32 (...), 0 or 1; those of different numbers are independent.
+
+    Args:
+        bits: from `random_bits`, int32 (...).
+        number: which one, from 0 to `MOST - 1`.
+    """
+    return tf.bitwise.right_shift(bits, number) & 1

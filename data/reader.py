@@ -1,0 +1,45 @@
+"""`Reader`: what the pipeline needs of the place where a dataset is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+
+class Reader(Protocol):
+    """The stored examples of a dataset: those of a TFDS directory, or those of plain files."""
+
+    @property
+    def version(self) -> str:
+        """The TFDS version that was found, or `"files"`."""
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the files themselves say that they were drawn."""
+
+    @property
+    def encoded(self) -> bool:
+        """Whether images are stored as JPEG or PNG bytes, and not as floats."""
+
+    def size(self, split: str) -> int:
+        """Returns how many examples `"train"`, `"validation"` or `"test"` has."""
+
+    def examples(self, split: str, paths: Iterable[str]) -> tf.data.Dataset:
+        """Returns the examples of a split in order, with what it takes to fetch the features at `paths`."""
+
+    def fetch(self, example: Any) -> Mapping[str, Any]:
+        """Returns the features of one of `examples` as a nested mapping, or those of a batch without images."""
+
+
+def feature_at(features: Mapping[str, Any], path: str) -> Any:
+    """Returns what a nested mapping holds at `"image"` or `"attributes/Smiling"`.
+
+    Raises:
+        KeyError: if there is nothing.
+    """
+    found: Any = features
+    for key in path.split("/"):
+        found = found[key]
+    return found

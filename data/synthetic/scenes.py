@@ -1,0 +1,139 @@
+"""Scenes that look alike to CIFAR-10 and CIFAR-100: (32, 32, 3) images of one thing in a place.
+
+The ten classes of CIFAR-10 are ten shapes. In CIFAR-100 each of the twenty superclasses is a shape, and its five
+classes are five colours of it, each with a pattern of its own. Everything is scaled, turned, shifted and flipped at
+random, in one of several places, some of which fit more than one class, and in some light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from data.cifar100_classes import SUPERCLASS_OF_CLASS
+from data.synthetic import creatures, things
+from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour
+from data.synthetic.scenery import PLACES, SIDE, backdrop, photograph, vary
+from data.synthetic.seeding import example_rng
+
+# Goes into the name of the cache folder: raise it with every change to what is drawn.
+SCENE_VERSION = 1
+CIFAR10_SIZES = {"train": 6000, "test": 1000}
+CIFAR100_SIZES = {"train": 10000, "test": 2000}
+
+Shape = Callable[[Canvas, np.random.Generator, Colour], None]
+
+_PAINTS: tuple[Colour, ...] = ((200, 50, 45), (45, 90, 185), (235, 235, 230), (235, 190, 50), (60, 65, 75))
+_FURS: tuple[Colour, ...] = ((125, 85, 50), (190, 150, 100), (75, 60, 55), (150, 145, 140), (225, 215, 200))
+_GREENS: tuple[Colour, ...] = ((75, 150, 60), (130, 165, 55), (95, 115, 50))
+
+# In the order of TFDS' labels: shape, colours, places.
+_CIFAR10: tuple[tuple[Shape, tuple[Colour, ...], tuple[str, ...]], ...] = (
+    (things.airplane, _PAINTS, ("sky", "sky", "sea", "road")),
+    (things.automobile, _PAINTS, ("road", "road", "meadow", "sand")),
+    (creatures.bird, _PAINTS + _FURS, ("sky", "meadow", "wood", "sea")),
+    (creatures.cat, _FURS, ("room", "room", "meadow", "road")),
+    (creatures.deer, _FURS[:3], ("wood", "wood", "meadow", "sand")),
+    (creatures.dog, _FURS, ("room", "meadow", "meadow", "sand")),
+    (creatures.frog, _GREENS + _FURS[:1], ("wood", "meadow", "sand", "sea")),
+    (creatures.horse, _FURS, ("meadow", "meadow", "sand", "wood")),
+    (things.ship, _PAINTS, ("sea", "sea", "sea", "sky")),
+    (things.truck, _PAINTS, ("road", "road", "sand", "meadow")),
+)
+
+# In the order of TFDS' labels of superclasses.
+_CIFAR100: tuple[Shape, ...] = (
+    creatures.whale,
+    creatures.fish,
+    things.flower,
+    things.cup,
+    things.fruit,
+    things.screen,
+    things.chair,
+    creatures.insect,
+    creatures.cat,
+    things.house,
+    things.mountain,
+    creatures.horse,
+    creatures.dog,
+    creatures.spider,
+    creatures.person,
+    creatures.snake,
+    creatures.mouse,
+    things.tree,
+    things.automobile,
+    things.truck,
+)
+_FIVE_COLOURS: tuple[Colour, ...] = ((205, 60, 50), (60, 100, 200), (225, 195, 60), (80, 160, 75), (165, 80, 170))
+_PLACES = tuple(PLACES)
+_RANK = tuple(SUPERCLASS_OF_CLASS[:label].count(group) for label, group in enumerate(SUPERCLASS_OF_CLASS))
+
+
+def cifar10_scene(seed: int, split: str, index: int) -> dict[str, Any]:
+    """Draws scene `index` of `split`.
+
+    Args:
+        seed: the data set's seed, >= 0.
+        split: the split's name.
+        index: the scene's place in the split.
+
+    Returns:
+        An example of TFDS' `cifar10`: `"id"`, the encoded PNG (32, 32, 3) as `"image"`, and `"label"`, from 0 to 9.
+    """
+    rng = example_rng(seed, split, index)
+    label = int(rng.integers(10))
+    shape, colours, places = _CIFAR10[label]
+    scene = backdrop(rng, places[rng.integers(len(places))])
+    canvas = _place(rng, scene)
+    shape(canvas, rng, vary(rng, colours[rng.integers(len(colours))], 18))
+    return {"id": _id(split, index), "image": photograph(rng, canvas.finish()), "label": label}
+
+
+def cifar100_scene(seed: int, split: str, index: int) -> dict[str, Any]:
+    """Draws scene `index` of `split`.
+
+    Args:
+        seed: the data set's seed, >= 0.
+        split: the split's name.
+        index: the scene's place in the split.
+
+    Returns:
+        An example of TFDS' `cifar100`: `"id"`, the encoded PNG (32, 32, 3) as `"image"`, `"label"`, from 0 to 99, and
+        `"coarse_label"`, from 0 to 19.
+    """
+    rng = example_rng(seed, split, index)
+    label = int(rng.integers(100))
+    superclass, rank = SUPERCLASS_OF_CLASS[label], _RANK[label]
+    # On black, so that what was drawn can be told from what was not: no colour of a thing is black.
+    thing = Image.new("RGB", (SIDE * SUPERSAMPLING, SIDE * SUPERSAMPLING))
+    _CIFAR100[superclass](_place(rng, thing), rng, vary(rng, _FIVE_COLOURS[rank], 22))
+    pixels = np.asarray(thing)
+    scene = backdrop(rng, _PLACES[rng.integers(len(_PLACES))])
+    patterned = pixels * _pattern(rng, rank)[..., None]
+    drawn = np.where(pixels.any(axis=-1, keepdims=True), patterned, np.asarray(scene)).astype(np.uint8)
+    image = photograph(rng, Image.fromarray(drawn).reduce(SUPERSAMPLING))
+    return {"id": _id(split, index), "image": image, "label": label, "coarse_label": superclass}
+
+
+def _id(split: str, index: int) -> str:
+    return f"{split}_{index:05d}"
+
+
+def _place(rng: np.random.Generator, image: Image.Image) -> Canvas:
+    """Returns a canvas on an image, with some origin, scale and angle."""
+    shift_x, shift_y, scale, turn = rng.uniform((-3, -2.5, 11, -0.15), (3, 2.5, 14.5, 0.15))
+    return Canvas(image, complex(SIDE / 2 + shift_x, SIDE / 2 + shift_y), scale, turn)
+
+
+def _pattern(rng: np.random.Generator, kind: int) -> np.ndarray:
+    """Returns how bright each pixel of a thing is, float (64, 64): plain, upright stripes, bands, dots or a slope."""
+    side = SIDE * SUPERSAMPLING
+    pixels = np.arange(side) / SUPERSAMPLING
+    start_down, start_across = rng.uniform(0, 6, size=2)
+    down, across = pixels[:, None] + start_down, pixels + start_across
+    wave_down, wave_across = np.sin(2 * np.pi * down / 5), np.sin(2 * np.pi * across / 5)
+    patterns = (0.0, wave_across, wave_down, wave_down * wave_across, np.sin((down + across) * 0.9))
+    return np.broadcast_to(0.78 + 0.22 * patterns[kind], (side, side))
