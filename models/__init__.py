@@ -1,5 +1,20 @@
 """Networks built with the functional API: trunks, heads and ways to join them."""
 
+from models.face_groups import face_groups
 from models.hard_sharing import hard_sharing
+from models.networks import NETWORKS, network
+from models.resnet import resnet18
+from models.strided import strided
+from models.two_paths import two_paths
+from models.vgg16_dense import vgg16_dense
 
-__all__ = ["hard_sharing"]
+__all__ = [
+    "NETWORKS",
+    "face_groups",
+    "hard_sharing",
+    "network",
+    "resnet18",
+    "strided",
+    "two_paths",
+    "vgg16_dense",
+]

@@ -9,7 +9,7 @@ from mtl_keras.tasks import TaskSet
 
 
 def hard_sharing(
-    trunk: str | trunks.Trunk, tasks: TaskSet, image_shape: tuple[int, int, int]
+    trunk: str | trunks.Trunk, tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None = None
 ) -> tuple[Any, dict[str, Any]]:
     """Returns the inputs and the named outputs of a network that shares its trunk among all tasks.
 
@@ -18,13 +18,14 @@ def hard_sharing(
             layer or a function from images to features.
         tasks: what to predict. Each task's `head` says how; all binary tasks share one layer.
         image_shape: `(height, width, channels)` of the images, which are in [0, 1].
+        weights: what the trunk begins with: see `models.trunks.get`.
 
     Returns:
         The images, a Keras tensor `(batch, height, width, channels)`, and for each task, in the order of `tasks`, its
         output, a Keras tensor `(batch, *task.shape)`.
 
     Raises:
-        ValueError: if there is no such trunk, or it cannot take images of that shape.
+        ValueError: if there is no such trunk, it cannot take images of that shape, or the weights do not fit.
 
     Example:
 
@@ -37,7 +38,7 @@ def hard_sharing(
     References:
         R. Caruana, "Multitask Learning", Machine Learning 28, 1997.
     """
-    model = trunks.get(trunk, image_shape)
+    model = trunks.get(trunk, image_shape, weights)
     features = model.output
     binary = [task for task in tasks.values() if task.head == "binary"]
     outputs = heads.binary(binary, features) if binary else {}

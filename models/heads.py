@@ -19,6 +19,17 @@ from mtl_keras.tasks import Task
 _GRID = 8  # a decoder starts at no more than 8x8 positions
 
 
+def probabilities(task: Task, features: Any) -> Any:
+    """Returns the output `(batch, classes)` or `(batch, 1)` of a task that chooses among classes: one layer.
+
+    Args:
+        task: a task whose head is `"classification"` or `"binary"`.
+        features: a Keras tensor `(batch, features)`.
+    """
+    activation = "sigmoid" if task.head == "binary" else "softmax"
+    return layers.Dense(task.shape[-1], activation=activation, dtype="float32", name=task.name)(features)
+
+
 def classification(task: Task, features: Any, dropout: float = 0.3) -> Any:
     """Returns the probabilities `(batch, classes)` of one class among several.
 
@@ -28,7 +39,7 @@ def classification(task: Task, features: Any, dropout: float = 0.3) -> Any:
         dropout: the share of the features that this head does without in training.
     """
     x = layers.Dropout(dropout, name=f"{task.name}_dropout")(features)
-    return layers.Dense(task.shape[-1], activation="softmax", dtype="float32", name=task.name)(x)
+    return probabilities(task, x)
 
 
 def binary(tasks: Sequence[Task], features: Any) -> dict[str, Any]:
@@ -42,7 +53,7 @@ def binary(tasks: Sequence[Task], features: Any) -> dict[str, Any]:
     """
     if len(tasks) == 1:
         (task,) = tasks
-        return {task.name: layers.Dense(1, activation="sigmoid", dtype="float32", name=task.name)(features)}
+        return {task.name: probabilities(task, features)}
     scores = layers.Dense(len(tasks), activation="sigmoid", dtype="float32", name="binary_tasks")(features)
     columns = TaskSplit(len(tasks), dtype="float32", name="binary_tasks_split")(scores)
     return {task.name: column for task, column in zip(tasks, columns)}

@@ -1,8 +1,8 @@
 """Trunks: the part of a network that all its tasks share, from images to features.
 
 A trunk is anything that can be called on images `(batch, height, width, channels)` in [0, 1] and gives features
-`(batch, features)`: a function, a `keras.layers.Layer`, a `keras.Model`. Those registered here can be asked for by
-name, with arguments (`"cnn(filters=16)"`), and so can every architecture in `keras.applications` (`"mobilenetv2"`).
+`(batch, features)`: a function, a `keras.layers.Layer`, a `keras.Model`. Those registered in `TRUNKS` can be asked for
+by name, with arguments (`"cnn(filters=16)"`), and so can every architecture in `keras.applications` (`"mobilenetv2"`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from models import weights as weight_files
 from models.applications import APPLICATIONS, application
 from mtl_keras.registry import Registry, parse_spec, unknown_value
 
@@ -93,7 +94,12 @@ def mlp(dense: int = 256, depth: int = 2, dropout: float = 0.2) -> Trunk:
     return trunk
 
 
-def get(identifier: str | Trunk, input_shape: tuple[int, int, int]) -> keras.Model:
+def names() -> list[str]:
+    """The names that `get` takes: those registered, and the architectures of `keras.applications`."""
+    return [*TRUNKS.names, *APPLICATIONS]
+
+
+def get(identifier: str | Trunk, input_shape: tuple[int, int, int], weights: str | None = None) -> keras.Model:
     """Returns a trunk as a model of its own.
 
     Args:
@@ -101,18 +107,22 @@ def get(identifier: str | Trunk, input_shape: tuple[int, int, int]) -> keras.Mod
             architecture in `keras.applications` in any case (`"MobileNetV2"`); or a trunk. A functional
             `keras.Model` is returned as it is.
         input_shape: `(height, width, channels)` of the images.
+        weights: `None` for random ones (or those that a trunk has), `"imagenet"` for what Keras fetches for an
+            architecture of `keras.applications`, or the path of a file of the trunk's weights: see
+            `models.weights.load`.
 
     Returns:
         A model from images `(batch, height, width, channels)` in [0, 1] to features `(batch, features)`.
 
     Raises:
-        ValueError: for an unknown name, wrong arguments, images that the trunk cannot take, or a trunk that gives
-            something else than features.
+        ValueError: for an unknown name, wrong arguments, images that the trunk cannot take, a trunk that gives
+            something else than features, or weights that are not there or do not fit.
     """
+    imagenet = weights == weight_files.IMAGENET
     if isinstance(identifier, str):
-        trunk = _by_name(identifier)
+        name, trunk = identifier, _by_name(identifier, imagenet)
     elif callable(identifier):
-        trunk = identifier
+        name, trunk = getattr(identifier, "name", "trunk"), identifier
     else:
         raise ValueError(f"trunk must be a name, a model, a layer or a function. Received: {identifier!r}")
     if isinstance(trunk, keras.Model) and hasattr(trunk, "inputs"):
@@ -121,19 +131,21 @@ def get(identifier: str | Trunk, input_shape: tuple[int, int, int]) -> keras.Mod
         images = keras.Input(input_shape, name="images")
         model = keras.Model(images, trunk(images), name="trunk")
     _check(model, tuple(input_shape))
+    if not (imagenet and name.lower() in APPLICATIONS):  # those have been fetched
+        weight_files.load(model, weights, name)
     return model
 
 
-def _by_name(identifier: str) -> Trunk:
+def _by_name(identifier: str, imagenet: bool) -> Trunk:
     spec = parse_spec(identifier)
     if spec.name in TRUNKS:
         return TRUNKS.get(identifier)
     name = spec.name.lower()
     if name not in APPLICATIONS:
-        raise unknown_value("trunk", spec.name, [*TRUNKS.names, *APPLICATIONS])
+        raise unknown_value("trunk", spec.name, names())
     if spec.args or spec.kwargs:
         raise ValueError(f"Trunk {name!r} takes no arguments. Received: {identifier!r}")
-    return partial(application, name)
+    return partial(application, name, imagenet=imagenet)
 
 
 def _check(model: keras.Model, input_shape: tuple[int, ...]) -> None:

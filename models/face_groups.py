@@ -1,0 +1,52 @@
+"""One head for all attributes of a face and one for its landmarks, on a trunk that others have trained."""
+
+from __future__ import annotations
+
+import warnings
+
+from keras import layers
+
+from models import heads, trunks
+from models.networks import NETWORKS, Graph, Network, check_heads
+from mtl_keras.tasks import TaskSet
+
+
+@NETWORKS.register
+def face_groups(trunk: str = "resnet18", hidden: int = 256, frozen: bool = True) -> Network:
+    """A trunk, one dense layer that the binary tasks share, and one for each regression (the landmarks).
+
+    Args:
+        trunk: the name of a trunk: see `models.trunks.get`.
+        hidden: width of the dense layers.
+        frozen: whether training leaves the trunk as it is. Its BatchNorm then keeps its statistics and uses them in
+            training too.
+
+    References:
+        K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016.
+        github.com/ChenChienYi/Multi-Task-Learning-Model: CelebA on ResNet-18 with frozen weights of ImageNet, Adam
+        (0.001).
+    """
+
+    def build(tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None) -> Graph:
+        check_heads("face_groups", tasks, ("binary", "regression"))
+        if frozen and weights is None:
+            warnings.warn(
+                "The trunk of network 'face_groups' is frozen at random weights. Give it weights, or train it with "
+                "frozen=False.",
+                stacklevel=2,
+            )
+        model = trunks.get(trunk, image_shape, weights)
+        if frozen:
+            model.trainable = False
+        outputs = {}
+        binary = [task for task in tasks.values() if task.head == "binary"]
+        if binary:
+            owner = binary[0].name if len(binary) == 1 else "binary_tasks"
+            x = layers.Dense(hidden, activation="relu", name=f"{owner}_hidden")(model.output)
+            outputs = heads.binary(binary, x)
+        for task in tasks.values():
+            if task.head == "regression":
+                outputs[task.name] = heads.regression(task, model.output, hidden)
+        return model.input, {name: outputs[name] for name in tasks}
+
+    return build

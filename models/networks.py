@@ -1,0 +1,86 @@
+"""Networks by name: those that were published as a whole, and hard sharing of any trunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from models import trunks
+from models.hard_sharing import hard_sharing
+from mtl_keras.registry import Registry, parse_spec, unknown_value
+from mtl_keras.tasks import TaskSet
+
+Graph = tuple[Any, dict[str, Any]]
+Network = Callable[[TaskSet, tuple[int, int, int], str | None], Graph]
+
+NETWORKS: Registry[Network] = Registry("network")
+
+
+def network(
+    identifier: str | trunks.Trunk, tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None = None
+) -> Graph:
+    """Returns the inputs and the named outputs of a network.
+
+    A network for some of the tasks is that for all of them without the paths of the others, so that one for a single
+    task is what the tasks together are compared with.
+
+    Args:
+        identifier: the name of a network, with or without arguments (`"two_paths"`, `"strided(width=2)"`), or a trunk,
+            which all tasks then share: what `models.trunks.get` takes.
+        tasks: what to predict.
+        image_shape: `(height, width, channels)` of the images, which are in [0, 1].
+        weights: what the trunk begins with: `None` for random weights, `"imagenet"`, or the path of a file. See
+            `models.trunks.get`.
+
+    Returns:
+        The images, a Keras tensor `(batch, height, width, channels)`, and for each task, in the order of `tasks`, its
+        output, a Keras tensor `(batch, *task.shape)`.
+
+    Raises:
+        ValueError: for an unknown name, wrong arguments, tasks or images that the network does not take, or weights
+            that are not there or do not fit.
+
+    Example:
+
+    ```python
+    tasks = TaskSet([Task.classification("item", 10), Task.classification("group", 3)])
+    model = MultiTaskModel(*network("two_paths", tasks, (28, 28, 1)))
+    alone = MultiTaskModel(*network("two_paths", tasks.subset(["item"]), (28, 28, 1)))
+    ```
+    """
+    if isinstance(identifier, str):
+        name = parse_spec(identifier).name
+        if name in NETWORKS:
+            return NETWORKS.get(identifier)(tasks, image_shape, weights)
+        if name not in trunks.TRUNKS and name.lower() not in trunks.names():
+            raise unknown_value("network or trunk", name, [*NETWORKS.names, *trunks.names()])
+    return hard_sharing(identifier, tasks, image_shape, weights)
+
+
+def check_heads(name: str, tasks: TaskSet, accepted: Sequence[str]) -> None:
+    """Raises an error if a network has no path for one of the tasks.
+
+    Args:
+        name: the network.
+        tasks: what it is asked to predict.
+        accepted: the kinds of heads that it has.
+
+    Raises:
+        ValueError: naming the first task that it cannot predict.
+    """
+    for task in tasks.values():
+        if task.head not in accepted:
+            raise ValueError(
+                f"Network {name!r} has no head of the kind that task {task.name!r} needs. "
+                f"Received: {task.head!r}. Choices: {', '.join(accepted)}"
+            )
+
+
+def check_share(argument: str, value: float) -> None:
+    """Raises an error if a share of units to drop is not in [0, 1).
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    if not 0 <= value < 1:
+        raise ValueError(f"{argument} must be in [0, 1). Received: {argument}={value!r}")

@@ -1,0 +1,62 @@
+"""VGG16 with two dense layers, and a yes or no for each of many attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from models import applications, heads
+from models import weights as weight_files
+from models.networks import NETWORKS, Graph, Network, check_heads, check_share
+from mtl_keras.tasks import TaskSet
+
+
+@NETWORKS.register
+def vgg16_dense(dense: int = 4096, dropout: float = 0.5, frozen: bool = False) -> Network:
+    """The convolutions of VGG16 and two dense layers with dropout, shared by binary tasks.
+
+    The last feature map is flattened, not averaged. From random weights, images are scaled to [-1, 1]; with weights
+    from ImageNet or a file, they go through the preprocessing that VGG16 was published with.
+
+    Args:
+        dense: width of the two dense layers.
+        dropout: the share of each dense layer's output that is dropped in training.
+        frozen: whether training leaves the convolutions as they are. The dense layers are trained in any case.
+
+    References:
+        K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.
+        github.com/AviralTripathim22ma012/Multi-Task-Learning: eight attributes of CelebA at 128x128, Adam (0.001),
+        batches of 64.
+    """
+    check_share("dropout", dropout)
+
+    def build(tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None) -> Graph:
+        check_heads("vgg16_dense", tasks, ("binary",))
+        trunk = _trunk(image_shape, weights)
+        if frozen:
+            trunk.trainable = False
+        x = trunk.output
+        for layer in (1, 2):
+            x = layers.Dense(dense, activation="relu", name=f"trunk_dense{layer}")(x)
+            x = layers.Dropout(dropout, name=f"trunk_dropout{layer}")(x)
+        return trunk.input, heads.binary(list(tasks.values()), x)
+
+    return build
+
+
+def _trunk(image_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
+    imagenet = weights == weight_files.IMAGENET
+    images = keras.Input(image_shape, name="images")
+    maps = applications.build("vgg16", _scaled(images, weights), imagenet=imagenet, pooling=None)
+    trunk = keras.Model(images, layers.Flatten(name="trunk_flatten")(maps), name="trunk")
+    if not imagenet:
+        weight_files.load(trunk, weights, "vgg16_dense")
+    return trunk
+
+
+def _scaled(images: Any, weights: str | None) -> Any:
+    if weights is not None:
+        return applications.preprocess("vgg16", images)
+    return layers.Rescaling(2.0, offset=-1.0, name="trunk_rescaling")(applications.to_colour("vgg16", images))
