@@ -5,18 +5,14 @@ Every flag is explained by `python train.py --help` and in README.md.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 from absl import flags
 
 from experiments.commands import command_line
-
-if TYPE_CHECKING:
-    from experiments.config import RunConfig
 
 FLAGS = flags.FlagValues()
 _string = partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -24,12 +20,22 @@ _bool = partial(flags.DEFINE_bool, flag_values=FLAGS)
 _integer = partial(flags.DEFINE_integer, flag_values=FLAGS)
 _list = partial(flags.DEFINE_list, flag_values=FLAGS)
 
-_string("dataset", "fashion_mnist", "Which dataset: fashion_mnist or celeb_a.")
+_string("experiment", None, "A preset, of which the other flags change what they say; --list shows them.")
+_bool("list", False, "List the presets.")
+_bool("smoke", False, "With --experiment and --synthetic: one epoch on a few images, to see that all works.")
+_list("compare", None, "Train these too, and compare: single_task, equal_weights, fixed_weights.")
+_list("seeds", None, "With --compare: train each network with each of these seeds; default --seed.")
+_string("dataset", "fashion_mnist", "Which dataset: fashion_mnist, cifar10, cifar100 or celeb_a.")
 _bool("synthetic", False, "Train on a drawn look-alike of the dataset; needs no download.")
+_integer("examples", None, "With --synthetic: how many images to draw for each split.")
 _string("data_dir", None, "TFDS directory with the dataset; default TFDS_DATA_DIR or ~/tensorflow_datasets.")
 _list("tasks", None, "Tasks to train, separated by commas; default all of the dataset.")
 _list("task_weights", [], "Weights in the loss, as item=1,group=0.5; 0 drops the task. Default 1 each.")
-_string("model", "cnn", "Trunk: cnn, mlp, or any keras.applications name; arguments as cnn(filters=16).")
+_string(
+    "model", "cnn", "Trunk or network: cnn, mlp, two_paths, a keras.applications name; arguments as cnn(filters=16)."
+)
+_string("weights", None, "Pretrained weights of the trunk: imagenet or a file. Default none.")
+_string("weighting", "static", "How tasks are weighted: static, uncertainty, dwa(temperature=1), gls, ...")
 _string("schedule", "none", "Which tasks run when: none, dst, random_drop(keep=0.5), static(...), ...")
 _integer("epochs", 10, "Passes over the training data.")
 _integer("batch_size", 128, "Images in a training step.")
@@ -38,8 +44,8 @@ _string("learning_rate_decay", "cosine", "How it falls over the epochs: cosine (
 _string("optimizer", "adam", "Any of keras.optimizers; arguments as sgd(momentum=0.9).")
 _bool("augment", False, "Flip training images at random (celeb_a: landmarks are swapped with them).")
 _integer("seed", 0, "Seed of the weights, the order of the images, the draws and the drawn images.")
-_string("run_dir", None, "Where the run is kept; default runs/<dataset>-<time>.")
-_bool("resume", False, "Go on with the run in --run_dir from its last checkpoint.")
+_string("run_dir", None, "Where the run is kept; default runs/<experiment or dataset>-<time>.")
+_bool("resume", False, "Go on with the run or comparison in --run_dir from its last checkpoint.")
 _string("jit_compile", "auto", "Compile steps with XLA: auto, true or false.")
 _bool("mixed_precision", False, "Compute in 16 bits (float16 on a GPU, bfloat16 on a CPU).")
 _integer("steps_per_execution", 1, "Training steps in one call of the compiled function.")
@@ -47,58 +53,67 @@ _integer("early_stopping", 0, "Stop after so many epochs without a better val_mt
 _bool("export", False, "Write saved_model/ for serving when training is done.")
 _list("export_formats", [], "Further formats to export: onnx, litert.")
 
-# What a resumed run may do otherwise than the run that it resumes.
-_MAY_CHANGE = ("epochs", "early_stopping", "export", "data_dir")
-
 
 def main(values: flags.FlagValues) -> None:
-    """Runs the training that the flags ask for."""
+    """Does what the flags ask for."""
+    if values.list:
+        _print_presets()
+        return
+    if values.resume and values.run_dir is None:
+        raise ValueError("--resume needs --run_dir, the run to go on with.")
+    if values.seeds is not None and values.compare is None and not values.resume:
+        raise ValueError("--seeds is for comparisons: it needs --compare.")
+    folder = Path(values.run_dir or f"runs/{values.experiment or values.dataset}-{datetime.now():%Y%m%d-%H%M%S}")
+    if values.compare is not None or (values.resume and _is_comparison(folder)):
+        _compare(values, folder)
+    else:
+        _train(values, folder)
+
+
+def _print_presets() -> None:
+    from experiments.presets import PRESETS
+
+    width = max(map(len, PRESETS))
+    for name, preset in PRESETS.items():
+        print(f"{name:{width}}  {preset.purpose}")
+
+
+def _train(values: flags.FlagValues, folder: Path) -> None:
     from experiments.reporting import print_table
     from experiments.run_directory import RunDirectory
     from experiments.runner import run
+    from experiments.settings import asked, resumed
 
-    name = values.run_dir or f"runs/{values.dataset}-{datetime.now():%Y%m%d-%H%M%S}"
-    directory = RunDirectory(name)
-    if values.resume and values.run_dir is None:
-        raise ValueError("--resume needs --run_dir, the run to go on with.")
-    config = _resumed(directory.config(), values) if values.resume else _config(values)
-    table = run(config, directory, resume=values.resume)
-    print_table(table, f"{name}: best.keras on the test split")
+    directory = RunDirectory(folder)
+    config = resumed(directory.config(), values) if values.resume else asked(values)
+    table, overall = run(config, directory, resume=values.resume)
+    print_table(table, f"{folder}: best.keras on the test split", overall)
     print(f"Look at it: tensorboard --logdir {directory.tensorboard}")
 
 
-def _config(values: flags.FlagValues) -> RunConfig:
-    from experiments.config import RunConfig
+def _is_comparison(folder: Path) -> bool:
+    from experiments.plan import Plan
 
-    settings: dict[str, Any] = {field.name: values[field.name].value for field in dataclasses.fields(RunConfig)}
-    settings["tasks"] = tuple(values.tasks) if values.tasks else None
-    settings["task_weights"] = dict(_weight(entry) for entry in values.task_weights)
-    settings["export"] = (("saved_model",) if values.export else ()) + tuple(values.export_formats)
-    return RunConfig(**settings)
+    return Plan.is_in(folder)
 
 
-def _weight(entry: str) -> tuple[str, float]:
-    task, equals, number = entry.partition("=")
-    try:
-        if not equals:
-            raise ValueError("no =")
-        return task.strip(), float(number)
-    except ValueError as cause:
-        raise ValueError(f"--task_weights takes task=number, separated by commas. Received: {entry!r}") from cause
+def _compare(values: flags.FlagValues, folder: Path) -> None:
+    from experiments.comparison import report
+    from experiments.plan import Plan
+    from experiments.plan_runner import run_all
+    from experiments.run_directory import RunDirectory
+    from experiments.settings import asked, resumed, seeds
 
-
-def _resumed(stored: RunConfig, values: flags.FlagValues) -> RunConfig:
-    """The stored configuration, with what the flags may change of it."""
-    asked = _config(values)
-    changes: dict[str, Any] = {}
-    for field in dataclasses.fields(stored):
-        given = values[field.name].present or (field.name == "export" and values["export_formats"].present)
-        new, old = getattr(asked, field.name), getattr(stored, field.name)
-        if given and new != old:
-            if field.name not in _MAY_CHANGE:
-                raise ValueError(f"--resume goes on with {field.name}={old!r}. Received: --{field.name}={new!r}")
-            changes[field.name] = new
-    return dataclasses.replace(stored, **changes)
+    if values.resume:
+        stored = Plan.load(folder)
+        plan = Plan(
+            resumed(stored.config, values), tuple(values.compare or stored.baselines), seeds(values) or stored.seeds
+        )
+    else:
+        RunDirectory(folder).check_new()
+        plan = Plan(asked(values), tuple(values.compare), seeds(values) or (values.seed,))
+    run_all(plan, folder)
+    report([folder])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from absl import flags
 def command_line(main: Callable[[flags.FlagValues], None], defined: flags.FlagValues, arguments: Sequence[str]) -> None:
     """Runs a program: exit code 0 if it did its work, 1 if it could not, 2 for flags it does not understand.
 
+    What stands on the command line without a flag is the value of the flag `folders`, for programs that have it.
+
     Args:
         main: the program, which is given the values of its flags.
         defined: its flags.
@@ -29,7 +31,9 @@ def command_line(main: Callable[[flags.FlagValues], None], defined: flags.FlagVa
         rest = values(list(arguments))
     except flags.Error as error:
         _fail(str(error), 2)
-    if len(rest) > 1:
+    if "folders" in values:
+        values["folders"].value = rest[1:]
+    elif len(rest) > 1:
         _fail(f"What is {rest[1]!r}? Flags begin with --", 2)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("absl").setLevel(logging.ERROR)

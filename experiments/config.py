@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 import data
-from mtl_keras import schedules
+from mtl_keras import schedules, weightings
 from mtl_keras.export.formats import SUFFIXES
 from mtl_keras.registry import Spec, parse_spec, unknown_value
 
@@ -31,12 +31,16 @@ class RunConfig:
     ```
     """
 
+    experiment: str | None = None
     dataset: str = "fashion_mnist"
     synthetic: bool = False
+    examples: int | None = None
     data_dir: str | None = None
     tasks: tuple[str, ...] | None = None
     task_weights: Mapping[str, float] = field(default_factory=dict)
     model: str = "cnn"
+    weights: str | None = None
+    weighting: str = "static"
     schedule: str = "none"
     epochs: int = 10
     batch_size: int = 128
@@ -61,6 +65,7 @@ class RunConfig:
             raise unknown_value("dataset", self.dataset, data.names())
         if self.schedule != "none":
             make_schedule(self.schedule)
+        weightings.get(self.weighting)
         make_optimizer(self.optimizer, self.learning_rate)
         if self.learning_rate_decay not in DECAY_CHOICES:
             raise unknown_value("value of learning_rate_decay", self.learning_rate_decay, DECAY_CHOICES)
@@ -72,6 +77,10 @@ class RunConfig:
         for name, least in (("epochs", 1), ("batch_size", 1), ("steps_per_execution", 1), ("early_stopping", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}. Received: {name}={getattr(self, name)}")
+        if self.examples is not None and not self.synthetic:
+            raise ValueError(f"examples says how many to draw, with synthetic. Received: examples={self.examples}")
+        if self.examples is not None and self.examples < 1:
+            raise ValueError(f"examples must be at least 1. Received: examples={self.examples}")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0. Received: seed={self.seed}")
         for task, weight in self.task_weights.items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,9 +37,22 @@ class Recorder(keras.callbacks.Callback):
         self.history: list[dict[str, float]] = []
         self.best = -math.inf
         self.best_epoch: int | None = None
+        self.seconds: list[float] = []
+        self.steps: list[int] = []
+        self._began = 0.0
+        self._ended = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._began = time.perf_counter()
+        self.steps.append(0)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._ended = time.perf_counter()
+        self.steps[-1] = batch + 1
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self.history.append(dict(logs or {}))
+        self.seconds.append(self._ended - self._began)
         score = self.history[-1].get(MONITOR, math.nan)
         if score > self.best or self.best_epoch is None:
             self.best, self.best_epoch = (score if not math.isnan(score) else -math.inf), epoch
@@ -54,11 +69,26 @@ class Recorder(keras.callbacks.Callback):
         since_best = len(self.history) - 1 - (self.best_epoch or 0)
         return bool(self.patience) and bool(self.history) and since_best >= self.patience
 
+    def cost(self) -> dict[str, float]:
+        """Returns what training took: `steps`, `seconds` in all and `seconds_per_step`.
+
+        Validation, checkpoints and evaluation are not in it. The seconds a step are the median over the epochs: the
+        first one, in which functions are compiled, does not show in it as soon as there are three.
+        """
+        each = [seconds / steps for seconds, steps in zip(self.seconds, self.steps) if steps]
+        return {
+            "steps": sum(self.steps),
+            "seconds": sum(self.seconds),
+            "seconds_per_step": statistics.median(each) if each else math.nan,
+        }
+
     def get_state(self) -> dict[str, Any]:
         """Returns all that the rest of the run depends on beside the model, as values that JSON can hold."""
         return {
             "history": self.history,
             "best_epoch": self.best_epoch,
+            "seconds": self.seconds,
+            "steps": self.steps,
             "scheduler": self.scheduler.get_state() if self.scheduler else None,
             "seeds": [keras.ops.convert_to_numpy(seed).tolist() for seed in _seeds(self.model)],
         }
@@ -67,6 +97,7 @@ class Recorder(keras.callbacks.Callback):
         """Goes on from what `get_state` returned, with the model that was saved with it."""
         self.history = [{k: math.nan if v is None else v for k, v in epoch.items()} for epoch in state["history"]]
         self.best_epoch = state["best_epoch"]
+        self.seconds, self.steps = list(state["seconds"]), list(state["steps"])
         if self.best_epoch is not None:
             score = self.history[self.best_epoch].get(MONITOR, math.nan)
             self.best = -math.inf if math.isnan(score) else score

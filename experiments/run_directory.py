@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -54,11 +57,15 @@ class RunDirectory:
                 f"Received: run_dir={str(self.path)!r}"
             )
 
-    def create(self, config: RunConfig) -> None:
-        """Makes the directory and writes the configuration with the versions that run it."""
+    def create(self, config: RunConfig, data: Mapping[str, Any]) -> None:
+        """Makes the directory and writes the configuration, with what it is run on and by.
+
+        Args:
+            config: the settings.
+            data: what is known of the dataset, as values that JSON can hold.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        versions = {"python": sys.version.split()[0], **{name: version(name) for name in _PACKAGES}}
-        write_json(self.config_file, {**config.to_json(), "versions": versions, "git_revision": _git_revision()})
+        write_json(self.config_file, {**config.to_json(), "data": dict(data), **provenance()})
 
     def remove(self) -> None:
         """Removes the directory of a run that failed before it had anything to keep."""
@@ -73,12 +80,16 @@ class RunDirectory:
         if not self.started:
             raise ValueError(f"No run to be found there: it has no config.json. Received: run_dir={str(self.path)!r}")
         values = {**read_json(self.config_file)}
-        for name in ("versions", "git_revision"):
+        for name in ("data", *provenance()):
             values.pop(name, None)
         try:
             return RunConfig.from_json(values)
         except (ValueError, TypeError) as cause:
             raise ValueError(f"{self.config_file} is damaged: {cause}") from cause
+
+    def evaluation_file(self, model: str, split: str) -> Path:
+        """Where the evaluation of a model (`"best"`, `"saved_model"`) on a split is kept."""
+        return self.path / f"evaluation-{model}-{split}.json"
 
     def save_checkpoint(self, epochs: int, model: Any, state: Any) -> None:
         """Keeps the state after `epochs` whole epochs: under its name only once it is complete."""
@@ -96,6 +107,17 @@ class RunDirectory:
 
     def _checkpoints(self) -> list[Path]:
         return sorted(self.checkpoints.glob("epoch-*"))
+
+
+def provenance() -> dict[str, Any]:
+    """Returns by what, and when, something was computed: `versions`, `git_revision`, `date` and `cores`."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "versions": {"python": sys.version.split()[0], **{name: version(name) for name in _PACKAGES}},
+        "git_revision": _git_revision(),
+        "date": f"{datetime.date.today():%Y-%m-%d}",
+        "cores": cores,
+    }
 
 
 def _git_revision() -> str | None:

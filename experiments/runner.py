@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 import data
 from experiments.config import RunConfig, make_optimizer, make_schedule
-from experiments.evaluation import Table, evaluate
+from experiments.evaluation import Entries, Table, evaluate_all, primary
 from experiments.files import write_history, write_json
 from experiments.recorder import Recorder
 from experiments.run_directory import RunDirectory
-from models import hard_sharing
+from models import network
 from mtl_keras import MultiTaskModel, schedules
 from mtl_keras.callbacks import Progress, StopOnNonFinite, TaskScheduler, TensorBoard
 from mtl_keras.export import export, parity
 from mtl_keras.export.formats import SUFFIXES
+from mtl_keras.tasks import Task
 
 
-def run(config: RunConfig, directory: RunDirectory, *, resume: bool = False) -> Table:
+def run(config: RunConfig, directory: RunDirectory, *, resume: bool = False) -> tuple[Table, Entries]:
     """Trains, evaluates and exports.
 
     Args:
@@ -29,7 +31,7 @@ def run(config: RunConfig, directory: RunDirectory, *, resume: bool = False) -> 
         resume: whether to go on from the last checkpoint in `directory`.
 
     Returns:
-        The evaluation of the best model on the test split, as `metrics.json` has it.
+        The evaluation of the best model on the test split, as `metrics.json` has it: task by task, and overall.
 
     Raises:
         ValueError: for settings that do not fit together or the data; before anything was written.
@@ -53,7 +55,7 @@ def run(config: RunConfig, directory: RunDirectory, *, resume: bool = False) -> 
     )
     validation = dataset.batches("validation", config.batch_size)
     fresh = not directory.started
-    directory.create(config)
+    directory.create(config, dataset.description())
     write_history(directory.history_file, recorder.history)
     try:
         if first_epoch < config.epochs and not recorder.finished:
@@ -79,29 +81,51 @@ def run(config: RunConfig, directory: RunDirectory, *, resume: bool = False) -> 
             directory.remove()
         raise
     best = load_model(directory.best_model)
-    table = evaluate(best.predict_on_batch, dataset.batches("test", config.batch_size), dataset.tasks)
-    write_json(directory.metrics_file, {"split": "test", "best_epoch": recorder.best_epoch, "tasks": table})
+    batches = dataset.batches("test", config.batch_size)
+    table, overall = evaluate_all(best.predict_on_batch, batches, dataset.tasks)
     _export(config, directory, best, dataset)
-    return table
+    metrics = {
+        "split": "test",
+        "best_epoch": recorder.best_epoch,
+        "primary": {name: _primary(task) for name, task in dataset.tasks.items()},
+        "tasks": table,
+        "overall": overall,
+        "cost": {"parameters": best.count_params(), **recorder.cost()},
+    }
+    # Last of all: a run that has this file is finished.
+    write_json(directory.metrics_file, metrics)
+    return table, overall
+
+
+def _primary(task: Task) -> dict[str, Any]:
+    metric, higher_is_better = primary(task)
+    return {"metric": metric, "higher_is_better": higher_is_better}
 
 
 def open_dataset(config: RunConfig) -> data.Dataset:
     """Opens the dataset of a run."""
     return data.load(
-        config.dataset, tasks=config.tasks, data_dir=config.data_dir, synthetic=config.synthetic, seed=config.seed
+        config.dataset,
+        tasks=config.tasks,
+        data_dir=config.data_dir,
+        synthetic=config.synthetic,
+        seed=config.seed,
+        sizes=config.examples,
     )
 
 
 def build_model(config: RunConfig, dataset: data.Dataset) -> MultiTaskModel:
     """Builds and compiles the network of a run, with its first random weights."""
     tasks = dataset.tasks
-    model = MultiTaskModel(*hard_sharing(config.model, tasks, dataset.image_shape), name=config.dataset)
+    graph = network(config.model, tasks, dataset.image_shape, config.weights)
+    model = MultiTaskModel(*graph, name=config.dataset)
     jit_compile: bool | str = {"true": True, "false": False}.get(config.jit_compile, "auto")
     model.compile(
         make_optimizer(config.optimizer, config.learning_rate),
         **tasks.compile_args(),
         steps_per_execution=config.steps_per_execution,
         jit_compile=jit_compile,
+        weighting=config.weighting,
     )
     if config.task_weights:
         model.set_task_weights(config.task_weights)

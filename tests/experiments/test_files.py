@@ -65,7 +65,7 @@ def test_history_has_a_column_for_every_key(tmp_path: Path) -> None:
 def test_a_configuration_comes_back(tmp_path: Path) -> None:
     config = RunConfig(tasks=("item",), task_weights={"item": 2.0}, export=("saved_model", "onnx"), seed=3)
     directory = RunDirectory(tmp_path / "run")
-    directory.create(config)
+    directory.create(config, {"name": "fashion_mnist"})
     assert directory.config() == config
     stored = read_json(directory.config_file)
     assert set(stored["versions"]) >= {"python", "keras", "tensorflow"}

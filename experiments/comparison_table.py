@@ -1,0 +1,97 @@
+"""Comparisons as tables, for terminals and for Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+_WIDTH = 160  # of files and pipes
+_SPLITS = {"test": "test split", "train": "training split"}
+
+
+def print_comparison(outcome: Mapping[str, Any], console: Console | None = None, *, markdown: bool = False) -> None:
+    """Prints what a method does to each task, in sum, and at what cost.
+
+    Args:
+        outcome: from `experiments.comparison.Outcome.to_json`.
+        console: where to print.
+        markdown: whether to print Markdown.
+    """
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _WIDTH)
+    method, baseline = outcome["method"], outcome["baseline"]
+    for measure in outcome["measures"]:
+        title = f"{method} against {baseline}, {_SPLITS[measure['split']]}, {_seeds(outcome)}"
+        console.print(f"**{title}**\n" if markdown else title, highlight=False)
+        view = _view(markdown, "task", "metric", method, baseline, "difference", "verdict")
+        for task in measure["tasks"]:
+            sides = [_spread(task[side]) for side in ("method", "baseline")]
+            view.add_row(task["task"], _metric(task), *sides, interval(task["difference"]), task["verdict"])
+        console.print(view)
+        console.print()
+    for line in _summary(outcome):
+        console.print(line, highlight=False, soft_wrap=True)
+        if markdown:
+            console.print()
+    cost = outcome["cost"]
+    view = _view(markdown, "cost", method, f"{baseline}, all its networks", "ratio")
+    for key, name, form in (
+        ("parameters", "parameters", ",.0f"),
+        ("seconds_per_step", "seconds a step", ".4f"),
+        ("seconds", "seconds of training", ".1f"),
+    ):
+        numbers = [format(_number(cost[side][key]), form) for side in ("method", "baseline")]
+        view.add_row(name, *numbers, format(_number(cost["ratio"][key]), ".3f"))
+    console.print(view)
+    console.print()
+
+
+def interval(entry: Mapping[str, Any], digits: int = 4) -> str:
+    """Returns a difference with its interval: `"+0.0040 [+0.0012, +0.0068]"`."""
+    mean, low, high = (_number(entry[key]) for key in ("mean", "low", "high"))
+    if math.isnan(mean):
+        return "-"
+    return f"{mean:+.{digits}f}" + ("" if math.isnan(low) else f" [{low:+.{digits}f}, {high:+.{digits}f}]")
+
+
+def _summary(outcome: Mapping[str, Any]) -> list[str]:
+    suffered = ", ".join(outcome["negative_transfer"]) or "none"
+    confidence = outcome["delta_m"]["confidence"]
+    return [
+        f"delta_m: {interval(outcome['delta_m'], 2)} % ({outcome['delta_m_convention']}; mean relative gain of the "
+        "tasks' primary metrics on the test split).",
+        f"Negative transfer (clearly worse): {suffered}.",
+        f"↑ higher is better, ↓ lower is better. In square brackets: the {confidence:.0%} interval of the mean of the "
+        "paired differences, one a seed (Student's t).",
+    ]
+
+
+def _view(markdown: bool, *columns: str) -> Table:
+    view = Table(box=box.MARKDOWN if markdown else box.ROUNDED)
+    for number, column in enumerate(columns):
+        view.add_column(column, no_wrap=True, justify="left" if number == 0 or column == "verdict" else "right")
+    return view
+
+
+def _metric(task: Mapping[str, Any]) -> str:
+    return f"{task['metric']} {'↑' if task['higher_is_better'] else '↓'}"
+
+
+def _spread(entry: Mapping[str, Any]) -> str:
+    mean, std = _number(entry["mean"]), _number(entry["std"])
+    return f"{mean:.4f}" + ("" if math.isnan(std) else f" ± {std:.4f}")
+
+
+def _seeds(outcome: Mapping[str, Any]) -> str:
+    count = len(outcome["seeds"])
+    return f"{count} seed{'s' * (count > 1)}"
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,102 @@
+"""`Plan`: the runs that a comparison consists of."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import data
+from experiments.config import RunConfig
+from experiments.files import read_json, write_json
+from mtl_keras.registry import unknown_value
+
+METHOD = "multi_task"
+"""The folder of the runs that the others are compared with."""
+_PLAN_FILE = "plan.json"
+
+
+def _single_task(config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:
+    """One network a task, on the same trunk and for as many steps."""
+    alone = dataclasses.replace(config, task_weights={}, schedule="none", weighting="static")
+    return {task: dataclasses.replace(alone, tasks=(task,)) for task in tasks}
+
+
+def _equal_weights(config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:
+    """The same network with all weights 1 and all tasks in every step."""
+    weights = dict.fromkeys(tasks, 1.0)
+    return {"": dataclasses.replace(config, task_weights=weights, schedule="none", weighting="static")}
+
+
+def _fixed_weights(config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:
+    """The same network and weights with all tasks in every step."""
+    return {"": dataclasses.replace(config, schedule="none", weighting="static")}
+
+
+BASELINES: dict[str, Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]] = {
+    "single_task": _single_task,
+    "equal_weights": _equal_weights,
+    "fixed_weights": _fixed_weights,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A multi-task network and what it is compared with, each with several seeds.
+
+    Args:
+        config: the settings of the multi-task network; its seed is not used.
+        baselines: names from `BASELINES`.
+        seeds: each network is trained once with each of them.
+
+    Raises:
+        ValueError: for an unknown baseline, no baseline, no seed, or one that is there twice.
+    """
+
+    config: RunConfig
+    baselines: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for name in self.baselines:
+            if name not in BASELINES:
+                raise unknown_value("comparison", name, BASELINES)
+        for argument, values in (("compare", self.baselines), ("seeds", self.seeds)):
+            if not values or len(set(values)) < len(values):
+                raise ValueError(f"--{argument} takes one or more different values. Received: {list(values)!r}")
+
+    def runs(self) -> Iterator[tuple[Path, RunConfig]]:
+        """Yields the folder (in that of the comparison) and the settings of each run, seed by seed."""
+        tasks = data.recipes[self.config.dataset](self.config.tasks).tasks.names
+        methods = {Path(METHOD): self.config}
+        for name in self.baselines:
+            methods |= {Path(name, part): config for part, config in BASELINES[name](self.config, tasks).items()}
+        for seed in self.seeds:
+            for folder, config in methods.items():
+                yield folder / f"seed-{seed}", dataclasses.replace(config, seed=seed)
+
+    def save(self, folder: Path) -> None:
+        """Writes the plan into the folder of the comparison."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / _PLAN_FILE, {**dataclasses.asdict(self), "config": self.config.to_json()})
+
+    @classmethod
+    def load(cls, folder: Path) -> Plan:
+        """Returns the plan that `save` wrote.
+
+        Raises:
+            ValueError: if there is none or it is damaged, naming the file.
+        """
+        file = folder / _PLAN_FILE
+        values: dict[str, Any] = read_json(file)
+        try:
+            return cls(RunConfig.from_json(values["config"]), tuple(values["baselines"]), tuple(values["seeds"]))
+        except (KeyError, TypeError, ValueError) as cause:
+            raise ValueError(f"{file} is damaged: {cause}") from cause
+
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Whether a folder is that of a comparison."""
+        return (folder / _PLAN_FILE).exists()

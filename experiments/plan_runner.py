@@ -1,0 +1,47 @@
+"""`run_all`: trains all networks of a comparison, one after the other, each at most once."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import keras
+
+from experiments.config import RunConfig
+from experiments.evaluation import evaluate
+from experiments.files import write_json
+from experiments.plan import Plan
+from experiments.run_directory import RunDirectory
+from experiments.runner import load_model, open_dataset, run
+
+
+def run_all(plan: Plan, folder: Path) -> None:
+    """Trains and evaluates what is not done yet.
+
+    A run that was broken off goes on from its last checkpoint.
+
+    Args:
+        plan: what to train.
+        folder: where to keep it.
+    """
+    plan.config.check()
+    plan.save(folder)
+    runs = [(RunDirectory(folder / part), config) for part, config in plan.runs()]
+    for number, (directory, config) in enumerate(runs, 1):
+        if directory.metrics_file.exists() and directory.evaluation_file("best", "train").exists():
+            continue
+        print(f"Run {number} of {len(runs)}: {directory.path}")
+        if not directory.metrics_file.exists():
+            run(config, directory, resume=directory.started)
+        _evaluate_on_train(config, directory)
+        # Keras keeps every graph it was given until it is told to forget them.
+        keras.backend.clear_session()
+        gc.collect()
+
+
+def _evaluate_on_train(config: RunConfig, directory: RunDirectory) -> None:
+    dataset = open_dataset(config)
+    predict = load_model(directory.best_model).predict_on_batch
+    table = evaluate(predict, dataset.batches("train", config.batch_size), dataset.tasks)
+    content = {"model": directory.best_model.name, "split": "train", "tasks": table}
+    write_json(directory.evaluation_file("best", "train"), content)

@@ -1,0 +1,29 @@
+"""Named experiments: `python train.py --list`."""
+
+from __future__ import annotations
+
+from experiments.preset import Preset
+from experiments.presets import (
+    celeba_attributes,
+    celeba_landmarks,
+    cifar10,
+    cifar10_weightings,
+    cifar10_wide,
+    cifar100,
+    fashion_mnist,
+)
+from mtl_keras.registry import unknown_value
+
+_ROOMS = (fashion_mnist, cifar10, cifar10_weightings, cifar10_wide, cifar100, celeba_attributes, celeba_landmarks)
+PRESETS: dict[str, Preset] = {name: preset for room in _ROOMS for name, preset in room.PRESETS.items()}
+
+
+def get(name: str) -> Preset:
+    """Returns a preset.
+
+    Raises:
+        ValueError: for an unknown name, with the closest match and the choices.
+    """
+    if name not in PRESETS:
+        raise unknown_value("experiment", name, PRESETS)
+    return PRESETS[name]

@@ -1,0 +1,92 @@
+"""From the flags of `train.py` to the settings of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from absl import flags
+
+from experiments import presets
+from experiments.config import RunConfig
+
+# What a resumed run may do otherwise than the run that it resumes.
+_MAY_CHANGE = ("epochs", "early_stopping", "export", "data_dir")
+_FIELDS = tuple(field.name for field in dataclasses.fields(RunConfig))
+
+
+def asked(values: flags.FlagValues) -> RunConfig:
+    """Returns the settings that flags ask for: those of `--experiment`, if there is one, with the flags given.
+
+    Raises:
+        ValueError: for an unknown experiment, or a flag whose value cannot be understood.
+    """
+    if values.experiment is None:
+        if values.smoke:
+            raise ValueError("--smoke is for presets: it needs --experiment.")
+        return RunConfig(**_settings(values, _FIELDS))
+    preset = presets.get(values.experiment)
+    if values.smoke and not values.synthetic:
+        raise ValueError("--smoke trains on a few drawn images: it needs --synthetic.")
+    given = tuple(name for name in _FIELDS if _given(values, name))
+    config = preset.smoked() if values.smoke else preset.config
+    changes = _settings(values, given)
+    if "tasks" in changes and "task_weights" not in changes:
+        # The weights of a preset are those of its tasks; a task that is left out has none.
+        kept = changes["tasks"] or ()
+        changes["task_weights"] = {task: weight for task, weight in config.task_weights.items() if task in kept}
+    return dataclasses.replace(config, **{**changes, "experiment": values.experiment})
+
+
+def resumed(stored: RunConfig, values: flags.FlagValues) -> RunConfig:
+    """Returns the settings of a run that is there, with what the flags may change of it.
+
+    Raises:
+        ValueError: for a flag that asks for something else than the run was begun with.
+    """
+    new = _settings(values, _FIELDS)
+    changes: dict[str, Any] = {}
+    for name in _FIELDS:
+        old = getattr(stored, name)
+        if _given(values, name) and new[name] != old:
+            if name not in _MAY_CHANGE:
+                raise ValueError(f"--resume goes on with {name}={old!r}. Received: --{name}={new[name]!r}")
+            changes[name] = new[name]
+    return dataclasses.replace(stored, **changes)
+
+
+def seeds(values: flags.FlagValues) -> tuple[int, ...]:
+    """Returns the seeds that `--seeds` asks for, none without it.
+
+    Raises:
+        ValueError: for what is not a whole number >= 0.
+    """
+    entries = values.seeds or []
+    if not all(entry.strip().isdecimal() for entry in entries):
+        raise ValueError(f"--seeds takes whole numbers >= 0, separated by commas. Received: {','.join(entries)!r}")
+    return tuple(map(int, entries))
+
+
+def _given(values: flags.FlagValues, name: str) -> bool:
+    return bool(values[name].present or (name == "export" and values["export_formats"].present))
+
+
+def _settings(values: flags.FlagValues, names: tuple[str, ...]) -> dict[str, Any]:
+    settings: dict[str, Any] = {name: values[name].value for name in names}
+    if "tasks" in settings:
+        settings["tasks"] = tuple(values.tasks) if values.tasks else None
+    if "task_weights" in settings:
+        settings["task_weights"] = dict(_weight(entry) for entry in values.task_weights)
+    if "export" in settings:
+        settings["export"] = (("saved_model",) if values.export else ()) + tuple(values.export_formats)
+    return settings
+
+
+def _weight(entry: str) -> tuple[str, float]:
+    task, equals, number = entry.partition("=")
+    try:
+        if not equals:
+            raise ValueError("no =")
+        return task.strip(), float(number)
+    except ValueError as cause:
+        raise ValueError(f"--task_weights takes task=number, separated by commas. Received: {entry!r}") from cause

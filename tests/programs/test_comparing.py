@@ -1,0 +1,93 @@
+"""`--compare`: several networks and seeds in one go, resumable, and what comes out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments import plan_runner
+from experiments.config import RunConfig
+from experiments.run_directory import RunDirectory
+from tests.programs.conftest import Program
+
+FLAGS = ["--experiment=fashion_mnist", "--synthetic", "--smoke", "--compare=single_task,equal_weights", "--seeds=0,1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("comparisons") / "garments"
+
+
+def test_a_comparison_that_was_broken_off_redoes_only_the_run_it_was_in(
+    program: Program, drawn: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Path] = []
+    run = plan_runner.run
+
+    def broken_off(config: RunConfig, directory: RunDirectory, *, resume: bool = False) -> object:
+        begun.append(directory.path.relative_to(folder))
+        if len(begun) == 4:
+            directory.create(config, {})
+            raise KeyboardInterrupt
+        return run(config, directory, resume=resume)
+
+    monkeypatch.setattr(plan_runner, "run", broken_off)
+    assert program("train", *FLAGS, f"--data_dir={drawn}", f"--run_dir={folder}").code == 130
+    finished = {path: (folder / path / "metrics.json").stat().st_mtime_ns for path in begun[:3]}
+    outcome = program("train", "--resume", f"--run_dir={folder}")
+    assert outcome.code == 0, outcome.err
+    assert begun[3] == begun[4]
+    assert len(begun) == 9
+    assert len(set(begun)) == 8
+    assert {path: (folder / path / "metrics.json").stat().st_mtime_ns for path in finished} == finished
+
+
+def test_its_outcome_has_every_task_measure_and_cost(folder: Path) -> None:
+    against_single, against_equal = json.loads((folder / "comparison.json").read_text())
+    assert (against_single["baseline"], against_equal["baseline"]) == ("single_task", "equal_weights")
+    assert against_single["seeds"] == [0, 1]
+    measures = {(m["split"], m["metric"]): m["tasks"] for m in against_single["measures"]}
+    assert set(measures) == {("test", "primary"), ("train", "primary"), ("test", "loss"), ("train", "loss")}
+    item, _ = measures["test", "primary"]
+    assert (item["task"], item["metric"], item["higher_is_better"]) == ("item", "accuracy", True)
+    runs = [folder / part / f"seed-{seed}" for part in ("multi_task", "single_task/item") for seed in (0, 1)]
+    accuracies = [json.loads((run / "metrics.json").read_text())["tasks"]["item"]["accuracy"]["value"] for run in runs]
+    assert item["method"]["mean"] == pytest.approx(sum(accuracies[:2]) / 2)
+    assert item["difference"]["mean"] == pytest.approx(sum(accuracies[:2]) / 2 - sum(accuracies[2:]) / 2)
+    alone = [folder / "single_task" / task / "seed-0" / "metrics.json" for task in ("item", "group")]
+    parameters = [json.loads(file.read_text())["cost"]["parameters"] for file in alone]
+    assert against_single["cost"]["baseline"]["parameters"] == sum(parameters)
+    assert against_single["cost"]["method"]["parameters"] < sum(parameters)
+
+
+def test_evaluate_compares_any_folders(program: Program, folder: Path) -> None:
+    outcome = program("evaluate", "--compare", str(folder))
+    assert outcome.code == 0, outcome.err
+    assert "multi_task against single_task, test split, 2 seeds" in outcome.out
+    assert "delta_m" in outcome.out
+    assert "positive is better" in outcome.out
+    folders = [str(folder / "equal_weights"), str(folder / "single_task")]
+    outcome = program("evaluate", "--compare", *folders, "--tasks=item")
+    assert outcome.code == 0, outcome.err
+    assert "equal_weights against single_task" in outcome.out
+    assert "group" not in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--compare"], "two folders"),
+        (["--compare", "{folder}/multi_task"], "two folders"),
+        (["--compare", "{folder}/multi_task", "{folder}/nowhere"], "nowhere"),
+        (["--compare", "{folder}", "--tasks=itme"], "Did you mean 'item'"),
+        (["{folder}"], "--compare"),
+        ([], "--run_dir"),
+    ],
+)
+def test_mistakes_in_evaluate(program: Program, folder: Path, flags: list[str], message: str) -> None:
+    outcome = program("evaluate", *(flag.format(folder=folder) for flag in flags))
+    assert outcome.code == 1
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
