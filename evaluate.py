@@ -34,6 +34,8 @@ def main(values: flags.FlagValues) -> None:
         from experiments.comparison import report
 
         report([Path(folder) for folder in values.folders], values.tasks)
+    elif values.tasks:
+        raise ValueError("--tasks is for comparisons: it needs --compare.")
     elif values.folders:
         raise ValueError(f"Folders are for --compare; a run is --run_dir. Received: {', '.join(values.folders)}")
     elif values.run_dir:

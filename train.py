@@ -28,9 +28,11 @@ _list("seeds", None, "With --compare: train each network with each of these seed
 _string("dataset", "fashion_mnist", "Which dataset: fashion_mnist, cifar10, cifar100 or celeb_a.")
 _bool("synthetic", False, "Train on a drawn look-alike of the dataset; needs no download.")
 _integer("examples", None, "With --synthetic: how many images to draw for each split.")
-_string("data_dir", None, "TFDS directory with the dataset; default TFDS_DATA_DIR or ~/tensorflow_datasets.")
-_list("tasks", None, "Tasks to train, separated by commas; default all of the dataset.")
-_list("task_weights", [], "Weights in the loss, as item=1,group=0.5; 0 drops the task. Default 1 each.")
+_string(
+    "data_dir", None, "TFDS directory, or folder of CelebA's files; default TFDS_DATA_DIR or ~/tensorflow_datasets."
+)
+_list("tasks", None, "Tasks to train, separated by commas; default those of the dataset.")
+_list("task_weights", [], "Weights in the loss, as item=1,group=0.5; 0 drops the task. Default each task's own.")
 _string(
     "model", "cnn", "Trunk or network: cnn, mlp, two_paths, a keras.applications name; arguments as cnn(filters=16)."
 )
@@ -61,11 +63,11 @@ def main(values: flags.FlagValues) -> None:
         return
     if values.resume and values.run_dir is None:
         raise ValueError("--resume needs --run_dir, the run to go on with.")
-    if values.seeds is not None and values.compare is None and not values.resume:
-        raise ValueError("--seeds is for comparisons: it needs --compare.")
     folder = Path(values.run_dir or f"runs/{values.experiment or values.dataset}-{datetime.now():%Y%m%d-%H%M%S}")
     if values.compare is not None or (values.resume and _is_comparison(folder)):
         _compare(values, folder)
+    elif values.seeds is not None:
+        raise ValueError("--seeds is for comparisons: it needs --compare.")
     else:
         _train(values, folder)
 
@@ -107,7 +109,10 @@ def _compare(values: flags.FlagValues, folder: Path) -> None:
     if values.resume:
         stored = Plan.load(folder)
         plan = Plan(
-            resumed(stored.config, values), tuple(values.compare or stored.baselines), seeds(values) or stored.seeds
+            # All runs of a comparison have the same budget: what is trained later has that of what is there.
+            resumed(stored.config, values, may_change=("data_dir",)),
+            tuple(dict.fromkeys((*stored.baselines, *(values.compare or ())))),
+            tuple(dict.fromkeys((*stored.seeds, *seeds(values)))),
         )
     else:
         RunDirectory(folder).check_new()

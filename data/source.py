@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +22,8 @@ from data.recipe import Recipe
 
 Builder: TypeAlias = tfds.core.DatasetBuilder
 _PROBE_SECONDS = 10
+DRAWN = "DRAWN"
+"""A file of this name beside a dataset in a TFDS directory says that it was drawn."""
 
 PARALLEL_CALLS = 16
 """Examples read at a time. A fixed number: `AUTOTUNE` begins with few, which for such short calls costs most."""
@@ -42,11 +44,14 @@ class TfdsReader:
 
     recipe: Recipe
     builder: Builder
-    synthetic: ClassVar[bool] = False  # TFDS directories do not say
 
     @property
     def version(self) -> str:
         return str(self.builder.version)
+
+    @property
+    def synthetic(self) -> bool:
+        return (Path(self.builder.data_dir).parents[1] / DRAWN).exists()
 
     @property
     def encoded(self) -> bool:

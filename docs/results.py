@@ -11,6 +11,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -28,12 +29,13 @@ from experiments.comparison_table import print_comparison
 from experiments.config import RunConfig
 from experiments.files import read_json, write_json
 from experiments.plan import Plan
-from experiments.run_directory import RunDirectory, provenance
+from experiments.run_directory import PROVENANCE, RunDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "docs" / "results"
 IMAGES = ROOT / "docs" / "images"
 PAGE = ROOT / "RESULTS.md"
+_ORIGINALLY_JPEG = ("celeb_a",)
 _NOT_SAID = ("experiment", "data_dir", "export", "seed")
 
 
@@ -72,6 +74,8 @@ def _section(section: Section) -> str:
     for record in records.values():
         parts.append(f"`{command(record)}`: {_provenance(record)}\n")
         if "outcomes" in record:
+            if record["outcomes"][0]["tasks"] != list(record["config"]["tasks"] or record["outcomes"][0]["tasks"]):
+                parts.append(f"Compared: {', '.join(record['outcomes'][0]['tasks'])}.\n")
             parts += [_markdown(outcome) for outcome in record["outcomes"]]
         elif section.kind == "run":
             parts += [task_table(record), overall_table(record)]
@@ -87,12 +91,13 @@ def _section(section: Section) -> str:
 def _markdown(outcome: Mapping[str, Any]) -> str:
     text = io.StringIO()
     print_comparison(outcome, Console(file=text, width=400), markdown=True)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+    return re.sub(r"\n{3,}", "\n\n", text.getvalue())
 
 
 def _provenance(record: Mapping[str, Any]) -> str:
     about, data = record["provenance"], record["data"]
-    kind = "synthetic" if data["synthetic"] else "real, JPEG copy" if data["images"] == "jpeg" else "real"
+    lossy = data["images"] == "jpeg" and data["name"] not in _ORIGINALLY_JPEG
+    kind = "synthetic" if data["synthetic"] else "real, JPEG copy" if lossy else "real"
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return f"{about['date']}, {data['name']} {data['version']} ({kind}), {about['cores']} CPU cores, {versions}."
 
@@ -134,12 +139,12 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _about(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {"data": config["data"], "provenance": {name: config[name] for name in provenance()}}
+    return {"data": config["data"], "provenance": {name: config[name] for name in PROVENANCE}}
 
 
 def _comparison(folder: Path) -> dict[str, Any]:
     plan = read_json(folder / "plan.json")
-    first = next(iter(sorted(folder.rglob("config.json"))))
+    first = min(folder.rglob("config.json"))
     return {
         "plan": {"baselines": plan["baselines"], "seeds": plan["seeds"]},
         "config": _settings(plan["config"]),

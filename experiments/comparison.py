@@ -27,14 +27,18 @@ class Outcome:
     Args:
         method: name of the method.
         baseline: name of the baseline.
-        measures: what was compared, the first of which is the primary metric on the test split.
+        tasks: what was compared.
+        measures: by what, the first of which is the primary metric on the test split.
         cost: the method's cost against the baseline's; of single-task networks, that of one for each task.
+        left_out: seeds that one of them, or one of the tasks, has no result for.
     """
 
     method: str
     baseline: str
+    tasks: tuple[str, ...]
     measures: dict[Measure, Comparison]
     cost: CostComparison
+    left_out: tuple[int, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Returns the outcome as values that JSON can hold."""
@@ -42,7 +46,9 @@ class Outcome:
         return {
             "method": self.method,
             "baseline": self.baseline,
+            "tasks": list(self.tasks),
             "seeds": list(first.seeds),
+            "seeds_left_out": list(self.left_out),
             "delta_m": dataclasses.asdict(first.delta_m),
             "delta_m_convention": first.convention,
             "negative_transfer": first.negative_transfer,
@@ -109,16 +115,23 @@ def _compare(
                 sides = [by_seed(side, split, task, name) for side in (ours, theirs)]
                 results.append(TaskResults(task, name, better, *sides))
             measures[split, metric] = compare(results)
-    cost = compare_costs([record.cost for record in ours], _costs(theirs))
-    return Outcome(path.name, other_path.name, measures, cost)
+    seeds = next(iter(measures.values())).seeds
+    cost = compare_costs(*(_costs(side, tasks, seeds) for side in (ours, theirs)))
+    every = {int(record.config["seed"]) for record in (*ours, *theirs) if set(record.tasks) & set(tasks)}
+    names = [folder.resolve().name for folder in (path, other_path)]
+    if names[0] == names[1]:
+        names = [str(path), str(other_path)]
+    return Outcome(names[0], names[1], tuple(tasks), measures, cost, tuple(sorted(every - set(seeds))))
 
 
 def _tasks(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(task for record in records for task in record.tasks))
 
 
-def _costs(records: Sequence[Record]) -> dict[str, list[Cost]]:
+def _costs(records: Sequence[Record], tasks: Sequence[str], seeds: Sequence[int]) -> dict[str, list[Cost]]:
+    """The costs of each network's runs: of those that have one of the tasks, with these seeds."""
     costs: dict[str, list[Cost]] = {}
     for record in records:
-        costs.setdefault(",".join(record.tasks), []).append(record.cost)
+        if set(record.tasks) & set(tasks) and record.config["seed"] in seeds:
+            costs.setdefault(",".join(record.tasks), []).append(record.cost)
     return costs

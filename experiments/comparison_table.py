@@ -27,7 +27,8 @@ def print_comparison(outcome: Mapping[str, Any], console: Console | None = None,
         console.width = max(console.width, _WIDTH)
     method, baseline = outcome["method"], outcome["baseline"]
     for measure in outcome["measures"]:
-        title = f"{method} against {baseline}, {_SPLITS[measure['split']]}, {_seeds(outcome)}"
+        what = "loss" if measure["metric"] == "loss" else "primary metric"
+        title = f"{method} against {baseline}: {what}, {_SPLITS[measure['split']]}, {_seeds(outcome)}"
         console.print(f"**{title}**\n" if markdown else title, highlight=False)
         view = _view(markdown, "task", "metric", method, baseline, "difference", "verdict")
         for task in measure["tasks"]:
@@ -63,13 +64,17 @@ def interval(entry: Mapping[str, Any], digits: int = 4) -> str:
 def _summary(outcome: Mapping[str, Any]) -> list[str]:
     suffered = ", ".join(outcome["negative_transfer"]) or "none"
     confidence = outcome["delta_m"]["confidence"]
-    return [
+    lines = [
         f"delta_m: {interval(outcome['delta_m'], 2)} % ({outcome['delta_m_convention']}; mean relative gain of the "
         "tasks' primary metrics on the test split).",
         f"Negative transfer (clearly worse): {suffered}.",
         f"↑ higher is better, ↓ lower is better. In square brackets: the {confidence:.0%} interval of the mean of the "
         "paired differences, one a seed (Student's t).",
     ]
+    if outcome["seeds_left_out"]:
+        seeds = ", ".join(map(str, outcome["seeds_left_out"]))
+        lines.append(f"Left out for want of a result of every task on both sides: seeds {seeds}.")
+    return lines
 
 
 def _view(markdown: bool, *columns: str) -> Table:

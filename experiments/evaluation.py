@@ -21,6 +21,7 @@ Predict = Callable[[Any], Mapping[str, Any]]
 Entries = dict[str, dict[str, float]]
 """`{metric: {"value": ..., "baseline": ...}}`."""
 Table = dict[str, Entries]
+_SLICE = 1000
 
 
 def evaluate(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Table:
@@ -95,7 +96,9 @@ def _collect(
             pred[name].append(np.asarray(outputs[name], "float32"))
     if not true[tasks.names[0]]:
         raise ValueError("There is nothing to evaluate: the split is empty.")
-    return {n: np.concatenate(v) for n, v in true.items()}, {n: np.concatenate(v) for n, v in pred.items()}
+    # One task after the other, so that no more than one is in memory twice.
+    joined = [{name: np.concatenate(parts.pop(name)) for name in tasks} for parts in (true, pred)]
+    return joined[0], joined[1]
 
 
 def _labelled(task: Task, true: np.ndarray, pred: np.ndarray) -> tuple[keras.losses.Loss, np.ndarray, np.ndarray]:
@@ -106,7 +109,8 @@ def _labelled(task: Task, true: np.ndarray, pred: np.ndarray) -> tuple[keras.los
     ignored = getattr(loss, "_fn_kwargs", {}).get("ignore_class")
     present = np.asarray(missing.present(keras.ops.convert_to_tensor(aligned), kind, ignored))
     mask = present.reshape(len(true), -1).all(axis=1)
-    return loss, np.asarray(aligned)[mask], pred[mask]
+    labels = np.asarray(aligned)
+    return (loss, labels, pred) if mask.all() else (loss, labels[mask], pred[mask])
 
 
 def _metrics(
@@ -123,7 +127,9 @@ def _measure(metric: keras.metrics.Metric, true: np.ndarray, pred: np.ndarray) -
     if not len(true):
         return float("nan")
     metric.reset_state()
-    metric.update_state(true, pred)
+    # In slices: losses and metrics make several copies of what they are given, and images are large.
+    for start in range(0, len(true), _SLICE):
+        metric.update_state(true[start : start + _SLICE], pred[start : start + _SLICE])
     return float(metric.result())
 
 

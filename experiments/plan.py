@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,8 @@ _PLAN_FILE = "plan.json"
 
 def _single_task(config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:
     """One network a task, on the same trunk and for as many steps."""
-    alone = dataclasses.replace(config, task_weights={}, schedule="none", weighting="static")
-    return {task: dataclasses.replace(alone, tasks=(task,)) for task in tasks}
+    alone = dataclasses.replace(config, schedule="none", weighting="static")
+    return {task: dataclasses.replace(alone, tasks=(task,), task_weights={task: 1.0}) for task in tasks}
 
 
 def _equal_weights(config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:
@@ -95,6 +96,13 @@ class Plan:
             return cls(RunConfig.from_json(values["config"]), tuple(values["baselines"]), tuple(values["seeds"]))
         except (KeyError, TypeError, ValueError) as cause:
             raise ValueError(f"{file} is damaged: {cause}") from cause
+
+    @staticmethod
+    def remove(folder: Path) -> None:
+        """Removes the plan of a comparison of which nothing was begun, and its folder if it is empty then."""
+        (folder / _PLAN_FILE).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
     @staticmethod
     def is_in(folder: Path) -> bool:

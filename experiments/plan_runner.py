@@ -13,30 +13,39 @@ from experiments.files import write_json
 from experiments.plan import Plan
 from experiments.run_directory import RunDirectory
 from experiments.runner import load_model, open_dataset, run
+from mtl_keras.callbacks import NonFiniteLoss
 
 
 def run_all(plan: Plan, folder: Path) -> None:
     """Trains and evaluates what is not done yet.
 
-    A run that was broken off goes on from its last checkpoint.
+    A run that was broken off goes on from its last checkpoint. One whose loss became NaN or infinite has no result; the
+    others are trained all the same.
 
     Args:
         plan: what to train.
         folder: where to keep it.
     """
     plan.config.check()
-    plan.save(folder)
     runs = [(RunDirectory(folder / part), config) for part, config in plan.runs()]
-    for number, (directory, config) in enumerate(runs, 1):
-        if directory.metrics_file.exists() and directory.evaluation_file("best", "train").exists():
-            continue
-        print(f"Run {number} of {len(runs)}: {directory.path}")
-        if not directory.metrics_file.exists():
-            run(config, directory, resume=directory.started)
-        _evaluate_on_train(config, directory)
-        # Keras keeps every graph it was given until it is told to forget them.
-        keras.backend.clear_session()
-        gc.collect()
+    plan.save(folder)
+    try:
+        for number, (directory, config) in enumerate(runs, 1):
+            if directory.metrics_file.exists() and directory.evaluation_file("best", "train").exists():
+                continue
+            print(f"Run {number} of {len(runs)}: {directory.path}")
+            try:
+                if not directory.metrics_file.exists():
+                    run(config, directory, resume=directory.started)
+                _evaluate_on_train(config, directory)
+            except NonFiniteLoss as error:
+                print(f"{directory.path} has no result: {error}")
+            # What Keras and TensorFlow keep of a run would add up over many.
+            keras.backend.clear_session()
+            gc.collect()
+    finally:
+        if not any(directory.started for directory, _ in runs):
+            Plan.remove(folder)
 
 
 def _evaluate_on_train(config: RunConfig, directory: RunDirectory) -> None:

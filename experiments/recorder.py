@@ -97,7 +97,7 @@ class Recorder(keras.callbacks.Callback):
         """Goes on from what `get_state` returned, with the model that was saved with it."""
         self.history = [{k: math.nan if v is None else v for k, v in epoch.items()} for epoch in state["history"]]
         self.best_epoch = state["best_epoch"]
-        self.seconds, self.steps = list(state["seconds"]), list(state["steps"])
+        self.seconds, self.steps = list(state.get("seconds", [])), list(state.get("steps", []))
         if self.best_epoch is not None:
             score = self.history[self.best_epoch].get(MONITOR, math.nan)
             self.best = -math.inf if math.isnan(score) else score

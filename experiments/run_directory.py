@@ -18,6 +18,8 @@ from mtl_keras.export.replacing import replacing
 
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
 _KEPT_CHECKPOINTS = 2
+PROVENANCE = ("versions", "git_revision", "date", "cores")
+"""What `config.json` has beside the settings and the data: by what, and when, the run was begun."""
 
 
 class RunDirectory:
@@ -65,7 +67,7 @@ class RunDirectory:
             data: what is known of the dataset, as values that JSON can hold.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.config_file, {**config.to_json(), "data": dict(data), **provenance()})
+        write_json(self.config_file, {**config.to_json(), "data": dict(data), **_provenance()})
 
     def remove(self) -> None:
         """Removes the directory of a run that failed before it had anything to keep."""
@@ -80,7 +82,7 @@ class RunDirectory:
         if not self.started:
             raise ValueError(f"No run to be found there: it has no config.json. Received: run_dir={str(self.path)!r}")
         values = {**read_json(self.config_file)}
-        for name in ("data", *provenance()):
+        for name in ("data", *PROVENANCE):
             values.pop(name, None)
         try:
             return RunConfig.from_json(values)
@@ -90,6 +92,11 @@ class RunDirectory:
     def evaluation_file(self, model: str, split: str) -> Path:
         """Where the evaluation of a model (`"best"`, `"saved_model"`) on a split is kept."""
         return self.path / f"evaluation-{model}-{split}.json"
+
+    def forget_results(self) -> None:
+        """Removes what was measured of a model that is about to be trained on."""
+        for file in (self.metrics_file, *self.path.glob("evaluation-*.json")):
+            file.unlink(missing_ok=True)
 
     def save_checkpoint(self, epochs: int, model: Any, state: Any) -> None:
         """Keeps the state after `epochs` whole epochs: under its name only once it is complete."""
@@ -109,8 +116,7 @@ class RunDirectory:
         return sorted(self.checkpoints.glob("epoch-*"))
 
 
-def provenance() -> dict[str, Any]:
-    """Returns by what, and when, something was computed: `versions`, `git_revision`, `date` and `cores`."""
+def _provenance() -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "versions": {"python": sys.version.split()[0], **{name: version(name) for name in _PACKAGES}},

@@ -59,6 +59,7 @@ def run(config: RunConfig, directory: RunDirectory, *, resume: bool = False) -> 
     write_history(directory.history_file, recorder.history)
     try:
         if first_epoch < config.epochs and not recorder.finished:
+            directory.forget_results()
             model.fit(
                 batches,
                 steps_per_epoch=dataset.steps("train", config.batch_size),

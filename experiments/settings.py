@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 from absl import flags
@@ -11,7 +12,7 @@ from experiments import presets
 from experiments.config import RunConfig
 
 # What a resumed run may do otherwise than the run that it resumes.
-_MAY_CHANGE = ("epochs", "early_stopping", "export", "data_dir")
+MAY_CHANGE = ("epochs", "early_stopping", "export", "data_dir")
 _FIELDS = tuple(field.name for field in dataclasses.fields(RunConfig))
 
 
@@ -31,15 +32,24 @@ def asked(values: flags.FlagValues) -> RunConfig:
     given = tuple(name for name in _FIELDS if _given(values, name))
     config = preset.smoked() if values.smoke else preset.config
     changes = _settings(values, given)
-    if "tasks" in changes and "task_weights" not in changes:
-        # The weights of a preset are those of its tasks; a task that is left out has none.
-        kept = changes["tasks"] or ()
-        changes["task_weights"] = {task: weight for task, weight in config.task_weights.items() if task in kept}
+    if changes.get("dataset", config.dataset) != config.dataset:
+        raise ValueError(
+            f"Experiment {values.experiment!r} is one on {config.dataset}. Received: --dataset={values.dataset!r}"
+        )
+    # The weights of a preset are those of its tasks: one that is left out has none, and flags change single ones.
+    tasks = changes.get("tasks") or config.tasks
+    kept = {task: weight for task, weight in config.task_weights.items() if tasks is None or task in tasks}
+    changes["task_weights"] = {**kept, **changes.get("task_weights", {})}
     return dataclasses.replace(config, **{**changes, "experiment": values.experiment})
 
 
-def resumed(stored: RunConfig, values: flags.FlagValues) -> RunConfig:
+def resumed(stored: RunConfig, values: flags.FlagValues, may_change: Collection[str] = MAY_CHANGE) -> RunConfig:
     """Returns the settings of a run that is there, with what the flags may change of it.
+
+    Args:
+        stored: what it was begun with.
+        values: the flags.
+        may_change: the names of the settings that may be others now.
 
     Raises:
         ValueError: for a flag that asks for something else than the run was begun with.
@@ -49,7 +59,7 @@ def resumed(stored: RunConfig, values: flags.FlagValues) -> RunConfig:
     for name in _FIELDS:
         old = getattr(stored, name)
         if _given(values, name) and new[name] != old:
-            if name not in _MAY_CHANGE:
+            if name not in may_change:
                 raise ValueError(f"--resume goes on with {name}={old!r}. Received: --{name}={new[name]!r}")
             changes[name] = new[name]
     return dataclasses.replace(stored, **changes)
@@ -62,6 +72,8 @@ def seeds(values: flags.FlagValues) -> tuple[int, ...]:
         ValueError: for what is not a whole number >= 0.
     """
     entries = values.seeds or []
+    if entries and values["seed"].present:
+        raise ValueError("Pass --seed or --seeds, not both.")
     if not all(entry.strip().isdecimal() for entry in entries):
         raise ValueError(f"--seeds takes whole numbers >= 0, separated by commas. Received: {','.join(entries)!r}")
     return tuple(map(int, entries))

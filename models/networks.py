@@ -82,5 +82,5 @@ def check_share(argument: str, value: float) -> None:
     Raises:
         ValueError: naming the argument.
     """
-    if not 0 <= value < 1:
+    if not isinstance(value, (int, float)) or not 0 <= value < 1:
         raise ValueError(f"{argument} must be in [0, 1). Received: {argument}={value!r}")

@@ -59,11 +59,11 @@ def strided(
     References:
         github.com/hananshafi/Multi-Task-Learning: CIFAR-10, Adam (0.001) with clipnorm 1, batches of 128.
     """
-    if shared not in (1, 2, 3):
+    if shared not in (1, 2, 3) or not isinstance(shared, int):
         raise ValueError(f"shared must be 1, 2 or 3. Received: shared={shared!r}")
     decoder_width = width if decoder_width is None else decoder_width
     for argument, value in (("width", width), ("decoder_width", decoder_width)):
-        if not 0 < value < math.inf:
+        if not isinstance(value, (int, float)) or not 0 < value < math.inf:
             raise ValueError(f"{argument} must be a number > 0. Received: {argument}={value!r}")
     if dropout not in _DROPOUTS:
         raise unknown_value("dropout", dropout, _DROPOUTS)

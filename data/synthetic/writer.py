@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from data.source import DRAWN
 from data.synthetic.garments import GARMENT_SIZES, GARMENT_VERSION, garment
 from data.synthetic.portraits import PORTRAIT_SIZES, PORTRAIT_VERSION, portrait
 from data.synthetic.scenes import CIFAR10_SIZES, CIFAR100_SIZES, SCENE_VERSION, cifar10_scene, cifar100_scene
@@ -94,6 +95,7 @@ def _draw(name: str, look_alike: _LookAlike, sizes: Mapping[str, int], seed: int
         for split, size in sizes.items():
             writer.add_examples({split: (look_alike.example(seed, split, index) for index in range(size))})
         writer.close_all()
+        (complete / DRAWN).touch()
         try:
             complete.rename(target)
         except OSError:

@@ -47,32 +47,35 @@ class CostComparison:
         return {**asdict(self), "ratio": self.ratio}
 
 
-def compare_costs(method: Sequence[Cost], baseline: Mapping[str, Sequence[Cost]]) -> CostComparison:
-    """Compares the mean cost of a network's runs with the sum, over single-task networks, of the mean costs of theirs.
+def compare_costs(method: Mapping[str, Sequence[Cost]], baseline: Mapping[str, Sequence[Cost]]) -> CostComparison:
+    """Compares what two methods cost: the sum, over a method's networks, of the mean cost of each one's runs.
 
     Args:
-        method: the runs of the one network, one a seed.
-        baseline: task -> the runs of its single-task network, one a seed.
+        method: network -> its runs, one a seed; one network for all tasks, as a rule.
+        baseline: the same of what it is compared with; a network for each task, as a rule.
 
     Raises:
-        ValueError: if there is no single-task network, or a network has no run or runs of different sizes.
+        ValueError: if a method has no network, or a network has no run or runs of different sizes.
 
     Example:
 
     ```python
     single = {"item": [Cost(100, 0.2, 60.0)], "group": [Cost(100, 0.2, 60.0)]}
-    compare_costs([Cost(110, 0.25, 75.0)], single).ratio["seconds"]  # 0.625
+    compare_costs({"both": [Cost(110, 0.25, 75.0)]}, single).ratio["seconds"]  # 0.625
     ```
     """
-    if not baseline:
-        raise ValueError("`baseline` must have at least one network. Received: none")
-    networks = [_mean(f"baseline of task {task!r}", runs) for task, runs in baseline.items()]
-    total = Cost(
-        sum(cost.parameters for cost in networks),
-        sum(cost.seconds_per_step for cost in networks),
-        sum(cost.seconds for cost in networks),
+    return CostComparison(_total("method", method), _total("baseline", baseline))
+
+
+def _total(side: str, networks: Mapping[str, Sequence[Cost]]) -> Cost:
+    if not networks:
+        raise ValueError(f"`{side}` must have at least one network. Received: none")
+    means = [_mean(f"{side} {network!r}", runs) for network, runs in networks.items()]
+    return Cost(
+        sum(cost.parameters for cost in means),
+        sum(cost.seconds_per_step for cost in means),
+        sum(cost.seconds for cost in means),
     )
-    return CostComparison(_mean("method", method), total)
 
 
 def _mean(name: str, runs: Sequence[Cost]) -> Cost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,8 @@ def test_a_comparison_that_was_broken_off_redoes_only_the_run_it_was_in(
     monkeypatch.setattr(plan_runner, "run", broken_off)
     assert program("train", *FLAGS, f"--data_dir={drawn}", f"--run_dir={folder}").code == 130
     finished = {path: (folder / path / "metrics.json").stat().st_mtime_ns for path in begun[:3]}
+    outcome = program("train", "--resume", f"--run_dir={folder}", "--epochs=2")
+    assert "--resume goes on with epochs=1" in outcome.err
     outcome = program("train", "--resume", f"--run_dir={folder}")
     assert outcome.code == 0, outcome.err
     assert begun[3] == begun[4]
@@ -62,10 +65,28 @@ def test_its_outcome_has_every_task_measure_and_cost(folder: Path) -> None:
     assert against_single["cost"]["method"]["parameters"] < sum(parameters)
 
 
+def test_seeds_can_be_added(program: Program, folder: Path) -> None:
+    outcome = program("train", "--resume", f"--run_dir={folder}", "--seeds=2")
+    assert outcome.code == 0, outcome.err
+    assert json.loads((folder / "plan.json").read_text())["seeds"] == [0, 1, 2]
+    assert json.loads((folder / "comparison.json").read_text())[0]["seeds"] == [0, 1, 2]
+
+
+def test_a_seed_without_a_result_is_left_out(program: Program, folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    (copy / "single_task" / "item" / "seed-1" / "metrics.json").unlink()
+    outcome = program("evaluate", "--compare", str(copy / "single_task"), str(copy / "multi_task"))
+    assert outcome.code == 0, outcome.err
+    assert "seeds 1." in outcome.out
+    (against,) = json.loads((copy / "single_task" / "comparison.json").read_text())
+    assert (against["seeds"], against["seeds_left_out"]) == ([0, 2], [1])
+    assert against["cost"]["method"]["parameters"] > against["cost"]["baseline"]["parameters"]
+
+
 def test_evaluate_compares_any_folders(program: Program, folder: Path) -> None:
     outcome = program("evaluate", "--compare", str(folder))
     assert outcome.code == 0, outcome.err
-    assert "multi_task against single_task, test split, 2 seeds" in outcome.out
+    assert "multi_task against single_task: primary metric, test split, 3 seeds" in outcome.out
     assert "delta_m" in outcome.out
     assert "positive is better" in outcome.out
     folders = [str(folder / "equal_weights"), str(folder / "single_task")]

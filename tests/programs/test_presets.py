@@ -36,10 +36,11 @@ def test_every_preset_can_be_checked_and_names_tasks_that_exist() -> None:
 
 def test_flags_change_the_preset_and_nothing_else(program: Program, drawn: Path, tmp_path: Path) -> None:
     flags = ["--experiment=cifar10_3", "--synthetic", "--smoke", "--tasks=class,animal", f"--data_dir={drawn}"]
+    flags += ["--task_weights=class=2"]
     assert program("train", *flags, f"--run_dir={tmp_path / 'run'}", "--batch_size=32").code == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["tasks"] == ["class", "animal"]
-    assert config["task_weights"] == {"class": 0.5, "animal": 0.1}
+    assert config["task_weights"] == {"class": 2.0, "animal": 0.1}
     assert (config["batch_size"], config["epochs"]) == (32, 1)
     assert config["optimizer"] == "adam(clipnorm=1.0)"
 
@@ -51,6 +52,10 @@ def test_flags_change_the_preset_and_nothing_else(program: Program, drawn: Path,
         (["--experiment=cifar10_1", "--smoke"], "--synthetic"),
         (["--smoke", "--synthetic"], "--experiment"),
         (["--seeds=0,1"], "--compare"),
+        (["--compare=single_task", "--seeds=0,1", "--seed=2"], "not both"),
+        (["--compare=single_task", "--synthetic", "--tasks=itme"], "Did you mean 'item'"),
+        (["--compare=single_task", "--synthetic", "--model=cnnn"], "Did you mean 'cnn'"),
+        (["--experiment=cifar10_1", "--dataset=cifar100"], "one on cifar10"),
         (["--compare=single_taks"], "Did you mean 'single_task'"),
         (["--compare=single_task", "--seeds=0,x"], "--seeds takes whole numbers"),
         (["--compare=single_task", "--seeds=1,1"], "different"),
