@@ -7,6 +7,10 @@ with eight attributes, 0.711 with four, and 0.914 with dropping, which its code 
 task are not comparable: they are divided by the labels of all tasks.
 
 Command: `python train.py --experiment celeba_vgg16`
+
+Time: about half a minute a step of 64 images on two CPU cores; meant for a GPU. Memory: 4.3 GB.
+
+Result: not run on the real images.
 """
 
 from __future__ import annotations

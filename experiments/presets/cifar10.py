@@ -6,6 +6,10 @@ validation loss that it reports: 0.2414/2.3439, 0.2515/1.5522, 0.2395/0.4353, 0.
 networks for one task: class 0.7418 and animal 0.9477 validation accuracy, reconstruction mean squared error 0.012.
 
 Command: `python train.py --experiment cifar10_3`
+
+Time: ten to fifteen minutes on one CPU core.
+
+Result (JPEG copy): see RESULTS.md. The first overfits by far, the third does not.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Source: github.com/hananshafi/Multi-Task-Learning, which asks how a task fares a
 and what tasks that cannot be learnt do to it.
 
 Command: `python train.py --experiment cifar100_3 --compare single_task --seeds 0,1,2`
+
+Result: not run on the real images.
 """
 
 from __future__ import annotations

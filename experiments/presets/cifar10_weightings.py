@@ -4,6 +4,8 @@ Source: github.com/hananshafi/Multi-Task-Learning, which tries the geometric mea
 weights and dynamic weight averages beside fixed weights.
 
 Command: `python train.py --experiment cifar10_uncertainty`
+
+Result: not run on the whole of the real images yet.
 """
 
 from __future__ import annotations

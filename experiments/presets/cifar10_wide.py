@@ -5,6 +5,11 @@ more dropout, flipped images, a falling learning rate, AdamW, the weight of the 
 small, and dropping it in half of the steps, which saves half of its time.
 
 Command: `python train.py --experiment cifar10_wide`
+
+Time: half an hour on two CPU cores.
+
+Result (JPEG copy, one run, test split): class accuracy 0.7512, animal accuracy 0.9533, squared error 0.0068; see
+RESULTS.md.
 """
 
 from __future__ import annotations
