@@ -42,7 +42,7 @@ _NOT_SAID = ("experiment", "data_dir", "export", "seed")
 def main(folders: Sequence[str]) -> None:
     """Takes the records of runs in, then writes the page."""
     for folder in map(Path, folders):
-        record = _comparison(folder) if Plan.is_in(folder) else _run(folder)
+        record = _comparison(folder) if (folder / "comparison.json").exists() else _run(folder)
         write_json(RECORDS / f"{folder.resolve().name}.json", record)
     for section in _shown():
         if section.figure:
@@ -74,6 +74,9 @@ def _section(section: Section) -> str:
     for record in records.values():
         parts.append(f"`{command(record)}`: {_provenance(record)}\n")
         if "outcomes" in record:
+            if "plan" not in record:
+                seeds = ", ".join(map(str, record["outcomes"][0]["seeds"][1:]))
+                parts.append(f"The same with `--seed` {seeds}; then `evaluate.py --compare` with these runs first.\n")
             if record["outcomes"][0]["tasks"] != list(record["config"]["tasks"] or record["outcomes"][0]["tasks"]):
                 parts.append(f"Compared: {', '.join(record['outcomes'][0]['tasks'])}.\n")
             parts += [_markdown(outcome) for outcome in record["outcomes"]]
@@ -91,7 +94,7 @@ def _section(section: Section) -> str:
 def _markdown(outcome: Mapping[str, Any]) -> str:
     text = io.StringIO()
     print_comparison(outcome, Console(file=text, width=400), markdown=True)
-    return re.sub(r"\n{3,}", "\n\n", text.getvalue())
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r" +$", "", text.getvalue(), flags=re.MULTILINE))
 
 
 def _provenance(record: Mapping[str, Any]) -> str:
@@ -99,7 +102,8 @@ def _provenance(record: Mapping[str, Any]) -> str:
     lossy = data["images"] == "jpeg" and data["name"] not in _ORIGINALLY_JPEG
     kind = "synthetic" if data["synthetic"] else "real, JPEG copy" if lossy else "real"
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    return f"{about['date']}, {data['name']} {data['version']} ({kind}), {about['cores']} CPU cores, {versions}."
+    cores = f"{about['cores']} CPU core{'s' * (about['cores'] > 1)}"
+    return f"{about['date']}, {data['name']} {data['version']} ({kind}), {cores}, {versions}."
 
 
 def command(record: Mapping[str, Any]) -> str:
@@ -117,6 +121,8 @@ def command(record: Mapping[str, Any]) -> str:
     if "plan" in record:
         words += ["--compare", ",".join(record["plan"]["baselines"])]
         words += ["--seeds", ",".join(map(str, record["plan"]["seeds"]))]
+    elif "outcomes" in record:
+        words += ["--seed", str(record["outcomes"][0]["seeds"][0])]
     elif config.seed:
         words += ["--seed", str(config.seed)]
     return shlex.join(words)
@@ -143,14 +149,14 @@ def _about(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _comparison(folder: Path) -> dict[str, Any]:
-    plan = read_json(folder / "plan.json")
-    first = min(folder.rglob("config.json"))
-    return {
-        "plan": {"baselines": plan["baselines"], "seeds": plan["seeds"]},
-        "config": _settings(plan["config"]),
-        **_about(read_json(first)),
-        "outcomes": read_json(folder / "comparison.json"),
-    }
+    """The record of a comparison, or of a method (one run a seed) that `evaluate.py --compare` compared with others."""
+    config = read_json(min(folder.rglob("config.json")))
+    record = {"config": _settings(config), **_about(config), "outcomes": read_json(folder / "comparison.json")}
+    if Plan.is_in(folder):
+        plan = read_json(folder / "plan.json")
+        record["plan"] = {"baselines": plan["baselines"], "seeds": plan["seeds"]}
+        record["config"] = _settings(plan["config"])
+    return record
 
 
 def _run(folder: Path) -> dict[str, Any]:
