@@ -30,6 +30,8 @@ flags.DEFINE_string(
 
 def main(values: flags.FlagValues) -> None:
     """Evaluates what the flags ask for."""
+    if values.compare and values.run_dir:
+        raise ValueError("Pass --run_dir or --compare, not both.")
     if values.compare:
         from experiments.comparison import report
 

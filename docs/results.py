@@ -42,7 +42,7 @@ _NOT_SAID = ("experiment", "data_dir", "export", "seed")
 def main(folders: Sequence[str]) -> None:
     """Takes the records of runs in, then writes the page."""
     for folder in map(Path, folders):
-        record = _comparison(folder) if (folder / "comparison.json").exists() else _run(folder)
+        record = _comparison(folder) if any(folder.glob("comparison*.json")) else _run(folder)
         write_json(RECORDS / f"{folder.resolve().name}.json", record)
     for section in _shown():
         if section.figure:
@@ -151,7 +151,8 @@ def _about(config: Mapping[str, Any]) -> dict[str, Any]:
 def _comparison(folder: Path) -> dict[str, Any]:
     """The record of a comparison, or of a method (one run a seed) that `evaluate.py --compare` compared with others."""
     config = read_json(min(folder.rglob("config.json")))
-    record = {"config": _settings(config), **_about(config), "outcomes": read_json(folder / "comparison.json")}
+    newest = max(folder.glob("comparison*.json"), key=lambda file: file.stat().st_mtime)
+    record = {"config": _settings(config), **_about(config), "outcomes": read_json(newest)}
     if Plan.is_in(folder):
         plan = read_json(folder / "plan.json")
         record["plan"] = {"baselines": plan["baselines"], "seeds": plan["seeds"]}

@@ -36,7 +36,9 @@ def command_line(main: Callable[[flags.FlagValues], None], defined: flags.FlagVa
     elif len(rest) > 1:
         _fail(f"What is {rest[1]!r}? Flags begin with --", 2)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    # A comparison trains many networks; TensorFlow would take their functions for one that is traced too often.
+    for name in ("absl", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         main(values)
     except KeyboardInterrupt:

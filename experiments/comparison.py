@@ -30,7 +30,7 @@ class Outcome:
         tasks: what was compared.
         measures: by what, the first of which is the primary metric on the test split.
         cost: the method's cost against the baseline's; of single-task networks, that of one for each task.
-        left_out: seeds that one of them, or one of the tasks, has no result for.
+        left_out: tasks and seeds that one of them, or one of the tasks, has no result for.
     """
 
     method: str
@@ -38,7 +38,7 @@ class Outcome:
     tasks: tuple[str, ...]
     measures: dict[Measure, Comparison]
     cost: CostComparison
-    left_out: tuple[int, ...]
+    left_out: tuple[tuple[str, ...], tuple[int, ...]]
 
     def to_json(self) -> dict[str, Any]:
         """Returns the outcome as values that JSON can hold."""
@@ -48,7 +48,8 @@ class Outcome:
             "baseline": self.baseline,
             "tasks": list(self.tasks),
             "seeds": list(first.seeds),
-            "seeds_left_out": list(self.left_out),
+            "tasks_left_out": list(self.left_out[0]),
+            "seeds_left_out": list(self.left_out[1]),
             "delta_m": dataclasses.asdict(first.delta_m),
             "delta_m_convention": first.convention,
             "negative_transfer": first.negative_transfer,
@@ -84,11 +85,14 @@ def compare_folders(folders: Sequence[Path], tasks: Sequence[str] | None = None)
 
 
 def report(folders: Sequence[Path], tasks: Sequence[str] | None = None) -> None:
-    """Prints the comparisons of `compare_folders` and writes them to `comparison.json` in the first folder."""
+    """Prints the comparisons of `compare_folders` and writes them as JSON into the first folder.
+
+    The file is `comparison.json`, or `comparison-<tasks>.json` if only some tasks are compared.
+    """
     outcomes = [outcome.to_json() for outcome in compare_folders(folders, tasks)]
     for outcome in outcomes:
         print_comparison(outcome)
-    target = folders[0] / "comparison.json"
+    target = folders[0] / f"{'-'.join(['comparison', *(tasks or ())])}.json"
     write_json(target, outcomes)
     print(f"Written to {target}")
 
@@ -98,9 +102,10 @@ def _compare(
 ) -> Outcome:
     (path, ours), (other_path, theirs) = method, baseline
     shared = [task for task in _tasks(ours) if task in _tasks(theirs)]
+    known = list(dict.fromkeys((*_tasks(ours), *_tasks(theirs))))
     for task in asked or ():
-        if task not in shared:
-            raise unknown_value("task", task, shared)
+        if task not in known:
+            raise unknown_value("task", task, known)
     tasks = [task for task in shared if asked is None or task in asked]
     if not tasks:
         raise ValueError(f"The runs in {str(path)!r} and {str(other_path)!r} have no task in common.")
@@ -116,22 +121,23 @@ def _compare(
                 results.append(TaskResults(task, name, better, *sides))
             measures[split, metric] = compare(results)
     seeds = next(iter(measures.values())).seeds
-    cost = compare_costs(*(_costs(side, tasks, seeds) for side in (ours, theirs)))
+    cost = compare_costs(*(_costs(side, seeds) for side in (ours, theirs)))
     every = {int(record.config["seed"]) for record in (*ours, *theirs) if set(record.tasks) & set(tasks)}
-    names = [folder.resolve().name for folder in (path, other_path)]
-    if names[0] == names[1]:
-        names = [str(path), str(other_path)]
-    return Outcome(names[0], names[1], tuple(tasks), measures, cost, tuple(sorted(every - set(seeds))))
+    name, other_name = path.resolve().name, other_path.resolve().name
+    if name == other_name:
+        name, other_name = str(path), str(other_path)
+    left_out = tuple(task for task in asked or known if task not in tasks)
+    return Outcome(name, other_name, tuple(tasks), measures, cost, (left_out, tuple(sorted(every - set(seeds)))))
 
 
 def _tasks(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(task for record in records for task in record.tasks))
 
 
-def _costs(records: Sequence[Record], tasks: Sequence[str], seeds: Sequence[int]) -> dict[str, list[Cost]]:
-    """The costs of each network's runs: of those that have one of the tasks, with these seeds."""
+def _costs(records: Sequence[Record], seeds: Sequence[int]) -> dict[str, list[Cost]]:
+    """The costs of each network's runs with these seeds; of all networks, whichever tasks are compared."""
     costs: dict[str, list[Cost]] = {}
     for record in records:
-        if set(record.tasks) & set(tasks) and record.config["seed"] in seeds:
+        if record.config["seed"] in seeds:
             costs.setdefault(",".join(record.tasks), []).append(record.cost)
     return costs

@@ -62,7 +62,7 @@ def interval(entry: Mapping[str, Any], digits: int = 4) -> str:
 
 
 def _summary(outcome: Mapping[str, Any]) -> list[str]:
-    suffered = ", ".join(outcome["negative_transfer"]) or "none"
+    suffered = ", ".join(outcome["negative_transfer"]) or ("none" if len(outcome["seeds"]) > 1 else "not known")
     confidence = outcome["delta_m"]["confidence"]
     lines = [
         f"delta_m: {interval(outcome['delta_m'], 2)} % ({outcome['delta_m_convention']}; mean relative gain of the "
@@ -71,6 +71,8 @@ def _summary(outcome: Mapping[str, Any]) -> list[str]:
         f"↑ higher is better, ↓ lower is better. In square brackets: the {confidence:.0%} interval of the mean of the "
         "paired differences, one a seed (Student's t).",
     ]
+    if outcome["tasks_left_out"]:
+        lines.append(f"Left out, no finished run on both sides: {', '.join(outcome['tasks_left_out'])}.")
     if outcome["seeds_left_out"]:
         seeds = ", ".join(map(str, outcome["seeds_left_out"]))
         lines.append(f"Left out for want of a result of every task on both sides: seeds {seeds}.")

@@ -12,7 +12,7 @@ import numpy as np
 from mtl_keras.analysis.delta_m import POSITIVE_IS_BETTER, relative_gains
 from mtl_keras.analysis.intervals import Interval, mean_interval, paired_interval
 
-BETTER, WORSE, UNCLEAR = "better", "worse", "no clear difference"
+BETTER, WORSE, UNCLEAR, UNKNOWN = "better", "worse", "no clear difference", "not known"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class TaskComparison:
         baseline: the metric over the seeds, with the baseline.
         difference: paired interval of `method - baseline`, in the metric's own unit and sign: where lower is better, a
             negative difference is an improvement.
-        verdict: `"better"` or `"worse"`, of the method, if `difference` excludes 0, else `"no clear difference"`.
+        verdict: `"better"` or `"worse"`, of the method, if `difference` excludes 0, else `"no clear difference"`; and
+            `"not known"` if there is no interval: of one seed, or of results that are not finite.
         relative_gain: mean over the seeds of the gain in percent of the baseline, in the comparison's convention.
     """
 
@@ -102,8 +103,8 @@ def compare(
     Each verdict is made for its task alone, so that among many tasks without any difference a share of
     `1 - confidence` is called better or worse by chance.
 
-    A result that is not finite (a run that diverged) has no verdict but `"no clear difference"`; it, or a baseline that
-    is not above 0, makes the relative gain of its task and `delta_m` NaN.
+    A result that is not finite (a run that diverged) leaves its task without a verdict (`"not known"`); it, or a
+    baseline that is not above 0, makes the relative gain of its task and `delta_m` NaN.
 
     Args:
         results: one entry a task. Seeds that one side of one task lacks are left out everywhere.
@@ -154,7 +155,7 @@ def _compare_task(entry: TaskResults, seeds: Sequence[int], confidence: float, g
     finite = all(map(math.isfinite, [*method, *baseline]))
     nothing = Interval(math.nan, math.nan, math.nan, confidence, len(seeds))
     difference = paired_interval(method, baseline, confidence) if finite else nothing
-    verdict = UNCLEAR
+    verdict = UNCLEAR if math.isfinite(difference.low) else UNKNOWN
     if difference.excludes_zero:
         verdict = BETTER if (difference.mean > 0) == entry.higher_is_better else WORSE
     return TaskComparison(

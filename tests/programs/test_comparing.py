@@ -94,6 +94,15 @@ def test_evaluate_compares_any_folders(program: Program, folder: Path) -> None:
     assert outcome.code == 0, outcome.err
     assert "equal_weights against single_task" in outcome.out
     assert "group" not in outcome.out
+    assert (folder / "equal_weights" / "comparison-item.json").exists()
+
+
+def test_a_task_without_a_finished_run_is_named(program: Program, folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    shutil.rmtree(copy / "single_task" / "group")
+    outcome = program("evaluate", "--compare", str(copy))
+    assert outcome.code == 0, outcome.err
+    assert "no finished run on both sides: group." in outcome.out
 
 
 @pytest.mark.parametrize(
@@ -105,6 +114,7 @@ def test_evaluate_compares_any_folders(program: Program, folder: Path) -> None:
         (["--compare", "{folder}", "--tasks=itme"], "Did you mean 'item'"),
         (["{folder}"], "--compare"),
         ([], "--run_dir"),
+        (["--compare", "{folder}", "--run_dir={folder}"], "not both"),
     ],
 )
 def test_mistakes_in_evaluate(program: Program, folder: Path, flags: list[str], message: str) -> None:

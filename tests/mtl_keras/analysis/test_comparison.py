@@ -79,7 +79,7 @@ def test_seeds_that_one_side_lacks_are_left_out() -> None:
 
 def test_one_seed_has_no_verdict() -> None:
     comparison = compare([results("a", [0.9], [0.1])])
-    assert comparison.tasks[0].verdict == "no clear difference"
+    assert comparison.tasks[0].verdict == "not known"
     assert comparison.tasks[0].method.mean == 0.9
     assert math.isnan(comparison.tasks[0].method.std)
     assert comparison.delta_m.mean == pytest.approx(800)
@@ -89,7 +89,7 @@ def test_one_seed_has_no_verdict() -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_run_that_diverged_has_no_verdict_and_hides_no_other(bad: float) -> None:
     comparison = compare([results("a", [0.9, bad, 0.9], [0.1, 0.2, 0.1]), CLEAR])
-    assert [entry.verdict for entry in comparison.tasks] == ["no clear difference", "better"]
+    assert [entry.verdict for entry in comparison.tasks] == ["not known", "better"]
     assert math.isnan(comparison.tasks[0].relative_gain)
     assert comparison.tasks[1].relative_gain > 0
     assert math.isnan(comparison.delta_m.mean)
