@@ -32,7 +32,7 @@ _CONFIG = RunConfig(
     batch_size=64,
     learning_rate_decay="none",
 )
-_SMOKE = {"model": "vgg16_dense(dense=16)", "examples": 16, "batch_size": 8}
+_SMOKE = {"model": "vgg16_dense(dense=16)", "examples": 8, "batch_size": 4}
 
 PRESETS = {
     "celeba_vgg16": Preset("eight face attributes on VGG16 with two dense layers of 4096", _CONFIG, _SMOKE),

@@ -20,7 +20,7 @@ from experiments.preset import Preset
 
 THREE = ("High_Cheekbones", "Mouth_Slightly_Open", "Smiling")
 _ATTRIBUTES_WEIGHT, _LANDMARKS_WEIGHT = 50.0, 100.0
-_SMOKE = {"examples": 16, "batch_size": 8}
+_SMOKE = {"examples": 8, "batch_size": 4}
 
 
 def _preset(purpose: str, attributes: tuple[str, ...], model: str) -> Preset:

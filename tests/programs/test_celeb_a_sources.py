@@ -11,7 +11,7 @@ from data.synthetic import materialise
 from data.synthetic.celeb_a_folder import write_celeb_a_folder
 from tests.programs.conftest import Program
 
-SIZES = {"train": 24, "validation": 8, "test": 8}
+SIZES = {"train": 8, "validation": 4, "test": 4}
 NETWORKS = {
     "celeba_vgg16": "vgg16_dense(dense=8)",
     "celeba_landmarks": "face_groups(trunk='cnn(filters=4)', frozen=False)",
@@ -27,7 +27,7 @@ def test_both_give_the_same_history(program: Program, drawn: Path, tmp_path: Pat
     histories = {}
     for source, path in sources.items():
         run = tmp_path / f"run-{source}"
-        flags = [f"--experiment={name}", f"--model={NETWORKS[name]}", "--epochs=1", "--batch_size=8"]
+        flags = [f"--experiment={name}", f"--model={NETWORKS[name]}", "--epochs=1", "--batch_size=4"]
         outcome = program("train", *flags, f"--data_dir={path}", f"--run_dir={run}")
         assert outcome.code == 0, outcome.err
         histories[source] = (run / "history.csv").read_text()
