@@ -49,8 +49,7 @@ def main(values: flags.FlagValues) -> None:
 def _evaluate(values: flags.FlagValues) -> None:
     import dataclasses
 
-    from experiments.evaluation import evaluate_all
-    from experiments.files import write_json
+    from experiments.evaluation import evaluate
     from experiments.reporting import print_table
     from experiments.run_directory import RunDirectory
     from experiments.runner import load_model, open_dataset
@@ -64,11 +63,9 @@ def _evaluate(values: flags.FlagValues) -> None:
     batches = dataset.batches(values.split, values.batch_size)
     source = directory.saved_model if values.saved_model else directory.best_model
     predict = load_export(source) if values.saved_model else load_model(source).predict_on_batch
-    table, overall = evaluate_all(predict, batches, dataset.tasks)
+    table, overall = evaluate(predict, batches, dataset.tasks)
     print_table(table, f"{source} on the {values.split} split", overall)
-    target = directory.evaluation_file(source.stem, values.split)
-    write_json(target, {"model": source.name, "split": values.split, "tasks": table, "overall": overall})
-    print(f"Written to {target}")
+    print(f"Written to {directory.write_evaluation(source.stem, values.split, (table, overall))}")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def open_folder(folder: Path, attributes: Sequence[str], coordinates: Sequence[s
     `list_landmarks_align_celeba` and `list_eval_partition`, each as `.txt` or `.csv`, are looked for in the folder and
     in its folders `Anno`, `Eval` and `Img`. The splits must have their official sizes, 162,770, 19,867 and 19,962
     images, so that no copy that is incomplete passes for CelebA. A folder that is meant to hold other images says so
-    in a file `sizes.json`: `{"train": 100, "validation": 20, "test": 20, "synthetic": true}`.
+    in a file `sizes.json`: `{"train": 100, "validation": 20, "test": 20}`, with `"synthetic": true` if they are drawn.
 
     Args:
         folder: what `--data_dir` names.
@@ -88,7 +88,7 @@ def open_folder(folder: Path, attributes: Sequence[str], coordinates: Sequence[s
         return None
     lacking = [" or ".join(names) for names, path in found.items() if path is None]
     if lacking:
-        raise ValueError(f"{folder} lacks {', and '.join(lacking)}. Put it beside the other files of CelebA.")
+        raise ValueError(f"{folder} lacks {', and '.join(lacking)}. All files of CelebA belong beside each other.")
     faces_path, points_path, partition_path, images_path = (path for path in found.values() if path is not None)
     faces = read_list(faces_path, attributes, (-1, 1))
     points = read_list(points_path, coordinates)
@@ -118,11 +118,11 @@ def _expected(path: Path) -> tuple[Mapping[str, int], bool]:
     try:
         content = json.loads(path.read_text("utf-8"))
         sizes = {split: content[split] for split in OFFICIAL_SIZES}
-        synthetic = content["synthetic"]
+        synthetic = content.get("synthetic", False)
         if not isinstance(synthetic, bool) or not all(type(size) is int and size > 0 for size in sizes.values()):
             raise ValueError("a size is a number above 0, and synthetic is true or false")
     except (ValueError, KeyError, TypeError) as cause:
-        example = json.dumps({**OFFICIAL_SIZES, "synthetic": False})
+        example = json.dumps(OFFICIAL_SIZES)
         raise ValueError(f"{path} should be like {example}. Received: {cause!r}") from cause
     return sizes, synthetic
 
@@ -133,7 +133,8 @@ def _check_sizes(partition: ImageList, rows: Mapping[str, np.ndarray], expected:
         says = SIZES_FILE if expected is not OFFICIAL_SIZES else "CelebA"
         raise ValueError(
             f"{partition.path} makes splits of {_listed(counts)} images, and {says} has {_listed(expected)}: the list "
-            f"is incomplete or not CelebA's. Download it again, or write {SIZES_FILE} if a subset is meant."
+            "is incomplete or not CelebA's. Download it again. "
+            f"If a subset is meant, say so in {SIZES_FILE} beside it: {json.dumps(counts)}"
         )
 
 

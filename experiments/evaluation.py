@@ -24,12 +24,7 @@ Table = dict[str, Entries]
 _SLICE = 1000
 
 
-def evaluate(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Table:
-    """Returns the first part of `evaluate_all`: `{task: {metric: {"value": ..., "baseline": ...}}}`."""
-    return evaluate_all(predict, batches, tasks)[0]
-
-
-def evaluate_all(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> tuple[Table, Entries]:
+def evaluate(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> tuple[Table, Entries]:
     """Judges predictions over all labelled samples: task by task, and the binary tasks together.
 
     The baseline is the best constant prediction: the shares of the classes among the evaluated labels (so, judged as a

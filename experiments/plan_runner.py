@@ -7,12 +7,9 @@ from pathlib import Path
 
 import keras
 
-from experiments.config import RunConfig
-from experiments.evaluation import evaluate
-from experiments.files import write_json
 from experiments.plan import Plan
 from experiments.run_directory import RunDirectory
-from experiments.runner import load_model, open_dataset, run
+from experiments.runner import run
 from mtl_keras.callbacks import NonFiniteLoss
 
 
@@ -31,13 +28,11 @@ def run_all(plan: Plan, folder: Path) -> None:
     plan.save(folder)
     try:
         for number, (directory, config) in enumerate(runs, 1):
-            if directory.metrics_file.exists() and directory.evaluation_file("best", "train").exists():
+            if directory.metrics_file.exists():
                 continue
             print(f"Run {number} of {len(runs)}: {directory.path}")
             try:
-                if not directory.metrics_file.exists():
-                    run(config, directory, resume=directory.started)
-                _evaluate_on_train(config, directory)
+                run(config, directory, resume=directory.started, judge_training=True)
             except NonFiniteLoss as error:
                 print(f"{directory.path} has no result: {error}")
             # What Keras and TensorFlow keep of a run would add up over many.
@@ -46,11 +41,3 @@ def run_all(plan: Plan, folder: Path) -> None:
     finally:
         if not any(directory.started for directory, _ in runs):
             Plan.remove(folder)
-
-
-def _evaluate_on_train(config: RunConfig, directory: RunDirectory) -> None:
-    dataset = open_dataset(config)
-    predict = load_model(directory.best_model).predict_on_batch
-    table = evaluate(predict, dataset.batches("train", config.batch_size), dataset.tasks)
-    content = {"model": directory.best_model.name, "split": "train", "tasks": table}
-    write_json(directory.evaluation_file("best", "train"), content)

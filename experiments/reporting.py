@@ -22,7 +22,7 @@ def print_table(table: Table, title: str, overall: Entries | None = None, *, con
     Args:
         table: from `experiments.evaluation.evaluate`.
         title: what was evaluated.
-        overall: scores of the binary tasks together, from `experiments.evaluation.evaluate_all`.
+        overall: scores of the binary tasks together, from `experiments.evaluation.evaluate`.
         console: where to print.
     """
     console = console or Console()

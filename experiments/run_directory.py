@@ -93,6 +93,12 @@ class RunDirectory:
         """Where the evaluation of a model (`"best"`, `"saved_model"`) on a split is kept."""
         return self.path / f"evaluation-{model}-{split}.json"
 
+    def write_evaluation(self, model: str, split: str, result: tuple[Any, Any]) -> Path:
+        """Writes an evaluation, the tables `(by task, overall)`, and returns the file."""
+        file = self.evaluation_file(model, split)
+        write_json(file, {"model": model, "split": split, "tasks": result[0], "overall": result[1]})
+        return file
+
     def forget_results(self) -> None:
         """Removes what was measured of a model that is about to be trained on."""
         for file in (self.metrics_file, *self.path.glob("evaluation-*.json")):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import data
 from experiments.config import RunConfig, make_optimizer, make_schedule
-from experiments.evaluation import Entries, Table, evaluate_all, primary
+from experiments.evaluation import Entries, Table, evaluate, primary
 from experiments.files import write_history, write_json
 from experiments.recorder import Recorder
 from experiments.run_directory import RunDirectory
@@ -22,13 +22,16 @@ from mtl_keras.export.formats import SUFFIXES
 from mtl_keras.tasks import Task
 
 
-def run(config: RunConfig, directory: RunDirectory, *, resume: bool = False) -> tuple[Table, Entries]:
+def run(
+    config: RunConfig, directory: RunDirectory, *, resume: bool = False, judge_training: bool = False
+) -> tuple[Table, Entries]:
     """Trains, evaluates and exports.
 
     Args:
         config: what to do.
         directory: where to put it; with `resume`, where it was begun.
         resume: whether to go on from the last checkpoint in `directory`.
+        judge_training: whether to evaluate the best model on the training split too.
 
     Returns:
         The evaluation of the best model on the test split, as `metrics.json` has it: task by task, and overall.
@@ -82,8 +85,11 @@ def run(config: RunConfig, directory: RunDirectory, *, resume: bool = False) -> 
             directory.remove()
         raise
     best = load_model(directory.best_model)
+    if judge_training:
+        batches = dataset.batches("train", config.batch_size)
+        directory.write_evaluation("best", "train", evaluate(best.predict_on_batch, batches, dataset.tasks))
     batches = dataset.batches("test", config.batch_size)
-    table, overall = evaluate_all(best.predict_on_batch, batches, dataset.tasks)
+    table, overall = evaluate(best.predict_on_batch, batches, dataset.tasks)
     _export(config, directory, best, dataset)
     metrics = {
         "split": "test",

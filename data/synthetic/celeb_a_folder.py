@@ -13,7 +13,7 @@ from typing import Any
 from data.celeb_a_files import ATTRIBUTE_LIST, LANDMARK_LIST, PARTITION_LIST, SIZES_FILE
 from data.celeb_a_images import FOLDER
 from data.synthetic.portraits import PORTRAIT_SIZES, portrait
-from mtl_keras.registry import unknown_value
+from data.synthetic.sizes import checked_sizes
 
 
 def write_celeb_a_folder(
@@ -49,14 +49,7 @@ def write_celeb_a_folder(
     dataset = data.load("celeb_a", data_dir=folder)
     ```
     """
-    for split, size in (sizes or {}).items():
-        if split not in PORTRAIT_SIZES:
-            raise unknown_value("split of celeb_a", split, PORTRAIT_SIZES)
-        if size < 1:
-            raise ValueError(f"A drawn split has at least one example. Received: sizes={dict(sizes or {})}")
-    if seed < 0:
-        raise ValueError(f"seed must be at least 0. Received: seed={seed}")
-    wanted = {split: (sizes or {}).get(split, size) for split, size in PORTRAIT_SIZES.items()}
+    wanted = checked_sizes("celeb_a", PORTRAIT_SIZES, sizes, seed)
     target = Path(path).expanduser()
     if target.exists():
         raise FileExistsError(f"{target} is there already. Name a folder that is not.")

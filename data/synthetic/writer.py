@@ -15,6 +15,7 @@ from data.source import DRAWN
 from data.synthetic.garments import GARMENT_SIZES, GARMENT_VERSION, garment
 from data.synthetic.portraits import PORTRAIT_SIZES, PORTRAIT_VERSION, portrait
 from data.synthetic.scenes import CIFAR10_SIZES, CIFAR100_SIZES, SCENE_VERSION, cifar10_scene, cifar100_scene
+from data.synthetic.sizes import checked_sizes
 from mtl_keras.registry import unknown_value
 
 
@@ -62,15 +63,7 @@ def materialise(
     if name not in _LOOK_ALIKES:
         raise unknown_value("synthetic dataset", name, _LOOK_ALIKES)
     look_alike = _LOOK_ALIKES[name]
-    wanted = dict(look_alike.sizes)
-    for split, size in (sizes or {}).items():
-        if split not in wanted:
-            raise unknown_value(f"split of {name}", split, wanted)
-        if size < 1:
-            raise ValueError(f"A drawn split has at least one example. Received: sizes={dict(sizes or {})}")
-        wanted[split] = size
-    if seed < 0:
-        raise ValueError(f"seed must be at least 0. Received: seed={seed}")
+    wanted = checked_sizes(name, look_alike.sizes, sizes, seed)
     root = Path(cache_dir or os.environ.get("MTL_KERAS_CACHE") or Path.home() / ".cache" / "mtl_keras").expanduser()
     key = "-".join([name, f"v{look_alike.version}", *map(str, wanted.values()), f"seed{seed}"])
     target = root / "synthetic" / key

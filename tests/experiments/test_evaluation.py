@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments.evaluation import evaluate, evaluate_all, own_metrics, primary
+from experiments.evaluation import evaluate, own_metrics, primary
 from mtl_keras import Task, TaskSet
 from mtl_keras.metrics import BalancedAccuracy, PointError
 
@@ -24,7 +24,7 @@ def judged(tasks: TaskSet, true: Arrays, pred: Arrays, batch_size: int = 3) -> t
         tuple({name: np.asarray(side[name])[i : i + batch_size] for name in tasks} for side in (pred, true))
         for i in range(0, size, batch_size)
     ]
-    return evaluate_all(lambda outputs: outputs, batches, tasks)  # type: ignore[arg-type]
+    return evaluate(lambda outputs: outputs, batches, tasks)  # type: ignore[arg-type]
 
 
 def column(*values: float) -> np.ndarray:
@@ -144,7 +144,7 @@ def test_minus_one_is_a_label_of_a_hinge_loss() -> None:
 def test_evaluate_is_the_table_alone_and_json_can_hold_it() -> None:
     table, overall = judged(TWO, TRUE, PRED)
     batches = [(PRED, {name: np.array(labels) for name, labels in TRUE.items()})]
-    assert evaluate(lambda outputs: outputs, batches, TWO) == table  # type: ignore[arg-type]
+    assert evaluate(lambda outputs: outputs, batches, TWO)[0] == table  # type: ignore[arg-type]
     assert json.loads(json.dumps([table, overall])) == [table, overall]
 
 

@@ -27,12 +27,12 @@ def test_a_comparison_that_was_broken_off_redoes_only_the_run_it_was_in(
     begun: list[Path] = []
     run = plan_runner.run
 
-    def broken_off(config: RunConfig, directory: RunDirectory, *, resume: bool = False) -> object:
+    def broken_off(config: RunConfig, directory: RunDirectory, **settings: bool) -> object:
         begun.append(directory.path.relative_to(folder))
         if len(begun) == 4:
             directory.create(config, {})
             raise KeyboardInterrupt
-        return run(config, directory, resume=resume)
+        return run(config, directory, **settings)
 
     monkeypatch.setattr(plan_runner, "run", broken_off)
     assert program("train", *FLAGS, f"--data_dir={drawn}", f"--run_dir={folder}").code == 130
