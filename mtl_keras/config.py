@@ -6,15 +6,21 @@ import inspect
 import math
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from mtl_keras.registry import snake_case
+from mtl_keras.registry import name_of
 
 T = TypeVar("T", bound="Configurable")
 
 
 class Configurable:
-    """An object that keeps each constructor argument in an attribute of the same name."""
+    """An object that keeps each constructor argument in an attribute of the same name.
+
+    Attributes:
+        NAME: the name of its class in specifications, where that in snake case would not do.
+    """
+
+    NAME: ClassVar[str] = ""
 
     def get_config(self) -> dict[str, Any]:
         """Returns every constructor argument, as values that JSON can hold."""
@@ -28,7 +34,7 @@ class Configurable:
 
 def serialize(value: Configurable) -> dict[str, Any]:
     """Returns `{"name": ..., "config": ...}`, which `get` turns back into an equal object."""
-    return {"name": snake_case(type(value).__name__), "config": value.get_config()}
+    return {"name": name_of(type(value)), "config": value.get_config()}
 
 
 def _plain(value: Any) -> Any:

@@ -13,10 +13,11 @@ import numpy as np
 from mtl_keras import arguments, subgraph, weightings
 from mtl_keras.batch_logs import BatchLogs
 from mtl_keras.compile_settings import CompileSettings
+from mtl_keras.gradient_statistics import GradientStatistics
 from mtl_keras.monitored_totals import MonitoredTotals
 from mtl_keras.objective import Objective
 from mtl_keras.trainers.tensorflow import Specialization, StepFunctions
-from mtl_keras.weightings.live import LiveWeighting
+from mtl_keras.weightings.live import LiveWeighting, live_weighting
 
 
 @keras.saving.register_keras_serializable("mtl_keras")
@@ -70,13 +71,12 @@ class MultiTaskModel(keras.Model):
         with keras.device("cpu:0"):
             initial = np.array(list(settings.task_weights.values()), "float32")
             weights = keras.Variable(initial, trainable=False, name="task_weights")
-        live = None
-        # Static weights are the task weights themselves: the training step has nothing to do for them.
-        if isinstance(settings.weighting, weightings.LossWeighting) and settings.weighting != weightings.Static():
-            with self.distribute_strategy.scope():
-                live = LiveWeighting(settings.weighting, names)
         self._set(_settings=settings, _task_names=names, _task_weights=weights, _step_weights=None)
+        outputs = {name: self.outputs_by_task[name] for name in names}
+        with self.distribute_strategy.scope():
+            live = live_weighting(settings.weighting, outputs, self.trainable_variables)
         self._set(_live_weighting=live, _objective=None, _step_functions=None, _monitored=MonitoredTotals())
+        self._set(_gradients=GradientStatistics(len(names)))
 
     def _set(self, **attributes: Any) -> None:
         """Sets attributes that Keras does not track."""
@@ -107,6 +107,11 @@ class MultiTaskModel(keras.Model):
     def weighting(self) -> weightings.Weighting:
         """How much each task counts in a training step, given the task weights."""
         return self._settings.weighting
+
+    @property
+    def gradients(self) -> GradientStatistics:
+        """What is seen of the tasks' gradients in training; nothing, unless its `every` is set."""
+        return self._gradients
 
     @property
     def task_weights(self) -> dict[str, float]:
@@ -278,6 +283,7 @@ class MultiTaskModel(keras.Model):
             return super().fit(*args, **kwargs)
         finally:
             self._set(_monitored=MonitoredTotals())
+            self._gradients.every = 0
 
     def make_train_function(self, force: bool = False) -> Any:
         """Sets `train_function`, which runs the step of the current active set. Called by `fit`."""

@@ -96,10 +96,19 @@ class Objective:
                 result.append((group, group.batch(running, y, predictions, sample_weight, on)))
         return result
 
-    def loss_totals(self, batches: Batches) -> Any:
-        """Returns `(tasks, 2)`: each task's summed loss and labelled samples in a batch; 0 if it does not run."""
+    def loss_parts(self, batches: Batches) -> list[Any]:
+        """Returns, for each of `batches`, the `(its tasks, 2)` summed losses and labelled samples."""
+        return [group.loss_totals(batch) for group, batch in batches]
+
+    def loss_totals(self, batches: Batches, parts: Sequence[Any] | None = None) -> Any:
+        """Returns `(tasks, 2)`: each task's summed loss and labelled samples in a batch; 0 if it does not run.
+
+        Args:
+            batches: the batch, from `batches`.
+            parts: what `loss_parts` returned for it, if that is known.
+        """
         rows = [task for _, batch in batches for task in batch.tasks]
-        return _scatter([group.loss_totals(batch) for group, batch in batches], rows, self.tasks)
+        return _scatter(self.loss_parts(batches) if parts is None else parts, rows, self.tasks)
 
     def record(
         self,

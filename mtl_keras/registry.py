@@ -87,6 +87,15 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
+def name_of(factory: Any) -> str:
+    """Returns the name of a class or function in specifications: its `NAME` if it has one, else that in snake case."""
+    return getattr(factory, "NAME", "") or snake_case(factory.__name__)
+
+
+def _bare(name: object) -> str:
+    return str(name).replace("_", "").lower()
+
+
 class Registry(Generic[T]):
     """The objects of one kind that can be asked for by name.
 
@@ -107,13 +116,15 @@ class Registry(Generic[T]):
         return name in self._factories
 
     def __getitem__(self, name: str) -> Callable[..., T]:
-        if name not in self._factories:
+        """Returns what is registered under a name, whose capitals and underscores do not matter (`"PCGrad"`)."""
+        found = [factory for known, factory in self._factories.items() if _bare(known) == _bare(name)]
+        if not found:
             raise unknown_value(self.kind, name, self._factories)
-        return self._factories[name]
+        return found[0]
 
     def register(self, factory: Callable[..., T]) -> Callable[..., T]:
-        """Decorator: makes a class or function available under its name in snake case."""
-        name = snake_case(factory.__name__)
+        """Decorator: makes a class or function available under its `name_of`."""
+        name = name_of(factory)
         if name in self._factories:
             raise ValueError(f"A {self.kind} named {name!r} is registered already.")
         self._factories[name] = factory

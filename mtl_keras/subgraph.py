@@ -104,6 +104,70 @@ def sub_model(inputs: Any, chosen: Iterable[Unit]) -> keras.Model:
     return keras.Model(inputs, {unit.tasks[0]: unit.tensor for unit in chosen})
 
 
+@dataclass(frozen=True)
+class Cut:
+    """A network cut where its shared part ends.
+
+    Args:
+        trunk: from the model's inputs to the list of the tensors of the cut.
+        heads: for each unit, from its tensors of the cut to the unit's tensor; `None` if that is one of the cut itself.
+        needed: for each unit, which tensors of the cut its head reads.
+        features: which tensors of the cut are computed, and not inputs of the model, nor integers or masks.
+    """
+
+    trunk: keras.Model
+    heads: tuple[keras.Model | None, ...]
+    needed: tuple[tuple[int, ...], ...]
+    features: tuple[int, ...]
+
+
+def cut(inputs: Any, chosen: Sequence[Unit], outputs: Mapping[str, Any]) -> Cut:
+    """Cuts a network between the operations that several tasks share and those that one task has to itself.
+
+    The columns of a fused head are their tasks' own: the cut lies in front of it.
+
+    Args:
+        inputs: the model's symbolic inputs.
+        chosen: the units that are computed; only their tasks count.
+        outputs: task name -> symbolic output.
+    """
+    running = {task: outputs[task] for unit in chosen for task in unit.tasks}
+    fused = dict(_fused_kernels(running))
+    shared = {
+        operation
+        for operation, tasks in reach(running).items()
+        if (len(tasks) > 1 or isinstance(operation, keras.layers.InputLayer)) and id(operation) not in fused
+    }
+    tensors: dict[tuple[int, int, int], Any] = {}
+    needed = []
+    for unit in chosen:
+        read = [unit.tensor] if _producer(unit.tensor)[0] in shared else []
+        for operation, tensor in _ancestors(unit.tensor):
+            if operation not in shared:
+                read += [source for source in _producer(tensor)[1] if _producer(source)[0] in shared]
+        found = {(*_call(tensor), tensor._keras_history.tensor_index): tensor for tensor in read}
+        tensors.update(found)
+        needed.append(list(found))
+    places = {key: place for place, key in enumerate(tensors)}
+    heads = []
+    for unit, keys in zip(chosen, needed, strict=True):
+        head = None
+        if _producer(unit.tensor)[0] not in shared:
+            head = keras.Model([tensors[key] for key in keys], unit.tensor)
+            head.supports_masking = True  # its layers find the masks where those of the whole model do
+        heads.append(head)
+    return Cut(
+        keras.Model(inputs, list(tensors.values())),
+        tuple(heads),
+        tuple(tuple(places[key] for key in keys) for keys in needed),
+        tuple(
+            place
+            for place, tensor in enumerate(tensors.values())
+            if not isinstance(_producer(tensor)[0], keras.layers.InputLayer) and "float" in tensor.dtype
+        ),
+    )
+
+
 def reach(outputs: Mapping[str, Any]) -> dict[keras.Operation, frozenset[str]]:
     """Returns, for each operation of the graph, the tasks whose output depends on it."""
     found: dict[keras.Operation, set[str]] = {}

@@ -30,6 +30,15 @@ class Weighting(Configurable, ABC):
         """
         return {}
 
+    def after_epoch(self, losses: Any, state: State) -> State:
+        """Returns what is remembered after an epoch.
+
+        Args:
+            losses: `(tasks,)` mean training losses of the epoch; NaN for a task that did not run in it.
+            state: what was remembered after its last step.
+        """
+        return state
+
 
 class LossWeighting(Weighting):
     """A weighting that sees the losses of the tasks and nothing else.
@@ -37,6 +46,14 @@ class LossWeighting(Weighting):
     A task whose preference is 0 (it is dropped, or the batch has no label for it) gets the weight 0, and has no part
     in the weights of the others.
     """
+
+    @property
+    def sees_update(self) -> bool:
+        """Whether the losses of the batch are computed again after the step, for `after_update`.
+
+        That costs another forward pass.
+        """
+        return False
 
     def __call__(self, losses: Any, preference: Any = None, state: State | None = None) -> Any:
         """Returns the weights `(tasks,)` by which the losses of a step are multiplied.
@@ -61,12 +78,14 @@ class LossWeighting(Weighting):
         """Returns what is remembered after a training step; the arguments are those of the step's `weights`."""
         return state
 
-    def after_epoch(self, losses: Any, state: State) -> State:
-        """Returns what is remembered after an epoch.
+    def after_update(self, before: Any, after: Any, preference: Any, state: State) -> State:
+        """Returns what is remembered once the network has moved; called only if `sees_update`, after `after_step`.
 
         Args:
-            losses: `(tasks,)` mean training losses of the epoch; NaN for a task that did not run in it.
-            state: what was remembered after its last step.
+            before: `(tasks,)` losses of the batch that the step was made from.
+            after: `(tasks,)` losses of the same batch after the step.
+            preference: `(tasks,)`, that of the step.
+            state: what `after_step` returned.
         """
         return state
 

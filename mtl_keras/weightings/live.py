@@ -2,59 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
-from mtl_keras.weightings.base import LossWeighting, State
+from mtl_keras.gradients import shared_variables
+from mtl_keras.weightings.base import State, Weighting
+from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.jacobian import JacobianWeighting
+from mtl_keras.weightings.static import Static
 
 
 class LiveWeighting:
-    """Applies a weighting step by step and epoch by epoch, and keeps its state.
+    """Keeps the state of a weighting from step to step and from epoch to epoch.
 
     Args:
         weighting: the weighting.
         tasks: the names of the tasks, which it does not see: they say which row of a saved state is whose.
+        shared: the variables that the tasks share, for a `JacobianWeighting`.
 
     Attributes:
+        weighting: the weighting.
+        coordinates: the variables whose gradients stand side by side in a Jacobian, in this order.
         PREFIX: begins the names of what is saved.
     """
 
     PREFIX: ClassVar[str] = "weighting_"
 
-    def __init__(self, weighting: LossWeighting, tasks: Sequence[str]) -> None:
-        self._weighting = weighting
+    def __init__(self, weighting: Weighting, tasks: Sequence[str], shared: Sequence[keras.Variable] = ()) -> None:
+        self.weighting = weighting
+        self.coordinates = list(shared)
         self._rows = np.argsort(tasks)
+        if isinstance(weighting, JacobianWeighting):
+            size = sum(int(np.prod(variable.shape)) for variable in shared)
+            initial = dict(weighting.initial_state(len(tasks), size))
+        else:
+            initial = dict(weighting.initial_state(len(tasks)))
+        if isinstance(weighting, GramianWeighting) and weighting.update_every > 1:
+            # What the steps between two updates need: the weights, of which tasks they are, and how old they are.
+            initial |= {name: np.zeros(len(tasks), "float32") for name in ("last_weights", "last_active", "age")}
         self._variables = {
             name: keras.Variable(value, trainable=False, dtype="float32", name=self.PREFIX + name)
-            for name, value in weighting.initial_state(len(tasks)).items()
+            for name, value in initial.items()
         }
 
-    def weights(self, losses: Any, preference: Any) -> Any:
-        """Returns the weights `(tasks,)` of a step; see `LossWeighting.__call__`."""
-        return ops.stop_gradient(self._weighting(ops.stop_gradient(losses), preference, self._state()))
+    def state(self) -> State:
+        """Returns what is remembered."""
+        return {name: variable.value for name, variable in self._variables.items()}
 
-    def after_step(self, losses: Any, preference: Any, moved: Any) -> None:
-        """Remembers a training step, unless the network did not move in it (its gradients overflowed).
+    def remember(self, state: State, moved: Any = True) -> None:
+        """Keeps a new state, unless the network did not move in the step (its gradients overflowed).
 
         Args:
-            losses: `(tasks,)`, as for `weights`.
-            preference: `(tasks,)`, as for `weights`.
+            state: what was changed of `state()`.
             moved: scalar boolean.
         """
-        before = self._state()
-        for name, value in self._weighting.after_step(losses, preference, before).items():
-            if value is not before[name]:
-                self._variables[name].assign(ops.where(moved, value, before[name]))
+        for name, value in state.items():
+            variable = self._variables[name]
+            if value is not variable.value:
+                variable.assign(ops.where(moved, ops.cast(value, "float32"), variable.value))
 
     def after_epoch(self, losses: Sequence[float]) -> None:
         """Remembers an epoch, of whose mean losses that of a task that did not run is NaN."""
-        state = self._weighting.after_epoch(ops.convert_to_tensor(losses, "float32"), self._state())
-        for name, value in state.items():
-            self._variables[name].assign(value)
+        self.remember(self.weighting.after_epoch(ops.convert_to_tensor(losses, "float32"), self.state()))
 
     def save(self, store: MutableMapping[str, Any]) -> None:
         """Writes the state into a store of arrays, its rows in the alphabetical order of the tasks."""
@@ -63,9 +76,23 @@ class LiveWeighting:
 
     def load(self, store: Mapping[str, Any]) -> None:
         """Goes on from what `save` wrote; if there is nothing, or another weighting's state, from where it is."""
-        if set(store) >= {self.PREFIX + name for name in self._variables}:
-            for name, variable in self._variables.items():
-                variable.assign(np.array(store[self.PREFIX + name])[np.argsort(self._rows)])
+        saved = {name: store[self.PREFIX + name] for name in self._variables if self.PREFIX + name in store}
+        same = [np.shape(value) == self._variables[name].shape for name, value in saved.items()]
+        if len(saved) == len(self._variables) and all(same):
+            for name, value in saved.items():
+                self._variables[name].assign(np.array(value)[np.argsort(self._rows)])
 
-    def _state(self) -> State:
-        return {name: variable.value for name, variable in self._variables.items()}
+
+def live_weighting(
+    weighting: Weighting, outputs: Mapping[str, Any], trained: Iterable[keras.Variable]
+) -> LiveWeighting | None:
+    """Returns a weighting ready to work, `None` for static weights: the training step has nothing to do for those.
+
+    Args:
+        weighting: the weighting.
+        outputs: task name -> symbolic output.
+        trained: the variables of the model that are trained.
+    """
+    if weighting == Static():
+        return None
+    return LiveWeighting(weighting, list(outputs), shared_variables(outputs, trained))

@@ -1,0 +1,70 @@
+"""Gradients made orthogonal and equally long before they are added."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+from keras import ops
+
+from mtl_keras.registry import unknown_value
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.con_fig import spectrum
+from mtl_keras.weightings.gramian import GramianWeighting
+
+ScaleMode = Literal["min", "median", "rmse"]
+_EPSILON = float(np.finfo("float64").eps)
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class AlignedMTL(GramianWeighting):
+    """Aligned-MTL: replaces the gradients by the closest set of orthogonal, equally long ones, and takes their mean.
+
+    With the Gramian G = V diag(l) V^T of the N active tasks, the weights are B 1/N, where
+    B = sqrt(s) V diag(1 / sqrt(l)) V^T is over the eigenvalues l that are not zero, and s is one number made of them.
+    Eigenvalues not above N e max(l) count as zero, where e is the spacing of float64 at 1. (A Gramian that was
+    computed in float32 has eigenvalues of rounding that are above it.) Weights may be negative.
+
+    The direction depends on the scale of each gradient: B is the identity for gradients that are orthogonal and equally
+    long already. A gradient of zero has the weight 0; if all are zero, weights are 1/N.
+
+    Args:
+        scale_mode: s is the smallest of the l ("min", the paper's), their lower median ("median"), or their mean
+            ("rmse": the root of the mean squared singular value of the gradients).
+
+    Raises:
+        ValueError: for another scale mode.
+
+    Reference:
+        D. Senushkin, N. Patakin, A. Kuznetsov, A. Konushin, *Independent Component Alignment for Multi-Task Learning*,
+        CVPR 2023, algorithm 1. As in TorchJD, the mean of the tasks is taken; LibMTL adds them.
+    """
+
+    scale_mode: ScaleMode = "min"
+
+    NAME: ClassVar[str] = "aligned_mtl"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scale_mode not in get_args(ScaleMode):
+            raise unknown_value("scale_mode", self.scale_mode, get_args(ScaleMode))
+
+    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+        size = gramian.shape[0]
+        ones = ops.cast(active, gramian.dtype)
+        count = ops.maximum(ops.sum(ones), 1.0)
+        values, vectors = spectrum(gramian)
+        kept = values > ops.maximum(count * _EPSILON * values[-1], 1e-290)
+        rank = ops.sum(ops.cast(kept, np.int32))
+        safe = ops.where(kept, values, 1.0)
+        if self.scale_mode == "rmse":
+            scale = ops.sum(ops.where(kept, values, 0.0)) / ops.cast(ops.maximum(rank, 1), gramian.dtype)
+        else:
+            # Eigenvalues ascend, so the last ones are kept.
+            place = size - rank + (ops.maximum(rank - 1, 0) // 2 if self.scale_mode == "median" else 0)
+            scale = ops.sum(ops.where(ops.arange(size) == place, safe, 0.0))
+        factors = ops.where(kept, ops.sqrt(scale / safe), 0.0)
+        shares = ops.sum(vectors * ones[:, None], axis=0) * factors
+        return ops.where(rank > 0, ops.sum(vectors * shares[None, :], axis=1), 1.0) / count, state

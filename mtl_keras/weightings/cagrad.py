@@ -1,0 +1,109 @@
+"""The mean gradient, moved within a ball so that the worst-off task gains most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from keras import ops
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.solvers import (
+    STATIONARY,
+    cosines,
+    exchange,
+    mean_weights,
+    restrict,
+    share_equally,
+    start_pivots,
+    times,
+    unless_alone,
+)
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True, kw_only=True)
+class CAGrad(GramianWeighting):
+    """Conflict-averse gradient: near the mean gradient, that which improves the worst-off task most.
+
+    With g_0 the mean gradient of the N active tasks, the combined gradient d maximises min_t g_t'd over all d with
+    |d - g_0| <= c |g_0|. It is g_0 + sum_t y_t g_t with y >= 0, and the weights are 1/N + y_t: 1/N for c = 0, and
+    closer to the direction of `mgda` the larger c is.
+
+    The problem is solved exactly, in the weights that this form gives, without the floors and the division by 1 + c^2
+    of the authors' code. At Pareto-stationary points and where an active gradient is zero, no d can give every task a
+    gain. Then d is the one nearest to g_0 under which no task loses, if there is one in the ball; TorchJD gives no
+    update there. A task that is alone keeps its gradient. Equal gradients get equal weights. Multiplying one task's
+    loss by 10 changes the direction: short gradients are those of the worst-off tasks.
+
+    Args:
+        c: radius of the ball, relative to |g_0|, >= 0. Below 1 the method converges to a minimum of the mean loss; from
+            1 on no task loses, and it may stop at any Pareto-stationary point.
+
+    Raises:
+        ValueError: for a c that is not a finite number >= 0.
+
+    Reference:
+        B. Liu, X. Liu, X. Jin, P. Stone, Q. Liu, *Conflict-Averse Gradient Descent for Multi-task Learning*,
+        NeurIPS 2021, equations 3 and 4.
+    """
+
+    c: float = 0.5
+
+    NAME: ClassVar[str] = "cagrad"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("c", self.c, 0)
+
+    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+        mean = mean_weights(active)
+        if self.c == 0:
+            return mean, state
+        # In units of the norms: y = inverse * u, G y = C u / inverse.
+        cosine, inverse, present = cosines(gramian, active)
+        squares = ops.diagonal(gramian)
+        unit = ops.sqrt(ops.min(ops.where(present, squares, ops.max(squares) + 1)))
+        a = inverse * unit
+        gains = times(gramian, mean) * inverse
+        largest = ops.max(ops.where(present, ops.abs(gains), 0.0))
+        size = ops.where(largest > 0, largest, 1.0)
+        gains = gains / size
+        radius = self.c**2 * ops.maximum(ops.sum(times(gramian, mean) * mean), 0.0) / size / size
+        u = _correction(cosine, gains, a, radius, present, ops.any(ops.logical_and(active, ops.logical_not(present))))
+        return unless_alone(mean + share_equally(gramian, u * size * inverse), active), state
+
+
+def _correction(cosine: Any, gains: Any, a: Any, radius: Any, present: Any, capped: Any) -> Any:
+    """Returns the u >= 0 with z = Cu + gains - nu a >= 0, z'u = 0 and u'Cu = radius.
+
+    Pairs of u and nu that fulfil all but the last are those of a quadratic programme for each nu, and u'Cu grows with
+    nu. Given which u are above 0, nu is the root of a quadratic. Both are improved together as long as that goes well;
+    then one variable after another at the same nu, until its programme is solved.
+    """
+    right = ops.stack([a, -gains], axis=-1)
+
+    def step(free: Any, u: Any, nu: Any, pivots: Any, move: Any, capped: Any, running: Any) -> tuple[Any, ...]:
+        p, r = ops.unstack(ops.linalg.solve(restrict(cosine, free), ops.where(free[:, None], right, 0.0)), axis=-1)
+        slope, offset, least = ops.sum(a * p), ops.sum(a * r), -ops.sum(gains * r)
+        root = (ops.sqrt(ops.maximum(offset**2 - slope * (least - radius), 0.0)) - offset) / ops.maximum(slope, 1e-300)
+        # p is in proportion to the shortest affine combination: with one sign, it is a convex one.
+        stationary = ops.logical_and(slope * STATIONARY > 1, ops.all(p >= -1e-3 * ops.max(p)))
+        capped = ops.logical_or(capped, stationary)
+        nu = ops.where(move, ops.where(capped, ops.minimum(root, 0.0), root), nu)
+        u = nu * p + r
+        free, pivots, wrong = exchange(free, u, times(cosine, u) + gains - nu * a, present, pivots)
+        running = ops.logical_or(wrong, ops.logical_not(move))
+        # Once the chances of moving all at once are used up, nu moves only when the programme at it is solved.
+        move = ops.logical_or(ops.logical_not(wrong), pivots[1] > 0)
+        return free, u, nu, pivots, move, capped, running
+
+    n = gains.shape[0]
+    lowest = ops.where(present, gains / ops.where(present, a, 1.0), np.inf)
+    free = ops.logical_and(present, lowest <= ops.min(lowest))
+    zero = ops.zeros_like(radius)
+    state = (free, ops.zeros_like(gains), zero, start_pivots(gains), True, capped, True)
+    return ops.maximum(ops.while_loop(lambda *s: s[-1], step, state, maximum_iterations=50 + 20 * n)[1], 0.0)

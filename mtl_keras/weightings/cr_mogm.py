@@ -1,0 +1,102 @@
+"""The weights of another method, smoothed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+import numpy as np
+from keras import ops
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.gramian import GramianWeighting
+
+_PREFIX = "inner_"
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class CRMOGM(GramianWeighting):
+    """Correlation-reduced multi-objective gradient manipulation: a moving average of another method's weights.
+
+    The weights are alpha times those of the step before, plus (1 - alpha) times those that the other method gives. In a
+    task's first step they are the latter. What is averaged are the weights before they are multiplied with the
+    preferences. A task that is not active keeps its weight for the next step in which it is.
+
+    Scales and degenerate cases are as the other method has them.
+
+    Args:
+        weighting: the other method: a specification, a config or an object of one that sees the Gramian, without
+            `update_every` or `representation`, which are for this object.
+        alpha: share of the old weights, from 0 (no smoothing) to 1 (the first weights stay).
+
+    Raises:
+        ValueError: for a weighting that does not see the Gramian, or an alpha that is not a number from 0 to 1.
+
+    Reference:
+        S. Zhou, W. Zhang, J. Jiang, W. Zhong, J. Gu, W. Zhu, *On the Convergence of Stochastic Multi-Objective Gradient
+        Manipulation and Beyond*, NeurIPS 2022, algorithm 1. Its alpha approaches 1 as the learning rate falls; here it
+        is fixed.
+    """
+
+    weighting: GramianWeighting | str | Mapping[str, Any] = "mgda"
+    alpha: float = 0.9
+
+    NAME: ClassVar[str] = "cr_mogm"
+
+    def __post_init__(self) -> None:
+        check_number("alpha", self.alpha, 0, 1)
+        inner = WEIGHTINGS.get(self.weighting)
+        if not isinstance(inner, GramianWeighting):
+            known = [name for name in WEIGHTINGS.names if _sees_gramian(WEIGHTINGS[name])]
+            raise ValueError(
+                "weighting must be one that sees the Gramian of the gradients. "
+                f"Received: weighting={self.weighting!r}. Choices: {', '.join(known)}"
+            )
+        if inner.update_every != 1 or inner.representation:
+            raise ValueError(
+                "update_every and representation are for cr_mogm itself, not for the method whose weights it smooths. "
+                f"Received: weighting={inner!r}"
+            )
+        object.__setattr__(self, "weighting", inner)
+        object.__setattr__(self, "two_halves", inner.two_halves)
+        super().__post_init__()
+
+    @property
+    def _inner(self) -> GramianWeighting:
+        return cast(GramianWeighting, self.weighting)
+
+    def initial_state(self, tasks: int) -> State:
+        return {
+            "smoothed": np.zeros(tasks, "float32"),
+            "started": np.zeros(tasks, "float32"),
+            **_outer(self._inner.initial_state(tasks)),
+        }
+
+    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+        fresh, inner = self._inner.weigh(gramian, losses, active, _inner_of(state))
+        old, started = state["smoothed"], state["started"]
+        smoothed = ops.where(ops.cast(started, "bool"), self.alpha * ops.cast(old, fresh.dtype), self.alpha * fresh)
+        smoothed = smoothed + (1 - self.alpha) * fresh
+        return smoothed, {
+            "smoothed": ops.where(active, ops.cast(smoothed, old.dtype), old),
+            "started": ops.where(active, ops.ones_like(started), started),
+            **_outer(inner),
+        }
+
+    def after_epoch(self, losses: Any, state: State) -> State:
+        return {**state, **_outer(self._inner.after_epoch(losses, _inner_of(state)))}
+
+
+def _sees_gramian(factory: Any) -> bool:
+    return isinstance(factory, type) and issubclass(factory, GramianWeighting)
+
+
+def _outer(state: State) -> dict[str, Any]:
+    return {_PREFIX + name: value for name, value in state.items()}
+
+
+def _inner_of(state: State) -> dict[str, Any]:
+    return {name.removeprefix(_PREFIX): value for name, value in state.items() if name.startswith(_PREFIX)}

@@ -1,0 +1,77 @@
+"""Gradients of the logarithms of the losses, averaged over the steps and made equally long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from keras import ops
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.jacobian import JacobianWeighting
+from mtl_keras.weightings.norms import row_norms
+
+_EPSILON = 1e-8
+# Weights are logged only, but must be finite there.
+_LARGEST_WEIGHT = 1e30
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class DBMTL(JacobianWeighting):
+    """Dual balancing: balances the losses by their logarithm, and the gradients by stretching all to the longest.
+
+    In step t, of the gradients h_k = g_k / (L_k + 1e-8) of the logarithms of the losses:
+
+        b_k <- h_k + beta / t^beta_sigma (b_k - h_k),  b_k = 0 at first;  a_k = max_j |b_j| / |b_k|;
+
+    the combined gradient is sum_k a_k b_k. Weights in the logs: a_k / (L_k + 1e-8), by which g_k is multiplied if
+    `beta=0`. As b_k is not corrected for its start from 0, the first steps are short (1 - `beta` of the gradient's
+    length), also those of a single task, whose gradient is that of its log-loss, averaged over the steps.
+
+    Nothing changes if a loss is given in another unit, so a task weight changes nothing either, unless it is 0. For
+    losses > 0: below 0 counts as 0. Each task counts the steps in which it runs; a b_k that is 0 stays 0.
+
+    Remembers one number a task for each coordinate.
+
+    Args:
+        beta: how much of the average is kept in the first step, from 0 (no average) to below 1.
+        beta_sigma: how fast that falls, >= 0; 0 for never.
+
+    Raises:
+        ValueError: for values out of their ranges.
+
+    Reference:
+        B. Lin et al., *Dual-Balancing for Multi-Task Learning*, 2023, arXiv:2308.12029. The defaults are those of
+        LibMTL, which adds 1e-8 to |b_k| as well.
+    """
+
+    NAME: ClassVar[str] = "db_mtl"
+
+    beta: float = 0.9
+    beta_sigma: float = 0.0
+
+    def __post_init__(self) -> None:
+        if check_number("beta", self.beta, 0, 1) == 1:
+            raise ValueError(f"beta must be below 1. Received: beta={self.beta!r}")
+        check_number("beta_sigma", self.beta_sigma, 0)
+
+    def initial_state(self, tasks: int, size: int = 0) -> State:
+        return {"average": np.zeros((tasks, size), "float32"), "steps": np.zeros(tasks, "float32")}
+
+    def combine(self, jacobian: Any, losses: Any, active: Any, state: State) -> tuple[Any, Any, State]:
+        old, steps = (ops.cast(state[name], jacobian.dtype) for name in ("average", "steps"))
+        runs = active[:, None]
+        step = ops.where(active, steps + 1, 1.0)
+        slope = ops.where(ops.isnan(losses), 0.0, 1 / (ops.maximum(losses, 0.0) + _EPSILON))
+        gradients = jacobian * slope[:, None]
+        moved = gradients + (self.beta * step**-self.beta_sigma)[:, None] * (old - gradients)
+        seen = ops.where(runs, moved, 0.0)
+        norms = row_norms(seen)
+        longest = ops.max(norms)
+        # Not by way of the ratio of two norms, which may be more than a float can hold.
+        vector = longest * ops.sum(ops.divide_no_nan(seen, norms[:, None]), axis=0)
+        weights = ops.minimum(ops.divide_no_nan(longest, norms) * slope, _LARGEST_WEIGHT)
+        return vector, weights, {"average": ops.where(runs, moved, old), "steps": ops.where(active, step, steps)}

@@ -1,0 +1,48 @@
+"""Alpha-fair gains of the tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.solvers import fair_point, unless_alone
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True, kw_only=True)
+class FairGrad(GramianWeighting):
+    """Fair resource allocation: a step under which the first-order gains of the tasks are alpha-fair.
+
+    The gain of task t along the combined gradient is (G w)_t. The weights are those for which it is w_t^(-1/alpha), so
+    that no task conflicts with the combined gradient. For alpha = 1 that is the Nash bargaining solution, which is
+    invariant: multiplying a task's loss by 10 divides its weight by 10. The larger alpha, the more the tasks with short
+    gradients count. The length of the combined gradient does not shrink with the gradients: for alpha = 1 it is the
+    square root of the number of tasks at any point.
+
+    The equations are solved exactly. Zero gradients get the weight 0, and have no part in the others'. If a convex
+    combination of the gradients is zero, there is no solution: the weights are in proportion to such a combination,
+    and the network stays where it is. Equal gradients get equal weights. A task that is alone keeps its gradient.
+
+    Args:
+        alpha: from 0.5 to 5; 1 is proportional fairness, 2 minimal potential delay.
+
+    Raises:
+        ValueError: for another alpha.
+
+    Reference:
+        H. Ban, K. Ji, *Fair Resource Allocation in Multi-Task Learning*, ICML 2024, equation 8.
+    """
+
+    alpha: float = 1.0
+
+    NAME: ClassVar[str] = "fairgrad"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("alpha", self.alpha, 0.5, 5)
+
+    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+        return unless_alone(fair_point(gramian, active, self.alpha), active), state

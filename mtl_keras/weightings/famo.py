@@ -1,0 +1,117 @@
+"""Weights that make all losses fall at the same rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.adam import adam, adam_state
+from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+
+_EPSILON = 1e-8
+_BETA_1, _BETA_2 = 0.9, 0.999
+# A softmax gives 0 for it, and no NaN where there is nothing else.
+_LEFT_OUT = -1e38
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class FAMO(LossWeighting):
+    """Fast adaptive multi-task optimisation: learns weights with which all losses fall by the same fraction.
+
+    With z the softmax of learned logits, and D_t = L_t + 1e-8, the weight of task t is p_t c z_t / D_t, where p_t is
+    its preference and c = 1 / sum_i z_i / D_i; without preferences the weights add up to 1. Softmax and sum are over
+    the tasks with a preference above 0. After the step, log D_t before it minus log D_t after it says how much each
+    task has gained. Adam moves the logits against the gradient of the sum of z_t times these gains: down for the tasks
+    that have gained more than the others.
+
+    If the losses of a task are all multiplied by a number, its weight is divided by it, up to the common factor c: the
+    unit of a loss does not matter, as long as the loss is far above 1e-8. With one task the weight is p. A task that
+    does not run, or whose loss is not finite, keeps its logit and the moments of Adam. For losses > 0.
+
+    The gains are those of the batch that the step was made from, whose losses are computed again after the step: this
+    costs another forward pass. With `same_batch=False`, a variant of ours, nothing is computed again: the gain of a
+    task is measured from the last batch that it ran in to that of the present step, and the logits move one step later.
+    It costs nothing and is noisier, as two batches differ in more than the step between them.
+
+    Args:
+        learning_rate: of the logits, > 0.
+        gamma: weight decay of the logits, >= 0; it is added to the gradient that Adam sees.
+        same_batch: whether the gains are those of one batch, before and after the step.
+
+    Raises:
+        ValueError: for a learning rate that is not a finite number above 0, or a gamma below 0.
+
+    Reference:
+        B. Liu, Y. Feng, P. Stone, Q. Liu, *FAMO: Fast Adaptive Multitask Optimization*, NeurIPS 2023, algorithm 2.
+    """
+
+    learning_rate: float = 0.025
+    gamma: float = 0.001
+    same_batch: bool = True
+
+    def __post_init__(self) -> None:
+        if check_number("learning_rate", self.learning_rate, 0) == 0:
+            raise ValueError(f"learning_rate must be above 0. Received: learning_rate={self.learning_rate!r}")
+        check_number("gamma", self.gamma, 0)
+        if not isinstance(self.same_batch, bool):
+            raise ValueError(f"same_batch must be True or False. Received: same_batch={self.same_batch!r}")
+
+    @property
+    def sees_update(self) -> bool:
+        return self.same_batch
+
+    def initial_state(self, tasks: int) -> State:
+        state = {"logits": np.zeros(tasks, "float32"), **adam_state(tasks)}
+        # 0 stands for a loss that is not known yet.
+        return state if self.same_batch else {**state, "last": np.zeros(tasks, "float32")}
+
+    def weights(self, losses: Any, preference: Any, state: State) -> Any:
+        # The quotients c z_t / D_t are themselves a softmax, which cannot overflow.
+        scores = ops.cast(state["logits"], losses.dtype) - ops.log(losses + _EPSILON)
+        return preference * _softmax(scores, preference > 0)
+
+    def after_step(self, losses: Any, preference: Any, state: State) -> State:
+        if self.same_batch:
+            return state
+        runs = ops.logical_and(preference > 0, ops.isfinite(losses))
+        known = ops.logical_and(runs, state["last"] > 0)
+        present = losses + _EPSILON
+        gains = ops.log(ops.where(known, state["last"], 1.0)) - ops.log(ops.where(known, present, 1.0))
+        return {**self._learn(gains, known, state), "last": ops.where(runs, present, state["last"])}
+
+    def after_update(self, before: Any, after: Any, preference: Any, state: State) -> State:
+        finite = ops.logical_and(ops.isfinite(before), ops.isfinite(after))
+        moves = ops.logical_and(preference > 0, finite)
+        gains = ops.log(ops.where(moves, before + _EPSILON, 1.0)) - ops.log(ops.where(moves, after + _EPSILON, 1.0))
+        return {**state, **self._learn(gains, moves, state)}
+
+    def gradient(self, gains: Any, moves: Any, state: State) -> Any:
+        """Returns the derivative `(tasks,)` of the sum of z_t times the gains with respect to the logits.
+
+        Args:
+            gains: `(tasks,)`; 0 where `moves` is false.
+            moves: `(tasks,)` booleans: the tasks that the softmax is over.
+            state: with the logits.
+        """
+        shares = _softmax(state["logits"], moves)
+        return shares * (gains - ops.sum(shares * gains))
+
+    def _learn(self, gains: Any, moves: Any, state: State) -> dict[str, Any]:
+        gradient = self.gradient(gains, moves, state) + self.gamma * state["logits"]
+        _, moments = adam(state["logits"], gradient, state, self.learning_rate, moves)
+        # Gains are often as small as the epsilon that `adam` adds; the method's is smaller, and added elsewhere.
+        steps = ops.maximum(moments["steps"], 1.0)
+        momentum = moments["momentum"] / (1 - _BETA_1**steps)
+        velocity = moments["velocity"] / (1 - _BETA_2**steps)
+        moved = state["logits"] - self.learning_rate * momentum / (ops.sqrt(velocity) + _EPSILON)
+        return {"logits": ops.where(moves, moved, state["logits"]), **moments}
+
+
+def _softmax(scores: Any, active: Any) -> Any:
+    scores = ops.where(active, scores, _LEFT_OUT)
+    return ops.exp(scores - ops.logsumexp(scores))

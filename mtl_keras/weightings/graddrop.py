@@ -1,0 +1,73 @@
+"""Coordinate by coordinate, gradients of one sign only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import keras
+from keras import ops
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.jacobian import JacobianWeighting
+from mtl_keras.weightings.noise import StepSeed, draws_state, next_draws
+
+
+def keep_one_sign(jacobian: Any, uniform: Any, leak: Any = 0.0) -> tuple[Any, Any]:
+    """Returns the combined gradient `(coordinates,)` and the share `(tasks,)` of each task's gradient that is in it.
+
+    Args:
+        jacobian: `(tasks, coordinates)`.
+        uniform: `(coordinates,)` numbers in [0, 1) that decide on the signs.
+        leak: number or `(tasks,)`: the part of a dropped entry that stays.
+    """
+    sizes = ops.abs(jacobian)
+    purity = 0.5 + 0.5 * ops.divide_no_nan(ops.sum(jacobian, axis=0), ops.sum(sizes, axis=0))
+    chosen = ops.where(uniform < purity, jacobian > 0, jacobian < 0)
+    kept = ops.where(chosen, 1.0, ops.reshape(ops.cast(leak, jacobian.dtype), (-1, 1)))
+    share = ops.divide_no_nan(ops.sum(kept * sizes, axis=1), ops.sum(sizes, axis=1))
+    return ops.sum(kept * jacobian, axis=0), share
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class GradDrop(JacobianWeighting):
+    """Gradient sign dropout: in each coordinate, draws a sign, and adds up the entries of that sign only.
+
+    The sign is + with probability P = (1 + sum_t g_t / sum_t |g_t|) / 2, of the entries g_t of the tasks in the
+    coordinate. The others are multiplied by the leak. Where all entries have one sign, nothing is dropped: a single
+    task keeps its gradient. The sum is not divided by the number of tasks.
+
+    A gradient that is scaled changes the probabilities and what is added up. The weights in the logs are the shares
+    of the tasks' gradients (their sums of absolute entries) that were kept; 0 for a gradient that is 0.
+
+    Args:
+        leak: what stays of a dropped entry, from 0 (nothing) to 1 (all of it: the sum of the gradients).
+        seed: of the draws, an integer >= 0. They are the same in every run, but others where XLA compiles the step.
+
+    Raises:
+        ValueError: for a leak outside 0 to 1, or another seed.
+
+    Reference:
+        Z. Chen et al., *Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout*, NeurIPS 2020,
+        algorithm 1. There the gradients are those of a layer's activations; here, as in TorchJD, those of the shared
+        variables.
+    """
+
+    NAME: ClassVar[str] = "graddrop"
+
+    leak: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_number("leak", self.leak, 0, 1)
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
+            raise ValueError(f"seed must be an integer >= 0. Received: seed={self.seed!r}")
+
+    def initial_state(self, tasks: int, size: int = 0) -> State:
+        return draws_state(tasks)
+
+    def combine(self, jacobian: Any, losses: Any, active: Any, state: State) -> tuple[Any, Any, State]:
+        uniform = keras.random.uniform(jacobian.shape[1:], dtype=jacobian.dtype, seed=StepSeed(self.seed, state))
+        return *keep_one_sign(jacobian, uniform, self.leak), next_draws(state)

@@ -1,0 +1,108 @@
+"""Weights trained to make the norms of the gradients alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from keras import ops
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.adam import adam, adam_state
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.gramian import GramianWeighting
+
+_LARGEST = 20.0
+# Adam squares the gradient, and would not recover from an infinite square.
+_STEEPEST = 1e6
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class GradNorm(GramianWeighting):
+    """GradNorm: trains the weights until slow tasks have larger gradients than fast ones, by a common rule.
+
+    The weights are w_t = N exp(s_t) / sum_i exp(s_i) over the N active tasks. With n_t the norm of the gradient of task
+    t, and r_t = (L_t / L_t(0)) / mean_i (L_i / L_i(0)) its relative inverse training rate, the weighted norm w_t n_t
+    should be T_t = r_t^alpha mean_i (w_i n_i). sum_t |w_t n_t - T_t| is minimised in s, with the T_t held fixed.
+
+    L_t(0) is the mean unweighted loss of the first epoch in which task t ran; until it is known, its s_t does not move,
+    and r_t is 1. So all weights are 1 in the first epoch. It knows epochs of `fit` only.
+
+    The s start at 0 and are not the model's optimizer's business: Adam trains them at a learning rate of their own,
+    each in the steps in which its task runs. They stay between -20 and 20. Preferences multiply the n_t; losses are
+    compared as they are.
+
+    Where a task's gradient is larger by a constant factor, its weight settles lower by it. For losses > 0; others
+    count as 0.
+
+    Args:
+        alpha: how strongly slow tasks are favoured, >= 0; 0 asks for equal norms.
+        learning_rate: of the s, > 0: about how far each of them can go in a step.
+
+    Raises:
+        ValueError: for an alpha that is not a finite number from 0 on, or a learning rate not above 0.
+
+    Reference:
+        Z. Chen, V. Badrinarayanan, C.-Y. Lee, A. Rabinovich, *GradNorm: Gradient Normalization for Adaptive Loss
+        Balancing in Deep Multitask Networks*, ICML 2018, equations 1 and 2. The paper trains the w_t and scales them to
+        the sum N after each step, and takes the losses of the first step for L(0); the softmax and the first epoch are
+        LibMTL's.
+    """
+
+    alpha: float = 1.5
+    learning_rate: float = 0.025
+
+    NAME: ClassVar[str] = "gradnorm"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("alpha", self.alpha, 0)
+        if check_number("learning_rate", self.learning_rate, 0) == 0:
+            raise ValueError(f"learning_rate must be above 0. Received: learning_rate={self.learning_rate!r}")
+
+    def initial_state(self, tasks: int) -> State:
+        # 0 stands for a first loss that is not known yet.
+        return {"logits": np.zeros(tasks, "float32"), "first": np.zeros(tasks, "float32"), **adam_state(tasks)}
+
+    def step(
+        self, gramian: Any, losses: Any = None, preference: Any = None, state: State | None = None
+    ) -> tuple[Any, State]:
+        if losses is not None and preference is not None:
+            # They come multiplied to `weigh`, and would not be comparable with those of the first epoch.
+            losses, preference = (ops.cast(value, "float64") for value in (losses, preference))
+            losses = losses / ops.where(preference > 0, preference, 1.0)
+        return super().step(gramian, losses, preference, state)
+
+    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+        gradient = ops.clip(self.gradient(gramian, losses, active, state), -_STEEPEST, _STEEPEST)
+        moves = ops.logical_and(active, ops.logical_and(state["first"] > 0, ops.isfinite(losses)))
+        logits = state["logits"]
+        moved, moments = adam(logits, ops.cast(gradient, logits.dtype), state, self.learning_rate, moves)
+        new = {"logits": ops.clip(moved, -_LARGEST, _LARGEST), "first": state["first"], **moments}
+        return self._weights(active, state), new
+
+    def gradient(self, gramian: Any, losses: Any, active: Any, state: State) -> Any:
+        """Returns the derivative `(tasks,)` of what is minimised with respect to the s of each task."""
+        weights, ones = self._weights(active, state), ops.cast(active, "float64")
+        count = ops.maximum(ops.sum(ones), 1.0)
+        norms = ops.sqrt(ops.maximum(ops.diagonal(gramian), 0.0))
+        first = ops.cast(state["first"], "float64")
+        known = ops.logical_and(ops.logical_and(first > 0, active), ops.isfinite(losses))
+        ratios = ops.where(known, ops.maximum(losses, 0.0) / ops.where(known, first, 1.0), 0.0)
+        mean = ops.sum(ratios) / ops.maximum(ops.sum(ops.cast(known, "float64")), 1.0)
+        rates = ops.where(known, ops.divide_no_nan(ratios, mean), 1.0)
+        targets = ops.sum(weights * norms) / count * rates**self.alpha
+        slopes = weights * norms * ops.sign(weights * norms - targets)
+        return slopes - weights * ops.sum(slopes) / count
+
+    def after_epoch(self, losses: Any, state: State) -> State:
+        losses, first = ops.convert_to_tensor(losses), state["first"]
+        fresh = ops.logical_and(first == 0, ops.logical_and(ops.isfinite(losses), losses > 0))
+        return {**state, "first": ops.where(fresh, ops.cast(losses, first.dtype), first)}
+
+    def _weights(self, active: Any, state: State) -> Any:
+        logits = ops.where(active, ops.cast(state["logits"], "float64"), -np.inf)
+        raised = ops.where(active, ops.exp(logits - ops.maximum(ops.max(logits), -_LARGEST)), 0.0)
+        return ops.sum(ops.cast(active, "float64")) * ops.divide_no_nan(raised, ops.sum(raised))

@@ -1,0 +1,121 @@
+"""Gradients turned until they are as much alike as they usually are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from keras import ops
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.noise import draws_state, next_draws
+from mtl_keras.weightings.pcgrad import check_seed, in_order, random_order, to_columns
+
+# To reach a cosine of 1 takes infinitely much of the other gradient.
+_HIGHEST = 1 - 1e-6
+# A copy of a gradient of which no more is left than this (of its square) has no direction.
+_LEFT = 1e-24
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class GradVac(GramianWeighting):
+    """Gradient vaccine: adds to each gradient as much of another's as brings their cosine to its usual value.
+
+    As in PCGrad, a copy of each gradient g_i meets the gradients g_j of the other tasks, in a random order. If their
+    cosine c is below the target t_ij, the copy becomes g_i + a g_j, whose cosine with g_j is t_ij:
+    a = |g_i| (t sqrt(1 - c^2) - c sqrt(1 - t^2)) / (|g_j| sqrt(1 - t^2)). Then t_ij becomes (1 - beta) t_ij + beta c.
+    The copies are added (not averaged). Targets start at 0, so the first step is one of PCGrad.
+
+    Weights are at least 1. The direction depends on the scale of each gradient, as in PCGrad; targets do not. A
+    gradient of zero has no cosines: it changes nothing, has the weight 1, and its targets stay. (A square not above
+    1e-24 times the largest counts as zero.) Copies are turned to cosines of 1 - 1e-6 at most. The gradient is treated
+    as a whole, not layer by layer.
+
+    The target of tasks i and j is kept in row i, in the column that task j had when training began; `columns` says
+    which that was. So rows can be permuted.
+
+    Args:
+        beta: share of the new cosine in the target, from 0 to 1.
+        seed: of the orders, an integer.
+
+    Raises:
+        ValueError: for a beta that is not a number from 0 to 1, or a seed that is not an integer.
+
+    Reference:
+        Z. Wang, Y. Tsvetkov, O. Firat, Y. Cao, *Gradient Vaccine: Investigating and Improving Multi-task Optimization
+        in Massively Multilingual Models*, ICLR 2021, algorithm 1. The paper's beta is 0.01; as in LibMTL and TorchJD,
+        0.5 is the default here.
+    """
+
+    beta: float = 0.5
+    seed: int = 0
+
+    NAME: ClassVar[str] = "gradvac"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("beta", self.beta, 0, 1)
+        check_seed(self.seed)
+
+    def initial_state(self, tasks: int) -> State:
+        return {
+            "targets": np.zeros((tasks, tasks), "float32"),
+            "columns": np.arange(tasks, dtype="float32"),
+            **draws_state(tasks),
+        }
+
+    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+        tasks = gramian.shape[0]
+        if tasks == 1:
+            return ops.ones_like(gramian[0]), next_draws(state)
+        columns = ops.cast(state["columns"], "int32")
+        targets = ops.take(ops.cast(state["targets"], "float64"), columns, axis=1)
+        order = random_order(tasks, self.seed, state)
+        weights, cosines = vaccinate(gramian, order, targets)
+        moved = targets + self.beta * (cosines - targets)
+        moved = ops.cast(ops.take(moved, ops.argsort(columns), axis=1), state["targets"].dtype)
+        return weights, {**next_draws(state), "targets": moved}
+
+
+def vaccinate(gramian: Any, order: Any, targets: Any) -> tuple[Any, Any]:
+    """Returns the weights `(tasks,)` of the sum of the turned gradients, and the cosines that were met.
+
+    Args:
+        gramian: `(tasks, tasks)`, of two tasks or more.
+        order: `(tasks, tasks - 1)` integers: in row i the tasks that the copy of gradient i meets, one after another.
+        targets: `(tasks, tasks)` of row i with column j. It is what the cosine is said to be where there is none.
+    """
+    products, squares, met = in_order(gramian, order)
+    targets = ops.take_along_axis(targets, order, axis=1)
+    aims = ops.clip(targets, -_HIGHEST, _HIGHEST)
+    cotangents = aims / ops.sqrt(1.0 - ops.square(aims))
+    original = ops.diagonal(gramian)
+    steps = ops.arange(order.shape[1])
+
+    def meet(step: Any, values: Any) -> Any:
+        left, products, added, cosines = values
+        product, square, cotangent, aim = (
+            ops.take(each, step, axis=1) for each in (products, squares, cotangents, aims)
+        )
+        exists = ops.logical_and(left > _LEFT * original, square > 0)
+        ratio = ops.sqrt(ops.where(exists, left, 0.0) / ops.where(exists, square, 1.0))
+        cosine = ops.clip(ops.divide_no_nan(product, ratio * square), -1.0, 1.0)
+        turn = ratio * (cotangent * ops.sqrt(1.0 - ops.square(cosine)) - cosine)
+        amount = ops.where(ops.logical_and(exists, cosine < aim), turn, 0.0)
+        now = steps == step
+        return (
+            left + amount * (2.0 * product + amount * square),
+            products + amount[:, None] * ops.take(met, step, axis=0),
+            ops.where(now, amount[:, None], added),
+            ops.where(ops.logical_and(now, exists[:, None]), cosine[:, None], cosines),
+        )
+
+    # A loop, as XLA takes long to compile many tasks' steps one after another.
+    start = (original, products, ops.zeros_like(products), targets)
+    _, _, added, cosines = ops.fori_loop(0, order.shape[1], meet, start)
+    weights = 1.0 + ops.sum(to_columns(added, order), axis=0)
+    return weights, to_columns(cosines, order)

@@ -1,0 +1,66 @@
+"""Weights that give the sum of the gradients the same component along each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from keras import ops
+
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.con_fig import cosines_of, pseudo_solve, spectrum
+from mtl_keras.weightings.gramian import GramianWeighting
+
+# A sum of weights that is not above this times the sum of their sizes is rounding.
+_CANCELLED = 1e-12
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class IMTLG(GramianWeighting):
+    """Impartial multi-task learning, the gradient part: the combined gradient is impartial to all tasks.
+
+    With the Gramian G, v = pinv(G) sqrt(diag G), and the weights are v / sum(v): they add up to 1, may be negative, and
+    the components of the combined gradient along all gradients are the same.
+
+    The direction does not depend on the scale of any gradient (if they are linearly independent), its length does, and
+    its sign: where sum(v) is below 0, the update points against all gradients, as the definition has it.
+
+    A gradient of zero has the weight 0. (A square not above 1e-24 times the largest counts as zero.) Which gradients
+    are linearly dependent is judged by their cosines, whatever their norms are: G is taken to have the rank of those.
+    If the sum of v vanishes, all weights are 0; this is so if all gradients are zero.
+
+    Reference:
+        L. Liu, Y. Li, Z. Kuang, J.-H. Xue, Y. Chen, W. Yang, Q. Liao, W. Zhang, *Towards Impartial Multi-task
+        Learning*, ICLR 2021, equation 2. The pseudoinverse, instead of the inverse, is TorchJD's.
+    """
+
+    NAME: ClassVar[str] = "imtl_g"
+
+    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+        cosines, inverse_norms = cosines_of(gramian)
+        some = inverse_norms > 0
+        # For independent gradients pinv(G) sqrt(diag G) is this too, without the loss of digits through their scales.
+        amounts, rank = pseudo_solve(cosines, ops.ones_like(inverse_norms))
+        independent = rank == ops.sum(ops.cast(some, np.int32))
+        norms = ops.sqrt(ops.where(some, ops.diagonal(gramian), 0.0))
+        largest = ops.maximum(ops.max(norms), 1e-145)
+        solved = ops.where(
+            independent,
+            amounts * inverse_norms * largest,
+            _solve_with_rank(gramian / largest / largest, norms / largest, rank),
+        )
+        total = ops.sum(solved)
+        stands = ops.abs(total) > _CANCELLED * ops.sum(ops.abs(solved))
+        return ops.where(stands, solved / ops.where(stands, total, 1.0), 0.0), state
+
+
+def _solve_with_rank(matrix: Any, right: Any, rank: Any) -> Any:
+    """Returns `pinv(matrix) @ right`, as if all but the `rank` largest eigenvalues were 0."""
+    values, vectors = spectrum(matrix)
+    size = matrix.shape[0]
+    kept = ops.logical_and(ops.arange(size) >= size - rank, values > 0)
+    inverse = ops.where(kept, 1.0 / ops.where(kept, values, 1.0), 0.0)
+    shares = ops.sum(vectors * right[:, None], axis=0) * inverse
+    return ops.sum(vectors * shares[None, :], axis=1)

@@ -1,0 +1,70 @@
+"""Weights that bring all losses to the same size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from keras import ops
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.adam import adam, adam_state
+from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+
+# A loss that is 0 for good would drive its weight to infinity, and infinity times 0 is NaN.
+_LARGEST = 20.0
+# Adam squares the gradient, and would not recover from an infinite square.
+_STEEPEST = 1e6
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class IMTLL(LossWeighting):
+    """Impartial multi-task learning, loss balance: learns a factor for each loss that brings it to 1.
+
+    With s_t the logarithm of the factor, sum_t L_t exp(s_t) - s_t is minimised, in the network's weights and in s. The
+    weight of task t is p_t exp(s_t), where p_t is its preference (which does not change what s_t is trained for). s_t
+    starts at 0 and settles where exp(s_t) is 1 / L_t: each task then adds p_t to the total, in whatever unit its loss
+    is given.
+
+    It is `Uncertainty` with -s for s and without the factor 1/2: as Adam does not mind the size of a gradient, its
+    weights are twice those of `Uncertainty` at the same learning rate, but for the epsilon of Adam.
+
+    The s are not the model's optimizer's business: Adam trains them at a learning rate of their own, each in the steps
+    in which its task runs. They stay between -20 and 20. For losses > 0.
+
+    Args:
+        learning_rate: of the s, > 0: about how far each of them can go in a step.
+
+    Raises:
+        ValueError: for a learning rate that is not a finite number above 0.
+
+    Reference:
+        L. Liu, Y. Li, Z. Kuang, J.-H. Xue, Y. Chen, W. Yang, Q. Liao, W. Zhang, *Towards Impartial Multi-Task
+        Learning*, ICLR 2021, section 3.2, with e for the base a.
+    """
+
+    NAME: ClassVar[str] = "imtl_l"
+
+    learning_rate: float = 0.001
+
+    def __post_init__(self) -> None:
+        if check_number("learning_rate", self.learning_rate, 0) == 0:
+            raise ValueError(f"learning_rate must be above 0. Received: learning_rate={self.learning_rate!r}")
+
+    def initial_state(self, tasks: int) -> State:
+        return {"log_scales": np.zeros(tasks, "float32"), **adam_state(tasks)}
+
+    def weights(self, losses: Any, preference: Any, state: State) -> Any:
+        return preference * ops.exp(ops.cast(state["log_scales"], losses.dtype))
+
+    def gradient(self, losses: Any, state: State) -> Any:
+        """Returns the derivative `(tasks,)` of what is minimised with respect to the s of each task."""
+        return losses * ops.exp(ops.cast(state["log_scales"], losses.dtype)) - 1
+
+    def after_step(self, losses: Any, preference: Any, state: State) -> State:
+        moves = ops.logical_and(preference > 0, ops.isfinite(losses))
+        gradient = ops.clip(self.gradient(losses, state), -_STEEPEST, _STEEPEST)
+        moved, moments = adam(state["log_scales"], gradient, state, self.learning_rate, moves)
+        return {"log_scales": ops.clip(moved, -_LARGEST, _LARGEST), **moments}

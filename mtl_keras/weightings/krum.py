@@ -1,0 +1,92 @@
+"""The gradients that are closest to the others."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from keras import ops
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.gramian import GramianWeighting
+
+# Scores that differ by less than this times the largest squared norm differ by rounding.
+_ROUNDING = 1e-12
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class Krum(GramianWeighting):
+    """Multi-Krum: the mean of the gradients that are closest to their nearest neighbours.
+
+    The score of a task is the sum of the distances of its gradient to the N - b - 2 nearest others, of N active tasks;
+    as in TorchJD, distances are not squared unless `squared` asks for it, as the paper does. The s tasks with the
+    lowest scores have the weight 1/s, all others 0. Tasks that tie for the last place share it. (With three tasks and
+    b = 0, the two nearest gradients always tie.)
+
+    A task whose gradient becomes much larger or smaller than the others' loses its weight. With fewer active tasks than
+    b + 3 or s there is nothing to choose, and weights are 1/N; a model that never has more is warned about.
+
+    Args:
+        n_byzantine: b, how many gradients may be anything at all, an integer >= 0.
+        n_selected: s, how many gradients are averaged, an integer >= 1.
+        squared: whether distances are squared.
+
+    Raises:
+        ValueError: for numbers out of these ranges.
+
+    Reference:
+        P. Blanchard, E. M. El Mhamdi, R. Guerraoui, J. Stainer, *Machine Learning with Adversaries: Byzantine Tolerant
+        Gradient Descent*, NeurIPS 2017, section 4.
+    """
+
+    n_byzantine: int = 0
+    n_selected: int = 1
+    squared: bool = False
+
+    NAME: ClassVar[str] = "krum"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, lowest in (("n_byzantine", 0), ("n_selected", 1)):
+            if check_number(name, getattr(self, name), lowest) % 1:
+                raise ValueError(f"{name} must be an integer. Received: {name}={getattr(self, name)!r}")
+
+    @property
+    def _least(self) -> int:
+        return max(self.n_byzantine + 3, self.n_selected)
+
+    def initial_state(self, tasks: int) -> State:
+        if tasks < self._least:
+            warnings.warn(
+                f"krum(n_byzantine={self.n_byzantine}, n_selected={self.n_selected}) chooses among {self._least} tasks "
+                f"or more; of {tasks} it takes the mean.",
+                stacklevel=2,
+            )
+        return {}
+
+    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+        tasks, least = gramian.shape[0], self._least
+        ones = ops.cast(active, gramian.dtype)
+        count = ops.sum(ones)
+        squares = ops.diagonal(gramian)
+        largest = ops.maximum(ops.max(squares), 1e-290)
+        distances = ops.relu(squares[:, None] + squares[None, :] - 2.0 * gramian) / largest
+        if not self.squared:
+            distances = ops.sqrt(distances)
+        pair = ops.logical_and(active[:, None], active[None, :])
+        pair = ops.logical_and(pair, np.eye(tasks) == 0)
+        nearest = ops.sort(ops.where(pair, distances, np.inf), axis=1)
+        counted = ops.arange(tasks, dtype=gramian.dtype) < count - self.n_byzantine - 2
+        scores = ops.sum(ops.where(counted[None, :], nearest, 0.0), axis=1)
+        scores = ops.where(active, scores, np.inf)
+        # The s-th lowest score; in or out, or sharing what places those below it leave.
+        last = ops.sort(scores)[min(self.n_selected, tasks) - 1]
+        below = ops.cast(scores < last - _ROUNDING, gramian.dtype)
+        ties = ops.cast(ops.abs(scores - last) <= _ROUNDING, gramian.dtype)
+        places = self.n_selected - ops.sum(below)
+        chosen = (below + ties * places / ops.maximum(ops.sum(ties), 1.0)) / self.n_selected
+        return ops.where(count >= least, chosen, ones / ops.maximum(count, 1.0)), state

@@ -1,0 +1,32 @@
+"""The logarithms of the losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from keras import ops
+
+from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+
+_EPSILON = 1e-8
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class Log(LossWeighting):
+    """Minimises the sum of the logarithms of the losses: each counts by the fraction of it that a step takes away.
+
+    The weight of task t is p_t / (L_t + 1e-8), where p_t is its preference: the derivative of p_t log(L_t + 1e-8). It
+    does not depend on the other tasks. If a loss is multiplied by a number, its weight is divided by it: the unit of a
+    loss does not matter, as long as the loss is far above 1e-8.
+
+    For losses > 0; one below 0 counts as 0. With one task the weight is p / (L + 1e-8), not p.
+
+    Reference:
+        B. Lin, W. Jiang, F. Ye, Y. Zhang, P. Chen, Y.-C. Chen, S. Liu, J. T. Kwok, *Dual-Balancing for Multi-Task
+        Learning*, arXiv 2308.12029, 2023: the first of the two balances, that of the losses.
+    """
+
+    def weights(self, losses: Any, preference: Any, state: State) -> Any:
+        return ops.where(preference > 0, preference / (ops.maximum(losses, 0.0) + _EPSILON), 0.0)

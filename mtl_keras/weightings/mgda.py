@@ -1,0 +1,65 @@
+"""The convex combination of the gradients that has the least norm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from keras import ops
+
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.solvers import min_norm_point
+
+_NORMALIZATIONS = ("none", "l2", "loss", "loss+")
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True, kw_only=True)
+class MGDA(GramianWeighting):
+    """Multiple-gradient descent: the weights >= 0 with sum 1 for which the weighted gradient is shortest.
+
+    A step against it lowers the loss of every task at the same first-order rate, or faster for tasks of weight 0. It is
+    0 only at Pareto-stationary points. Tasks with short gradients get much of the weight, so that multiplying a task's
+    loss by 10 takes weight from it.
+
+    The problem is solved exactly; the papers' loops stop early. If some gradients are zero, the shortest one is zero:
+    these tasks share the weight, and the network stays where it is. Equal gradients get equal weights.
+
+    Args:
+        normalization: what each gradient is divided by before the problem is solved: "none"; "l2", its norm; "loss",
+            the loss; "loss+", both (losses > 0). The normalised gradients are also those that are combined, as in
+            LibMTL: the weights are those of the solution divided by what the gradients were. A gradient whose divisor
+            would be 0 is not divided. With "l2" no weight depends on the scale of another task's loss.
+
+    Raises:
+        ValueError: for another normalisation.
+
+    Reference:
+        O. Sener, V. Koltun, *Multi-Task Learning as Multi-Objective Optimization*, NeurIPS 2018, equation 3.
+        J.-A. Desideri, *Multiple-gradient descent algorithm (MGDA) for multiobjective optimization*, Comptes Rendus
+        Mathematique 350, 2012.
+    """
+
+    normalization: str = "none"
+
+    NAME: ClassVar[str] = "mgda"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.normalization not in _NORMALIZATIONS:
+            raise ValueError(
+                f"normalization must be one of {', '.join(map(repr, _NORMALIZATIONS))}. "
+                f"Received: normalization={self.normalization!r}"
+            )
+
+    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+        if self.normalization == "none":
+            return min_norm_point(gramian, active), state
+        divisor = ops.ones_like(losses)
+        if self.normalization != "l2":
+            divisor = divisor * ops.where(ops.isfinite(losses), losses, 1.0)
+        if self.normalization != "loss":
+            divisor = divisor * ops.sqrt(ops.maximum(ops.diagonal(gramian), 0.0))
+        inverse = 1 / ops.where(divisor > 0, divisor, 1.0)
+        return min_norm_point(gramian * inverse[:, None] * inverse, active) * inverse, state

@@ -1,0 +1,100 @@
+"""Min-norm weights of gradients that are tracked over the steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from keras import ops
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.jacobian import JacobianWeighting
+from mtl_keras.weightings.norms import row_norms
+
+# Products of tracked gradients, which are as long as the losses, must stay below 3e38.
+_LARGEST_LOSS = 1e15
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class MoCo(JacobianWeighting):
+    """Multi-objective gradient with correction: tracks each task's gradient, and takes a step towards their min norm.
+
+    In step t, of gradients that are as long as the losses, h_k = L_k g_k / |g_k|:
+
+        y_k <- y_k - beta / t^beta_sigma (y_k - h_k),  y_k = 0 at first;
+        lambda <- softmax(lambda - gamma / t^gamma_sigma (Y Y' + rho I) lambda),  lambda_k = 1/K at first;
+
+    the combined gradient is sum_k lambda_k y_k. Weights in the logs: lambda, which add up to 1. As y_k lags behind, a
+    single task has the weight 1, but its gradient of the step is not what the network moves by.
+
+    A gradient's length does not matter; a loss that is scaled scales its h_k. For losses > 0: below 0 counts as 0,
+    above 1e15 as 1e15. A gradient that is 0 has h_k = 0. Each task counts the steps in which it runs. In a step
+    without some tasks, the lambda of the others are scaled to add up to 1, and afterwards back to what they had
+    together.
+
+    Remembers one number a task for each coordinate.
+
+    Args:
+        beta: rate of the tracking in the first step, from 0 to 1.
+        beta_sigma: how fast it falls, >= 0.
+        gamma: step size of lambda in the first step, >= 0.
+        gamma_sigma: how fast it falls, >= 0.
+        rho: regularisation of lambda, >= 0.
+
+    Raises:
+        ValueError: for values out of their ranges.
+
+    Reference:
+        H. Fernando et al., *Mitigating Gradient Bias in Multi-objective Learning: A Provably Convergent Approach*, ICLR
+        2023, algorithm 1. The softmax instead of a projection, the normalised gradients and the defaults are those of
+        LibMTL, which adds 1e-8 to |g_k|.
+    """
+
+    NAME: ClassVar[str] = "moco"
+
+    beta: float = 0.5
+    beta_sigma: float = 0.5
+    gamma: float = 0.1
+    gamma_sigma: float = 0.5
+    rho: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("beta", self.beta, 0, 1)
+        for argument in ("beta_sigma", "gamma", "gamma_sigma", "rho"):
+            check_number(argument, getattr(self, argument), 0)
+
+    def initial_state(self, tasks: int, size: int = 0) -> State:
+        # `shares` are lambda times the number of tasks: what they are at first does not depend on who else runs.
+        return {
+            "tracked": np.zeros((tasks, size), "float32"),
+            "shares": np.ones(tasks, "float32"),
+            "steps": np.zeros(tasks, "float32"),
+        }
+
+    def combine(self, jacobian: Any, losses: Any, active: Any, state: State) -> tuple[Any, Any, State]:
+        old, shares, steps = (ops.cast(state[name], jacobian.dtype) for name in ("tracked", "shares", "steps"))
+        runs = active[:, None]
+        step = ops.where(active, steps + 1, 1.0)
+        lengths = ops.where(ops.isnan(losses), 0.0, ops.clip(losses, 0.0, _LARGEST_LOSS))
+        gradients = ops.divide_no_nan(jacobian, row_norms(jacobian)[:, None]) * lengths[:, None]
+        moved = old + (self.beta * step**-self.beta_sigma)[:, None] * (gradients - old)
+        tracked = ops.where(runs, moved, 0.0)
+
+        present = ops.where(active, shares, 0.0)
+        total = ops.sum(present)
+        weights = ops.divide_no_nan(present, total)
+        slope = ops.matmul(tracked, ops.matmul(weights, tracked)) + self.rho * weights
+        logits = ops.where(active, weights - self.gamma * step**-self.gamma_sigma * slope, -1e38)
+        weights = ops.where(active, ops.exp(logits - ops.logsumexp(logits)), 0.0)
+        return (
+            ops.matmul(weights, tracked),
+            weights,
+            {
+                "tracked": ops.where(runs, moved, old),
+                "shares": ops.where(active, weights * total, shares),
+                "steps": ops.where(active, step, steps),
+            },
+        )

@@ -1,0 +1,79 @@
+"""One step a batch towards the weights of the smallest combined gradient, from two independent halves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from keras import ops
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.solvers import project_simplex
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class MoDo(GramianWeighting):
+    """Multi-objective gradient with double sampling: MGDA by one projected gradient step a batch.
+
+    With G = J1 J2^T of two independent halves of the batch, the weights w become P(w - gamma (G w + rho w)), where P
+    projects on weights >= 0 that add up to 1. They start equal. The expectation of G w is the gradient of
+    |w^T J|^2 / 2, as it would not be if both sides had the noise of the same samples.
+
+    The new weights are used in the same step. How fast they move depends on the scale of the gradients: a task whose
+    gradient is large loses weight. If a task is not active, what weight the active ones have is shared among them.
+
+    Args:
+        gamma: step size of the weights, > 0. It is not relative to the size of the gradients.
+        rho: draws weights towards equal ones, >= 0.
+
+    Raises:
+        ValueError: for a gamma that is not a finite number above 0, or a rho that is not one from 0 on.
+
+    Reference:
+        L. Chen, H. Fernando, Y. Ying, T. Chen, *Three-Way Trade-Off in Multi-Objective Learning: Optimization,
+        Generalization and Conflict-Avoidance*, NeurIPS 2023, algorithm 2. Defaults are LibMTL's. The gradient that is
+        weighted is that of the whole batch, not of a third sample.
+    """
+
+    gamma: float = 0.001
+    rho: float = 0.1
+
+    NAME: ClassVar[str] = "modo"
+    two_halves: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if check_number("gamma", self.gamma, 0) == 0:
+            raise ValueError(f"gamma must be above 0. Received: gamma={self.gamma!r}")
+        check_number("rho", self.rho, 0)
+
+    def initial_state(self, tasks: int) -> State:
+        return {"shares": np.full(tasks, 1 / tasks, "float32")}
+
+    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+        weights, total = shares_of_active(state["shares"], active)
+        gradient = ops.sum(gramian * weights[None, :], axis=-1) + self.rho * weights
+        weights = project_simplex(weights - self.gamma * gradient, active)
+        return weights, {"shares": with_shares(state["shares"], weights * total, active)}
+
+
+def shares_of_active(shares: Any, active: Any) -> tuple[Any, Any]:
+    """Returns the weights `(tasks,)` of the active tasks, scaled to add up to 1, and what they added up to.
+
+    Tasks that are not active keep their share, so that it is as if they were not there. If the shares of the active
+    ones are all 0, the weights are equal.
+    """
+    ones = ops.cast(active, "float64")
+    shares = ops.cast(shares, "float64") * ones
+    total = ops.sum(shares)
+    equal = ones / ops.maximum(ops.sum(ones), 1.0)
+    return ops.where(total > 0, shares / ops.where(total > 0, total, 1.0), equal), total
+
+
+def with_shares(shares: Any, new: Any, active: Any) -> Any:
+    """Returns the shares `(tasks,)` with those of the active tasks replaced."""
+    return ops.where(active, ops.cast(new, shares.dtype), shares)

@@ -1,0 +1,116 @@
+"""Gradients without what points against the gradients of other tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+from keras import ops
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.noise import StepSeed, draws_state, next_draws
+
+# A gradient counts as zero if its square is not above this times the largest one.
+_ZERO = 1e-24
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class PCGrad(GramianWeighting):
+    """Projecting conflicting gradients: takes from each gradient its part against the gradients of other tasks.
+
+    A copy of each gradient g_i meets the gradients g_j of the other tasks, one after another. Where its inner product
+    with g_j is below 0, its component along g_j is removed: g_i - (g_i . g_j) / |g_j|^2 g_j. The copies are added (not
+    averaged). Each task meets the others in a random order of its own; with two tasks there is only one.
+
+    Weights are at least 1, and all 1 if no two gradients conflict. The direction depends on the scale of each gradient:
+    a task whose gradient grows has more influence. A gradient of zero changes nothing, and has the weight 1. (A square
+    not above 1e-24 times the largest counts as zero.)
+
+    Args:
+        seed: of the orders, an integer.
+
+    Raises:
+        ValueError: for a seed that is not an integer.
+
+    Reference:
+        T. Yu, S. Kumar, A. Gupta, S. Levine, K. Hausman, C. Finn, *Gradient Surgery for Multi-Task Learning*, NeurIPS
+        2020, algorithm 1.
+    """
+
+    seed: int = 0
+
+    NAME: ClassVar[str] = "pcgrad"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_seed(self.seed)
+
+    def initial_state(self, tasks: int) -> State:
+        return draws_state(tasks)
+
+    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+        # Rows of tasks that are not active are zero, which no projection heeds.
+        return project(gramian, random_order(gramian.shape[0], self.seed, state)), next_draws(state)
+
+
+def check_seed(seed: object) -> None:
+    """Raises a ValueError for what is not an integer."""
+    if check_number("seed", seed) % 1:
+        raise ValueError(f"seed must be an integer. Received: seed={seed!r}")
+
+
+def ascending_order(tasks: int) -> np.ndarray:
+    """Returns `(tasks, tasks - 1)` integers: in row i all tasks but i."""
+    return np.array([[other for other in range(tasks) if other != task] for task in range(tasks)]).reshape(tasks, -1)
+
+
+def random_order(tasks: int, seed: int, state: State) -> Any:
+    """Returns `(tasks, tasks - 1)` integers: in row i all tasks but i, in random order."""
+    if tasks <= 2:
+        return ops.convert_to_tensor(ascending_order(tasks), "int32")
+    keys = keras.random.uniform((tasks, tasks), seed=StepSeed(seed, state))
+    return ops.argsort(keys + 2.0 * np.eye(tasks, dtype="float32"), axis=1)[:, : tasks - 1]
+
+
+def in_order(gramian: Any, order: Any) -> tuple[Any, Any, Any]:
+    """Looks up what is needed of a Gramian when the copy of gradient i meets gradient order[i, s] in step s.
+
+    Returns:
+        `(tasks, steps)` inner products of gradient i with those it meets; `(tasks, steps)` squares of those, 0 for what
+        counts as zero; and `(steps, tasks, steps)`: for each step, the inner products of the gradient met in it with
+        all that i meets.
+    """
+    squares = ops.diagonal(gramian)
+    squares = ops.where(squares > _ZERO * ops.max(squares), squares, 0.0)
+    pairs = ops.transpose(order)[:, :, None] * gramian.shape[0] + order[None, :, :]
+    met = ops.take(ops.reshape(gramian, (-1,)), pairs)
+    return ops.take_along_axis(gramian, order, axis=1), ops.take(squares, order), met
+
+
+def to_columns(values: Any, order: Any) -> Any:
+    """Returns `(tasks, tasks)`: `values[i, s]` in row i and column order[i, s], and 0 on the diagonal."""
+    places = ops.one_hot(order, order.shape[0], dtype=values.dtype)
+    return ops.sum(values[:, :, None] * places, axis=1)
+
+
+def project(gramian: Any, order: Any) -> Any:
+    """Returns the weights `(tasks,)` of the sum of the projected gradients.
+
+    Args:
+        gramian: `(tasks, tasks)`.
+        order: `(tasks, tasks - 1)` integers: in row i the tasks that the copy of gradient i meets, one after another.
+    """
+    if gramian.shape[0] == 1:
+        return ops.ones_like(gramian[0])
+    products, squares, met = in_order(gramian, order)
+    inverse = ops.divide_no_nan(1.0, squares)
+    added = []
+    for step, row in enumerate(ops.unstack(met, axis=0)):
+        added.append(ops.relu(-products[:, step]) * inverse[:, step])
+        products = products + added[-1][:, None] * row
+    return 1.0 + ops.sum(to_columns(ops.stack(added, axis=1), order), axis=0)

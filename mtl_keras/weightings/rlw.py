@@ -1,0 +1,70 @@
+"""Weights drawn at random in each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from mtl_keras.registry import unknown_value
+from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+from mtl_keras.weightings.noise import StepSeed, draws_state, next_draws
+
+_DISTRIBUTIONS = ("normal", "dirichlet")
+# A softmax gives 0 for it, and no NaN where there is nothing else.
+_LEFT_OUT = -1e38
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True)
+class RLW(LossWeighting):
+    """Random loss weighting: weights that are drawn anew in each step and add up to 1.
+
+    The weight of task t is p_t z_t, where p_t is its preference and z is drawn from the simplex of the tasks with a
+    preference above 0: the softmax of standard normal numbers, or uniformly (a Dirichlet distribution with all its
+    parameters 1). With N tasks the mean of each z_t is 1 / N: compared with weights of 1 each, the gradient is N times
+    as small on average, as in the paper.
+
+    The losses are not read: if a task's loss is scaled, so is its share in the total. The draws are functions of the
+    seed and of the number of the step; steps that XLA compiles draw other numbers than those that it does not.
+    Identical tasks have equal weights on average only.
+
+    Args:
+        distribution: "normal" or "dirichlet".
+        seed: an integer; runs with the same one draw the same weights.
+
+    Raises:
+        ValueError: for another distribution, or a seed that is no integer.
+
+    Reference:
+        B. Lin, F. Ye, Y. Zhang, I. W. Tsang, *Reasonable Effectiveness of Random Weighting: A Litmus Test for
+        Multi-Task Learning*, TMLR 2022, algorithm 2.
+    """
+
+    distribution: str = "normal"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.distribution not in _DISTRIBUTIONS:
+            raise unknown_value("distribution", self.distribution, _DISTRIBUTIONS)
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool):
+            raise ValueError(f"seed must be an integer. Received: seed={self.seed!r}")
+
+    def initial_state(self, tasks: int) -> State:
+        return draws_state(tasks)
+
+    def weights(self, losses: Any, preference: Any, state: State) -> Any:
+        shape, seed = (losses.shape[0],), StepSeed(self.seed, state)
+        if self.distribution == "normal":
+            scores = keras.random.normal(shape, dtype=losses.dtype, seed=seed)
+        else:
+            # Exponentially distributed numbers are uniform on the simplex once they are divided by their sum.
+            uniform = keras.random.uniform(shape, 1e-7, 1.0, dtype=losses.dtype, seed=seed)
+            scores = ops.log(ops.maximum(-ops.log(uniform), 1e-7))
+        scores = ops.where(preference > 0, scores, _LEFT_OUT)
+        return preference * ops.exp(scores - ops.logsumexp(scores))
+
+    def after_step(self, losses: Any, preference: Any, state: State) -> State:
+        return next_draws(state)

@@ -1,0 +1,227 @@
+"""Exact solvers of the small problems behind the weightings that see a Gramian.
+
+All of it is float64 arithmetic on fixed shapes: it can be traced, and compiled by XLA. What is "zero" or "singular" is
+judged after each task's gradient was brought to norm 1, so it does not depend on the scale of any of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+# Added to the diagonal of a matrix of cosines, so that systems with it can be solved. Far below the 1e-8 that two
+# gradients have which differ from being opposite by 1 in 10 000; far above rounding errors.
+RIDGE = 1e-13
+# If the shortest affine combination of some gradients is shorter than each of them by the square root of this or more,
+# it counts as zero.
+STATIONARY = 1e-11
+# How far below 0 a multiplier may be, relative to what it is computed from.
+_TOLERANCE = 1e-14
+# Of a Newton step in a logarithm, and of where it may lead: exponentials must not overflow.
+_LONGEST, _FARTHEST = 5.0, 150.0
+# A squared norm below this (the smallest of float64 that has an inverse square root) is that of a zero gradient.
+_SMALLEST = 1e-290
+
+
+def project_simplex(v: Any, active: Any) -> Any:
+    """Returns the point of the unit simplex that is nearest to `v`, 0 where not `active`; batched over leading axes.
+
+    Args:
+        v: `(..., tasks)`; not read where not `active`.
+        active: `(..., tasks)` booleans; if none is true, the result is 0.
+    """
+    # Entries more than 1 below the largest are 0 in the projection, as are those that are exactly 1 below.
+    v = ops.where(active, v, 0.0)
+    highest = ops.max(ops.where(active, v, ops.min(v, axis=-1, keepdims=True)), axis=-1, keepdims=True)
+    v = ops.where(active, ops.maximum(v - highest, -1.0), -1.0)
+    sums = ops.cumsum(ops.flip(ops.sort(v, axis=-1), axis=-1), axis=-1)
+    counts = ops.arange(1, v.shape[-1] + 1, dtype=v.dtype)
+    threshold = ops.max((sums - 1) / counts, axis=-1, keepdims=True)
+    return ops.where(active, ops.maximum(v - threshold, 0.0), 0.0)
+
+
+def cosines(gramian: Any, active: Any) -> tuple[Any, Any, Any]:
+    """Returns the cosines between gradients, the inverse norms, and which gradients there are.
+
+    Args:
+        gramian: `(..., tasks, tasks)`.
+        active: `(..., tasks)` booleans.
+
+    Returns:
+        `(..., tasks, tasks)` cosines, those of the identity for tasks that are not active or have no gradient. They
+        are shifted along the diagonal so far that the matrix is positive definite: by 1e-13, and by its most negative
+        eigenvalue, which is one of rounding errors.
+        `(..., tasks)` inverse norms, 0 for such tasks. `(..., tasks)` booleans, false for such tasks.
+    """
+    squares = ops.diagonal(gramian, axis1=-2, axis2=-1)
+    present = ops.logical_and(active, squares > _SMALLEST)
+    inverse = ops.where(present, ops.rsqrt(ops.where(present, squares, 1.0)), 0.0)
+    eye = ops.eye(gramian.shape[-1], dtype=gramian.dtype)
+    cosine = ops.where(eye > 0, 1.0, ops.clip(gramian * inverse[..., None] * inverse[..., None, :], -1.0, 1.0))
+    lowest = ops.linalg.eigh(cosine)[0][..., 0]
+    return cosine + (RIDGE + ops.maximum(-lowest, 0.0))[..., None, None] * eye, inverse, present
+
+
+def nonnegative_qp(M: Any, q: Any, active: Any) -> Any:
+    """Returns the x >= 0 that minimises x'Mx / 2 + q'x, 0 where not `active`; exact, batched over leading axes.
+
+    Where there are several minimisers, one of small norm. A variable on whose diagonal M is 0 stays 0, also if the
+    minimum is unbounded in it. Where else it is unbounded, x is finite and large.
+
+    Args:
+        M: `(..., n, n)` symmetric positive semidefinite; leading axes broadcast to those of `q`.
+        q: `(..., n)`, finite.
+        active: `(..., n)` or `(n,)` booleans: the variables that may be above 0; rows of others are not read.
+
+    Reference:
+        L. F. Portugal, J. J. Judice, L. N. Vicente, *A Comparison of Block Pivoting and Interior-Point Algorithms for
+        Linear Least Squares Problems with Nonnegative Variables*, Mathematics of Computation 63, 1994.
+    """
+    cosine, inverse, present = cosines(M, active)
+    q = q * inverse
+    size = ops.max(ops.abs(q), axis=-1, keepdims=True)
+    q = q / ops.where(size > 0, size, 1.0)
+    present = ops.logical_and(present, ops.isfinite(q))
+
+    def step(free: Any, x: Any, pivots: Any, running: Any) -> tuple[Any, ...]:
+        x = ops.linalg.solve(restrict(cosine, free), ops.where(free, -q, 0.0))
+        free, pivots, running = exchange(free, x, times(cosine, x) + q, present, pivots)
+        return free, x, pivots, running
+
+    n = M.shape[-1]
+    state = (ops.logical_and(present, q < 0), ops.zeros_like(q), start_pivots(q), True)
+    _, x, _, _ = ops.while_loop(lambda free, x, pivots, running: running, step, state, maximum_iterations=30 + 10 * n)
+    return ops.maximum(x, 0.0) * inverse * size
+
+
+def min_norm_point(gramian: Any, active: Any) -> Any:
+    """Returns the weights >= 0 with sum 1 of the gradients whose weighted sum has the least norm; exact.
+
+    Weights are 0 where not `active`. If some active gradient is zero, such gradients share the weight.
+
+    Args:
+        gramian: `(tasks, tasks)`.
+        active: `(tasks,)` booleans; if none is true, the result is 0.
+    """
+    squares = ops.diagonal(gramian)
+    zero = ops.logical_and(active, squares <= _SMALLEST)
+    shortest = ops.min(ops.where(ops.logical_and(active, squares > _SMALLEST), squares, ops.max(squares) + 1))
+    # In units of the norms the simplex is {u >= 0: a'u = 1}. The minimiser of |sum u_i g_i|^2 + (a'u - 1)^2 lies on
+    # the ray through that of |sum u_i g_i|^2 in it.
+    cosine, inverse, present = cosines(gramian, active)
+    a = ops.where(present, inverse * ops.sqrt(shortest), 0.0)
+    u = nonnegative_qp(ops.where(present[:, None] & present, cosine, 0.0) + a[:, None] * a, -a, present)
+    weights = share_equally(gramian, ops.where(ops.any(zero), ops.cast(zero, u.dtype), u * a))
+    return weights / ops.maximum(ops.sum(weights), 1e-300)
+
+
+def fair_point(gramian: Any, active: Any, alpha: float) -> Any:
+    """Returns the weights w > 0 with G w = w^(-1/alpha); 0 for tasks that are not active or have no gradient.
+
+    They minimise the strictly convex w'Gw / 2 - sum_t psi(w_t) with psi' = w^(-1/alpha): damped Newton steps in the
+    logarithms of the weights, up to a relative change of 1e-6 in the last one, whose error is the square of that.
+
+    There is no solution if a convex combination of the gradients is zero. Then the result is in proportion to such a
+    combination, and of the size that the weight of a task alone would have.
+
+    Args:
+        gramian: `(tasks, tasks)`.
+        active: `(tasks,)` booleans.
+        alpha: > 0.
+    """
+    beta = 1 / alpha
+    cosine, inverse, present = cosines(gramian, active)
+    longest = ops.rsqrt(ops.maximum(ops.max(ops.diagonal(gramian)), _SMALLEST))
+    # In units of the norms, C p = h p^-beta; `alone` is what the logarithm of p would be for each task alone.
+    logs = ops.where(present, -ops.log(ops.where(present, inverse / longest, 1.0)), 0.0)
+    h, alone = ops.exp((beta - 1) * logs), (beta - 1) / (beta + 1) * logs
+    strides = 2.0 ** ops.cast(ops.arange(3, -9, -1), gramian.dtype)
+
+    def step(v: Any, running: Any) -> tuple[Any, Any]:
+        p = ops.exp(v)
+        forces = h * ops.exp((1 - beta) * v)
+        k = ops.sqrt(forces)
+        scaled = cosine * (p / k)[:, None] * (p / k)
+        system = scaled + beta * ops.eye(v.shape[0], dtype=v.dtype)
+        newton = ops.clip(ops.linalg.solve(system, k - times(scaled, k)) / k, -_LONGEST, _LONGEST)
+        changes = newton * strides[:, None]
+        moved = p * ops.expm1(changes)
+        gained = changes if beta == 1 else ops.expm1((1 - beta) * changes) / (1 - beta)
+        value = ops.sum(times(cosine, 2 * p + moved) * moved, axis=-1) / 2 - ops.sum(forces * gained, axis=-1)
+        size = ops.max(ops.abs(newton))
+        v = v + newton * ops.where(size < 0.2, 1.0, strides[ops.argmin(value)])
+        v = ops.clip(v, alone - _FARTHEST, alone + _FARTHEST)
+        return v, ops.logical_and(size > 1e-6, ops.logical_not(stationary(v)))
+
+    def stationary(v: Any) -> Any:
+        p = ops.where(present, ops.exp(v - ops.max(ops.where(present, v, -np.inf))), 0.0)
+        return ops.sum(times(cosine, p) * p) <= STATIONARY
+
+    v, _ = ops.while_loop(lambda v, running: running, step, (alone, ops.any(present)), maximum_iterations=100)
+    v = v - ops.where(stationary(v), ops.max(ops.where(present, v - alone, -np.inf)), 0.0)
+    weights = ops.where(present, ops.exp(v) * inverse * (longest ** ((1 - beta) / (1 + beta))), 0.0)
+    return share_equally(gramian, weights)
+
+
+def share_equally(gramian: Any, weights: Any) -> Any:
+    """Returns the weights with those of equal gradients replaced by their mean; the weighted sum stays the same.
+
+    Where gradients are linearly dependent, which of them a solver takes is a matter of rounding errors.
+    """
+    squares = ops.diagonal(gramian)
+    shorter = ops.minimum(squares[:, None], squares)
+    near = squares[:, None] + squares - 2 * gramian <= 1e-13 * shorter
+    same = ops.cast(ops.logical_and(near, shorter > _SMALLEST), gramian.dtype)
+    same = ops.maximum(same, ops.eye(gramian.shape[-1], dtype=gramian.dtype))
+    return times(same, weights) / ops.sum(same, axis=-1)
+
+
+def mean_weights(active: Any) -> Any:
+    """Returns 1 / (number of active tasks) for each of them, 0 for the others."""
+    ones = ops.cast(active, "float64")
+    return ones / ops.maximum(ops.sum(ones), 1.0)
+
+
+def unless_alone(weights: Any, active: Any) -> Any:
+    """Returns the weights, or 1 for a task that is the only active one: there is nothing to weigh it against."""
+    ones = ops.cast(active, weights.dtype)
+    return ops.where(ops.sum(ones) > 1, weights, ones)
+
+
+def restrict(matrix: Any, free: Any) -> Any:
+    """Returns the matrix with the rows and columns that are not `free` replaced by those of the identity."""
+    both = ops.logical_and(free[..., None], free[..., None, :])
+    return ops.where(both, matrix, ops.eye(matrix.shape[-1], dtype=matrix.dtype))
+
+
+def times(matrix: Any, vector: Any) -> Any:
+    """Returns the product of a matrix and a vector, batched over leading axes."""
+    return ops.sum(matrix * vector[..., None, :], axis=-1)
+
+
+def start_pivots(like: Any) -> Any:
+    """Returns `(..., 2)`: the least number of wrong signs so far, and how often it may yet fail to fall."""
+    return ops.zeros_like(like[..., :1]) + ops.convert_to_tensor([1e9, 3.0], dtype=like.dtype)
+
+
+def exchange(free: Any, x: Any, multipliers: Any, present: Any, pivots: Any) -> tuple[Any, Any, Any]:
+    """Moves variables with a wrong sign between the free ones and those held at 0: a step of block pivoting.
+
+    All of them move while their number falls, and three times more; after that one at a time, that of the highest
+    index (Murty's rule), which cannot go round in circles.
+
+    Returns:
+        The free variables, the counts of `start_pivots`, and whether any sign was wrong.
+    """
+    noise = _TOLERANCE * (1 + ops.max(ops.abs(x), axis=-1, keepdims=True))
+    wrong = ops.logical_and(present, ops.where(free, x < 0, multipliers < -noise))
+    count = ops.sum(ops.cast(wrong, x.dtype), axis=-1)
+    least, chances = pivots[..., 0], pivots[..., 1]
+    fell = count < least
+    later = ops.flip(ops.cumsum(ops.flip(ops.cast(wrong, "int32"), -1), axis=-1), -1)
+    block = ops.logical_or(fell, chances > 0)[..., None]
+    moved = ops.logical_and(wrong, ops.logical_or(block, later == 1))
+    pivots = ops.stack([ops.minimum(count, least), ops.where(fell, 3.0, chances - 1)], axis=-1)
+    return ops.logical_xor(free, moved), pivots, ops.any(wrong)

@@ -1,0 +1,57 @@
+"""The mean of the gradients, each projected on the cone of directions that conflict with no task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from keras import ops
+
+from mtl_keras.config import check_number
+from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.dual_proj import regularize
+from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.solvers import mean_weights, nonnegative_qp, share_equally
+
+
+@WEIGHTINGS.register
+@dataclass(frozen=True, kw_only=True)
+class UPGrad(GramianWeighting):
+    """Unconflicting projection of gradients: the mean of what is left of each gradient when it may harm no task.
+
+    With N active tasks, g_k / N becomes the nearest vector along which no task's loss rises: sum_t v_kt g_t, where v_k
+    minimises |sum_t v_t g_t| subject to v >= e_k / N. The weights are sum_k v_k; without conflict they are 1/N. What is
+    minimised is v'(G / trace G + r I) v, with the small r of TorchJD: some conflict of the order of r can remain. Each
+    v_k grows in proportion to its gradient, so that multiplying a task's loss by 10 gives it ten times its part
+    (nearly: r is relative to the trace). Zero gradients keep the weight 1/N.
+
+    Args:
+        regularization: r, >= 0. At 0 the projections are exact, and weights have no bound near Pareto-stationary
+            points.
+        smallest: below this trace of the Gramian, the sum of the squared norms, it counts as zero, and weights are
+            1/N, >= 0. The default is TorchJD's and absolute; 0 makes the method independent of a common scale of the
+            losses.
+
+    Raises:
+        ValueError: for an argument that is not a finite number >= 0.
+
+    Reference:
+        P. Quinton, V. Rey, *Jacobian Descent for Multi-Objective Optimization*, 2024, arXiv 2406.16232, section 3.
+    """
+
+    regularization: float = 1e-4
+    smallest: float = 1e-4
+
+    NAME: ClassVar[str] = "upgrad"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("regularization", self.regularization, 0)
+        check_number("smallest", self.smallest, 0)
+
+    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+        mean = mean_weights(active)
+        regularized = regularize(gramian, self.regularization, self.smallest)
+        # Row k is the programme of g_k / N; all of them are solved at once.
+        extra = nonnegative_qp(regularized, regularized * mean[:, None], active)
+        return mean + share_equally(gramian, ops.sum(extra, axis=0)), state

@@ -1,0 +1,70 @@
+"""Aligned-MTL, against published figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtl_keras.weightings.aligned_mtl import AlignedMTL
+from tests.mtl_keras.weightings.gramians import CASES, cases_with
+
+
+@pytest.mark.parametrize("mode", ["min", "median", "rmse"])
+def test_published_weights(mode: Any) -> None:
+    found = cases_with(f"AlignedMTL_{mode}")
+    assert len(found) == len(CASES)
+    for case, expected in found:
+        weights = AlignedMTL(scale_mode=mode)(case.gramian)
+        assert case.error(weights, expected.vector, expected.scale) <= expected.rtol64, case.name
+        assert case.weight_error(weights, expected.weights, expected.scale) <= expected.rtol64, case.name
+        single = np.array(AlignedMTL(scale_mode=mode)(case.gramian.astype("float32")))
+        assert np.isfinite(single).all()
+        if expected.rtol32 is not None:
+            assert case.error(single, expected.vector, expected.scale) <= expected.rtol32, case.name
+
+
+def test_two_tasks_by_hand() -> None:
+    # Orthogonal, norms 1 and 2: l = (1, 4). min: s = 1, B = diag(1, 1/2). rmse: s = 5/2.
+    gramian = np.diag([1.0, 4.0])
+    np.testing.assert_allclose(AlignedMTL()(gramian), [0.5, 0.25])
+    np.testing.assert_allclose(AlignedMTL(scale_mode="median")(gramian), [0.5, 0.25])
+    np.testing.assert_allclose(AlignedMTL(scale_mode="rmse")(gramian), np.sqrt(2.5) * np.array([0.5, 0.25]))
+
+
+def test_aligned_gradients_are_orthogonal_and_equally_long() -> None:
+    """Each task alone must get a column of B, of which the mean is taken."""
+    jacobian = np.random.default_rng(0).normal(size=(3, 6))
+    gramian = jacobian @ jacobian.T
+    update = np.array(AlignedMTL()(gramian)) @ jacobian
+    left, singular, right = np.linalg.svd(jacobian, full_matrices=False)
+    aligned = singular.min() * left @ right
+    np.testing.assert_allclose(aligned @ aligned.T, singular.min() ** 2 * np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(update, aligned.mean(axis=0))
+
+
+def test_degenerate_gradients() -> None:
+    np.testing.assert_allclose(AlignedMTL()(np.zeros((4, 4))), [0.25] * 4)
+    np.testing.assert_allclose(AlignedMTL()(np.ones((4, 4))), [0.25] * 4)
+    np.testing.assert_allclose(AlignedMTL()([[7.0]]), [1])
+    for scale in (1e-36, 1e36):
+        np.testing.assert_allclose(AlignedMTL()(scale * np.diag([1.0, 4.0])), [0.5, 0.25])
+    # What is below the spacing of float64 is not seen any more, rather than dividing all others.
+    np.testing.assert_allclose(AlignedMTL()(np.diag([1e-36, 1e36])), [0, 0.5])
+
+
+@pytest.mark.parametrize("mode", ["min", "median", "rmse"])
+def test_dropped_task_is_as_if_it_were_not_there(mode: Any) -> None:
+    weighting = AlignedMTL(scale_mode=mode)
+    jacobian = np.random.default_rng(0).normal(size=(4, 6))
+    gramian = jacobian @ jacobian.T
+    weights = np.array(weighting(gramian, preference=[1, 0, 2, 1]))
+    rest = gramian[[0, 2, 3]][:, [0, 2, 3]]
+    assert weights[1] == 0
+    np.testing.assert_allclose(weights[[0, 2, 3]], weighting(rest, preference=[1, 2, 1]))
+
+
+def test_refuses_another_scale_mode() -> None:
+    with pytest.raises(ValueError, match=r"Unknown scale_mode\. Did you mean 'median'\? Received: 'medium'"):
+        AlignedMTL(scale_mode="medium")  # type: ignore[arg-type]

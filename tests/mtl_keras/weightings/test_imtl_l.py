@@ -1,0 +1,104 @@
+"""The loss balance of impartial multi-task learning."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mtl_keras.weightings import Uncertainty
+from mtl_keras.weightings.imtl_l import IMTLL
+from tests.mtl_keras.weightings.reference import LOSSES, RTOL
+
+# Logarithms of the scales, the weights that they give, and the gradients of the logarithms in each step.
+PUBLISHED = [
+    (
+        [0.0, 0.0, 0.0],
+        [1.0, 1.0, 1.0],
+        [
+            [1.3125, -0.09375, 13.0],
+            [0.703125, -0.25, 10.5],
+            [0.34375, -0.28125, 6.875],
+            [0.203125, -0.484375, 5.625],
+            [0.015625, -0.453125, 5.875],
+            [-0.125, -0.5625, 3.25],
+        ],
+    ),
+    (
+        [0.2, -0.4, 0.1],
+        [1.2214027581601699, 0.6703200460356393, 1.1051709180756477],
+        [
+            [1.8244938782453928, -0.3925224582802018, 14.472392853059068],
+            [1.0802015724915393, -0.49725996547327056, 11.70946555786995],
+            [0.6412599562777281, -0.5182074669118842, 7.703220979845726],
+            [0.46950019341145444, -0.6543662262628736, 6.321757332251166],
+            [0.24048717625642246, -0.6334187248242598, 6.598050061770078],
+            [0.06872741339014854, -0.7067349798594078, 3.6969764018215026],
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize("dtype", RTOL)
+@pytest.mark.parametrize(("scales", "weights", "gradients"), PUBLISHED)
+def test_published_weights_and_gradients(
+    scales: list[float], weights: list[float], gradients: list[list[float]], dtype: str
+) -> None:
+    state = {"log_scales": np.array(scales, dtype)}
+    for losses, gradient in zip(LOSSES.astype(dtype), gradients, strict=True):
+        np.testing.assert_allclose(IMTLL()(losses, state=state), weights, rtol=RTOL[dtype])
+        np.testing.assert_allclose(IMTLL().gradient(losses, state), gradient, rtol=RTOL[dtype])
+
+
+def test_two_tasks_by_hand() -> None:
+    # exp(0) = 1 and 3 * exp(log 2) = 6; the gradients are 5 * 1 - 1 and 7 * 2 - 1.
+    state = {"log_scales": np.log([1.0, 2.0])}
+    np.testing.assert_allclose(IMTLL()([5.0, 7.0], [1.0, 3.0], state), [1, 6])
+    np.testing.assert_allclose(IMTLL().gradient(np.array([5.0, 7.0]), state), [4, 13])
+    # Adam's first step is one learning rate against the sign of the gradient, and none for a dropped task.
+    weighting = IMTLL(learning_rate=0.1)
+    moved = weighting.after_step(
+        np.array([5.0, 0.5, 5.0], "float32"), np.array([1.0, 2.0, 0.0], "float32"), weighting.initial_state(3)
+    )
+    np.testing.assert_allclose(moved["log_scales"], [-0.1, 0.1, 0], rtol=1e-4)
+
+
+def test_settles_where_the_weighted_losses_are_one() -> None:
+    weighting, losses = IMTLL(learning_rate=0.1), np.array([0.02, 30.0], "float32")
+    state = weighting.initial_state(2)
+    for _ in range(300):
+        state = weighting.after_step(losses, np.ones(2, "float32"), state)
+    np.testing.assert_allclose(weighting(losses, state=state) * losses, 1, rtol=0.01)
+
+
+def test_twice_the_weights_of_uncertainty() -> None:
+    weighting, other = IMTLL(learning_rate=0.02), Uncertainty(learning_rate=0.02)
+    state, other_state = weighting.initial_state(3), other.initial_state(3)
+    for losses in LOSSES.astype("float32"):
+        state = weighting.after_step(losses, np.ones(3, "float32"), state)
+        other_state = other.after_step(losses, np.ones(3, "float32"), other_state)
+    weights = np.array(weighting(losses, state=state))
+    np.testing.assert_allclose(weights, 2 * np.array(other(losses, state=other_state)), rtol=1e-4)
+    assert np.abs(weights - 1).min() > 0.05
+
+
+@pytest.mark.parametrize(("loss", "sign"), [(0.0, 1), (-1.0, 1), (3e38, -1)])
+def test_log_scales_stay_within_bounds(loss: float, sign: int) -> None:
+    weighting = IMTLL(learning_rate=15)
+    state = weighting.initial_state(1)
+    for _ in range(5):
+        state = weighting.after_step(np.array([loss], "float32"), np.ones(1, "float32"), state)
+    assert float(state["log_scales"][0]) == 20 * sign
+    assert np.isfinite(weighting([loss], state=state)).all()
+
+
+@pytest.mark.parametrize("loss", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_changes_nothing(loss: float) -> None:
+    weighting = IMTLL()
+    state = weighting.after_step(np.array([loss], "float32"), np.ones(1, "float32"), weighting.initial_state(1))
+    assert all(np.array(entry) == [0] for entry in state.values())
+
+
+@pytest.mark.parametrize("learning_rate", [0, -0.1, float("nan"), "fast"])
+def test_impossible_learning_rates(learning_rate: float) -> None:
+    with pytest.raises(ValueError, match=r"learning_rate must be .*Received: learning_rate="):
+        IMTLL(learning_rate=learning_rate)

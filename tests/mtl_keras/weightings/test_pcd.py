@@ -1,0 +1,158 @@
+"""PCD, against a running implementation and the problem that it solves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from mtl_keras.weightings.pcd import PCD
+from tests.mtl_keras.weightings.gramians import CASES
+
+JACOBIANS = {case.name: case.jacobian for case in CASES}
+
+# TorchJD 0.18.0 gives these with tau = 0.3 in two steps, in the second of which the last gradient is that of `second`.
+PUBLISHED = {
+    "generic_K3": (
+        [0.9610554703519182, 0.4243523581915719, 0.4368121430123881],
+        [1.9147751037005603, 0.460986453477311, 2.0067336996536342],
+    ),
+    "aligned_K8": (
+        [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        [0.7012866340352155, 0, 0, 0.8298905846269417, 0.8791524294082267, 0, 0, 3.6640293703349784],
+    ),
+    "conflicting_K2": ([2.5900374736356286, 3.424307909968202], [2.8216672031300054, 2.7594105673464244]),
+    "conflicting_K5": (
+        [0.7642127109900075, 1.4399580435767292, 1.5127084127524897, 1.5823304423025353, 1.8894510961521906],
+        [1.665832089492909, 0.9997911097410288, 0.9390716804495179, 0.9068366742170614, 1.5272704673908613],
+    ),
+    "badly_scaled_K3": (
+        [0.9417380205908893, 0.000143320534315641, 190.4573814706288],
+        [1.8799065776919632, 0.0005417518702418118, 2.7066898474395256],
+    ),
+    "zero_row_K2": ([0.0, 0.0], [0.0, 0.0]),
+    "duplicated_K5": (
+        [0.9363055887955708, 0.2477894723943724, 0.20964377175045468, 0.0, 0.0],
+        [1.0, 0.0, 0.0, 0.0, 0.0],
+    ),
+    "nearly_opposite_K3": (
+        [2.3378371917459293, 3.050829153398618, 0.8735623928776447],
+        [2.9455007994567635, 2.4025075247976577, 1.4343000834577246],
+    ),
+    "special_all_zero_K3": ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0]),
+}
+
+
+def second(jacobian: np.ndarray) -> np.ndarray:
+    return np.vstack([jacobian[:-1], 0.4 * jacobian[-1] - jacobian[0]])
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-6), ("float32", 1e-4)])
+def test_published_steps(dtype: str, rtol: float) -> None:
+    for name, (first, later) in PUBLISHED.items():
+        if dtype == "float32" and name.startswith("nearly"):
+            continue
+        state: Any = PCD().initial_state(len(JACOBIANS[name]))
+        for jacobian, expected in ((JACOBIANS[name], first), (second(JACOBIANS[name]), later)):
+            weights, state = PCD(tau=0.3).step((jacobian @ jacobian.T).astype(dtype), state=state)
+            scale = np.abs(expected) @ np.linalg.norm(jacobian, axis=1)
+            assert np.linalg.norm((np.array(weights) - expected) @ jacobian) <= rtol * scale, name
+
+
+@pytest.mark.parametrize("primary", [0, 2])
+def test_solves_its_problem(primary: int) -> None:
+    """In the first step the normalised gradients are unit vectors."""
+    jacobian = JACOBIANS["conflicting_K5"]
+    update = np.array(PCD(tau=0.2, primary=primary)(jacobian @ jacobian.T)) @ jacobian
+    unit = jacobian / np.linalg.norm(jacobian, axis=1, keepdims=True)
+    others = np.delete(unit, primary, axis=0)
+    found = minimize(
+        lambda d: ((d - unit[primary]) ** 2).sum() / 2,
+        unit[primary],
+        jac=lambda d: d - unit[primary],
+        constraints={"type": "ineq", "fun": lambda d: others @ d - 0.2, "jac": lambda d: others},
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 200},
+    ).x
+    np.testing.assert_allclose(np.linalg.norm(update), np.linalg.norm(jacobian[primary]))
+    np.testing.assert_allclose(update / np.linalg.norm(update), found / np.linalg.norm(found), atol=1e-5)
+
+
+def test_two_tasks_by_hand() -> None:
+    # Unit gradients (1, 0) and (-0.6, 0.8), tau = 0.2: -0.6 + m = 0.2, so m = 0.8. d = (0.52, 0.64), of the squared
+    # norm 0.68; scaled to the norm of the primary, which is 1.
+    weights = PCD(tau=0.2, eps=0)([[1.0, -0.6], [-0.6, 1.0]])
+    np.testing.assert_allclose(weights, np.array([1, 0.8]) / np.sqrt(0.68), rtol=1e-6)
+    # The other one as primary, three times as long.
+    weights = PCD(tau=0.2, eps=0, primary=1)([[1.0, -1.8], [-1.8, 9.0]])
+    np.testing.assert_allclose(weights, np.array([0.8 * 3, 1]) / np.sqrt(0.68), rtol=1e-6)
+
+
+def test_moving_averages_by_hand() -> None:
+    # beta 1/2: squares 4 and then 16 make (2 / 2 + 16 / 2) / (3/4) = 12. The second task runs in the first step alone.
+    weighting = PCD(beta=0.5)
+    state = weighting.initial_state(2)
+    _, state = weighting.step(np.diag([4.0, 9.0]), state=state)
+    _, state = weighting.step(np.diag([16.0, 9.0]), preference=[1, 0], state=state)
+    np.testing.assert_allclose(np.square(state["norms"]), [9, 4.5], rtol=1e-6)
+    np.testing.assert_array_equal(state["steps"], [2, 1])
+
+
+def test_contradicting_constraints_are_dropped() -> None:
+    jacobian = np.array([[0.0, 3.0], [1.0, 0.0], [-1.0, 0.0]])
+    np.testing.assert_array_equal(PCD()(jacobian @ jacobian.T), [1, 0, 0])
+    # With tau = 0 they do not contradict each other: the plane between them is left, and the primary lies in it.
+    np.testing.assert_allclose(PCD(tau=0)(jacobian @ jacobian.T), [1, 0, 0])
+    # Not quite opposite: there is a wedge.
+    jacobian[1:, 1] = -0.01
+    update = np.array(PCD()(jacobian @ jacobian.T)) @ jacobian
+    assert (jacobian[1:] @ update > 0).all()
+    assert np.linalg.norm(update) == pytest.approx(3)
+
+
+def test_scale_of_another_task_does_not_matter() -> None:
+    jacobian = JACOBIANS["conflicting_K5"]
+    update = np.array(PCD()(jacobian @ jacobian.T)) @ jacobian
+    scaled = jacobian * np.array([1, 1e3, 10, 0.1, 1e6])[:, None]
+    np.testing.assert_allclose(np.array(PCD()(scaled @ scaled.T)) @ scaled, update, rtol=1e-5, atol=1e-6)
+
+
+def test_degenerate_gradients() -> None:
+    np.testing.assert_array_equal(PCD()(np.diag([0.0, 1.0])), [0, 0])
+    np.testing.assert_allclose(PCD()(np.diag([4.0, 0.0])), [1, 0])
+    np.testing.assert_allclose(PCD()([[7.0]]), [1])
+    # The primary against one other: no direction serves both.
+    weights = np.array(PCD(tau=0)([[1.0, -1.0], [-1.0, 1.0]]))
+    assert np.abs(weights[0] - weights[1]) <= 1e-6
+    for scales in ([1e-18, 1e18], [1e18, 1e-18]):
+        weights, state = PCD().step(np.outer(scales, scales) * [[1, -0.5], [-0.5, 1]], state=PCD().initial_state(2))
+        assert np.isfinite(np.array(weights)).all()
+        assert all(np.isfinite(np.array(value)).all() for value in state.values())
+    # Equal tasks have equal weights.
+    weights = np.array(PCD()([[1.0, -0.6, -0.6], [-0.6, 1.0, 1.0], [-0.6, 1.0, 1.0]]))
+    assert weights[1] == pytest.approx(weights[2]) != 0
+
+
+def test_dropped_tasks() -> None:
+    jacobian = JACOBIANS["conflicting_K5"][:3]
+    gramian = jacobian @ jacobian.T
+    weights = np.array(PCD()(gramian, preference=[1, 0, 2]))
+    np.testing.assert_allclose(weights, np.insert(PCD()(gramian[[0, 2]][:, [0, 2]], preference=[1, 2]), 1, 0))
+    np.testing.assert_allclose(PCD()(gramian, preference=[0, 1, 1]), [0, 0.5, 0.5])
+    np.testing.assert_array_equal(PCD()(gramian, preference=[0, 0, 0]), [0, 0, 0])
+
+
+def test_refuses_a_primary_task_that_there_is_not() -> None:
+    with pytest.raises(ValueError, match=r"one of the 2 tasks\. Received: primary=2"):
+        PCD(primary=2)(np.eye(2))
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"tau": -0.1}, {"tau": 1.1}, {"beta": 1}, {"eps": -1}, {"primary": -1}, {"primary": 0.5}]
+)
+def test_impossible_arguments(arguments: dict[str, Any]) -> None:
+    (name,) = arguments
+    with pytest.raises(ValueError, match=rf"{name} must be .*Received: {name}="):
+        PCD(**arguments)

@@ -1,0 +1,86 @@
+"""SDMGrad, against published figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtl_keras.weightings.sdmgrad import SDMGrad
+from tests.mtl_keras.weightings.test_modo import HALVES
+
+# LibMTL 4336804: weights on the simplex and those of the gradients, in three steps.
+PUBLISHED = [
+    (
+        (1, 2),
+        [0.6677556517119487, 0.0, 0.3322443482880514],
+        [0.5905812705476529, 0.07692307692307691, 0.33249565252927027],
+    ),
+    (
+        (4, 5),
+        [0.5400762790889136, 0.45992372091108624, 0.0],
+        [0.49236636852993354, 0.43071055454698937, 0.07692307692307691],
+    ),
+    (
+        (2, 3),
+        [0.3961391959443536, 0.6038608040556463, 0.0],
+        [0.38164553534181045, 0.5414313877351126, 0.07692307692307691],
+    ),
+]
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-6), ("float32", 1e-3)])
+def test_published_steps(dtype: str, rtol: float) -> None:
+    state: Any = {"shares": np.full(3, 1 / 3, dtype)}
+    for halves, shares, expected in PUBLISHED:
+        weights, state = SDMGrad().step(np.array(HALVES[halves], dtype), state=state)
+        np.testing.assert_allclose(weights, expected, rtol=rtol)
+        np.testing.assert_allclose(np.array(state["shares"]), shares, rtol=rtol, atol=rtol)
+
+
+def test_two_tasks_by_hand() -> None:
+    # Norms 1 and 3: m = 2, A = diag(1, 9) / 4. One step of 0.1 with lamda 1: A (w + e) = (1/4, 9/4), so that
+    # w = (0.475, 0.275) + 0.125 = (0.6, 0.4), and weights are (1.1, 0.9) / 2.
+    weighting = SDMGrad(lamda=1, inner_learning_rate=0.1, iterations=1)
+    np.testing.assert_allclose(weighting(np.diag([1.0, 9.0])), [0.55, 0.45])
+    # A second step, with a momentum of 1/2: A (w + e) = (1.1, 8.1) / 4, the velocity is (0.4, 3.15), and
+    # w = (0.56, 0.085) + 0.1775.
+    twice = SDMGrad(lamda=1, inner_learning_rate=0.1, iterations=2)
+    np.testing.assert_allclose(twice(np.diag([1.0, 9.0])), [(0.7375 + 0.5) / 2, (0.2625 + 0.5) / 2])
+
+
+def test_common_scale_does_not_matter() -> None:
+    gramian = np.array(HALVES[1, 2])
+    for scale in (1e-36, 1e-9, 1e36):
+        np.testing.assert_allclose(SDMGrad()(scale * gramian), SDMGrad()(gramian), rtol=1e-9)
+
+
+def test_dropped_task_is_as_if_it_were_not_there() -> None:
+    gramian, weighting = np.array(HALVES[1, 2]), SDMGrad()
+    state, pair_state = weighting.initial_state(3), weighting.initial_state(2)
+    for _ in range(3):
+        weights, state = weighting.step(gramian, preference=[1, 0, 1], state=state)
+        pair, pair_state = weighting.step(gramian[[0, 2]][:, [0, 2]], state=pair_state)
+        np.testing.assert_allclose(np.array(weights), np.insert(pair, 1, 0), atol=1e-6)
+    np.testing.assert_allclose(np.array(state["shares"])[1], 1 / 3)
+
+
+def test_degenerate_gradients() -> None:
+    np.testing.assert_allclose(SDMGrad()(np.zeros((3, 3))), [1 / 3] * 3, rtol=1e-6)
+    np.testing.assert_allclose(SDMGrad()([[-7.0]]), [1])
+    # The halves are opposed: no norm can be told from the diagonal.
+    weights = np.array(SDMGrad()(-np.array(HALVES[1, 2])))
+    assert weights.sum() == pytest.approx(1)
+    assert (weights >= 0).all()
+    np.testing.assert_array_equal(SDMGrad()(np.eye(3), preference=[0, 0, 0]), [0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"lamda": -1}, {"inner_learning_rate": 0}, {"iterations": 0}, {"iterations": 1.5}, {"momentum": 1.1}],
+)
+def test_impossible_arguments(arguments: dict[str, Any]) -> None:
+    (name,) = arguments
+    with pytest.raises(ValueError, match=rf"{name} must be .*Received: {name}="):
+        SDMGrad(**arguments)

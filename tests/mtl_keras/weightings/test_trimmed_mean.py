@@ -1,0 +1,77 @@
+"""Coordinate-wise trimmed mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mtl_keras.weightings.trimmed_mean import TrimmedMean
+from tests.mtl_keras.weightings.gramians import CASES, cases_with
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-6)])
+@pytest.mark.parametrize(("trim", "count"), [(1, 18), (2, 9)])
+def test_published_vectors(trim: int, count: int, dtype: str, tolerance: float) -> None:
+    found = cases_with(f"TrimmedMean_t{trim}")
+    assert len(found) == count
+    for case, result in found:
+        vector = TrimmedMean(trim)(case.jacobian.astype(dtype))
+        assert np.linalg.norm(vector - result.vector) <= tolerance * result.scale, case.name
+
+
+def test_no_trimming_is_the_mean() -> None:
+    for case in CASES:
+        vector, weights, _ = TrimmedMean(trim=0).step(case.jacobian)
+        np.testing.assert_allclose(vector, case.jacobian.mean(axis=0), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(weights, 1 / len(case.jacobian))
+
+
+def test_three_tasks_by_hand() -> None:
+    # Medians of the columns. Middle: tasks 1, 2, 2; in the last column tasks 1 and 2 are both at the border.
+    vector, weights, _ = TrimmedMean().step(
+        np.array([[2.0, 0.0, 9.0, 4.0], [1.0, 5.0, 8.0, 4.0], [7.0, 6.0, 0.0, 0.0]])
+    )
+    np.testing.assert_allclose(vector, [2, 5, 8, 4])
+    np.testing.assert_allclose(weights, [2 / 5, 3 / 5, 0])
+
+
+@pytest.mark.parametrize("large", [1e3, 1e18, 1e38])
+def test_one_task_alone_has_no_power(large: float) -> None:
+    jacobian = np.array([[1.0, 1.0], [3.0, 3.0], [2.0, 2.0], [large, -large]], "float32")
+    np.testing.assert_allclose(TrimmedMean()(jacobian), [2.5, 1.5])
+
+
+def test_dropped_tasks() -> None:
+    jacobian = np.array([[-9.0], [1.0], [2.0], [6.0], [8.0]])
+    # The middle two of 1, 2, 6, 8; then of 2 * 1, 2, 6, 8, of which both 2 count as one of them.
+    vector, weights, _ = TrimmedMean().step(jacobian, preference=np.array([0.0, 1.0, 1.0, 1.0, 1.0]))
+    np.testing.assert_allclose(vector, [4])
+    np.testing.assert_allclose(weights, [0, 0, 0.5, 0.5, 0])
+    vector, weights, _ = TrimmedMean().step(jacobian, preference=np.array([0.0, 2.0, 1.0, 1.0, 1.0]))
+    np.testing.assert_allclose(vector, [4])
+    np.testing.assert_allclose(weights, [0, 2 / 3, 1 / 3, 1 / 3, 0])
+
+
+@pytest.mark.parametrize(("active", "mean"), [([1, 1, 0], 2.0), ([0, 0, 1], 7.0), ([0, 0, 0], 0.0)])
+def test_too_few_tasks_in_a_step_give_their_mean(active: list[float], mean: float) -> None:
+    vector, weights, _ = TrimmedMean().step(np.array([[1.0], [3.0], [7.0]]), preference=np.array(active))
+    np.testing.assert_allclose(vector, [mean])
+    np.testing.assert_allclose(weights, np.array(active) / max(1, sum(active)))
+
+
+def test_one_task_keeps_its_gradient() -> None:
+    vector, weights, _ = TrimmedMean(3).step(np.array([[1.0, -2.0, 0.0]]))
+    np.testing.assert_array_equal(vector, [1, -2, 0])
+    np.testing.assert_array_equal(weights, [1])
+
+
+def test_too_few_tasks_of_the_model() -> None:
+    with pytest.warns(UserWarning, match="leaves nothing of fewer than 5 tasks; of 4 it takes the mean"):
+        vector = TrimmedMean(2)(np.array([[1.0], [2.0], [3.0], [6.0]]))
+    np.testing.assert_array_equal(vector, [3])
+
+
+@pytest.mark.parametrize("trim", [-1, 0.5, 1.0, True, "1"])
+def test_impossible_trims(trim: int) -> None:
+    with pytest.raises(ValueError, match=r"trim must be .*Received: trim="):
+        TrimmedMean(trim)

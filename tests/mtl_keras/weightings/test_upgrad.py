@@ -1,0 +1,62 @@
+"""Unconflicting projection of gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtl_keras.weightings.upgrad import UPGrad
+from tests.mtl_keras.weightings.gramians import CASES, cases_with
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_published_weights(dtype: str) -> None:
+    for case, result in cases_with("UPGrad"):
+        weights = UPGrad()(case.gramian.astype(dtype))
+        rtol = 1e-10 if dtype == "float64" else result.rtol32
+        assert case.error(weights, result.vector, result.scale) < rtol, case.name
+        assert case.weight_error(weights, result.weights, result.scale) < rtol, case.name
+
+
+def test_nothing_conflicts_without_regularization() -> None:
+    for case in CASES:
+        vector = np.array(UPGrad(regularization=0, smallest=0)(case.gramian)) @ case.jacobian
+        assert (case.jacobian @ vector >= -1e-9 * case.norms * case.norms.max(initial=0)).all(), case.name
+
+
+def test_two_tasks_by_hand() -> None:
+    # g_1 = (1, 0), g_2 = (-1, 1). What g_2 leaves of g_1 is (1/2, 1/2) = g_1 + g_2 / 2; what g_1 leaves of g_2 is
+    # (0, 1) = g_1 + g_2. Half of both.
+    gramian = np.array([[1.0, -1.0], [-1.0, 2.0]])
+    np.testing.assert_allclose(UPGrad(regularization=0)(gramian), [1, 0.75])
+    np.testing.assert_allclose(UPGrad()(np.diag([1.0, 9.0])), [0.5, 0.5])
+    # Below a trace of 1e-4 the Gramian counts as zero, unless told otherwise.
+    np.testing.assert_allclose(UPGrad()(1e-6 * gramian), [0.5, 0.5])
+    np.testing.assert_allclose(UPGrad(smallest=0)(1e-6 * gramian), UPGrad(smallest=0)(gramian), rtol=1e-9)
+
+
+def test_degenerate_gramians() -> None:
+    np.testing.assert_allclose(UPGrad()(np.zeros((3, 3))), [1 / 3] * 3)
+    np.testing.assert_allclose(UPGrad(regularization=0, smallest=0)(np.zeros((3, 3))), [1 / 3] * 3)
+    np.testing.assert_allclose(UPGrad()([[9.0]]), [1])
+    np.testing.assert_allclose(UPGrad()(np.eye(3), None, [0, 2, 0]), [0, 2, 0])
+    np.testing.assert_array_equal(UPGrad()(np.eye(2), None, [0, 0]), [0, 0])
+    np.testing.assert_allclose(UPGrad()(np.ones((4, 4))), [0.25] * 4)
+    for scale in (1e-36, 1e36):
+        assert np.isfinite(UPGrad(smallest=0)(scale * np.array([[1.0, -0.9], [-0.9, 1.0]]))).all()
+
+
+def test_a_dropped_task_is_as_if_it_were_not_there() -> None:
+    case, rows = CASES[6], np.array([0, 2, 3, 4])
+    weights = np.array(UPGrad()(case.gramian, None, [1, 0, 1, 2, 1]))
+    np.testing.assert_allclose(weights[rows], UPGrad()(case.gramian[np.ix_(rows, rows)], None, [1, 1, 2, 1]))
+    assert weights[1] == 0
+
+
+@pytest.mark.parametrize("argument", ["regularization", "smallest"])
+@pytest.mark.parametrize("value", [-1e-4, float("nan"), float("inf"), "1"])
+def test_impossible_arguments(argument: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"{argument} must be a finite number from 0 on\. Received: {argument}="):
+        UPGrad(**{argument: value})
