@@ -23,7 +23,11 @@ _list = partial(flags.DEFINE_list, flag_values=FLAGS)
 _string("experiment", None, "A preset, of which the other flags change what they say; --list shows them.")
 _bool("list", False, "List the presets.")
 _bool("smoke", False, "With --experiment and --synthetic: one epoch on a few images, to see that all works.")
-_list("compare", None, "Train these too, and compare: single_task, equal_weights, fixed_weights.")
+_list(
+    "compare",
+    None,
+    "Train these too, and compare: single_task, equal_weights, fixed_weights, or a weighting or schedule by name.",
+)
 _list("seeds", None, "With --compare: train each network with each of these seeds; default --seed.")
 _string("dataset", "fashion_mnist", "Which dataset: fashion_mnist, cifar10, cifar100 or celeb_a.")
 _bool("synthetic", False, "Train on a drawn look-alike of the dataset; needs no download.")
@@ -52,6 +56,7 @@ _string("jit_compile", "auto", "Compile steps with XLA: auto, true or false.")
 _bool("mixed_precision", False, "Compute in 16 bits (float16 on a GPU, bfloat16 on a CPU).")
 _integer("steps_per_execution", 1, "Training steps in one call of the compiled function.")
 _integer("early_stopping", 0, "Stop after so many epochs without a better val_mtl_score; 0 never.")
+_integer("monitor_gradients", 0, "Look at the tasks' gradients in every so many training steps; 0 never.")
 _bool("export", False, "Write saved_model/ for serving when training is done.")
 _list("export_formats", [], "Further formats to export: onnx, litert.")
 

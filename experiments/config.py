@@ -17,6 +17,7 @@ from mtl_keras.registry import Spec, parse_spec, unknown_value
 
 JIT_CHOICES = ("auto", "true", "false")
 DECAY_CHOICES = ("cosine", "none")
+_LEAST = {"epochs": 1, "batch_size": 1, "steps_per_execution": 1, "early_stopping": 0, "monitor_gradients": 0}
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class RunConfig:
     mixed_precision: bool = False
     steps_per_execution: int = 1
     early_stopping: int = 0
+    monitor_gradients: int = 0
     export: tuple[str, ...] = ()
 
     def check(self) -> None:
@@ -74,7 +76,7 @@ class RunConfig:
         for name in self.export:
             if name not in SUFFIXES:
                 raise unknown_value("export format", name, SUFFIXES)
-        for name, least in (("epochs", 1), ("batch_size", 1), ("steps_per_execution", 1), ("early_stopping", 0)):
+        for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}. Received: {name}={getattr(self, name)}")
         if self.examples is not None and not self.synthetic:

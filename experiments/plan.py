@@ -13,6 +13,8 @@ import data
 from experiments.config import RunConfig
 from experiments.files import read_json, write_json
 from mtl_keras.registry import unknown_value
+from mtl_keras.schedules import SCHEDULES
+from mtl_keras.weightings import WEIGHTINGS
 
 METHOD = "multi_task"
 """The folder of the runs that the others are compared with."""
@@ -36,10 +38,23 @@ def _fixed_weights(config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConf
     return {"": dataclasses.replace(config, schedule="none", weighting="static")}
 
 
+def _other_weighting(name: str) -> Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]:
+    """The same network with the task weights and all tasks in every step, under another weighting."""
+    return lambda config, tasks: {"": dataclasses.replace(config, schedule="none", weighting=name)}
+
+
+def _other_schedule(name: str) -> Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]:
+    """The same network with the task weights under another schedule."""
+    return lambda config, tasks: {"": dataclasses.replace(config, schedule=name, weighting="static")}
+
+
 BASELINES: dict[str, Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]] = {
     "single_task": _single_task,
     "equal_weights": _equal_weights,
     "fixed_weights": _fixed_weights,
+    # A name that is both, `static`, is that of the fixed weights.
+    **{name: _other_schedule(name) for name in SCHEDULES.names if name not in ("none", "static")},
+    **{name: _other_weighting(name) for name in WEIGHTINGS.names if name != "static"},
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from experiments.files import write_history
+from experiments.gradient_record import GradientRecord
 from experiments.run_directory import RunDirectory
 from mtl_keras.callbacks import TaskScheduler
 from mtl_keras.export.replacing import replacing
@@ -27,13 +28,21 @@ class Recorder(keras.callbacks.Callback):
         directory: where to write.
         scheduler: the scheduler whose state goes into the checkpoint, if there is one.
         patience: stop after so many epochs without a better `val_mtl_score`; 0 never stops.
+        gradients: the record of what a `GradientMonitor` sees, which must come before this; `None` for no such record.
     """
 
-    def __init__(self, directory: RunDirectory, scheduler: TaskScheduler | None, patience: int) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        scheduler: TaskScheduler | None,
+        patience: int,
+        gradients: GradientRecord | None = None,
+    ) -> None:
         super().__init__()
         self.directory = directory
         self.scheduler = scheduler
         self.patience = patience
+        self.gradients = gradients
         self.history: list[dict[str, float]] = []
         self.best = -math.inf
         self.best_epoch: int | None = None
@@ -59,6 +68,8 @@ class Recorder(keras.callbacks.Callback):
             with replacing(self.directory.best_model) as temporary:
                 self.model.save(temporary)
         write_history(self.directory.history_file, self.history)
+        if self.gradients:
+            self.gradients.add(epoch, self.model.task_names)
         self.directory.save_checkpoint(epoch + 1, self.model, self.get_state())
         if self.finished:
             self.model.stop_training = True
@@ -105,6 +116,8 @@ class Recorder(keras.callbacks.Callback):
             self.scheduler.set_state(state["scheduler"])
         for seed, value in zip(_seeds(model), state["seeds"], strict=True):
             seed.assign(value)
+        if self.gradients:
+            self.gradients.go_on(len(self.history))
 
 
 def _seeds(model: keras.Model) -> list[keras.Variable]:

@@ -25,8 +25,8 @@ PROVENANCE = ("versions", "git_revision", "date", "cores")
 class RunDirectory:
     """The files of a run.
 
-    They are `config.json`, `history.csv`, `metrics.json`, `tensorboard/`, `best.keras`, `checkpoints/` and, if it was
-    asked for, `saved_model/`.
+    They are `config.json`, `history.csv`, `metrics.json`, `tensorboard/`, `best.keras`, `checkpoints/` and, if
+    they were asked for, `saved_model/` and `gradients.json`.
 
     Args:
         path: the directory.
@@ -36,6 +36,7 @@ class RunDirectory:
         self.path = Path(path)
         self.config_file = self.path / "config.json"
         self.history_file = self.path / "history.csv"
+        self.gradients_file = self.path / "gradients.json"
         self.metrics_file = self.path / "metrics.json"
         self.tensorboard = self.path / "tensorboard"
         self.best_model = self.path / "best.keras"

@@ -12,11 +12,12 @@ import data
 from experiments.config import RunConfig, make_optimizer, make_schedule
 from experiments.evaluation import Entries, Table, evaluate, primary
 from experiments.files import write_history, write_json
+from experiments.gradient_record import GradientRecord
 from experiments.recorder import Recorder
 from experiments.run_directory import RunDirectory
 from models import network
 from mtl_keras import MultiTaskModel, schedules
-from mtl_keras.callbacks import Progress, StopOnNonFinite, TaskScheduler, TensorBoard
+from mtl_keras.callbacks import GradientMonitor, Progress, StopOnNonFinite, TaskScheduler, TensorBoard
 from mtl_keras.export import export, parity
 from mtl_keras.export.formats import SUFFIXES
 from mtl_keras.tasks import Task
@@ -49,7 +50,9 @@ def run(
     checkpoint = directory.last_checkpoint() if resume else None
     model = load_model(checkpoint[0]) if checkpoint else build_model(config, dataset)
     scheduler = make_scheduler(config, dataset)
-    recorder = Recorder(directory, scheduler, config.early_stopping)
+    monitor = GradientMonitor(config.monitor_gradients, directory.tensorboard) if config.monitor_gradients else None
+    gradients = GradientRecord(directory.gradients_file, monitor) if monitor else None
+    recorder = Recorder(directory, scheduler, config.early_stopping, gradients)
     if checkpoint:
         recorder.set_state(checkpoint[1], model)
     first_epoch = len(recorder.history)
@@ -75,6 +78,7 @@ def run(
                     *([scheduler] if scheduler else []),
                     *learning_rate_callbacks(config),
                     StopOnNonFinite(),
+                    *([monitor] if monitor else []),
                     recorder,
                     TensorBoard(str(directory.tensorboard)),
                     Progress(),

@@ -20,7 +20,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-SUMMARY = ("loss", "mtl_score", "learning_rate", "steps_per_second")
+GRADIENTS = ("gradient_cosine", "conflict_rate", "gradient_norm_ratio")
+SUMMARY = ("loss", "mtl_score", "learning_rate", "steps_per_second", *GRADIENTS)
 TRAINING = ("loss", "weight", "active", "probability")
 _VALIDATION = "val_"
 

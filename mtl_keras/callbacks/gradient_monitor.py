@@ -1,0 +1,140 @@
+"""`GradientMonitor`: whether the tasks pull the network's shared part in the same direction, epoch by epoch."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mtl_keras.gradient_statistics import GradientSummary
+from mtl_keras.model import MultiTaskModel
+
+_BLUE, _WHITE, _RED, _GREY = np.array([[33, 102, 172], [255, 255, 255], [178, 24, 43], [128, 128, 128]], "float32")
+_PIXELS = 320
+
+
+class GradientMonitor(keras.callbacks.Callback):
+    """Looks at the gradient of each task in every n-th training step, and says once an epoch how they agree.
+
+    The gradients are those of the unweighted losses with respect to the variables that several tasks share, without
+    regularizers. Put it before the callbacks that read logs: it adds to those of each epoch
+
+    - `gradient_cosine`: the cosine of the angle between the gradients of two tasks, mean over the pairs of tasks;
+    - `conflict_rate`: the share of the steps in which that cosine was below 0, mean over the pairs;
+    - `gradient_norm_ratio`: the largest of the tasks' mean gradient norms, divided by the smallest that is not 0.
+
+    Pairs that never ran together are not in these means; what nothing is known of is NaN. With `log_dir` it writes the
+    run `gradients` for TensorBoard:
+
+    | tag | what |
+    |---|---|
+    | `gradients/cosine`, `gradients/conflict_rate`, `gradients/norm_ratio` | the three above |
+    | `gradient_cosine/<task>~<task>` | mean cosine of two tasks |
+    | `gradient_conflict/<task>~<task>` | the share of the steps in which they were in conflict |
+    | `gradient_norm/<task>` | mean norm of a task's gradient |
+    | `gradients/cosines` | heat map of the cosines, from -1 (blue) over 0 (white) to 1 (red); grey is not known |
+
+    A step that is looked at takes a backward pass a task more, and the model compiles a function of its own for such
+    steps. The other steps, and what the model learns, stay what they are; see docs/gradients.md.
+
+    Args:
+        every: look in every so many training steps, >= 1. Nothing is looked at with a single task.
+        log_dir: the folder to write to, that of `TensorBoard`; `None` to write nothing.
+
+    Attributes:
+        summary: what was seen in the last epoch, pair by pair; `None` before the first has ended.
+
+    Raises:
+        ValueError: if `every` is not an integer >= 1.
+        TypeError: if `log_dir` is not a path; in `fit`, if the model is not a `MultiTaskModel`.
+
+    Example:
+
+    ```python
+    model.fit(dataset, epochs=10, callbacks=[GradientMonitor(every=50, log_dir="runs/first/tensorboard")])
+    ```
+    """
+
+    def __init__(self, every: int = 50, log_dir: str | os.PathLike[str] | None = None) -> None:
+        super().__init__()
+        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
+            raise ValueError(f"every must be a number of steps, an integer >= 1. Received: every={every!r}")
+        if log_dir is not None and not isinstance(log_dir, (str, os.PathLike)):
+            raise TypeError(f"log_dir must be a path or None. Received: log_dir={log_dir!r}")
+        self.every = every
+        self.log_dir = None if log_dir is None else Path(log_dir)
+        self.summary: GradientSummary | None = None
+        self._writer: Any = None
+
+    def set_model(self, model: keras.Model) -> None:
+        if not isinstance(model, MultiTaskModel):
+            raise TypeError(f"GradientMonitor needs a mtl_keras.MultiTaskModel. Received: model={type(model).__name__}")
+        super().set_model(model)
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        self.summary = None
+        self.model.gradients.reset()
+        self.model.gradients.every = self.every if len(self.model.task_names) > 1 else 0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self.model.gradients.reset()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.summary = summary = self.model.gradients.summary()
+        self.model.gradients.reset()
+        if logs is not None:
+            logs["gradient_cosine"] = summary.mean_cosine
+            logs["conflict_rate"] = summary.conflict_rate
+            logs["gradient_norm_ratio"] = summary.norm_ratio
+        if self.log_dir is not None:
+            self._write(self.log_dir, epoch, summary)
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        self.model.gradients.every = 0
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _write(self, folder: Path, epoch: int, summary: GradientSummary) -> None:
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(str(folder / "gradients"))
+        tasks = self.model.task_names
+        # Keras' TensorBoard may have switched recording off for this step.
+        with self._writer.as_default(step=epoch), tf.summary.record_if(True):
+            for tag, value in _scalars(tasks, summary):
+                if not np.isnan(value):
+                    tf.summary.scalar(tag, value)
+            if summary.steps:
+                legend = f"Rows and columns: {', '.join(tasks)}. Blue is -1, white 0, red 1, grey not known."
+                tf.summary.image("gradients/cosines", heat_map(summary.cosine)[None], description=legend)
+        self._writer.flush()
+
+
+def heat_map(table: np.ndarray) -> np.ndarray:
+    """Draws a table `(n, n)` of numbers from -1 (blue) over 0 (white) to 1 (red), NaN in grey.
+
+    Returns:
+        uint8 image `(pixels, pixels, 3)`, each entry a square of the same size.
+    """
+    values = np.clip(np.nan_to_num(table), -1, 1)[..., None]
+    colours = _WHITE + np.abs(values) * (np.where(values < 0, _BLUE, _RED) - _WHITE)
+    colours = np.where(np.isnan(table)[..., None], _GREY, colours)
+    side = max(4, _PIXELS // len(table))
+    return np.rint(colours).astype("uint8").repeat(side, axis=0).repeat(side, axis=1)
+
+
+def _scalars(tasks: tuple[str, ...], summary: GradientSummary) -> Iterator[tuple[str, float]]:
+    yield "gradients/cosine", summary.mean_cosine
+    yield "gradients/conflict_rate", summary.conflict_rate
+    yield "gradients/norm_ratio", summary.norm_ratio
+    for (row, one), (column, other) in itertools.combinations(enumerate(tasks), 2):
+        yield f"gradient_cosine/{one}~{other}", float(summary.cosine[row, column])
+        yield f"gradient_conflict/{one}~{other}", float(summary.conflict[row, column])
+    for row, task in enumerate(tasks):
+        yield f"gradient_norm/{task}", float(summary.norm[row])

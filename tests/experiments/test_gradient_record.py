@@ -1,0 +1,156 @@
+"""`monitor_gradients`: what a run keeps of its tasks' gradients."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from absl import flags
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import train
+from experiments.config import RunConfig
+from experiments.files import write_json
+from experiments.gradient_record import GradientRecord
+from experiments.run_directory import RunDirectory
+from experiments.runner import run
+from experiments.settings import asked, resumed
+from mtl_keras.callbacks import GradientMonitor
+from mtl_keras.gradient_statistics import GradientSummary
+
+LOGS = {"gradient_cosine", "conflict_rate", "gradient_norm_ratio"}
+QUICK: dict[str, Any] = {"synthetic": True, "examples": 64, "model": "mlp(dense=16)", "batch_size": 16}
+
+
+def flags_of(*arguments: str) -> flags.FlagValues:
+    values = copy.deepcopy(train.FLAGS)
+    if "monitor_gradients" not in values:
+        flags.DEFINE_integer("monitor_gradients", 0, "", flag_values=values)
+    values(["train.py", *arguments])
+    return values
+
+
+def history(path: Path) -> list[dict[str, str]]:
+    with (path / "history.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch that was broken off and resumed for a second one."""
+    folder = tmp_path_factory.mktemp("gradients")
+    path, data_dir = folder / "run", str(folder / "data")
+    run(RunConfig(**QUICK, data_dir=data_dir, epochs=1, monitor_gradients=2), RunDirectory(path))
+    config = RunConfig(**QUICK, data_dir=data_dir, epochs=2, monitor_gradients=2)
+    run(config, RunDirectory(path), resume=True)
+    return path
+
+
+def test_the_history_has_the_means_of_each_epoch(watched: Path) -> None:
+    rows = history(watched)
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    for row in rows:
+        assert set(row) >= LOGS
+        assert -1 <= float(row["gradient_cosine"]) <= 1
+        assert 0 <= float(row["conflict_rate"]) <= 1
+        assert float(row["gradient_norm_ratio"]) >= 1
+
+
+def test_the_tables_have_an_entry_an_epoch(watched: Path) -> None:
+    content = json.loads((watched / "gradients.json").read_text())
+    assert (content["every"], content["tasks"]) == (2, ["item", "group"])
+    assert [entry["epoch"] for entry in content["epochs"]] == [0, 1]
+    for row, entry in zip(history(watched), content["epochs"], strict=True):
+        assert entry["steps"] == 2
+        assert entry["cosine"][0][1] == pytest.approx(float(row["gradient_cosine"]), rel=1e-5)
+        assert entry["conflict"][0][1] == pytest.approx(float(row["conflict_rate"]))
+        assert max(entry["norm"]) / min(entry["norm"]) == pytest.approx(float(row["gradient_norm_ratio"]), rel=1e-4)
+
+
+def test_tensorboard_has_a_run_of_gradients(watched: Path) -> None:
+    events = EventAccumulator(str(watched / "tensorboard" / "gradients"), {"tensors": 0}).Reload()
+    assert "gradient_cosine/item~group" in events.PluginTagToContent("scalars")
+    assert list(events.PluginTagToContent("images")) == ["gradients/cosines"]
+    events = EventAccumulator(str(watched / "tensorboard" / "train"), {"tensors": 0}).Reload()
+    assert {f"summary/{key}" for key in LOGS} <= set(events.PluginTagToContent("scalars"))
+
+
+def test_without_it_there_is_nothing(tmp_path: Path) -> None:
+    config = RunConfig(**QUICK, data_dir=str(tmp_path / "data"), epochs=1)
+    run(config, RunDirectory(tmp_path / "run"))
+    assert not set(history(tmp_path / "run")[0]) & LOGS
+    assert not (tmp_path / "run" / "gradients.json").exists()
+    assert not (tmp_path / "run" / "tensorboard" / "gradients").exists()
+
+
+def test_one_task_leaves_gaps(tmp_path: Path) -> None:
+    config = RunConfig(**QUICK, data_dir=str(tmp_path / "data"), epochs=1, tasks=("item",), monitor_gradients=1)
+    run(config, RunDirectory(tmp_path / "run"))
+    assert {history(tmp_path / "run")[0][key] for key in LOGS} == {"nan"}
+    (entry,) = json.loads((tmp_path / "run" / "gradients.json").read_text())["epochs"]
+    assert entry == {"epoch": 0, "steps": 0, "cosine": [[None]], "conflict": [[None]], "norm": [None]}
+
+
+def record_of(file: Path) -> GradientRecord:
+    monitor = GradientMonitor(3)
+    table = np.array([[1, -1 / 3], [-1 / 3, math.nan]], "float32")
+    monitor.summary = GradientSummary(table, table, np.array([1e-9, 2.0], "float32"), 7)
+    return GradientRecord(file, monitor)
+
+
+def test_numbers_have_six_digits_and_no_nan(tmp_path: Path) -> None:
+    record_of(tmp_path / "gradients.json").add(4, ["a", "b"])
+    content = json.loads((tmp_path / "gradients.json").read_text(), parse_constant=pytest.fail)
+    table = [[1.0, -0.333333], [-0.333333, None]]
+    expected = {"epoch": 4, "steps": 7, "cosine": table, "conflict": table, "norm": [1e-9, 2.0]}
+    assert content == {"every": 3, "tasks": ["a", "b"], "epochs": [expected]}
+
+
+def test_an_epoch_that_is_trained_again_is_written_once(tmp_path: Path) -> None:
+    first = record_of(tmp_path / "gradients.json")
+    for epoch in range(3):
+        first.add(epoch, ["a", "b"])
+    again = record_of(tmp_path / "gradients.json")
+    again.go_on(2)
+    again.add(2, ["a", "b"])
+    content = json.loads((tmp_path / "gradients.json").read_text())
+    assert [entry["epoch"] for entry in content["epochs"]] == [0, 1, 2]
+
+
+def test_a_record_that_is_missing_begins_anew(tmp_path: Path) -> None:
+    record = record_of(tmp_path / "gradients.json")
+    record.go_on(2)
+    assert record.epochs == []
+
+
+@pytest.mark.parametrize("content", [{}, [1], {"epochs": [{}]}, {"epochs": None}])
+def test_a_damaged_record_is_named(tmp_path: Path, content: Any) -> None:
+    write_json(tmp_path / "gradients.json", content)
+    with pytest.raises(ValueError, match=r"gradients\.json is damaged"):
+        record_of(tmp_path / "gradients.json").go_on(2)
+
+
+def test_the_flag_is_a_setting() -> None:
+    assert asked(flags_of()).monitor_gradients == 0
+    assert asked(flags_of("--monitor_gradients=50")).monitor_gradients == 50
+    assert asked(flags_of("--experiment=cifar10_3", "--monitor_gradients=5")).monitor_gradients == 5
+    stored = RunConfig(monitor_gradients=50)
+    assert resumed(stored, flags_of("--resume")) == stored
+    with pytest.raises(ValueError, match=r"goes on with monitor_gradients=50. Received: --monitor_gradients=5"):
+        resumed(stored, flags_of("--resume", "--monitor_gradients=5"))
+
+
+def test_a_negative_number_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"monitor_gradients must be at least 0. Received: monitor_gradients=-1"):
+        RunConfig(monitor_gradients=-1).check()
+
+
+def test_a_configuration_from_before_the_flag_is_one_without_it() -> None:
+    stored = {name: value for name, value in RunConfig().to_json().items() if name != "monitor_gradients"}
+    assert RunConfig.from_json(stored).monitor_gradients == 0
