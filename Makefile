@@ -30,7 +30,7 @@ lint: $(VENV)/.installed-dev ## Check style, formatting and types
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed ## Run every benchmark
-	@set -e; for script in dropping many_heads sharing; do \
+	@set -e; for script in dropping many_heads sharing weightings gradient_monitor; do \
 		echo "== benchmarks/$$script.py"; $(BIN)/python "benchmarks/$$script.py"; \
 	done
 
