@@ -10,8 +10,8 @@ from keras import ops
 
 from mtl_keras.registry import unknown_value
 from mtl_keras.weightings.base import WEIGHTINGS, State
-from mtl_keras.weightings.con_fig import spectrum
 from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.pseudoinverse import spectrum
 
 ScaleMode = Literal["min", "median", "rmse"]
 _EPSILON = float(np.finfo("float64").eps)

@@ -5,18 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 from keras import ops
 
 from mtl_keras.weightings.base import WEIGHTINGS, State
 from mtl_keras.weightings.gramian import GramianWeighting
-
-# A gradient counts as zero if its square is not above this times the largest one.
-_ZERO = 1e-24
-# Eigenvalues of a matrix of cosines that are not above this count as zero.
-_SINGULAR = 1e-12
-_REFINEMENTS = 3
-_ROUNDING = 1e-14
+from mtl_keras.weightings.pseudoinverse import SINGULAR, cosines_of, pseudo_solve
 
 
 @WEIGHTINGS.register
@@ -47,43 +40,5 @@ class ConFIG(GramianWeighting):
         alike = ops.sum(cosines * amounts[None, :], axis=-1)
         square = ops.sum(amounts * alike)
         length = ops.sum(ops.diagonal(gramian) * inverse_norms * alike)
-        length = ops.where(square > _SINGULAR, length / ops.where(square > _SINGULAR, square, 1.0), 0.0)
+        length = ops.where(square > SINGULAR, length / ops.where(square > SINGULAR, square, 1.0), 0.0)
         return inverse_norms * amounts * length, state
-
-
-def cosines_of(gramian: Any) -> tuple[Any, Any]:
-    """Returns the cosines `(tasks, tasks)` of gradients and the inverses of their norms; both 0 for zero gradients."""
-    squares = ops.diagonal(gramian)
-    some = squares > ops.maximum(_ZERO * ops.max(squares), 1e-290)
-    inverse = ops.where(some, ops.rsqrt(ops.where(some, squares, 1.0)), 0.0)
-    return gramian * inverse[:, None] * inverse[None, :], inverse
-
-
-def pseudo_solve(cosines: Any, right: Any) -> tuple[Any, Any]:
-    """Returns the least solution `(tasks,)` of least squares of `cosines @ x = right`, and the rank, an integer."""
-    values, vectors = spectrum(cosines)
-    kept = values > _SINGULAR
-    inverse = ops.where(kept, 1.0 / ops.where(kept, values, 1.0), 0.0)
-    shares = ops.sum(vectors * right[:, None], axis=0) * inverse
-    return ops.sum(vectors * shares[None, :], axis=1), ops.sum(ops.cast(kept, np.int32))
-
-
-def spectrum(matrix: Any) -> tuple[Any, Any]:
-    """Returns the eigenvalues `(size,)` of a symmetric matrix, in ascending order up to rounding, and eigenvectors.
-
-    XLA's decomposition stops at 6 digits or so. First-order perturbation, each time squaring the error, does the rest.
-    """
-    vectors = ops.linalg.eigh(matrix)[1]
-    for _ in range(_REFINEMENTS):
-        rotated = _rotate(matrix, vectors)
-        values = ops.diagonal(rotated)
-        gaps = values[None, :] - values[:, None]
-        # Vectors of eigenvalues that cannot be told apart (yet, or at all) are left as they are.
-        apart = ops.abs(gaps) > ops.maximum(10.0 * ops.abs(rotated), _ROUNDING * ops.max(ops.abs(values)))
-        vectors = vectors + ops.matmul(vectors, ops.where(apart, rotated / ops.where(apart, gaps, 1.0), 0.0))
-        vectors = 1.5 * vectors - 0.5 * ops.matmul(vectors, ops.matmul(ops.transpose(vectors), vectors))
-    return ops.diagonal(_rotate(matrix, vectors)), vectors
-
-
-def _rotate(matrix: Any, vectors: Any) -> Any:
-    return ops.matmul(ops.transpose(vectors), ops.matmul(matrix, vectors))

@@ -11,7 +11,7 @@ from keras import ops
 from mtl_keras.config import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, State
 from mtl_keras.weightings.jacobian import JacobianWeighting
-from mtl_keras.weightings.noise import StepSeed, draws_state, next_draws
+from mtl_keras.weightings.noise import StepSeed, check_seed, draws_state, next_draws
 
 
 def keep_one_sign(jacobian: Any, uniform: Any, leak: Any = 0.0) -> tuple[Any, Any]:
@@ -44,7 +44,7 @@ class GradDrop(JacobianWeighting):
 
     Args:
         leak: what stays of a dropped entry, from 0 (nothing) to 1 (all of it: the sum of the gradients).
-        seed: of the draws, an integer >= 0. They are the same in every run, but others where XLA compiles the step.
+        seed: of the draws, an integer. They are the same in every run, but others where XLA compiles the step.
 
     Raises:
         ValueError: for a leak outside 0 to 1, or another seed.
@@ -62,8 +62,7 @@ class GradDrop(JacobianWeighting):
 
     def __post_init__(self) -> None:
         check_number("leak", self.leak, 0, 1)
-        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
-            raise ValueError(f"seed must be an integer >= 0. Received: seed={self.seed!r}")
+        check_seed(self.seed)
 
     def initial_state(self, tasks: int, size: int = 0) -> State:
         return draws_state(tasks)

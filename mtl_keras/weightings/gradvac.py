@@ -10,9 +10,9 @@ from keras import ops
 
 from mtl_keras.config import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.encounters import in_order, random_order, to_columns
 from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.noise import draws_state, next_draws
-from mtl_keras.weightings.pcgrad import check_seed, in_order, random_order, to_columns
+from mtl_keras.weightings.noise import check_seed, draws_state, next_draws
 
 # To reach a cosine of 1 takes infinitely much of the other gradient.
 _HIGHEST = 1 - 1e-6

@@ -9,8 +9,8 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.weightings.base import WEIGHTINGS, State
-from mtl_keras.weightings.con_fig import cosines_of, pseudo_solve, spectrum
 from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.pseudoinverse import cosines_of, pseudo_solve, spectrum
 
 # A sum of weights that is not above this times the sum of their sizes is rounding.
 _CANCELLED = 1e-12

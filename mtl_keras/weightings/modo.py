@@ -11,6 +11,7 @@ from keras import ops
 from mtl_keras.config import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, State
 from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.shares import shares_of_active, with_shares
 from mtl_keras.weightings.solvers import project_simplex
 
 
@@ -59,21 +60,3 @@ class MoDo(GramianWeighting):
         gradient = ops.sum(gramian * weights[None, :], axis=-1) + self.rho * weights
         weights = project_simplex(weights - self.gamma * gradient, active)
         return weights, {"shares": with_shares(state["shares"], weights * total, active)}
-
-
-def shares_of_active(shares: Any, active: Any) -> tuple[Any, Any]:
-    """Returns the weights `(tasks,)` of the active tasks, scaled to add up to 1, and what they added up to.
-
-    Tasks that are not active keep their share, so that it is as if they were not there. If the shares of the active
-    ones are all 0, the weights are equal.
-    """
-    ones = ops.cast(active, "float64")
-    shares = ops.cast(shares, "float64") * ones
-    total = ops.sum(shares)
-    equal = ones / ops.maximum(ops.sum(ones), 1.0)
-    return ops.where(total > 0, shares / ops.where(total > 0, total, 1.0), equal), total
-
-
-def with_shares(shares: Any, new: Any, active: Any) -> Any:
-    """Returns the shares `(tasks,)` with those of the active tasks replaced."""
-    return ops.where(active, ops.cast(new, shares.dtype), shares)

@@ -21,6 +21,12 @@ def next_draws(state: State) -> State:
     return {**state, "draws": state["draws"] + 1}
 
 
+def check_seed(seed: object) -> None:
+    """Raises a ValueError for what is not an integer."""
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ValueError(f"seed must be an integer. Received: seed={seed!r}")
+
+
 class StepSeed(keras.random.SeedGenerator):
     """What to give to functions of `keras.random` as their `seed`, instead of a generator with a state of its own.
 

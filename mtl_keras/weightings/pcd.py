@@ -10,8 +10,8 @@ from keras import ops
 
 from mtl_keras.config import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, State
-from mtl_keras.weightings.con_fig import cosines_of
 from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.pseudoinverse import cosines_of
 from mtl_keras.weightings.solvers import nonnegative_qp, share_equally
 
 # How far a constraint may be from holding, relative to the largest one.

@@ -5,17 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import keras
-import numpy as np
 from keras import ops
 
-from mtl_keras.config import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.encounters import in_order, random_order, to_columns
 from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.noise import StepSeed, draws_state, next_draws
-
-# A gradient counts as zero if its square is not above this times the largest one.
-_ZERO = 1e-24
+from mtl_keras.weightings.noise import check_seed, draws_state, next_draws
 
 
 @WEIGHTINGS.register
@@ -56,46 +51,6 @@ class PCGrad(GramianWeighting):
     def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
         # Rows of tasks that are not active are zero, which no projection heeds.
         return project(gramian, random_order(gramian.shape[0], self.seed, state)), next_draws(state)
-
-
-def check_seed(seed: object) -> None:
-    """Raises a ValueError for what is not an integer."""
-    if check_number("seed", seed) % 1:
-        raise ValueError(f"seed must be an integer. Received: seed={seed!r}")
-
-
-def ascending_order(tasks: int) -> np.ndarray:
-    """Returns `(tasks, tasks - 1)` integers: in row i all tasks but i."""
-    return np.array([[other for other in range(tasks) if other != task] for task in range(tasks)]).reshape(tasks, -1)
-
-
-def random_order(tasks: int, seed: int, state: State) -> Any:
-    """Returns `(tasks, tasks - 1)` integers: in row i all tasks but i, in random order."""
-    if tasks <= 2:
-        return ops.convert_to_tensor(ascending_order(tasks), "int32")
-    keys = keras.random.uniform((tasks, tasks), seed=StepSeed(seed, state))
-    return ops.argsort(keys + 2.0 * np.eye(tasks, dtype="float32"), axis=1)[:, : tasks - 1]
-
-
-def in_order(gramian: Any, order: Any) -> tuple[Any, Any, Any]:
-    """Looks up what is needed of a Gramian when the copy of gradient i meets gradient order[i, s] in step s.
-
-    Returns:
-        `(tasks, steps)` inner products of gradient i with those it meets; `(tasks, steps)` squares of those, 0 for what
-        counts as zero; and `(steps, tasks, steps)`: for each step, the inner products of the gradient met in it with
-        all that i meets.
-    """
-    squares = ops.diagonal(gramian)
-    squares = ops.where(squares > _ZERO * ops.max(squares), squares, 0.0)
-    pairs = ops.transpose(order)[:, :, None] * gramian.shape[0] + order[None, :, :]
-    met = ops.take(ops.reshape(gramian, (-1,)), pairs)
-    return ops.take_along_axis(gramian, order, axis=1), ops.take(squares, order), met
-
-
-def to_columns(values: Any, order: Any) -> Any:
-    """Returns `(tasks, tasks)`: `values[i, s]` in row i and column order[i, s], and 0 on the diagonal."""
-    places = ops.one_hot(order, order.shape[0], dtype=values.dtype)
-    return ops.sum(values[:, :, None] * places, axis=1)
 
 
 def project(gramian: Any, order: Any) -> Any:

@@ -10,7 +10,7 @@ from keras import ops
 
 from mtl_keras.registry import unknown_value
 from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
-from mtl_keras.weightings.noise import StepSeed, draws_state, next_draws
+from mtl_keras.weightings.noise import StepSeed, check_seed, draws_state, next_draws
 
 _DISTRIBUTIONS = ("normal", "dirichlet")
 # A softmax gives 0 for it, and no NaN where there is nothing else.
@@ -49,8 +49,7 @@ class RLW(LossWeighting):
     def __post_init__(self) -> None:
         if self.distribution not in _DISTRIBUTIONS:
             raise unknown_value("distribution", self.distribution, _DISTRIBUTIONS)
-        if not isinstance(self.seed, int) or isinstance(self.seed, bool):
-            raise ValueError(f"seed must be an integer. Received: seed={self.seed!r}")
+        check_seed(self.seed)
 
     def initial_state(self, tasks: int) -> State:
         return draws_state(tasks)

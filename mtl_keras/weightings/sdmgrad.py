@@ -11,7 +11,7 @@ from keras import ops
 from mtl_keras.config import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, State
 from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.modo import shares_of_active, with_shares
+from mtl_keras.weightings.shares import shares_of_active, with_shares
 from mtl_keras.weightings.solvers import project_simplex
 
 # The mean norm cannot tell the scale of a matrix whose entries are this much larger than its square.

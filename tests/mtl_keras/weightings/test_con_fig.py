@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mtl_keras.weightings.con_fig import ConFIG, spectrum
+from mtl_keras.weightings.con_fig import ConFIG
+from mtl_keras.weightings.pseudoinverse import spectrum
 from tests.mtl_keras.weightings.gramians import CASES, cases_with
 
 

@@ -93,7 +93,7 @@ def test_extreme_gradients(scale: float) -> None:
         ({"leak": -0.1}, r"leak must be .*Received: leak=-0.1"),
         ({"leak": 1.5}, r"leak must be .*Received: leak=1.5"),
         ({"leak": float("nan")}, r"leak must be .*Received: leak=nan"),
-        ({"seed": -1}, r"seed must be .*Received: seed=-1"),
+        ({"seed": 1.0}, r"seed must be .*Received: seed=1.0"),
         ({"seed": 0.5}, r"seed must be .*Received: seed=0.5"),
         ({"seed": True}, r"seed must be .*Received: seed=True"),
     ],

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mtl_keras.weightings.encounters import ascending_order
 from mtl_keras.weightings.gradvac import GradVac, vaccinate
-from mtl_keras.weightings.pcgrad import PCGrad, ascending_order
+from mtl_keras.weightings.pcgrad import PCGrad
 from tests.mtl_keras.weightings.gramians import CASES
 
 # LibMTL 4336804 and TorchJD 0.18.0 in six steps: the Gramian (three entries), the weights and the target after it.

@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from mtl_keras.weightings.pcgrad import PCGrad, ascending_order, project, random_order
+from mtl_keras.weightings.encounters import ascending_order, random_order
+from mtl_keras.weightings.pcgrad import PCGrad, project
 from tests.mtl_keras.weightings.gramians import CASES, cases_with
 
 

@@ -1,0 +1,25 @@
+"""Weights that add up to 1, of which some tasks leave theirs for a while."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+
+def shares_of_active(shares: Any, active: Any) -> tuple[Any, Any]:
+    """Returns the weights `(tasks,)` of the active tasks, scaled to add up to 1, and what they added up to.
+
+    Tasks that are not active keep their share, so that it is as if they were not there. If the shares of the active
+    ones are all 0, the weights are equal.
+    """
+    ones = ops.cast(active, "float64")
+    shares = ops.cast(shares, "float64") * ones
+    total = ops.sum(shares)
+    equal = ones / ops.maximum(ops.sum(ones), 1.0)
+    return ops.where(total > 0, shares / ops.where(total > 0, total, 1.0), equal), total
+
+
+def with_shares(shares: Any, new: Any, active: Any) -> Any:
+    """Returns the shares `(tasks,)` with those of the active tasks replaced."""
+    return ops.where(active, ops.cast(new, shares.dtype), shares)
