@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from docs.results_figures import draw_totals
 from docs.results_sections import SECTIONS, Section
 from docs.results_tables import cifar10_sources, overall_table, target_table, task_table
+from docs.results_weightings import is_study, study, study_table
 from experiments import presets
 from experiments.comparison_table import print_comparison
 from experiments.config import RunConfig
@@ -42,7 +43,8 @@ _NOT_SAID = ("experiment", "data_dir", "export", "seed")
 def main(folders: Sequence[str]) -> None:
     """Takes the records of runs in, then writes the page."""
     for folder in map(Path, folders):
-        record = _comparison(folder) if any(folder.glob("comparison*.json")) else _run(folder)
+        record = _study(folder) if is_study(folder) else None
+        record = record or (_comparison(folder) if any(folder.glob("comparison*.json")) else _run(folder))
         write_json(RECORDS / f"{folder.resolve().name}.json", record)
     for section in _shown():
         if section.figure:
@@ -80,6 +82,8 @@ def _section(section: Section) -> str:
             if record["outcomes"][0]["tasks"] != list(record["config"]["tasks"] or record["outcomes"][0]["tasks"]):
                 parts.append(f"Compared: {', '.join(record['outcomes'][0]['tasks'])}.\n")
             parts += [_markdown(outcome) for outcome in record["outcomes"]]
+        elif section.kind == "weightings":
+            parts.append(study_table(record))
         elif section.kind == "run":
             parts += [task_table(record), overall_table(record)]
         elif section.kind == "target":
@@ -140,8 +144,8 @@ def _flag(name: str, value: Any) -> list[str]:
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings in a `config.json`, without where the data lay."""
-    names = [field.name for field in dataclasses.fields(RunConfig)]
-    return {name: None if name == "data_dir" else config[name] for name in names}
+    usual = RunConfig().to_json()  # a run from before a setting was there had what is now its default
+    return {name: None if name == "data_dir" else config.get(name, usual[name]) for name in usual}
 
 
 def _about(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,6 +162,17 @@ def _comparison(folder: Path) -> dict[str, Any]:
         record["plan"] = {"baselines": plan["baselines"], "seeds": plan["seeds"]}
         record["config"] = _settings(plan["config"])
     return record
+
+
+def _study(folder: Path) -> dict[str, Any]:
+    """The record of a comparison of weightings."""
+    config, plan = read_json(min(folder.rglob("config.json"))), read_json(folder / "plan.json")
+    return {
+        "config": _settings(plan["config"]),
+        **_about(config),
+        "plan": {"baselines": plan["baselines"], "seeds": plan["seeds"]},
+        **study(folder),
+    }
 
 
 def _run(folder: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Section:
     title: str
     text: str
     records: tuple[str, ...]
-    kind: Literal["comparison", "run", "cifar10", "target"] = "comparison"
+    kind: Literal["comparison", "run", "cifar10", "target", "weightings"] = "comparison"
     figure: str | None = None
 
 
@@ -79,6 +79,14 @@ with all tasks, and the four single-task networks take 2.2 times as long togethe
 The seconds below are of a machine that did other work too.
 """,
         ("cifar10_dst", "equal_weights", "dst_count", "without_random"),
+    ),
+    Section(
+        "CIFAR-10: weightings against equal weights",
+        """
+TEXT
+""",
+        ("cifar10_weightings",),
+        "weightings",
     ),
     Section(
         "CelebA: VGG16 at its true size",
