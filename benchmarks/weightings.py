@@ -104,7 +104,8 @@ class Ours:
         keras.utils.set_random_seed(0)
         model = MultiTaskModel(*network(self._identifier, self._tasks, SHAPE))
         optimizer = make_optimizer(CONFIG.optimizer, CONFIG.learning_rate)
-        model.compile(optimizer, **self._tasks.compile_args(), weighting=spec)
+        # Without metrics, as on the other side.
+        model.compile(optimizer, **{**self._tasks.compile_args(), "metrics": None}, weighting=spec)
         model.make_train_function()
         return model
 
