@@ -12,7 +12,8 @@ from typing import Any
 import data
 from experiments.config import RunConfig
 from experiments.files import read_json, write_json
-from mtl_keras.registry import unknown_value
+from mtl_keras import schedules, weightings
+from mtl_keras.registry import parse_spec, unknown_value
 from mtl_keras.schedules import SCHEDULES
 from mtl_keras.weightings import WEIGHTINGS
 
@@ -58,13 +59,31 @@ BASELINES: dict[str, Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]]
 }
 
 
+def _baseline(name: str) -> Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]:
+    """Returns what `BASELINES` has under a name, or makes it of a weighting or schedule with arguments.
+
+    Raises:
+        ValueError: for an unknown name, or arguments that are refused.
+    """
+    if name in BASELINES:
+        return BASELINES[name]
+    kind = parse_spec(name).name if "(" in name else ""
+    if kind in WEIGHTINGS:
+        weightings.get(name)
+        return _other_weighting(name)
+    if kind in SCHEDULES:
+        schedules.get(name)
+        return _other_schedule(name)
+    raise unknown_value("comparison", name, BASELINES)
+
+
 @dataclass(frozen=True)
 class Plan:
     """A multi-task network and what it is compared with, each with several seeds.
 
     Args:
         config: the settings of the multi-task network; its seed is not used.
-        baselines: names from `BASELINES`.
+        baselines: names from `BASELINES`; weightings and schedules may have arguments, `"cagrad(c=0.2)"`.
         seeds: each network is trained once with each of them.
 
     Raises:
@@ -77,8 +96,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name in self.baselines:
-            if name not in BASELINES:
-                raise unknown_value("comparison", name, BASELINES)
+            _baseline(name)
         for argument, values in (("compare", self.baselines), ("seeds", self.seeds)):
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"--{argument} takes one or more different values. Received: {list(values)!r}")
@@ -88,7 +106,7 @@ class Plan:
         tasks = data.recipes[self.config.dataset](self.config.tasks).tasks.names
         methods = {Path(METHOD): self.config}
         for name in self.baselines:
-            methods |= {Path(name, part): config for part, config in BASELINES[name](self.config, tasks).items()}
+            methods |= {Path(name, part): config for part, config in _baseline(name)(self.config, tasks).items()}
         for seed in self.seeds:
             for folder, config in methods.items():
                 yield folder / f"seed-{seed}", dataclasses.replace(config, seed=seed)

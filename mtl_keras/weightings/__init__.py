@@ -114,6 +114,8 @@ def get(identifier: str | Mapping[str, Any] | Weighting) -> Weighting:
     ```
     """
     weighting = WEIGHTINGS.get(identifier)
+    if isinstance(weighting, type):
+        raise ValueError(f"A weighting is an object: write {weighting.__name__}(). Received: the class itself")
     if not isinstance(weighting, Weighting):
         raise ValueError(
             f"A weighting is a name, a config or a Weighting object. Received: {identifier!r}. "

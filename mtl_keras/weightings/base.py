@@ -40,6 +40,41 @@ class Weighting(Configurable, ABC):
         return state
 
 
+def floating(name: str, value: Any, rank: int) -> Any:
+    """Returns an argument of a method as a tensor of floats; of 64 bits if it was of integers.
+
+    Args:
+        name: of the argument, for the error message.
+        value: the argument.
+        rank: how many axes it must have.
+
+    Raises:
+        ValueError: for another number of axes.
+    """
+    tensor = ops.convert_to_tensor(value)
+    if len(tensor.shape) != rank:
+        shape = "(tasks,)" if rank == 1 else "two axes, the first of tasks"
+        raise ValueError(f"{name} must have the shape {shape}. Received: {name} of shape {tuple(tensor.shape)}")
+    return tensor if "float" in str(tensor.dtype) else ops.cast(tensor, "float64")
+
+
+def one_each(name: str, value: Any, like: Any) -> Any:
+    """Returns an argument with one number a task as a tensor like `(tasks,)` `like`; of ones if it is None.
+
+    Raises:
+        ValueError: for another shape.
+    """
+    if value is None:
+        return ops.ones_like(like)
+    tensor = ops.cast(value, like.dtype)
+    if tuple(tensor.shape) != tuple(like.shape):
+        raise ValueError(
+            f"{name} must have one number for each of the {like.shape[0]} tasks. "
+            f"Received: {name} of shape {tuple(tensor.shape)}"
+        )
+    return tensor
+
+
 class LossWeighting(Weighting):
     """A weighting that sees the losses of the tasks and nothing else.
 
@@ -65,8 +100,8 @@ class LossWeighting(Weighting):
             preference: `(tasks,)` numbers >= 0: the task weights of the step; None for 1 each.
             state: from `initial_state`, `after_step` or `after_epoch`; None for the initial one.
         """
-        losses = ops.convert_to_tensor(losses)
-        preference = ops.ones_like(losses) if preference is None else ops.cast(preference, losses.dtype)
+        losses = floating("losses", losses, 1)
+        preference = one_each("preference", preference, losses)
         state = self.initial_state(losses.shape[0]) if state is None else state
         return self.weights(losses, preference, state)
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import State, Weighting
+from mtl_keras.weightings.base import State, Weighting, floating, one_each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,8 @@ class GramianWeighting(Weighting):
     def __post_init__(self) -> None:
         if check_number("update_every", self.update_every, 1) % 1:
             raise ValueError(f"update_every must be a whole number. Received: update_every={self.update_every!r}")
+        if not isinstance(self.representation, bool):
+            raise ValueError(f"representation must be True or False. Received: representation={self.representation!r}")
         if self.representation and self.two_halves:
             raise ValueError(
                 "representation=True is not possible where one half of the batch is compared with the other: their "
@@ -68,11 +70,15 @@ class GramianWeighting(Weighting):
         self, gramian: Any, losses: Any = None, preference: Any = None, state: State | None = None
     ) -> tuple[Any, State]:
         """Returns the weights, as `__call__` does, and what is remembered after the step; see there for arguments."""
-        given = ops.convert_to_tensor(gramian)
+        given = floating("gramian", gramian, 2)
+        if given.shape[0] != given.shape[1]:
+            raise ValueError(
+                "gramian must be square: the inner products of the gradients, `jacobian @ jacobian.T`. "
+                f"Received: gramian of shape {tuple(given.shape)}"
+            )
         gramian = ops.cast(given, "float64")
-        ones = ops.ones_like(gramian[0])
-        preference = ones if preference is None else ops.cast(preference, "float64")
-        losses = ones if losses is None else ops.cast(losses, "float64")
+        preference = one_each("preference", preference, gramian[0])
+        losses = one_each("losses", losses, gramian[0])
         state = self.initial_state(given.shape[0]) if state is None else state
         active = preference > 0
         finite = ops.all(ops.isfinite(gramian))
@@ -83,6 +89,7 @@ class GramianWeighting(Weighting):
         kept = {
             name: value if value is state[name] else _where(finite, value, state[name]) for name, value in new.items()
         }
+        weights = ops.cast(weights, "float64")
         return ops.cast(ops.where(active, weights * preference, 0.0), given.dtype), kept
 
     @abstractmethod

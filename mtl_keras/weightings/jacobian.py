@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from mtl_keras.weightings.base import State, Weighting
+from mtl_keras.weightings.base import State, Weighting, floating, one_each
 
 
 class JacobianWeighting(Weighting):
@@ -48,10 +48,9 @@ class JacobianWeighting(Weighting):
         The weights are those that the method gave the gradients, as far as it can be said in one number a task; they
         are logged. A Jacobian that is not finite changes no state.
         """
-        jacobian = ops.convert_to_tensor(jacobian)
-        ones = ops.ones_like(jacobian[:, 0])
-        preference = ones if preference is None else ops.cast(preference, jacobian.dtype)
-        losses = ones if losses is None else ops.cast(losses, jacobian.dtype)
+        jacobian = floating("jacobian", jacobian, 2)
+        preference = one_each("preference", preference, jacobian[:, 0])
+        losses = one_each("losses", losses, jacobian[:, 0])
         state = self.initial_state(*jacobian.shape) if state is None else state
         active = preference > 0
         scaled = ops.where(active[:, None], jacobian * preference[:, None], 0.0)

@@ -71,12 +71,11 @@ class PCD(GramianWeighting):
             raise ValueError(f"primary must be an integer. Received: primary={self.primary!r}")
 
     def initial_state(self, tasks: int) -> State:
+        if self.primary >= tasks:
+            raise ValueError(f"primary must be the index of one of the {tasks} tasks. Received: primary={self.primary}")
         return {"norms": np.zeros(tasks, "float32"), "steps": np.zeros(tasks, "float32")}
 
     def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
-        tasks = gramian.shape[0]
-        if self.primary >= tasks:
-            raise ValueError(f"primary must be the index of one of the {tasks} tasks. Received: primary={self.primary}")
         squares = ops.maximum(ops.diagonal(gramian), 0.0)
         steps = ops.cast(state["steps"], "float64") + 1.0
         average = self.beta * ops.square(ops.cast(state["norms"], "float64")) + (1.0 - self.beta) * squares

@@ -23,6 +23,17 @@ def test_weightings_and_schedules_are_compared_with_by_name() -> None:
     assert all(config.task_weights == {"item": 2.0} and config.seed == 3 for config in runs.values())
 
 
+def test_they_may_have_arguments() -> None:
+    plan = Plan(CONFIG, ("cagrad(c=0.2)", "cagrad(c=0.4)", "dst(count=1)"), (0,))
+    assert [(str(folder.parent), config.weighting, config.schedule) for folder, config in plan.runs()][1:] == [
+        ("cagrad(c=0.2)", "cagrad(c=0.2)", "none"),
+        ("cagrad(c=0.4)", "cagrad(c=0.4)", "none"),
+        ("dst(count=1)", "static", "dst(count=1)"),
+    ]
+    with pytest.raises(ValueError, match=r"c must be a finite number.*Received: c=-1"):
+        Plan(CONFIG, ("cagrad(c=-1)",), (0,))
+
+
 def test_an_unknown_name_is_met_with_the_choices() -> None:
     with pytest.raises(ValueError, match=r"Unknown comparison\. Did you mean 'pcgrad'\? .*Choices: .*single_task"):
         Plan(CONFIG, ("pcgard",), (0,))
