@@ -118,17 +118,12 @@ def assert_equal_training(one: Trained, other: Trained) -> None:
     "arguments",
     [
         {},
-        {"jit_compile": True},
         {"run_eagerly": True},
-        {"steps_per_execution": 4},
-        {"weights": {"copy": 0.0, "kind": 0.5}},
         {"weights": {"bright": 0.0}, "optimizer": lambda: keras.optimizers.AdamW(weight_decay=0.1, use_ema=True)},
-        {"optimizer": lambda: keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.5)},
         {"weighting": "uncertainty"},
         {"weighting": "cagrad"},
-        {"weighting": "pcgrad"},
     ],
-    ids=["plain", "jit", "eager", "executions", "dropped", "ema", "clipped", "uncertainty", "cagrad", "pcgrad"],
+    ids=["plain", "eager", "dropped with ema", "uncertainty", "cagrad"],
 )
 def test_training_is_the_same_bit_for_bit(arguments: dict[str, Any]) -> None:
     assert_equal_training(train(None, **dict(arguments)), train(2, **dict(arguments)))
@@ -189,7 +184,7 @@ def test_a_task_without_labels_is_not_counted() -> None:
     assert not np.isnan(monitor.summary.mean_cosine)
 
 
-@pytest.mark.parametrize("weighting", ["gls", "cagrad(update_every=2)", "graddrop", "moco"])
+@pytest.mark.parametrize("weighting", ["cagrad(update_every=2)", "moco"])
 def test_any_weighting(weighting: str) -> None:
     watched = train(2, weighting=weighting)
     assert watched.monitor.summary.steps == STEPS / 2
