@@ -87,13 +87,14 @@ The network and tasks of the section before, equal task weights, five epochs, th
 compared on the three tasks that can be learnt.
 
 None can be called better than equal weights here, nor better than another: all intervals of delta_m against equal
-weights include 0. Against single-task networks only that of DST excludes it (worse). What the methods do is a trade. The gradient of the reconstruction is far shorter than the others'
-(the norm ratio is that of the longest to the shortest), so what evens gradients or losses out (aligned_mtl, cagrad,
-famo, gls, imtl_g, nash_mtl) lets it have more of the trunk: its error falls, and the class loses up to five points of
-accuracy. pcgrad and upgrad get some of the one without the other, within intervals as wide.
+weights include 0. Against single-task networks only that of DST excludes it (worse). What the methods do is a trade.
+The gradient of the reconstruction is far shorter than the others' (the norm ratio is that of the longest to the
+shortest), so what evens gradients or losses out (aligned_mtl, cagrad, famo, gls, imtl_g, nash_mtl) lets it have more of
+the trunk: its error falls, and the class loses up to five points of accuracy. pcgrad and upgrad get some of the one
+without the other, within intervals as wide.
 
-Four to five steps in ten are in conflict, at a mean cosine of about 0.1: nearly right angles, where the noise of a batch
-decides on the sign, rather than tasks that pull against each other.
+Four to five steps in ten are in conflict, at a mean cosine of about 0.1: nearly right angles, where the noise of a
+batch decides on the sign, rather than tasks that pull against each other.
 
 Training times are the least of three seeds, on one core of a machine that did other work, with the gradients looked at
 in every 25th step; benchmarks/RESULTS.md has ratios of interleaved steps.
