@@ -136,7 +136,7 @@ def test_training_with_drawn_tasks_is_the_same_bit_for_bit() -> None:
     assert_equal_training(plain, watched)
 
 
-@pytest.mark.parametrize(("every", "steps_per_execution"), [(1, 1), (5, 1), (50, 1), (2, 3), (3, 2)])
+@pytest.mark.parametrize(("every", "steps_per_execution"), [(5, 1), (3, 2)])
 def test_every_nth_step_is_looked_at(every: int, steps_per_execution: int) -> None:
     monitor = GradientMonitor(every)
     seen = Seen(monitor)
