@@ -53,28 +53,25 @@ BASELINES: dict[str, Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]]
     "single_task": _single_task,
     "equal_weights": _equal_weights,
     "fixed_weights": _fixed_weights,
-    # A name that is both, `static`, is that of the fixed weights.
-    **{name: _other_schedule(name) for name in SCHEDULES.names if name not in ("none", "static")},
-    **{name: _other_weighting(name) for name in WEIGHTINGS.names if name != "static"},
 }
 
 
 def _baseline(name: str) -> Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]:
-    """Returns what `BASELINES` has under a name, or makes it of a weighting or schedule with arguments.
+    """Returns what `BASELINES` has under a name, or makes it of the specification of a schedule or weighting.
 
     Raises:
         ValueError: for an unknown name, or arguments that are refused.
     """
     if name in BASELINES:
         return BASELINES[name]
-    kind = parse_spec(name).name if "(" in name else ""
-    if kind in WEIGHTINGS:
-        weightings.get(name)
-        return _other_weighting(name)
+    kind = parse_spec(name).name
     if kind in SCHEDULES:
         schedules.get(name)
         return _other_schedule(name)
-    raise unknown_value("comparison", name, BASELINES)
+    if kind in WEIGHTINGS:
+        weightings.get(name)
+        return _other_weighting(name)
+    raise unknown_value("comparison", name, [*BASELINES, *SCHEDULES.names, *WEIGHTINGS.names])
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class Plan:
 
     Args:
         config: the settings of the multi-task network; its seed is not used.
-        baselines: names from `BASELINES`; weightings and schedules may have arguments, `"cagrad(c=0.2)"`.
+        baselines: names from `BASELINES`, and schedules and weightings, `"cagrad(c=0.2)"`.
         seeds: each network is trained once with each of them.
 
     Raises:

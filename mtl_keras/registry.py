@@ -113,7 +113,7 @@ class Registry(Generic[T]):
         return sorted(self._factories)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._factories
+        return any(_bare(known) == _bare(name) for known in self._factories)
 
     def __getitem__(self, name: str) -> Callable[..., T]:
         """Returns what is registered under a name, whose capitals and underscores do not matter (`"PCGrad"`)."""

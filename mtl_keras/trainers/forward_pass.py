@@ -53,25 +53,15 @@ class ForwardPass:
         self.totals = scope.objective.loss_totals(self.batches, parts)
         self.losses = [tf.math.divide_no_nan(part[:, 0], part[:, 1]) for part in parts]
 
-    def backward(self, private: Sequence[keras.Variable], preference: Any, scale: Any) -> Backward:
-        """Takes the losses back to the cut.
-
-        Args:
-            private: the variables that one task has to itself.
-            preference: `(tasks,)` what a task's own gradients are multiplied by.
-            scale: `(tasks,)` what all of a task's gradients are multiplied by.
-        """
-        return Backward(self, private, preference, scale)
-
 
 class Backward:
     """The gradients of a batch's losses with respect to what lies behind the cut, and the way from there.
 
     Args:
         forward: the forward pass.
-        private: as for `ForwardPass.backward`, like `preference` and `scale`.
-        preference: see there.
-        scale: see there.
+        private: the variables that one task has to itself.
+        preference: `(tasks,)` what a task's own gradients are multiplied by.
+        scale: `(tasks,)` what all of a task's gradients are multiplied by.
 
     Attributes:
         private: the gradient of each private variable.
@@ -80,7 +70,7 @@ class Backward:
     def __init__(self, forward: ForwardPass, private: Sequence[keras.Variable], preference: Any, scale: Any) -> None:
         self._forward = forward
         self._names = forward.scope.objective.tasks
-        self.private = [tf.zeros(variable.shape, variable.dtype) for variable in private]
+        found_private: list[list[Any]] = [[] for _ in private]
         self._at_cut: dict[int, dict[int, Any]] = {}
         owned = {id(entry.variable): set(np.flatnonzero(entry.reached.any(axis=0))) for entry in forward.scope.owned}
         features = set(forward.cut.features)
@@ -101,7 +91,8 @@ class Backward:
                     self._at_cut[task] = dict(zip(cut, self._gradient(losses, tensors, seed), strict=True))
                 mine = self._gradient(losses, variables, seeds * tf.gather(preference, tasks))
             for place, gradient in zip(own, mine, strict=True):
-                self.private[place] += gradient
+                found_private[place].append(gradient)
+        self.private = [tf.add_n(parts) for parts in found_private]
 
     def through(self, groups: Sequence[SharedGroup]) -> list[Any]:
         """Takes each task's gradients through the shared part, one backward pass a task.

@@ -36,10 +36,10 @@ class Scope:
     objective: Objective
     units: Sequence[Unit]
     owned: Sequence[Ownership]
-    masked: bool
-    freezer: Freezer | None
-    weighting: LiveWeighting | None
-    monitor: GradientStatistics | None
+    masked: bool = False
+    freezer: Freezer | None = None
+    weighting: LiveWeighting | None = None
+    monitor: GradientStatistics | None = None
 
     @property
     def tasks(self) -> list[str]:

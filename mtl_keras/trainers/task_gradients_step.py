@@ -16,7 +16,6 @@ from mtl_keras.trainers.scope import Scope, batch_size
 from mtl_keras.weightings.base import State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.jacobian import JacobianWeighting
-from mtl_keras.weightings.live import LiveWeighting
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,16 @@ class TaskGradientsStep:
 
     Args:
         scope: what it works on.
-        live: the weighting and its state.
+
+    Raises:
+        ValueError: if its weighting sees no gradients.
     """
 
-    def __init__(self, scope: Scope, live: LiveWeighting) -> None:
-        self._scope, self._live = scope, live
+    def __init__(self, scope: Scope) -> None:
+        live = scope.weighting
+        if live is None or not isinstance(live.weighting, (GramianWeighting, JacobianWeighting)):
+            raise ValueError(f"Not a weighting that sees gradients. Received: {live and live.weighting!r}")
+        self._scope, self._live, self._weighting = scope, live, live.weighting
         outputs = scope.model.outputs_by_task
         self._cut = subgraph.cut(scope.model.inputs_struct, scope.units, outputs)
         self._groups = gradients.shared_groups(scope.owned, scope.trained, scope.columns)
@@ -70,7 +74,7 @@ class TaskGradientsStep:
             data: the batch.
             task_weights: `(tasks,)`.
         """
-        scope, weighting = self._scope, self._live.weighting
+        scope, weighting = self._scope, self._weighting
         objective, optimizer = scope.objective, scope.model.optimizer
         running = task_weights > 0
         step = tf.identity(optimizer.iterations)
@@ -89,7 +93,7 @@ class TaskGradientsStep:
         active = tf.logical_and(running, totals[:, 1] > 0)
         preference = tf.where(active, task_weights, 0.0)
         shares = [tf.math.divide_no_nan(one.totals[:, 1], totals[:, 1]) for one in passes]
-        back = [one.backward(self._private, preference, scale * share) for one, share in zip(passes, shares)]
+        back = [Backward(one, self._private, preference, scale * share) for one, share in zip(passes, shares)]
         seen = _Seen(back, shares, losses, preference, active, scale, self._live.state())
         weights, shared, new = self._shared_gradients(seen)
         # One task alone is not weighed against others.
@@ -111,7 +115,7 @@ class TaskGradientsStep:
 
     def _shared_gradients(self, seen: _Seen) -> tuple[Any, list[Any], State]:
         """Returns the weights `(tasks,)`, the gradients of the shared variables, and what is remembered."""
-        weighting, monitor = self._live.weighting, self._scope.monitor
+        weighting, monitor = self._weighting, self._scope.monitor
         matrices = None
         if monitor is not None:
             matrices = [one.through(self._groups) for one in seen.back]
@@ -119,8 +123,6 @@ class TaskGradientsStep:
             monitor.add(gradients.gramian(self._groups, whole, whole, seen.active) / seen.scale**2, seen.active)
         if isinstance(weighting, JacobianWeighting):
             return self._combined(weighting, seen, matrices or [one.through(self._groups) for one in seen.back])
-        if not isinstance(weighting, GramianWeighting):
-            raise TypeError(f"Not a weighting that sees gradients: {weighting!r}")
         if weighting.update_every == 1:
             return self._weighed(weighting, seen, matrices)
         return self._now_and_then(weighting, seen, matrices)

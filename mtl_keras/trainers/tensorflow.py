@@ -138,8 +138,8 @@ class StepFunctions:
         freezer = Freezer(watched, optimizer) if masked or (dropping and inner.use_ema) else None
         scope = Scope(model, objective, units, reached, masked, freezer, self._weighting, monitor)
         live = self._weighting
-        by_loss = live is None or isinstance(live.weighting, LossWeighting)
-        train_step: Step = WeightedLossStep(scope) if live is None or by_loss else TaskGradientsStep(scope, live)
+        sees_losses = live is None or isinstance(live.weighting, LossWeighting)
+        train_step: Step = WeightedLossStep(scope) if sees_losses else TaskGradientsStep(scope)
         report = Specialization(tasks, masked, monitor is not None)
 
         def step(data: Any, task_weights: Any) -> None:
@@ -151,7 +151,7 @@ class StepFunctions:
     def _test_step(self) -> Step:
         model, objective, units = self._model, self._objective, self._units
         forward = subgraph.sub_model(model.inputs_struct, units)
-        scope = Scope(model, objective, units, self._owned, False, None, None, None)
+        scope = Scope(model, objective, units, self._owned)
 
         def step(data: Any, task_weights: Any) -> None:
             x, y, sample_weight = model.unpack(data)

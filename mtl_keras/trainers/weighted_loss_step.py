@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from mtl_keras import subgraph
 from mtl_keras.batches import Predictions
+from mtl_keras.gradient_statistics import GradientStatistics
 from mtl_keras.gradients import gramian, shared_groups
 from mtl_keras.trainers.scope import Scope, batch_size
 from mtl_keras.weightings.base import LossWeighting
@@ -60,7 +61,7 @@ class WeightedLossStep:
             scaled = optimizer.scale_loss(total / scope.model.distribute_strategy.num_replicas_in_sync)
         gradients = tape.gradient(scaled, [variable.value for variable in self._variables])
         if scope.monitor is not None:
-            self._look(tape, losses, tf.logical_and(active, loss_totals[:, 1] > 0))
+            self._look(scope.monitor, tape, losses, tf.logical_and(active, loss_totals[:, 1] > 0))
         optimizer.apply(gradients, self._variables)
         if scope.freezer:
             scope.freezer.restore(kept, active)
@@ -73,7 +74,7 @@ class WeightedLossStep:
             live.remember(new, moved)
         objective.record(batches, loss_totals, total, batch_size(x), (weights, active), step)
 
-    def _look(self, tape: tf.GradientTape, losses: Any, active: Any) -> None:
+    def _look(self, monitor: GradientStatistics, tape: tf.GradientTape, losses: Any, active: Any) -> None:
         """Takes down the inner products of the tasks' gradients, which the step itself has no need of."""
         scope = self._scope
         groups = shared_groups(scope.owned, scope.trained, scope.columns)
@@ -86,8 +87,7 @@ class WeightedLossStep:
                 seed = scale * tf.one_hot(task, len(scope.objective.tasks))
                 rows.append(tape.gradient(losses, sources, seed, unconnected_gradients=tf.UnconnectedGradients.ZERO))
             matrices.append(group.matrix(rows) / scale)
-        if scope.monitor is not None:
-            scope.monitor.add(gramian(groups, matrices, matrices, active), active)
+        monitor.add(gramian(groups, matrices, matrices, active), active)
 
     def _losses_again(self, data: Any, seeds: Sequence[Any], active: Any) -> Any:
         """Returns the losses `(tasks,)` of the batch after the step, with the dropout masks that it had before."""

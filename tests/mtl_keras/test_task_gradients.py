@@ -116,8 +116,7 @@ def test_gramian_and_combination_are_those_of_the_task_gradients() -> None:
     model.train_on_batch(x, y)
     expected = np.array([[gradients[a] @ gradients[b] for b in sorted(TASKS)] for a in sorted(TASKS)])
     order = np.argsort(TASKS)
-    found = state(model)["gramian"]
-    found = found[:, order] if found.shape == expected.shape else found
+    found = state(model)["gramian"][:, order]  # its rows are saved in the order of the names
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-9)
     moved = np.concatenate([np.ravel(before[v.path] - v.numpy()) for v in model.trainable_variables if v.path in TRUNK])
     combined = sum(weight * gradients[task] for weight, task in zip(weights, TASKS))
@@ -284,11 +283,16 @@ def test_state_is_saved_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_frozen_trunk_leaves_nothing_to_weigh() -> None:
-    model = MultiTaskModel(*branched())
-    model.get_layer("trunk").trainable = model.get_layer("branch").trainable = False
-    for weighting in ("cagrad", "moco", "cagrad(representation=True)", "cagrad(update_every=2)"):
+    trained = []
+    for weighting in ("static", "cagrad", "moco", "cagrad(representation=True)", "cagrad(update_every=2)"):
+        keras.utils.set_random_seed(0)
+        model = MultiTaskModel(*branched())
+        model.get_layer("trunk").trainable = model.get_layer("branch").trainable = False
         model.compile("sgd", loss="mse", weighting=weighting)
-        assert np.isfinite(model.train_on_batch(X, Y, return_dict=True)["loss"])
+        model.train_on_batch(X, Y)
+        trained.append(model)
+    for model in trained[1:]:
+        assert_same(model, trained[0])
 
 
 def test_masks_of_sequences_reach_the_heads() -> None:
