@@ -9,7 +9,7 @@ from keras import ops
 
 from mtl_keras.weightings.base import State
 
-_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
+_BETA_1, _BETA_2 = 0.9, 0.999
 
 
 def adam_state(tasks: int) -> State:
@@ -17,7 +17,16 @@ def adam_state(tasks: int) -> State:
     return {name: np.zeros(tasks, "float32") for name in ("momentum", "velocity", "steps")}
 
 
-def adam(value: Any, gradient: Any, state: State, learning_rate: float, moves: Any) -> tuple[Any, State]:
+def adam(
+    value: Any,
+    gradient: Any,
+    state: State,
+    learning_rate: float,
+    moves: Any,
+    *,
+    epsilon: float = 1e-7,
+    corrected: bool = False,
+) -> tuple[Any, State]:
     """Takes a step of Adam for some of the tasks, with the constants that `keras.optimizers.Adam` has by default.
 
     Each task has its own count of steps: a task that was left out for a while goes on as if it had not been.
@@ -28,6 +37,9 @@ def adam(value: Any, gradient: Any, state: State, learning_rate: float, moves: A
         state: from `adam_state` or an earlier step; other entries are not read.
         learning_rate: size of the step.
         moves: `(tasks,)` booleans: the tasks whose value and moments change.
+        epsilon: added to the root of the second moment.
+        corrected: whether it is added to the root of the corrected second moment, as in PyTorch, not to that of the
+            moment itself, as in Keras.
 
     Returns:
         The new value and the new moments.
@@ -40,6 +52,8 @@ def adam(value: Any, gradient: Any, state: State, learning_rate: float, moves: A
         "velocity": _BETA_2 * state["velocity"] + (1 - _BETA_2) * ops.square(gradient),
         "steps": state["steps"] + 1,
     }
-    rate = learning_rate * ops.sqrt(1 - _BETA_2 ** new["steps"]) / (1 - _BETA_1 ** new["steps"])
-    moved = value - rate * new["momentum"] / (ops.sqrt(new["velocity"]) + _EPSILON)
+    correction = ops.sqrt(1 - _BETA_2 ** new["steps"])
+    rate = learning_rate * correction / (1 - _BETA_1 ** new["steps"])
+    added = epsilon * correction if corrected else epsilon
+    moved = value - rate * new["momentum"] / (ops.sqrt(new["velocity"]) + added)
     return ops.where(moves, moved, value), {name: ops.where(moves, new[name], state[name]) for name in new}

@@ -11,11 +11,9 @@ from keras import ops
 from mtl_keras.config import check_number
 from mtl_keras.weightings.adam import adam, adam_state
 from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+from mtl_keras.weightings.softmax import masked_softmax
 
 _EPSILON = 1e-8
-_BETA_1, _BETA_2 = 0.9, 0.999
-# A softmax gives 0 for it, and no NaN where there is nothing else.
-_LEFT_OUT = -1e38
 
 
 @WEIGHTINGS.register
@@ -73,7 +71,7 @@ class FAMO(LossWeighting):
     def weights(self, losses: Any, preference: Any, state: State) -> Any:
         # The quotients c z_t / D_t are themselves a softmax, which cannot overflow.
         scores = ops.cast(state["logits"], losses.dtype) - ops.log(losses + _EPSILON)
-        return preference * _softmax(scores, preference > 0)
+        return preference * masked_softmax(scores, preference > 0)
 
     def after_step(self, losses: Any, preference: Any, state: State) -> State:
         if self.same_batch:
@@ -98,20 +96,13 @@ class FAMO(LossWeighting):
             moves: `(tasks,)` booleans: the tasks that the softmax is over.
             state: with the logits.
         """
-        shares = _softmax(state["logits"], moves)
+        shares = masked_softmax(state["logits"], moves)
         return shares * (gains - ops.sum(shares * gains))
 
     def _learn(self, gains: Any, moves: Any, state: State) -> dict[str, Any]:
         gradient = self.gradient(gains, moves, state) + self.gamma * state["logits"]
-        _, moments = adam(state["logits"], gradient, state, self.learning_rate, moves)
-        # Gains are often as small as the epsilon that `adam` adds; the method's is smaller, and added elsewhere.
-        steps = ops.maximum(moments["steps"], 1.0)
-        momentum = moments["momentum"] / (1 - _BETA_1**steps)
-        velocity = moments["velocity"] / (1 - _BETA_2**steps)
-        moved = state["logits"] - self.learning_rate * momentum / (ops.sqrt(velocity) + _EPSILON)
-        return {"logits": ops.where(moves, moved, state["logits"]), **moments}
-
-
-def _softmax(scores: Any, active: Any) -> Any:
-    scores = ops.where(active, scores, _LEFT_OUT)
-    return ops.exp(scores - ops.logsumexp(scores))
+        # Gains are often smaller than the epsilon that Keras adds; the method's is PyTorch's.
+        moved, moments = adam(
+            state["logits"], gradient, state, self.learning_rate, moves, epsilon=_EPSILON, corrected=True
+        )
+        return {"logits": moved, **moments}

@@ -11,10 +11,9 @@ from keras import ops
 from mtl_keras.registry import unknown_value
 from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
 from mtl_keras.weightings.noise import StepSeed, check_seed, draws_state, next_draws
+from mtl_keras.weightings.softmax import masked_softmax
 
 _DISTRIBUTIONS = ("normal", "dirichlet")
-# A softmax gives 0 for it, and no NaN where there is nothing else.
-_LEFT_OUT = -1e38
 
 
 @WEIGHTINGS.register
@@ -62,8 +61,7 @@ class RLW(LossWeighting):
             # Exponentially distributed numbers are uniform on the simplex once they are divided by their sum.
             uniform = keras.random.uniform(shape, 1e-7, 1.0, dtype=losses.dtype, seed=seed)
             scores = ops.log(ops.maximum(-ops.log(uniform), 1e-7))
-        scores = ops.where(preference > 0, scores, _LEFT_OUT)
-        return preference * ops.exp(scores - ops.logsumexp(scores))
+        return preference * masked_softmax(scores, preference > 0)
 
     def after_step(self, losses: Any, preference: Any, state: State) -> State:
         return next_draws(state)
