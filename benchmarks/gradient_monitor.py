@@ -13,12 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import data
 from benchmarks import timing
+from benchmarks.noise import SHAPE, batches
 from experiments import presets
 from experiments.config import make_optimizer
 from models import network
@@ -26,19 +25,7 @@ from mtl_keras import MultiTaskModel
 from mtl_keras.tasks import TaskSet
 
 CONFIG = presets.get("cifar10_3").config
-SHAPE = (32, 32, 3)
 EVERY = (1, 10, 50, 100)
-
-
-def batches(tasks: TaskSet) -> tf.data.Dataset:
-    """Returns one batch of noise over and over."""
-    rng = np.random.default_rng(0)
-    images = rng.random((CONFIG.batch_size, *SHAPE), "float32")
-    labels = {
-        name: images if task.head == "reconstruction" else rng.integers(0, 2, CONFIG.batch_size, dtype="int32")
-        for name, task in tasks.items()
-    }
-    return tf.data.Dataset.from_tensors((images, labels)).cache().repeat().prefetch(2)
 
 
 def step_of(tasks: TaskSet, weighting: str, every: int) -> Callable[[], object]:
@@ -50,7 +37,7 @@ def step_of(tasks: TaskSet, weighting: str, every: int) -> Callable[[], object]:
     model.set_task_weights(CONFIG.task_weights)
     model.make_train_function()
     model.gradients.every = every
-    iterator = iter(batches(tasks))
+    iterator = iter(batches(tasks, CONFIG.batch_size))
     return lambda: float(model.train_function(iterator)["loss"])
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import data
 from benchmarks import timing
+from benchmarks.noise import SHAPE, batches
 from experiments import presets
 from experiments.config import make_optimizer
 from models import network
@@ -27,7 +27,6 @@ from mtl_keras.schedules.sampling import draw, epoch_generator
 from mtl_keras.tasks import TaskSet
 
 CONFIG = presets.get("cifar10_5").config
-SHAPE = (32, 32, 3)
 DRAWS = 12  # steps of DST that are timed together, so that each round sees the same sets
 
 
@@ -41,20 +40,9 @@ def compiled(tasks: TaskSet) -> MultiTaskModel:
     return model
 
 
-def batches(tasks: TaskSet) -> tf.data.Dataset:
-    """Returns one batch of noise over and over."""
-    rng = np.random.default_rng(0)
-    images = rng.random((CONFIG.batch_size, *SHAPE), "float32")
-    labels = {
-        name: images if task.head == "reconstruction" else rng.integers(0, 2, CONFIG.batch_size, dtype="int32")
-        for name, task in tasks.items()
-    }
-    return tf.data.Dataset.from_tensors((images, labels)).cache().repeat().prefetch(2)
-
-
 def plain(tasks: TaskSet, steps: int) -> Callable[[], object]:
     """Returns a function that takes so many steps with all of `tasks`."""
-    model, iterator = compiled(tasks), iter(batches(tasks))
+    model, iterator = compiled(tasks), iter(batches(tasks, CONFIG.batch_size))
 
     def run() -> None:
         for _ in range(steps):
@@ -65,7 +53,7 @@ def plain(tasks: TaskSet, steps: int) -> Callable[[], object]:
 
 def scheduled(tasks: TaskSet) -> Callable[[], object]:
     """Returns a function that takes `DRAWS` steps with the tasks that DST draws when nothing is known of the losses."""
-    model, iterator = compiled(tasks), iter(batches(tasks))
+    model, iterator = compiled(tasks), iter(batches(tasks, CONFIG.batch_size))
     records = Records(
         tasks.names, model.task_depths(), dict.fromkeys(tasks, 45000) | {"animal": 27000, "random": 22500}
     )

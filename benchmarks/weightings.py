@@ -28,12 +28,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import data
 from benchmarks import timing
+from benchmarks.noise import SHAPE, batches
 from experiments import presets
 from experiments.config import make_optimizer
 from models import network
@@ -43,7 +43,6 @@ from mtl_keras.weightings.base import LossWeighting
 from mtl_keras.weightings.gramian import GramianWeighting
 
 CONFIG = presets.get("cifar10_3").config
-SHAPE = (32, 32, 3)
 CLASSIFIERS = TaskSet([Task.classification("ten", 10), Task.classification("five", 5), Task.classification("two", 2)])
 NETWORKS = {
     "cifar10": (CONFIG.model, data.recipes[CONFIG.dataset](CONFIG.tasks).tasks),
@@ -88,7 +87,9 @@ class Ours:
         self._trainings.clear()
         keras.backend.clear_session()
         gc.collect()
-        self._trainings.update({spec: (self._compiled(spec), iter(self._batches())) for spec in specs})
+        self._trainings.update(
+            {spec: (self._compiled(spec), iter(batches(self._tasks, CONFIG.batch_size))) for spec in specs}
+        )
         return list(specs)
 
     def seconds(self, spec: str, steps: int) -> float:
@@ -108,16 +109,6 @@ class Ours:
         model.compile(optimizer, **{**self._tasks.compile_args(), "metrics": None}, weighting=spec)
         model.make_train_function()
         return model
-
-    def _batches(self) -> tf.data.Dataset:
-        """Returns one batch of noise over and over."""
-        rng = np.random.default_rng(0)
-        images = rng.random((CONFIG.batch_size, *SHAPE), "float32")
-        labels = {
-            name: images if task.head == "reconstruction" else rng.integers(0, 2, CONFIG.batch_size, dtype="int32")
-            for name, task in self._tasks.items()
-        }
-        return tf.data.Dataset.from_tensors((images, labels)).cache().repeat().prefetch(2)
 
 
 class Theirs:
