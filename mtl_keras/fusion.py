@@ -29,6 +29,13 @@ _ON_LAST_AXIS = frozenset(
     "top_k_categorical_accuracy".split()
 )
 
+# Those of them that are a mean over the last axis of what is 0, and so is its derivative, where the label is the
+# prediction.
+_DISTANCES = frozenset(
+    "huber log_cosh mean_absolute_error mean_absolute_percentage_error mean_squared_error "
+    "mean_squared_logarithmic_error".split()
+)
+
 # Cross-entropies, and the activation in front of which their logits stand.
 _LOGIT_LOSSES = {
     "binary_crossentropy": "Sigmoid",
@@ -140,6 +147,8 @@ class TaskGroup:
         self.metrics = specs[0].summed_metrics
         self.class_indices = function_name(self.loss).startswith("sparse_")
         self._on_last_axis = specs[0].on_last_axis
+        # Missing labels are replaced by predictions, so that they add nothing to a distance.
+        self._fills = self._on_last_axis and function_name(self.loss) in _DISTANCES
         self._specs = {spec.name: spec for spec in specs}
 
     @property
@@ -170,7 +179,13 @@ class TaskGroup:
         aligned = [labels.align(y[task], p, class_indices=self.class_indices) for task, p in zip(tasks, each)]
         true = aligned[0] if len(tasks) == 1 else ops.stack(aligned, axis=1)
         ignored = getattr(self.loss, "_fn_kwargs", {}).get("ignore_class")
-        true, present = labels.separate(true, function_name(self.loss), ignored, by_vector=self._on_last_axis)
+        true, present = labels.separate(
+            true,
+            function_name(self.loss),
+            ignored,
+            by_vector=self._on_last_axis,
+            fill=ops.stop_gradient(pred) if self._fills else None,
+        )
         if active is not None:
             on = active[0] if len(tasks) == 1 else active
             present = ops.logical_and(present, beside(on, present))
@@ -195,6 +210,8 @@ class TaskGroup:
 
     def loss_totals(self, batch: GroupBatch) -> Any:
         """Returns `(tasks, 2)`: summed loss of the labelled samples, and how many they are."""
+        if not any(self._specs[task].class_weight for task in batch.tasks):
+            batch = self._flat_for(self.loss, batch)
         true = ops.cast(batch.true, self.loss.dtype)
         if batch.logits is None:
             values = self.loss.call(true, batch.pred)
@@ -220,18 +237,24 @@ class TaskGroup:
 
     def metric_totals(self, batch: GroupBatch) -> list[Any]:
         """Returns, for each summed metric, `(tasks, statistics)`."""
-        totals = []
-        for _, metric, weighted in self.metrics:
-            weight = batch.weight if weighted else None
-            if isinstance(metric, SampleStatistics):
-                statistics = metric.statistics(batch.true, batch.pred)
-                totals.append(batch.statistics_totals(ops.cast(statistics, self.loss.dtype), weight))
-            else:
-                values = ops.cast(metric._fn(batch.true, batch.pred, **metric._fn_kwargs), self.loss.dtype)
-                if len(values.shape) == 0:
-                    values = ops.broadcast_to(values, ops.shape(batch.pred)[:1])
-                totals.append(batch.mean_totals(values, weight, weight))
-        return totals
+        return [
+            self._metric_totals(metric, weighted, self._flat_for(metric, batch)) for _, metric, weighted in self.metrics
+        ]
+
+    def _metric_totals(self, metric: Any, weighted: bool, batch: GroupBatch) -> Any:
+        weight = batch.weight if weighted else None
+        if isinstance(metric, SampleStatistics):
+            statistics = metric.statistics(batch.true, batch.pred)
+            return batch.statistics_totals(ops.cast(statistics, self.loss.dtype), weight)
+        values = ops.cast(metric._fn(batch.true, batch.pred, **metric._fn_kwargs), self.loss.dtype)
+        if len(values.shape) == 0:
+            values = ops.broadcast_to(values, ops.shape(batch.pred)[:1])
+        return batch.mean_totals(values, weight, weight)
+
+    def _flat_for(self, judge: keras.losses.Loss | keras.metrics.Metric, batch: GroupBatch) -> GroupBatch:
+        """The batch in the form in which a loss or metric is computed fastest."""
+        flat = batch.flat() if self._fills and function_name(judge) in _DISTANCES else None
+        return flat or batch
 
     def metric_values(self, totals: Sequence[Any]) -> list[Any]:
         """Returns, for each summed metric, its `(tasks,)` values; NaN for a task without a labelled sample."""

@@ -49,7 +49,7 @@ def present(y_true: Any, loss_name: str = "", ignore_class: int | None = None) -
 
 
 def separate(
-    y_true: Any, loss_name: str = "", ignore_class: int | None = None, *, by_vector: bool = False
+    y_true: Any, loss_name: str = "", ignore_class: int | None = None, *, by_vector: bool = False, fill: Any = None
 ) -> tuple[Any, Any]:
     """Separates labels from the knowledge of which of them are there.
 
@@ -58,16 +58,20 @@ def separate(
         loss_name: as for `present`.
         ignore_class: as for `present`.
         by_vector: whether the last axis of dense labels (the channels of a pixel, say) is there or missing as a whole.
+        fill: `(batch, ...)` what missing labels are replaced by; 0, which every loss accepts, if there is none.
 
     Returns:
-        The labels, 0 where they are missing, a value that every loss accepts (NaN x 0 is NaN), and `(batch, ...)`
-        booleans: which are there. These lack the last axis of dense float labels `by_vector`.
+        The labels, missing ones replaced (NaN x 0 is NaN), and `(batch, ...)` booleans: which are there. These lack the
+        last axis of dense float labels `by_vector`.
     """
 
     def masked() -> tuple[Any, Any]:
         mask = present(y_true, loss_name, ignore_class)
-        filled = ops.where(mask, y_true, ops.zeros_like(y_true))
-        return filled, ops.all(mask, axis=-1) if dense else mask
+        instead = ops.zeros_like(y_true) if fill is None else ops.cast(fill, y_true.dtype)
+        if not dense:
+            return ops.where(mask, y_true, instead), mask
+        mask = ops.all(mask, axis=-1)
+        return ops.where(mask[..., None], y_true, instead), mask
 
     is_float = keras.backend.standardize_dtype(y_true.dtype).startswith(("float", "bfloat"))
     dense = by_vector and is_float and len(y_true.shape) > 2 and ignore_class is None

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from mtl_keras.objective import Objective
+from mtl_keras.trainers.fused_kernels import fused_kernels
 
 Step = Callable[[Any, Any], None]
 
@@ -50,7 +51,8 @@ class Function:
 
         def one_step(data: Any, task_weights: Any) -> None:
             # Without this, what needs no data (the count of steps) would run even if the iterator turned out empty.
-            with tf.control_dependencies([part for part in keras.tree.flatten(data) if part is not None]):
+            known = [part for part in keras.tree.flatten(data) if part is not None]
+            with tf.control_dependencies(known), fused_kernels(model):
                 strategy.run(step, args=(data, task_weights))
 
         def summary(task_weights: Any) -> Any:
