@@ -29,13 +29,13 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from networks_torch import NETWORKS
+from torch import Tensor
 from torchjd import aggregation, scalarization
 from torchjd.aggregation import CRMOGMWeighting, GramianWeightedAggregator, MGDAWeighting, MoDoWeighting
 from torchjd.autojac import jac, jac_to_grad, mtl_backward
 
-BATCH, TASKS = 128, 3
+TASKS = 3
 EQUAL = "static"
 SETTLE = 0.05  # seconds until idle OpenMP threads have stopped spinning
 
@@ -74,79 +74,11 @@ SCALARIZERS: dict[str, Callable[[], Any]] = {
 METHODS = {EQUAL, *AGGREGATORS, *HALVES, *SCALARIZERS}
 
 
-class MultiTask(nn.Module):
-    """A trunk, and one head and one loss a task.
-
-    Args:
-        trunk: the shared part.
-        heads: for each task, from the features to its output.
-        losses: for each task, of output and target.
-    """
-
-    def __init__(self, trunk: nn.Module, heads: list[nn.Module], losses: list[Callable[..., Tensor]]) -> None:
-        super().__init__()
-        self.trunk, self.heads, self.losses = trunk, nn.ModuleList(heads), losses
-
-    def forward(self, images: Tensor, targets: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Returns the features and the losses."""
-        features = self.trunk(images)
-        outputs = [head(features) for head in self.heads]
-        return features, [loss(output, y) for loss, output, y in zip(self.losses, outputs, targets, strict=True)]
-
-
-def cifar10() -> MultiTask:
-    """The network of the preset cifar10_3: `models.strided(dropout="each")`."""
-    trunk: list[nn.Module] = []
-    for before, filters in ((3, 8), (8, 16), (16, 32)):
-        convolution = nn.Conv2d(before, filters, 3, stride=2, padding=1)
-        trunk += [convolution, nn.ReLU(), nn.Dropout(0.2), nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01)]
-
-    def classifier(outputs: int) -> nn.Module:
-        return nn.Sequential(nn.Flatten(), nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, outputs))
-
-    decoder: list[nn.Module] = [nn.Flatten(), nn.Linear(512, 32), nn.Linear(32, 512), nn.Unflatten(1, (32, 4, 4))]
-    for before, filters in ((32, 32), (32, 16), (16, 8)):
-        up = nn.ConvTranspose2d(before, filters, 3, stride=2, padding=1, output_padding=1)
-        decoder += [up, nn.ReLU()]
-    decoder += [nn.ConvTranspose2d(8, 3, 3, padding=1), nn.Sigmoid()]
-    return MultiTask(
-        nn.Sequential(*trunk),
-        [classifier(10), nn.Sequential(classifier(1), nn.Flatten(0)), nn.Sequential(*decoder)],
-        [functional.cross_entropy, functional.binary_cross_entropy_with_logits, functional.mse_loss],
-    )
-
-
-def trunk() -> MultiTask:
-    """The trunk `cnn` of `models.trunks` with three classifiers of one layer."""
-    layers: list[nn.Module] = []
-    for before, filters in ((3, 32), (32, 64), (64, 128)):
-        layers += [nn.Conv2d(before, filters, 3, padding=1, bias=False)]
-        layers += [nn.MaxPool2d(2)] if filters < 128 else []
-        layers += [nn.BatchNorm2d(filters, eps=1e-3), nn.ReLU()]
-    layers += [
-        nn.Flatten(),
-        nn.Dropout(0.5),
-        nn.Linear(8192, 128, bias=False),
-        nn.BatchNorm1d(128, eps=1e-3),
-        nn.ReLU(),
-    ]
-    heads: list[nn.Module] = [nn.Sequential(nn.Dropout(0.3), nn.Linear(128, classes)) for classes in (10, 5, 2)]
-    return MultiTask(nn.Sequential(*layers), heads, [functional.cross_entropy] * TASKS)
-
-
-def batch(network: str, memory_format: torch.memory_format) -> tuple[Tensor, list[Tensor]]:
-    """Returns images and targets of noise."""
-    images = torch.rand(BATCH, 3, 32, 32).contiguous(memory_format=memory_format)
-    if network == "cifar10":
-        return images, [torch.randint(10, (BATCH,)), torch.randint(2, (BATCH,)).float(), images]
-    return images, [torch.randint(classes, (BATCH,)) for classes in (10, 5, 2)]
-
-
 class Training:
     """Training steps of one method.
 
     Args:
-        network: `"cifar10"` or `"trunk"`.
+        network: one of `NETWORKS`.
         method: one of `METHODS`, or `"mean"`, which stands for a method of gradients that costs nothing itself.
         memory_format: the layout of images and kernels.
         chunk: how many tasks are taken back through the trunk at once; None for all.
@@ -155,8 +87,9 @@ class Training:
     def __init__(self, network: str, method: str, memory_format: torch.memory_format, chunk: int | None) -> None:
         torch.manual_seed(0)
         self.method, self.chunk = method, chunk
-        self.model = NETWORKS[network]().to(memory_format=memory_format).train()
-        self.images, self.targets = batch(network, memory_format)
+        self.model = NETWORKS[network].build().to(memory_format=memory_format).train()
+        self.images, self.targets = NETWORKS[network].batch(memory_format)
+        self.clipnorm = NETWORKS[network].clipnorm
         makers = {"mean": aggregation.Mean, EQUAL: scalarization.Sum, **AGGREGATORS, **HALVES, **SCALARIZERS}
         self.combine = makers[method]()
         self.parameters = [*self.model.parameters()]
@@ -176,7 +109,8 @@ class Training:
             else:
                 mtl_backward(losses, features=features, parallel_chunk_size=self.chunk)
                 jac_to_grad(self.model.trunk.parameters(), self.combine)
-        self._clip()
+        if self.clipnorm:
+            self._clip()
         self.optimizer.step()
         if self.method == "famo":
             with torch.no_grad():
@@ -197,13 +131,10 @@ class Training:
         return list(losses)
 
     def _clip(self) -> None:
-        """Clips the norm of each gradient at 1, as `clipnorm=1.0` does in Keras."""
+        """Clips the norm of each gradient, as `clipnorm` does in Keras."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         norms = torch.stack(torch._foreach_norm(gradients))
-        torch._foreach_mul_(gradients, list((1 / norms.clamp(min=1.0)).unbind()))
-
-
-NETWORKS: dict[str, Callable[[], MultiTask]] = {"cifar10": cifar10, "trunk": trunk}
+        torch._foreach_mul_(gradients, list((self.clipnorm / norms.clamp(min=self.clipnorm)).unbind()))
 
 
 def seconds(training: Training, steps: int) -> float:
