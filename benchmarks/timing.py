@@ -6,7 +6,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 
 
@@ -41,20 +41,31 @@ def ratio(seconds: Mapping[str, list[float]], name: str, other: str) -> float:
     return statistics.median(one / two for one, two in zip(seconds[name], seconds[other]))
 
 
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """Returns first quartile, median and third quartile; of a single value, three times that."""
+    middle = statistics.median(values)
+    low, _, high = statistics.quantiles(values, n=4) if len(values) > 1 else (middle,) * 3
+    return low, middle, high
+
+
 def table(seconds: Mapping[str, list[float]], unit: str = "ms") -> str:
     """Returns medians and quartiles as a Markdown table."""
     scale = {"ms": 1e3, "s": 1.0}[unit]
     lines = [f"| what | median ({unit}) | quartiles ({unit}) |", "|---|---|---|"]
     for name, values in seconds.items():
-        low, middle, high = (scale * q for q in statistics.quantiles(values, n=4))
+        low, middle, high = (scale * q for q in quartiles(values))
         lines.append(f"| {name} | {middle:.2f} | {low:.2f} - {high:.2f} |")
     return "\n".join(lines)
 
 
+def cores() -> int:
+    """Returns how many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def machine() -> str:
     """Returns one line that says what the figures were measured with."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     packages = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras"))
     return (
-        f"{cores} CPU cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}, {packages}"
+        f"{cores()} CPU cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}, {packages}"
     )

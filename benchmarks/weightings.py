@@ -17,10 +17,8 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import data
 from benchmarks import timing
 from benchmarks.noise import SHAPE, batches
+from benchmarks.torch_side import TorchSide, quickest
 from experiments import presets
 from experiments.config import make_optimizer
 from models import network
@@ -111,46 +110,6 @@ class Ours:
         return model
 
 
-class Theirs:
-    """Trains with another program, which answers a line of JSON with another; see `benchmarks/weightings_torch.py`.
-
-    Args:
-        command: starts it.
-        environment: variables that it is started with besides ours.
-
-    Attributes:
-        machine: what it says of itself.
-    """
-
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
-        )
-        hello = self._answer()
-        self.machine: str = hello["machine"]
-        self._methods = set(hello["methods"])
-
-    def close(self) -> None:
-        """Lets it end."""
-        self._process.communicate()
-
-    def prepare(self, specs: Sequence[str]) -> list[str]:
-        return self._ask(prepare=[spec for spec in specs if spec in self._methods])["known"]
-
-    def seconds(self, spec: str, steps: int) -> float:
-        return self._ask(method=spec, steps=steps)["seconds"]
-
-    def _ask(self, **request: Any) -> dict[str, Any]:
-        print(json.dumps(request), file=self._process.stdin, flush=True)
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        if not line:
-            raise RuntimeError(f"The other side ended with exit code {self._process.wait()}")
-        return json.loads(line)
-
-
 def variants(names: Iterable[str]) -> list[str]:
     """Returns what is measured of each method: the method, and where there is one its cheaper form.
 
@@ -205,19 +164,6 @@ def measure(sides: Mapping[str, Side], specs: Sequence[str], rounds: int, steps:
         for who, spec in turns:
             found[who][spec].append(sides[who].seconds(spec, steps) / steps)
     return found
-
-
-def quickest(command: Sequence[str]) -> Theirs:
-    """Starts the other side with the way of waiting for threads with which it is faster at the moment."""
-    ways = {"threads that spin a little": {}, "threads that sleep": {"OMP_WAIT_POLICY": "PASSIVE"}}
-    sides = {way: Theirs(command, environment) for way, environment in ways.items()}
-    found = measure(sides, ["mgda"], rounds=7, steps=3)
-    best = min(sides, key=lambda way: sum(statistics.median(values) for values in found[way].values()))
-    for way, side in sides.items():
-        if way != best:
-            side.close()
-    sides[best].machine += f"; {best}"
-    return sides[best]
 
 
 def header(sides: Sequence[str]) -> list[str]:
@@ -283,15 +229,12 @@ def main() -> None:
         parser.error(f"--torch_python must be a Python interpreter. Received: {str(arguments.torch_python)!r}")
     tf.config.set_visible_devices([], "GPU")
     specs = variants(name for name in arguments.methods or WEIGHTINGS.names if name != EQUAL)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     print(timing.machine(), f"{arguments.rounds} rounds of {arguments.steps} steps", sep=", ")
     for name in [arguments.network] if arguments.network else NETWORKS:
         if not arguments.torch_python:
             report(name, {"ours": Ours(name)}, specs, arguments)
             continue
-        worker = Path(__file__).with_name("weightings_torch.py")
-        command = [str(arguments.torch_python), str(worker), "--network", name, "--threads", str(cores)]
-        theirs = quickest(command)
+        theirs = quickest(TorchSide.command(arguments.torch_python, name), "mgda")
         print(f"TorchJD's side: {theirs.machine}")
         report(name, {"ours": Ours(name), "TorchJD": theirs}, specs, arguments)
         theirs.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import weightings
+from benchmarks.torch_side import TorchSide, quickest
 from mtl_keras.weightings import WEIGHTINGS
 
 WORKER = Path(weightings.__file__).with_name("weightings_torch.py")
@@ -107,7 +108,7 @@ def test_the_table_pairs_times_by_round() -> None:
 
 
 def test_the_other_side_is_asked_in_lines_of_json() -> None:
-    side = weightings.Theirs([sys.executable, "-c", STUB], {"WAY": "told"})
+    side = TorchSide([sys.executable, "-c", STUB], {"WAY": "told"})
     assert side.machine == "told"
     assert side.prepare(["static", "moco", "mgda"]) == ["static", "mgda"]
     assert side.seconds("mgda", 3) == 12
@@ -118,11 +119,11 @@ def test_the_other_side_is_asked_in_lines_of_json() -> None:
 
 def test_a_side_that_does_not_start_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="exit code 3"):
-        weightings.Theirs([sys.executable, "-c", "raise SystemExit(3)"])
+        TorchSide([sys.executable, "-c", "raise SystemExit(3)"])
 
 
 def test_one_way_of_waiting_is_chosen() -> None:
-    side = weightings.quickest([sys.executable, "-c", STUB])
+    side = quickest([sys.executable, "-c", STUB], "mgda")
     assert side.machine in ("stub; threads that spin a little", "stub; threads that sleep")
     assert side.seconds("static", 1) == 6
     side.close()
