@@ -29,10 +29,8 @@ lint: $(VENV)/.installed-dev ## Check style, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed ## Run every benchmark
-	@set -e; for script in dropping many_heads sharing weightings gradient_monitor; do \
-		echo "== benchmarks/$$script.py"; $(BIN)/python "benchmarks/$$script.py"; \
-	done
+bench: $(VENV)/.installed ## Run the quick benchmarks twice and write benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
 
 clean: ## Remove the virtual environment, runs and caches
 	rm -rf $(VENV) runs build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -6,9 +6,8 @@ Two cheap baselines: the same graph as a stock `keras.Model`, and a model that w
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from benchmarks import timing
+from benchmarks import figures, timing
 from mtl_keras import MultiTaskModel, Task, TaskSet
 
 TASKS = TaskSet(
@@ -70,11 +69,9 @@ def stepper(model: keras.Model, tasks: TaskSet) -> Callable[[], object]:
     return lambda: float(model.train_function(iterator)["loss"])
 
 
-def main() -> None:
-    """Prints the timings and the two ratios."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=60)
-    rounds = parser.parse_args().rounds
+def main(argv: Sequence[str] | None = None) -> None:
+    """Prints the timings and the ratios."""
+    arguments = figures.parser(__doc__, rounds=60).parse_args(argv)
     cheap = TASKS.subset(["class", "animal"])
     dropped = MultiTaskModel(*graph(TASKS))
     dropped_step = stepper(dropped, TASKS)
@@ -87,14 +84,17 @@ def main() -> None:
             "MultiTaskModel built without reconstruction": stepper(MultiTaskModel(*graph(cheap)), cheap),
             "stock keras.Model built without reconstruction": stepper(keras.Model(*graph(cheap)), cheap),
         },
-        rounds=rounds,
+        rounds=arguments.rounds,
     )
-    print(timing.machine(), f"{rounds} rounds", sep=", ")
+    print(timing.machine(), f"{arguments.rounds} rounds", sep=", ")
     print(timing.table(seconds))
-    names = list(seconds)
-    print(f"all heads, MultiTaskModel / stock: {timing.ratio(seconds, names[1], names[0]):.3f}")
-    print(f"dropped / built without: {timing.ratio(seconds, names[2], names[3]):.3f}")
-    print(f"dropped / stock built without: {timing.ratio(seconds, names[2], names[4]):.3f}")
+    stock, whole, zero, without, stock_without = seconds
+    found = [
+        figures.of_ratio("step, all heads: MultiTaskModel / stock", seconds, whole, stock, "<= 1.03"),
+        figures.of_ratio("step, reconstruction dropped / built without it", seconds, zero, without, "<= 1.1"),
+        figures.of_ratio("step, reconstruction dropped / stock built without it", seconds, zero, stock_without),
+    ]
+    figures.report(found, arguments.json)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import operator
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from benchmarks import timing
 
 _RELATIONS = {">=": operator.ge, "<=": operator.le}
 
@@ -42,8 +43,7 @@ class Figure:
 
 def of_values(what: str, values: Sequence[float], target: str = "") -> Figure:
     """Returns the figure of what each round found; of a single round, without a spread."""
-    middle = statistics.median(values)
-    low, _, high = statistics.quantiles(values, n=4) if len(values) > 1 else (middle,) * 3
+    low, middle, high = timing.quartiles(values)
     return Figure(what, middle, low, high, target)
 
 
@@ -86,7 +86,7 @@ def parser(description: str | None, rounds: int) -> argparse.ArgumentParser:
 
 def report(figures: Sequence[Figure], path: Path | None) -> None:
     """Prints figures, and writes them to `path` if there is one."""
-    print(table(figures))
+    print(f"\n{table(figures)}")
     if path:
         path.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n", "utf-8")
 

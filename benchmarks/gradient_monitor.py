@@ -7,16 +7,15 @@ take 1 + (r - 1) / n times as long. `--weighting` measures the same under anothe
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import data
-from benchmarks import timing
+from benchmarks import figures, timing
 from benchmarks.noise import SHAPE, batches
 from experiments import presets
 from experiments.config import make_optimizer
@@ -41,24 +40,23 @@ def step_of(tasks: TaskSet, weighting: str, every: int) -> Callable[[], object]:
     return lambda: float(model.train_function(iterator)["loss"])
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Prints the timings and what they come to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=60)
+    parser = figures.parser(__doc__, rounds=60)
     parser.add_argument("--weighting", default="static")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     tasks = data.recipes[CONFIG.dataset](CONFIG.tasks).tasks
     steps = {
         "plain step": step_of(tasks, arguments.weighting, 0),
         "step that is looked at": step_of(tasks, arguments.weighting, 1),
     }
     seconds = timing.interleaved(steps, rounds=arguments.rounds)
-    ratio = timing.ratio(seconds, "step that is looked at", "plain step")
+    looked_at = figures.of_ratio("step that is looked at / plain step", seconds, "step that is looked at", "plain step")
     print(timing.machine(), f"{arguments.rounds} rounds, weighting {arguments.weighting}", sep=", ")
     print(timing.table(seconds))
-    print(f"step that is looked at / plain step: {ratio:.3f} ({len(tasks)} tasks)")
+    figures.report([looked_at], arguments.json)
     for every in EVERY:
-        print(f"training with every={every}: {100 * (ratio - 1) / every:+.1f}%")
+        print(f"training with every={every}: {100 * (looked_at.value - 1) / every:+.1f}%")
 
 
 if __name__ == "__main__":

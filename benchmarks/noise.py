@@ -1,4 +1,4 @@
-"""What the CIFAR-10 benchmarks train on."""
+"""What benchmarks train on."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mtl_keras.tasks import TaskSet
 SHAPE = (32, 32, 3)
 
 
-def batches(tasks: TaskSet, size: int) -> tf.data.Dataset:
-    """Returns one batch of `size` noise images, with labels by task, over and over."""
+def batches(tasks: TaskSet, size: int, shape: tuple[int, int, int] = SHAPE) -> tf.data.Dataset:
+    """Returns one batch of `size` noise images `(height, width, channels)`, with labels by task, over and over."""
     rng = np.random.default_rng(0)
-    images = rng.random((size, *SHAPE), "float32")
+    images = rng.random((size, *shape), "float32")
     labels = {
         name: images if task.head == "reconstruction" else rng.integers(0, 2, size, dtype="int32")
         for name, task in tasks.items()

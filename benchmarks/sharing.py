@@ -6,9 +6,8 @@ noise, batch 128: with all tasks, with the tasks that DST draws in its first epo
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -16,7 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import data
-from benchmarks import timing
+from benchmarks import figures, timing
 from benchmarks.noise import SHAPE, batches
 from experiments import presets
 from experiments.config import make_optimizer
@@ -68,22 +67,21 @@ def scheduled(tasks: TaskSet) -> Callable[[], object]:
     return run
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Prints the timings and the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20)
-    rounds = parser.parse_args().rounds
+    arguments = figures.parser(__doc__, rounds=20).parse_args(argv)
     keras.utils.set_random_seed(0)
     tasks = data.recipes[CONFIG.dataset](CONFIG.tasks).tasks
     alone = {f"{name} alone": plain(tasks.subset([name]), DRAWS) for name in tasks}
     seconds = timing.interleaved(
-        {"all tasks": plain(tasks, DRAWS), "DST": scheduled(tasks), **alone}, rounds=rounds, warm_up=2
+        {"all tasks": plain(tasks, DRAWS), "DST": scheduled(tasks), **alone}, rounds=arguments.rounds, warm_up=2
     )
     seconds["single-task networks together"] = [sum(each) for each in zip(*(seconds[name] for name in alone))]
-    print(timing.machine(), f"{rounds} rounds of {DRAWS} steps", sep=", ")
+    print(timing.machine(), f"{arguments.rounds} rounds of {DRAWS} steps", sep=", ")
     print(timing.table(seconds))
-    for name in ("DST", "single-task networks together"):
-        print(f"{name} / all tasks: {timing.ratio(seconds, name, 'all tasks'):.3f}")
+    others = ("DST", "single-task networks together")
+    found = [figures.of_ratio(f"step, {name} / all tasks", seconds, name, "all tasks") for name in others]
+    figures.report(found, arguments.json)
 
 
 if __name__ == "__main__":
