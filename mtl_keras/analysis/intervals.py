@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# What `scipy.stats.t.ppf` calls; `scipy.stats` alone would take a second to import.
-from scipy.special import stdtrit
-
 
 @dataclass(frozen=True)
 class Interval:
@@ -63,6 +60,10 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     mean = float(array.mean())
     if count == 1:
         return Interval(mean, float("nan"), float("nan"), confidence, count)
+    # What `scipy.stats.t.ppf` calls; `scipy.stats` alone would take a second to import. Programs that compare nothing
+    # need neither.
+    from scipy.special import stdtrit
+
     half = float(stdtrit(count - 1, (1 + confidence) / 2) * array.std(ddof=1) / np.sqrt(count))
     return Interval(mean, mean - half, mean + half, confidence, count)
 
