@@ -59,6 +59,8 @@ def _evaluate(values: flags.FlagValues) -> None:
     config = directory.config()
     if values.data_dir:
         config = dataclasses.replace(config, data_dir=values.data_dir)
+    if config.cache == "memory":
+        config = dataclasses.replace(config, cache="none")  # the split is read once
     dataset = open_dataset(config)
     batches = dataset.batches(values.split, values.batch_size)
     source = directory.saved_model if values.saved_model else directory.best_model

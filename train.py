@@ -35,6 +35,7 @@ _integer("examples", None, "With --synthetic: how many images to draw for each s
 _string(
     "data_dir", None, "TFDS directory, or folder of CelebA's files; default TFDS_DATA_DIR or ~/tensorflow_datasets."
 )
+_string("cache", "auto", "Where decoded images are kept: auto (in memory if they are few), memory, disk or none.")
 _list("tasks", None, "Tasks to train, separated by commas; default those of the dataset.")
 _list("task_weights", [], "Weights in the loss, as item=1,group=0.5; 0 drops the task. Default each task's own.")
 _string(

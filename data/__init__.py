@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from data import celeb_a, cifar10, cifar100, fashion_mnist
 from data.dataset import Dataset
 from data.errors import explain
+from data.pipeline import CACHES
 from data.recipe import Recipe, recipes
 from data.source import DataUnavailable, open_reader
+from mtl_keras.registry import unknown_value
 
 __all__ = [
+    "CACHES",
     "DataUnavailable",
     "Dataset",
     "Recipe",
@@ -39,6 +42,7 @@ def load(
     synthetic: bool = False,
     seed: int = 0,
     sizes: int | Mapping[str, int] | None = None,
+    cache: str = "auto",
 ) -> Dataset:
     """Opens a dataset.
 
@@ -50,9 +54,12 @@ def load(
         synthetic: whether to draw a look-alike instead.
         seed: of the drawn look-alike.
         sizes: how many examples to draw for each TFDS split, or one number for all of them.
+        cache: where decoded images are kept: `"memory"`; `"disk"`, in `MTL_KERAS_CACHE` or `~/.cache/mtl_keras`;
+            `"none"`, so that they are decoded in every epoch; or `"auto"`, in memory where a split takes less than
+            1 GiB. On disk they are found again by other processes.
 
     Raises:
-        ValueError: for an unknown dataset or task, or data that are not what they should be.
+        ValueError: for an unknown dataset, task or cache, or data that are not what they should be.
         DataUnavailable: if the dataset is not there and cannot be downloaded.
 
     Example:
@@ -63,6 +70,8 @@ def load(
     ```
     """
     recipe = recipes[name](tasks)
+    if cache not in CACHES:
+        raise unknown_value("cache", cache, CACHES)
     if synthetic:
         from data.synthetic import materialise  # drawing needs Pillow, reading does not
 
@@ -73,4 +82,4 @@ def load(
         raise ValueError(f"`sizes` is for synthetic=True. Received: sizes={sizes!r}")
     reader = open_reader(recipe, data_dir)
     synthetic = synthetic or reader.synthetic
-    return Dataset(name, reader.version, synthetic, recipe.tasks, recipe.image_shape, recipe, reader)
+    return Dataset(name, reader.version, synthetic, recipe.tasks, recipe.image_shape, recipe, reader, cache)

@@ -76,7 +76,10 @@ class CelebA(Recipe):
         return open_folder(folder, ATTRIBUTES, [path.split("/")[1] for path in COORDINATES])
 
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
-        return images.resize(images.decode_cropped(encoded, TOP / HEIGHT), SIDE, SIDE)
+        return images.resize(images.decode_cropped(encoded, TOP / HEIGHT), SIDE, SIDE, usual=(WIDTH, WIDTH))
+
+    def decode_all(self, encoded: tf.Tensor) -> tf.Tensor:
+        return images.decode_resized(encoded, TOP / HEIGHT, SIDE, SIDE, usual=(HEIGHT, WIDTH))
 
     def frame(self, image: tf.Tensor) -> tf.Tensor:
         return images.resize(images.crop(image, TOP / HEIGHT), SIDE, SIDE)

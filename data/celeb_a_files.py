@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from data.celeb_a_images import ARCHIVE, FOLDER, Images, open_images
 from data.celeb_a_lists import ImageList, check_same_images, read_list
+from data.fingerprint import fingerprint
 
 ATTRIBUTE_LIST, LANDMARK_LIST, PARTITION_LIST = "list_attr_celeba", "list_landmarks_align_celeba", "list_eval_partition"
 SIZES_FILE = "sizes.json"
@@ -30,14 +31,14 @@ class CelebAFiles:
     """The examples of CelebA's plain files, in the order of the lists.
 
     Args:
-        images: reads an image by its name.
+        files: reads an image by its name.
         features: split -> `"image"` (images,), the names of the files, `"attributes"` bool (images, 40) and
             `"landmarks"` int32 (images, 10).
         columns: the names of the attributes, and those of the coordinates.
         synthetic: whether the images were drawn.
     """
 
-    images: Images
+    files: Images
     features: Mapping[str, Mapping[str, np.ndarray]]
     columns: Mapping[str, Sequence[str]]
     synthetic: bool
@@ -47,20 +48,23 @@ class CelebAFiles:
     def size(self, split: str) -> int:
         return len(self.features[split]["image"])
 
-    def examples(self, split: str, paths: Iterable[str]) -> tf.data.Dataset:
+    def examples(self, split: str) -> tf.data.Dataset:
         # All attributes travel together: to slice 40 of them one by one would take longer than to read the image.
-        keys = {path.split("/")[0] for path in paths}
-        return tf.data.Dataset.from_tensor_slices({key: self.features[split][key] for key in keys})
+        return tf.data.Dataset.from_tensor_slices(dict(self.features[split]))
 
-    def fetch(self, example: Mapping[str, tf.Tensor]) -> Mapping[str, Any]:
-        features: dict[str, Any] = {
-            key: dict(zip(names, tf.unstack(example[key], axis=-1)))
-            for key, names in self.columns.items()
-            if key in example
-        }
-        if "image" in example:
-            features["image"] = self.images.read(example["image"])
-        return features
+    def fetch(self, examples: Mapping[str, tf.Tensor], paths: Iterable[str]) -> Mapping[str, tf.Tensor]:
+        found = {}
+        for path in paths:
+            key, _, name = path.partition("/")
+            found[path] = examples[key][:, self.columns[key].index(name)] if name else examples[key]
+        return found
+
+    def images(self, stored: tf.Tensor) -> tf.Tensor:
+        return tf.map_fn(self.files.read, stored, fn_output_signature=tf.TensorSpec((), tf.string))
+
+    def fingerprint(self, split: str) -> str:
+        names = self.features[split]["image"].tolist()
+        return fingerprint(self.files.paths(names), names)
 
 
 def open_folder(folder: Path, attributes: Sequence[str], coordinates: Sequence[str]) -> CelebAFiles | None:
@@ -99,7 +103,7 @@ def open_folder(folder: Path, attributes: Sequence[str], coordinates: Sequence[s
     _check_sizes(partition, rows, expected)
     features = {"image": faces.names, "attributes": faces.values == 1, "landmarks": points.values}
     return CelebAFiles(
-        images=open_images(images_path, faces.names),
+        files=open_images(images_path, faces.names),
         features={split: {key: every[chosen] for key, every in features.items()} for split, chosen in rows.items()},
         columns={"attributes": attributes, "landmarks": coordinates},
         synthetic=synthetic,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +23,9 @@ class Images(Protocol):
 
     def read(self, name: tf.Tensor) -> tf.Tensor:
         """Returns the bytes of the image called `name`, both scalar strings."""
+
+    def paths(self, names: Iterable[str]) -> list[Path]:
+        """Returns the files that hold the images of these names."""
 
 
 class Folder:
@@ -44,6 +47,9 @@ class Folder:
 
     def read(self, name: tf.Tensor) -> tf.Tensor:
         return tf.io.read_file(tf.strings.join([f"{self._path}{os.sep}", name]))
+
+    def paths(self, names: Iterable[str]) -> list[Path]:
+        return [self._path / name for name in names]
 
 
 class Archive:
@@ -75,6 +81,9 @@ class Archive:
         # As an operation, the check carries the name of the dataset and the split into the error.
         with tf.control_dependencies([tf.debugging.Assert(tf.equal(reason, ""), [message, reason])]):
             return tf.identity(encoded)
+
+    def paths(self, names: Iterable[str]) -> list[Path]:
+        return [self._path]
 
     def _read(self, name: bytes) -> tuple[bytes, bytes]:
         """Returns the bytes of an image, and what went wrong; a `ZipFile` may be read by many threads at once."""

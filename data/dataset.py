@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from data.images import select, to_unit_range
-from data.pipeline import Examples, InMemory, read_examples, read_vectors
+from data.pipeline import Examples, Kept, open_examples
 from data.reader import Reader
 from data.recipe import Recipe
+from data.split import Split
 from mtl_keras.registry import unknown_value
 from mtl_keras.tasks import TaskSet
 
@@ -46,6 +47,7 @@ class Dataset:
     image_shape: tuple[int, int, int]
     _recipe: Recipe = field(repr=False)
     _reader: Reader = field(repr=False)
+    _cache: str = field(default="auto", repr=False)
     _examples: dict[str, Examples] = field(default_factory=dict, init=False, repr=False)
 
     def size(self, split: str) -> int:
@@ -69,15 +71,16 @@ class Dataset:
     ) -> tf.data.Dataset:
         """Returns batches (image, {task: labels}).
 
-        Images are float32 (batch, height, width, channels) in [0, 1]. A split whose decoded images take less than
-        1 GiB is read into memory when it is first asked for; otherwise it is decoded again in every epoch. The label
-        of a reconstruction is the image itself, as it is given out: after the augmentation.
+        Images are float32 (batch, height, width, channels) in [0, 1]. A split that `data.load(cache=...)` wants kept
+        is decoded when it is first asked for; any other is decoded again in every epoch. The label of a
+        reconstruction is the image itself, as it is given out: after the augmentation.
 
         Args:
             split: `"train"`, `"validation"` or `"test"`.
             batch_size: examples in a batch; the last one of an epoch may have fewer.
             shuffle: `False` gives one pass in a fixed order. `True` gives epoch after epoch without end, each in its
-                own order, which depends on `seed` and the epoch's number alone.
+                own order, which depends on `seed` and the epoch's number alone. A split that is kept is shuffled as a
+                whole; otherwise the next example is drawn from the next 16,384.
             seed: of the order and the augmentation.
             first_epoch: the number of the epoch to begin with: a run that is resumed there sees what it would have
                 seen without the break.
@@ -85,13 +88,14 @@ class Dataset:
 
         Raises:
             ValueError: for an unknown split, a bad number, or an image or label that cannot be read. Those of a
-                split that is not kept in memory raise `tf.errors.OpError` while iterating: see `data.explain`.
+                split that is not kept raise `tf.errors.OpError` while iterating: see `data.explain`.
+            OSError: if the decoded images cannot be kept on disk.
         """
         self._check_split(split)
         _at_least("batch_size", batch_size, 1)
         _at_least("first_epoch", first_epoch, 0)
         if split not in self._examples:
-            self._examples[split] = read_examples(self._recipe, self._reader, split)
+            self._examples[split] = open_examples(self._split(split), self._cache)
         examples = self._examples[split]
 
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
@@ -112,7 +116,11 @@ class Dataset:
 
         epochs = tf.data.Dataset.counter(first_epoch)
         batches = epochs.flat_map(epoch) if shuffle else epoch(tf.constant(first_epoch, tf.int64))
-        return batches.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+        options = tf.data.Options()
+        # At the end of a pass the tuner may be waited for, for as long as the pass took.
+        options.autotune.enabled = False
+        batches = batches.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+        return batches.with_options(options)
 
     def label_counts(self) -> dict[str, int]:
         """Returns how many training examples have ground truth for each task; for binary tasks, the positives.
@@ -121,10 +129,7 @@ class Dataset:
         """
         counts = dict.fromkeys(self.tasks, 0)
         loaded = self._examples.get("train")
-        if isinstance(loaded, InMemory):
-            batches = [loaded.vectors]
-        else:
-            batches = read_vectors(self._recipe, self._reader, "train")
+        batches = [loaded.vectors] if isinstance(loaded, Kept) else self._split("train").vectors()
         for vectors in batches:
             for name, labels in self._recipe.labels(vectors).items():
                 counts[name] += _count(labels.numpy(), binary=self.tasks[name].head == "binary")
@@ -148,13 +153,16 @@ class Dataset:
         """
         kind = "float"
         if self._reader.encoded:
-            (first,) = self._reader.examples("train", ["image"]).take(1).map(self._reader.fetch)
-            kind = "jpeg" if tf.io.is_jpeg(first["image"]) else "png"
+            (first,) = self._split("train").encoded(1)
+            kind = "jpeg" if tf.io.is_jpeg(first[0]) else "png"
         sizes = {split: self.size(split) for split in self._recipe.splits}
         return {"name": self.name, "version": self.version, "synthetic": self.synthetic, "images": kind, "sizes": sizes}
 
     def _reconstructions(self) -> list[str]:
         return [name for name, task in self.tasks.items() if task.head == "reconstruction"]
+
+    def _split(self, split: str) -> Split:
+        return Split(self._recipe, self._reader, split)
 
     def _check_split(self, split: str) -> None:
         if split not in self._recipe.splits:

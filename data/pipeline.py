@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
-from collections.abc import Callable
+import mmap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
-from data.errors import explain, scope
-from data.reader import Reader, feature_at
-from data.recipe import Recipe
-from data.source import PARALLEL_CALLS
+from data.cache_folder import cache_folder
+from data.image_cache import cached
+from data.split import Split
 
+CACHES = ("auto", "none", "memory", "disk")
+"""Where decoded images are kept."""
 MEMORY_LIMIT = 2**30
-"""Bytes of decoded images up to which a split is kept in memory."""
+"""Bytes of decoded images up to which "auto" keeps a split in memory."""
 SHUFFLE_BUFFER = 16384
-"""Encoded examples among which the next is drawn, where a split is not kept in memory."""
+"""Encoded examples among which the next is drawn, where a split is not kept."""
+_PROBED = 64
 
 
 class Examples(Protocol):
@@ -29,11 +32,11 @@ class Examples(Protocol):
 
 
 @dataclass(frozen=True)
-class InMemory:
+class Kept:
     """A split as two tensors; an epoch is a permutation of their rows.
 
     Args:
-        images: (examples, height, width, channels).
+        images: (examples, height, width, channels), in memory or mapped from a file.
         vectors: (examples, fields).
     """
 
@@ -57,71 +60,68 @@ class Streamed:
     The shuffling buffer does not hold the whole split; TFDS has written the examples in random order.
 
     Args:
-        stored: dataset of the stored examples, their images still encoded.
-        read: turns such an example into (image, label vector).
+        split: what is read.
     """
 
-    stored: tf.data.Dataset
-    read: Callable[[Any], tuple[tf.Tensor, tf.Tensor]]
+    split: Split
 
     def batches(self, batch_size: int, seeds: tf.Tensor | None) -> tf.data.Dataset:
-        stored = self.stored
+        stored = self.split.stored()
         if seeds is not None:
             # The operation mixes its seed with the graph's, which would be the caller's global seed.
             tf.compat.v1.set_random_seed(1)
             seed = tf.random.stateless_uniform((), seeds, minval=None, maxval=None, dtype=tf.int64)
             stored = stored.shuffle(SHUFFLE_BUFFER, seed, reshuffle_each_iteration=False)
-        return stored.map(self.read, PARALLEL_CALLS).batch(batch_size)
+        return self.split.read(stored).rebatch(batch_size)
 
 
-def read_examples(recipe: Recipe, reader: Reader, split: str) -> Examples:
-    """Returns a split, in memory if its decoded images take less than `MEMORY_LIMIT` bytes.
+def open_examples(split: Split, cache: str) -> Examples:
+    """Returns the examples of a split.
+
+    Args:
+        split: which.
+        cache: `"none"` decodes them anew in every epoch; `"memory"` and `"disk"` decode all of them now and keep them
+            there; `"auto"` keeps them in memory if they take less than `MEMORY_LIMIT` bytes.
 
     Raises:
-        ValueError: if an image or label that is read into memory is bad.
+        ValueError: if an image or label that is kept is bad.
+        OSError: if they cannot be kept on disk.
     """
-    name = scope(recipe.name, split)
-
-    def read(example: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.name_scope(name):
-            features = reader.fetch(example)
-            if reader.encoded:
-                return recipe.decode(features["image"]), _vectors(recipe, features)
-            finite = tf.debugging.check_numerics(features["image"], "an image holds NaN or Inf")
-            return recipe.frame(tf.cast(finite, tf.float32)), _vectors(recipe, features)
-
-    stored = reader.examples(split, ("image", *recipe.fields))
-    size = reader.size(split)
-    if size * math.prod(recipe.image_shape) * (1 if reader.encoded else 4) >= MEMORY_LIMIT:
-        return Streamed(stored, read)
-    examples = stored.map(read, PARALLEL_CALLS)
+    if cache == "none" or (cache == "auto" and split.bytes >= MEMORY_LIMIT):
+        return Streamed(split)
     try:
         with tf.device("cpu"):
-            return InMemory(*examples.batch(size).get_single_element())
+            return _on_disk(split) if cache == "disk" else _in_memory(split)
     except tf.errors.OpError as error:
-        raise ValueError(f"{explain(error)} (example {_count_good(examples)})") from error
+        raise split.bad(error) from error
 
 
-def read_vectors(recipe: Recipe, reader: Reader, split: str) -> tf.data.Dataset:
-    """Returns the label vectors of a split in batches (batch, fields), without reading its images."""
-
-    def read(examples: Any) -> tf.Tensor:
-        with tf.name_scope(scope(recipe.name, split)):
-            return _vectors(recipe, reader.fetch(examples))
-
-    return reader.examples(split, recipe.fields).batch(4096).map(read)
-
-
-def _vectors(recipe: Recipe, examples: Any) -> tf.Tensor:
-    """Returns the label vector (fields,) of one example, or those of a batch (batch, fields)."""
-    values = [recipe.number(path, feature_at(examples, path)) for path in recipe.fields]
-    return recipe.check(tf.stack(values, axis=-1))
+def _in_memory(split: Split) -> Kept:
+    # A mapping of no file is aligned as TensorFlow needs it. A batch of all would take the memory twice.
+    images: np.ndarray = np.ndarray(split.shape, split.dtype, mmap.mmap(-1, split.bytes))
+    vectors = []
+    row = 0
+    for piece, labels in _pieces(split):
+        images[row : row + len(piece)] = piece
+        vectors.append(labels)
+        row += len(piece)
+    return Kept(_shared(images), tf.concat(vectors, axis=0))
 
 
-def _count_good(examples: tf.data.Dataset) -> int:
-    """Counts the examples before the first that cannot be read."""
-    count = 0
-    with contextlib.suppress(tf.errors.OpError):
-        for _ in examples:
-            count += 1
-    return count
+def _on_disk(split: Split) -> Kept:
+    # What the first images look like says what is done to them, and in which order they come.
+    probe = np.concatenate([images for images, _ in _pieces(split, _PROBED)])
+    name = f"{split.recipe.name}-{split.reader.version}-{split.name}-{split.key(probe, tfds.__version__)}.npy"
+    path = cache_folder() / "decoded" / name
+    images = cached(path, split.shape, split.dtype, lambda: (images for images, _ in _pieces(split)))
+    return Kept(_shared(images), tf.concat(list(split.vectors()), axis=0))
+
+
+def _pieces(split: Split, count: int = -1) -> Iterator[Any]:
+    """Yields images and label vectors, (batch, ...) each, in order."""
+    return split.read(split.stored().take(count)).prefetch(1).as_numpy_iterator()
+
+
+def _shared(array: np.ndarray) -> tf.Tensor:
+    """Returns a tensor in the memory of an array."""
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())

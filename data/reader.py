@@ -26,11 +26,20 @@ class Reader(Protocol):
     def size(self, split: str) -> int:
         """Returns how many examples `"train"`, `"validation"` or `"test"` has."""
 
-    def examples(self, split: str, paths: Iterable[str]) -> tf.data.Dataset:
-        """Returns the examples of a split in order, with what it takes to fetch the features at `paths`."""
+    def examples(self, split: str) -> tf.data.Dataset:
+        """Returns the examples of a split in order, as they are stored: one tensor each, or a dictionary of them."""
 
-    def fetch(self, example: Any) -> Mapping[str, Any]:
-        """Returns the features of one of `examples` as a nested mapping, or those of a batch without images."""
+    def fetch(self, examples: Any, paths: Iterable[str]) -> Mapping[str, tf.Tensor]:
+        """Returns the features at some paths, (batch, ...) each, from a batch of `examples`.
+
+        `"image"` is what `images` takes.
+        """
+
+    def images(self, stored: tf.Tensor) -> tf.Tensor:
+        """Returns images, (batch,) their bytes or (batch, height, width, channels), from what `fetch` said of them."""
+
+    def fingerprint(self, split: str) -> str:
+        """Returns a digest that is another once the stored images of a split are others."""
 
 
 def feature_at(features: Mapping[str, Any], path: str) -> Any:

@@ -10,23 +10,22 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
+from data.fingerprint import fingerprint
 from data.reader import Reader, feature_at
 from data.recipe import Recipe
+from data.records import parse, stored_records
 
 Builder: TypeAlias = tfds.core.DatasetBuilder
 _PROBE_SECONDS = 10
 DRAWN = "DRAWN"
 """A file of this name beside a dataset in a TFDS directory says that it was drawn."""
-
-PARALLEL_CALLS = 16
-"""Examples read at a time. A fixed number: `AUTOTUNE` begins with few, which for such short calls costs most."""
 
 
 class DataUnavailable(RuntimeError):
@@ -60,25 +59,21 @@ class TfdsReader:
     def size(self, split: str) -> int:
         return int(self.builder.info.splits[self.recipe.splits[split]].num_examples)
 
-    def examples(self, split: str, paths: Iterable[str]) -> tf.data.Dataset:
-        wanted: dict[str, Any] = {}
-        for path in paths:
-            *parents, key = path.split("/")
-            node = wanted
-            for parent in parents:
-                node = node.setdefault(parent, {})
-            node[key] = True
-        decoders = {"image": tfds.decode.SkipDecoding()} if "image" in wanted and self.encoded else None
-        with quiet():
-            return self.builder.as_dataset(
-                split=self.recipe.splits[split],
-                decoders=tfds.decode.PartialDecoding(wanted, decoders),
-                read_config=tfds.ReadConfig(try_autocache=False, num_parallel_calls_for_decode=PARALLEL_CALLS),
-                shuffle_files=False,
-            )
+    def examples(self, split: str) -> tf.data.Dataset:
+        return stored_records(self.builder, self.recipe.splits[split])
 
-    def fetch(self, example: Any) -> Mapping[str, Any]:
-        return example
+    def fetch(self, examples: tf.Tensor, paths: Iterable[str]) -> Mapping[str, tf.Tensor]:
+        return parse(self.builder.info.features, paths, examples)
+
+    def images(self, stored: tf.Tensor) -> tf.Tensor:
+        if self.encoded:
+            return stored
+        spec = tf.TensorSpec(self.recipe.stored_shape, tf.float32)
+        decode = self.builder.info.features["image"].decode_example
+        return tf.map_fn(lambda image: tf.cast(decode(image), tf.float32), stored, fn_output_signature=spec)
+
+    def fingerprint(self, split: str) -> str:
+        return fingerprint(Path(path) for path in self.builder.data_path.iterdir())
 
 
 def open_reader(recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) -> Reader:

@@ -37,6 +37,7 @@ class RunConfig:
     synthetic: bool = False
     examples: int | None = None
     data_dir: str | None = None
+    cache: str = "auto"
     tasks: tuple[str, ...] | None = None
     task_weights: Mapping[str, float] = field(default_factory=dict)
     model: str = "cnn"
@@ -65,6 +66,8 @@ class RunConfig:
         """
         if self.dataset not in data.names():
             raise unknown_value("dataset", self.dataset, data.names())
+        if self.cache not in data.CACHES:
+            raise unknown_value("value of cache", self.cache, data.CACHES)
         if self.schedule != "none":
             make_schedule(self.schedule)
         weightings.get(self.weighting)

@@ -49,17 +49,18 @@ def run(
     dataset = open_dataset(config)
     checkpoint = directory.last_checkpoint() if resume else None
     model = load_model(checkpoint[0]) if checkpoint else build_model(config, dataset)
+    first_epoch = len(checkpoint[1]["history"]) if checkpoint else 0
+    batches = dataset.batches(
+        "train", config.batch_size, shuffle=True, seed=config.seed, first_epoch=first_epoch, augment=config.augment
+    )
+    validation = dataset.batches("validation", config.batch_size)
+    # After `batches`, which may have read the labels that are counted.
     scheduler = make_scheduler(config, dataset)
     monitor = GradientMonitor(config.monitor_gradients, directory.tensorboard) if config.monitor_gradients else None
     gradients = GradientRecord(directory.gradients_file, monitor) if monitor else None
     recorder = Recorder(directory, scheduler, config.early_stopping, gradients)
     if checkpoint:
         recorder.set_state(checkpoint[1], model)
-    first_epoch = len(recorder.history)
-    batches = dataset.batches(
-        "train", config.batch_size, shuffle=True, seed=config.seed, first_epoch=first_epoch, augment=config.augment
-    )
-    validation = dataset.batches("validation", config.batch_size)
     fresh = not directory.started
     directory.create(config, dataset.description())
     write_history(directory.history_file, recorder.history)
@@ -122,6 +123,7 @@ def open_dataset(config: RunConfig) -> data.Dataset:
         synthetic=config.synthetic,
         seed=config.seed,
         sizes=config.examples,
+        cache=config.cache,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from data.cache_folder import cache_folder
 from data.source import DRAWN
 from data.synthetic.garments import GARMENT_SIZES, GARMENT_VERSION, garment
 from data.synthetic.portraits import PORTRAIT_SIZES, PORTRAIT_VERSION, portrait
@@ -64,9 +65,8 @@ def materialise(
         raise unknown_value("synthetic dataset", name, _LOOK_ALIKES)
     look_alike = _LOOK_ALIKES[name]
     wanted = checked_sizes(name, look_alike.sizes, sizes, seed)
-    root = Path(cache_dir or os.environ.get("MTL_KERAS_CACHE") or Path.home() / ".cache" / "mtl_keras").expanduser()
     key = "-".join([name, f"v{look_alike.version}", *map(str, wanted.values()), f"seed{seed}"])
-    target = root / "synthetic" / key
+    target = cache_folder(cache_dir) / "synthetic" / key
     if not target.exists():
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -62,12 +62,12 @@ def assert_same_batches(one: Dataset, other: Dataset, count: int | None = None, 
 
 def assert_same_files(folder: Path, original: Path) -> None:
     files, expected = CelebA().open_files(folder), CelebA().open_files(original)
-    read = tf.function(files.images.read)  # tf.data reads in a graph, where Python functions are given bytes
+    read = tf.function(files.files.read)  # tf.data reads in a graph, where Python functions are given bytes
     for split in SIZES:
         for key, values in expected.features[split].items():
             np.testing.assert_array_equal(files.features[split][key], values)
         for name in expected.features[split]["image"]:
-            assert read(tf.constant(name)) == expected.images.read(tf.constant(name))
+            assert read(tf.constant(name)) == expected.files.read(tf.constant(name))
 
 
 def rewrite(path: Path, change: Callable[[list[str]], list[str]]) -> None:

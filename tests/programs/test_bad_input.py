@@ -28,6 +28,7 @@ CASES = {
     "wrong optimizer argument": (["--optimizer=adam(momentums=1)"], 1, "momentums"),
     "unknown value": (["--jit_compile=flase"], 1, "Did you mean 'false'"),
     "unknown decay": (["--learning_rate_decay=cosin"], 1, "Did you mean 'cosine'"),
+    "unknown cache": (["--cache=dsik"], 1, "Did you mean 'disk'"),
     "unknown format": (["--export_formats=onxx"], 1, "Did you mean 'onnx'"),
     "no epochs": (["--epochs=0"], 1, "epochs=0"),
     "negative learning rate": (["--learning_rate=-1"], 1, "learning_rate=-1"),

@@ -1,0 +1,84 @@
+"""Decoded images on disk: one NumPy file a split, mapped into memory.
+
+A file is written beside its place and moved there once it is whole and on disk, so that what is found in the place is
+whole. Two processes may write the same file at once: each writes its own, both hold the same, and the one that is done
+last stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+
+def cached(path: Path, shape: tuple[int, ...], dtype: np.dtype, make: Callable[[], Iterable[np.ndarray]]) -> np.ndarray:
+    """Returns the array that a file holds, and writes it first unless it is there and whole.
+
+    Args:
+        path: the file.
+        shape: of the array.
+        dtype: of the array.
+        make: returns the array in pieces, along its first axis.
+
+    Returns:
+        The array, mapped: it is read from disk as it is used, and what is written into it does not reach the file.
+
+    Raises:
+        OSError: if the disk is full or cannot be written; one line. Nothing is left behind.
+    """
+    found = _open(path, shape, dtype)
+    if found is None:
+        _write(path, shape, dtype, make)
+        found = _open(path, shape, dtype)
+    if found is None:
+        raise OSError(f"{path} was changed by something else while it was made.")
+    return found
+
+
+def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+    """Maps a file; `None` if it is missing, cut off or something else."""
+    try:
+        array = np.lib.format.open_memmap(path, mode="c")
+    except (FileNotFoundError, ValueError):
+        return None
+    whole = path.stat().st_size == array.offset + array.nbytes
+    return array if whole and (array.shape, array.dtype) == (shape, dtype) else None
+
+
+def _write(path: Path, shape: tuple[int, ...], dtype: np.dtype, make: Callable[[], Iterable[np.ndarray]]) -> None:
+    needed = math.prod(shape) * dtype.itemsize
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(path.parent).free
+        if free < needed:
+            raise OSError(f"that takes {needed / 2**30:.2f} GiB, and {free / 2**30:.2f} GiB are free")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                rows = 0
+                for piece in make():
+                    rows += len(piece)
+                    file.write(np.ascontiguousarray(piece, dtype).data)
+                if rows != shape[0]:
+                    raise ValueError(f"There are {rows} images where the dataset says that there are {shape[0]}.")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+    except OSError as cause:
+        raise OSError(
+            f"Cannot keep the decoded images in {path.parent}: {cause.strerror or cause}. Make room, name another "
+            "folder in MTL_KERAS_CACHE, or do without the disk cache."
+        ) from cause

@@ -1,0 +1,60 @@
+"""The records of a prepared TFDS dataset as they are stored, and the features that many of them hold.
+
+TFDS parses record by record, feature by feature: with 50 labels an image that takes longer than to decode the image.
+Here the labels of many records are parsed at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core import file_adapters
+
+from data.reader import feature_at
+
+# As TFDS interleaves files, so that examples come in its order.
+_FILES_AT_A_TIME, _BLOCK = 16, 16
+
+
+def stored_records(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
+    """Returns the records of a split, scalar strings, in the order in which `builder.as_dataset` gives them.
+
+    Args:
+        builder: the dataset.
+        split: a TFDS split expression.
+    """
+    adapter = file_adapters.ADAPTER_FOR_FORMAT[builder.info.file_format]
+    files = builder.info.splits[split].file_instructions
+    places = (
+        [os.fspath(file.filename) for file in files],
+        np.array([file.skip for file in files], np.int64),
+        np.array([file.take for file in files], np.int64),
+    )
+    return tf.data.Dataset.from_tensor_slices(places).interleave(
+        lambda path, skip, take: adapter.make_tf_data(path).skip(skip).take(take),
+        cycle_length=1 if builder.info.disable_shuffling else _FILES_AT_A_TIME,
+        block_length=_BLOCK,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+
+
+def parse(features: tfds.features.FeaturesDict, paths: Iterable[str], records: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns what records hold at some paths, as it is stored: integers as int64, floats as float32, else strings.
+
+    Args:
+        features: those of the dataset.
+        paths: such as `"attributes/Smiling"`: features of fixed shape.
+        records: (batch,).
+    """
+    specs = {}
+    for path in paths:
+        stored = feature_at(features, path).get_serialized_info()
+        kind = np.dtype(stored.np_dtype).kind
+        dtype = tf.int64 if kind in "biu" else tf.float32 if kind == "f" else tf.string
+        specs[path] = tf.io.FixedLenFeature(stored.shape, dtype)
+    return tf.io.parse_example(records, specs)

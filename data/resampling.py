@@ -1,0 +1,76 @@
+"""Resizing images of one known size, several times as fast as `tf.image.resize` and exact to the bit.
+
+The filter is that of PIL, torchvision and `tf.image.resize(antialias=True)`: a triangle as wide as a pixel of the
+result. Its weights are rounded to 256ths. A pixel times two such weights has 24 bits, which float32 holds: every
+product and every sum is exact, and the result the same whatever computes it, in whichever order.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+_UNIT = 256
+
+
+def resample(images: tf.Tensor, height: int, width: int, *, compiled: bool = False) -> tf.Tensor:
+    """Resizes images bilinearly with antialiasing.
+
+    Args:
+        images: uint8 (batch, old height, old width, channels), of static shape but for the batch.
+        height: height of the result.
+        width: width of the result.
+        compiled: whether XLA compiles the sums. A call takes it 0.1 ms: that is for many images.
+
+    Returns:
+        uint8 (batch, height, width, channels), rounded.
+    """
+    if compiled:
+        return _compiled_columns(_compiled_rows(images, height), width)
+    return _columns(_rows(images, height), width)
+
+
+def _rows(images: tf.Tensor, height: int) -> tf.Tensor:
+    """Returns images with `height` rows, float32."""
+    starts, weights = taps(images.shape[1], height)
+    rows = tf.cast(images, tf.float32)
+    picked = [tf.gather(rows, starts + k, axis=1) * weights[:, k, None, None] for k in range(weights.shape[1])]
+    return tf.add_n(picked)
+
+
+def _columns(images: tf.Tensor, width: int) -> tf.Tensor:
+    """Returns images with `width` columns, rounded to uint8."""
+    # To gather columns would take longer than to transpose twice.
+    columns = _rows(tf.transpose(images, (0, 2, 1, 3)), width)
+    return tf.transpose(tf.cast(columns + 0.5, tf.uint8), (0, 2, 1, 3))
+
+
+# One function for both would be slower: XLA would add the rows anew for each column that needs them.
+_compiled_rows = tf.function(_rows, jit_compile=True)
+_compiled_columns = tf.function(_columns, jit_compile=True)
+
+
+@functools.cache
+def taps(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns which pixels of a line of `old` make one of `new` pixels, and how much each of them counts.
+
+    Returns:
+        int32 (new,), the first of them; float32 (new, taps), the weights of that one and those after it, whole
+        numbers of 256ths that add up to 1.
+    """
+    scale = old / new
+    radius = max(scale, 1.0)
+    centres = (np.arange(new) + 0.5) * scale
+    distances = np.abs(np.arange(old) + 0.5 - centres[:, None])
+    weights = np.maximum(0.0, 1 - distances / radius)
+    weights *= _UNIT / weights.sum(axis=1, keepdims=True)
+    whole = np.floor(weights).astype(int)
+    # What rounding down took away goes to the weights that lost most.
+    ranks = np.argsort(np.argsort(whole - weights, axis=1, kind="stable"), axis=1)
+    whole += ranks < _UNIT - whole.sum(axis=1, keepdims=True)
+    count = int(max(np.ptp(np.flatnonzero(row)) for row in whole)) + 1
+    starts = np.minimum((whole > 0).argmax(axis=1), old - count)
+    picked = np.take_along_axis(whole, starts[:, None] + np.arange(count), axis=1)
+    return starts.astype(np.int32), (picked / _UNIT).astype(np.float32)

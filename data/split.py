@@ -1,0 +1,112 @@
+"""`Split`: the examples of one split as they are stored, and how they are read."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from data.errors import explain, scope
+from data.reader import Reader
+from data.recipe import Recipe
+
+_TOGETHER, _PARALLEL = 32, 8
+"""Examples that are read together, one after the other, and how many such batches at a time.
+
+Handing single images from thread to thread takes as long as resizing them. Both are fixed: `AUTOTUNE` begins with few.
+"""
+_LABELS_TOGETHER = 4096
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a dataset.
+
+    Args:
+        recipe: makes images and labels of what is stored.
+        reader: knows where it is.
+        name: `"train"`, `"validation"` or `"test"`.
+    """
+
+    recipe: Recipe
+    reader: Reader
+    name: str
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(examples, height, width, channels)."""
+        return self.reader.size(self.name), *self.recipe.image_shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """uint8 for images that are stored encoded, float32 for those stored as floats."""
+        return np.dtype(np.uint8 if self.reader.encoded else np.float32)
+
+    @property
+    def bytes(self) -> int:
+        """What all images take."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def stored(self) -> tf.data.Dataset:
+        """Returns the examples in order, their images still encoded."""
+        return self.reader.examples(self.name)
+
+    def read(self, stored: tf.data.Dataset, together: int = _TOGETHER) -> tf.data.Dataset:
+        """Returns stored examples as (images, label vectors), some together and in their order.
+
+        Args:
+            stored: some of `stored()`, in any order.
+            together: how many come together: where one of them is bad, none of them comes.
+        """
+
+        def read(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            with self._scope():
+                features = self.reader.fetch(examples, ("image", *self.recipe.fields))
+                return self._images(self.reader.images(features["image"])), self.recipe.vectors(features)
+
+        return stored.batch(together).map(read, _PARALLEL)
+
+    def encoded(self, count: int) -> tf.data.Dataset:
+        """Returns the first images in batches (batch,), as they are stored."""
+
+        def read(examples: tf.Tensor) -> tf.Tensor:
+            return self.reader.images(self.reader.fetch(examples, ("image",))["image"])
+
+        return self.stored().take(count).batch(_TOGETHER).map(read)
+
+    def vectors(self) -> tf.data.Dataset:
+        """Returns the label vectors in batches (batch, fields), without looking at the images."""
+
+        def fetch(examples: tf.Tensor) -> tf.Tensor:
+            with self._scope():
+                return self.recipe.vectors(self.reader.fetch(examples, self.recipe.fields))
+
+        return self.stored().batch(_LABELS_TOGETHER).map(fetch)
+
+    def key(self, *parts: np.ndarray | str) -> str:
+        """Returns a digest of the stored images, their shape, and further parts: arrays or texts."""
+        digest = hashlib.sha256()
+        for part in (self.reader.fingerprint(self.name), self.recipe.splits[self.name], self.shape, *parts):
+            digest.update(part.tobytes() if isinstance(part, np.ndarray) else f"{part}\n".encode())
+        return digest.hexdigest()[:16]
+
+    def bad(self, error: tf.errors.OpError) -> ValueError:
+        """Returns what to raise for an example that cannot be read: which one, in one line."""
+        count = 0
+        with contextlib.suppress(tf.errors.OpError):
+            for _ in self.read(self.stored(), together=1):
+                count += 1
+        return ValueError(f"{explain(error)} (example {count})")
+
+    def _images(self, images: tf.Tensor) -> tf.Tensor:
+        if self.reader.encoded:
+            return self.recipe.decode_all(images)
+        finite = tf.debugging.check_numerics(images, "an image holds NaN or Inf")
+        return tf.map_fn(self.recipe.frame, finite)
+
+    def _scope(self) -> contextlib.AbstractContextManager[str]:
+        return tf.name_scope(scope(self.recipe.name, self.name))
