@@ -18,4 +18,8 @@ def batches(tasks: TaskSet, size: int, shape: tuple[int, int, int] = SHAPE) -> t
         name: images if task.head == "reconstruction" else rng.integers(0, 2, size, dtype="int32")
         for name, task in tasks.items()
     }
-    return tf.data.Dataset.from_tensors((images, labels)).cache().repeat().prefetch(2)
+    options = tf.data.Options()
+    options.autotune.enabled = (
+        False  # with it, the end of an epoch may wait for the tuner, for as long as the epoch took
+    )
+    return tf.data.Dataset.from_tensors((images, labels)).cache().repeat().prefetch(2).with_options(options)

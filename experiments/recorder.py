@@ -6,6 +6,7 @@ import math
 import statistics
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import keras
@@ -30,6 +31,8 @@ class Recorder(keras.callbacks.Callback):
         patience: stop after so many epochs without a better `val_mtl_score`; 0 never stops.
         gradients: the record of what a `GradientMonitor` sees, which must come before this; `None` for no such record.
     """
+
+    reads_batch_logs = False  # at the end of a step it looks at the clock alone
 
     def __init__(
         self,
@@ -80,17 +83,19 @@ class Recorder(keras.callbacks.Callback):
         since_best = len(self.history) - 1 - (self.best_epoch or 0)
         return bool(self.patience) and bool(self.history) and since_best >= self.patience
 
-    def cost(self) -> dict[str, float]:
-        """Returns what training took: `steps`, `seconds` in all and `seconds_per_step`.
+    def cost(self) -> dict[str, Any]:
+        """Returns what training took: `steps`, `seconds` in all, `seconds_per_step` and `compiled`.
 
         Validation, checkpoints and evaluation are not in it. The seconds a step are the median over the epochs: the
-        first one, in which functions are compiled, does not show in it as soon as there are three.
+        first one, in which functions are compiled, does not show in it as soon as there are three. `compiled` are the
+        functions of this process: for which tasks, how often traced, and the seconds of the calls that did.
         """
         each = [seconds / steps for seconds, steps in zip(self.seconds, self.steps) if steps]
         return {
             "steps": sum(self.steps),
             "seconds": sum(self.seconds),
             "seconds_per_step": statistics.median(each) if each else math.nan,
+            "compiled": [asdict(function) for function in self.model.specializations] if self.model else [],
         }
 
     def get_state(self) -> dict[str, Any]:

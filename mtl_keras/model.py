@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtl_keras import arguments, subgraph, weightings
+from mtl_keras import arguments, batch_logs, subgraph, weightings
 from mtl_keras.batch_logs import BatchLogs
 from mtl_keras.compile_settings import CompileSettings
 from mtl_keras.gradient_statistics import GradientStatistics
@@ -76,7 +76,7 @@ class MultiTaskModel(keras.Model):
         with self.distribute_strategy.scope():
             live = live_weighting(settings.weighting, outputs, self.trainable_variables)
         self._set(_live_weighting=live, _objective=None, _step_functions=None, _monitored=MonitoredTotals())
-        self._set(_gradients=GradientStatistics(len(names)))
+        self._set(_gradients=GradientStatistics(len(names)), _logs_are_read=True)
 
     def _set(self, **attributes: Any) -> None:
         """Sets attributes that Keras does not track."""
@@ -276,13 +276,13 @@ class MultiTaskModel(keras.Model):
         after can then not be compared. `val_mtl_score` can.
         """
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
-        self._set(_monitored=MonitoredTotals(given.get("callbacks")))
+        self._set(_monitored=MonitoredTotals(given.get("callbacks")), _logs_are_read=batch_logs.are_read(given))
         if self._live_weighting:
             self._monitored.warn("loss")
         try:
             return super().fit(*args, **kwargs)
         finally:
-            self._set(_monitored=MonitoredTotals())
+            self._set(_monitored=MonitoredTotals(), _logs_are_read=True)
             self._gradients.every = 0
 
     def make_train_function(self, force: bool = False) -> Any:
@@ -304,12 +304,12 @@ class MultiTaskModel(keras.Model):
             rows = np.tile(self._current_weights(), (self.steps_per_execution, 1))
         self._set(_step_weights=None)
         summary = self._step_functions.train(iterator, rows)
-        return BatchLogs(self._objective.log_names(training=True), summary)
+        return BatchLogs(self._objective.log_names(training=True), summary, self._logs_are_read)
 
     def _test_on(self, iterator: Any) -> BatchLogs:
         iterator = self._prepare(iterator)
         summary = self._step_functions.test(iterator, self._current_weights(), self.steps_per_execution)
-        return BatchLogs(self._objective.log_names(training=False), summary)
+        return BatchLogs(self._objective.log_names(training=False), summary, self._logs_are_read)
 
     def _prepare(self, iterator: Any) -> Any:
         """Builds losses and metrics when the labels of the first batch are known; returns the iterator, unread."""

@@ -54,9 +54,14 @@ class TensorBoard(keras.callbacks.TensorBoard):
         self._task_names = task_names(model)
         super().set_model(model)
 
+    @property
+    def reads_batch_logs(self) -> bool:
+        """Whether it looks at the logs of single steps: see `mtl_keras.batch_logs`."""
+        return self.update_freq != "epoch"
+
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         # Without a default writer every one of these scalars is a call that does nothing.
-        written = None if self.update_freq == "epoch" else present(logs or {})
+        written = present(logs or {}) if self.reads_batch_logs else None
         super().on_train_batch_end(batch, written)
 
     def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:

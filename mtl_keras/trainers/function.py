@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,12 +27,14 @@ class Specialization:
         masked: whether some of them may be dropped at run time, their state being put back after the step.
         monitored: whether it looks at the gradients of each task too; see `mtl_keras.callbacks.GradientMonitor`.
         traces: how often it was traced.
+        seconds: how long the calls took in which it was, their training steps included.
     """
 
     tasks: tuple[str, ...]
     masked: bool
     monitored: bool = False
     traces: int = 0
+    seconds: float = 0.0
 
 
 class Function:
@@ -77,7 +80,11 @@ class Function:
             if not done:
                 raise StopIteration
             return self._summary(tf.constant(rows[-1]))
-        return self._several(iterator, tf.constant(rows))
+        traces, start = self.report.traces, time.perf_counter()
+        result = self._several(iterator, tf.constant(rows))
+        if self.report.traces > traces:
+            self.report.seconds += time.perf_counter() - start
+        return result
 
     def _steps(self, iterator: Any, rows: Any) -> Any:
         """Runs a step for each row, as long as there is data; at least one batch must be there."""

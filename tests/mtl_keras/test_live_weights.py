@@ -84,6 +84,7 @@ def test_a_callback_changes_the_next_step_without_a_retrace(
     assert len({round(logs["loss"], 4) for logs in callback.seen}) == 4
     assert [entry.tasks for entry in model.specializations] == [TASKS]
     assert model.specializations[0].traces == len(TRACED) == (4 if model.run_eagerly else 1)
+    assert (model.specializations[0].seconds > 0) is not model.run_eagerly
 
 
 def test_step_rows_of_different_active_sets_in_one_execution() -> None:

@@ -30,8 +30,11 @@ def test_a_run_directory_holds_all_that_the_readme_lists(finished_run: Path) -> 
     assert config["versions"]["keras"] == keras.__version__
     (row,) = rows(finished_run)
     assert {"item_loss", "item_accuracy", "item_weight", "item_active", "item_probability", "val_mtl_score"} <= set(row)
-    metrics = json.loads((finished_run / "metrics.json").read_text())["tasks"]
-    assert metrics["item"]["accuracy"]["baseline"] < 0.2 < metrics["item"]["accuracy"]["value"]
+    metrics = json.loads((finished_run / "metrics.json").read_text())
+    assert metrics["tasks"]["item"]["accuracy"]["baseline"] < 0.2 < metrics["tasks"]["item"]["accuracy"]["value"]
+    compiled = metrics["cost"]["compiled"]
+    assert ["item", "group"] in [function["tasks"] for function in compiled]
+    assert all(function["seconds"] > 0 and function["traces"] for function in compiled)
 
 
 def test_tensorboard_has_the_scalars_that_the_readme_lists(finished_run: Path) -> None:
