@@ -24,14 +24,14 @@ RUNS = 2
 
 # Script -> its arguments here: a quarter of an hour for all of them. Their defaults measure longer.
 QUICK: dict[str, str] = {
-    "steps": "--rounds 8",
-    "executions": "--rounds 4",
-    "dropping": "--rounds 30",
-    "subsets": "--rounds 20",
-    "dst_epochs": "--rounds 5",
-    "sharing": "--rounds 10",
-    "many_heads": "--rounds 30 --starts 1",
-    "peak": "--rounds 15",
+    "steps": "--rounds 6",
+    "executions": "--rounds 3",
+    "dropping": "--rounds 20",
+    "subsets": "--rounds 12",
+    "dst_epochs": "--rounds 4",
+    "sharing": "--rounds 6",
+    "many_heads": "--rounds 20 --starts 1",
+    "peak": "--rounds 10",
     "pipeline": "--rounds 5",
     "start_up": "--rounds 2",
 }

@@ -103,7 +103,7 @@ def test_the_program(error: str, code: int, tmp_path: Path, monkeypatch: pytest.
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         program.main(["speling"])
-    assert "must be one of dropping, many_heads" in capsys.readouterr().err
+    assert "must be one of steps, executions" in capsys.readouterr().err
 
 
 def test_what_is_run_exists() -> None:

@@ -72,6 +72,8 @@ def _normalise(layer: Any, otherwise: Any, inputs: Any, training: Any = None, ma
     kept = layer.momentum
     layer.moving_mean.assign(layer.moving_mean * kept + mean * (1.0 - kept))
     layer.moving_variance.assign(layer.moving_variance * kept + variance * ((count - 1.0) / count) * (1.0 - kept))
+    # Keeps TensorFlow from fusing it with a ReLU behind it: that kernel makes 0 of NaN, so that nobody would see one.
+    normalised = tf.ensure_shape(normalised, normalised.shape)
     return ops.cast(normalised if rank == 4 else tf.reshape(normalised, tf.shape(x)), layer.compute_dtype)
 
 

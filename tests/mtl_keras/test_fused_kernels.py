@@ -181,6 +181,20 @@ def test_fit_uses_the_kernels_and_leaves_layers_as_they_were(rng: np.random.Gene
     assert not replaced(model, layer)
 
 
+def test_nan_is_not_hidden_by_a_relu(rng: np.random.Generator) -> None:
+    inputs = x = keras.Input((16, 16, 3))
+    for _ in range(2):
+        x = keras.layers.Conv2D(8, 3, use_bias=False)(x)
+        x = keras.layers.ReLU()(BatchNormalization()(x))
+    model = MultiTaskModel(inputs, {"a": keras.layers.Dense(1, name="a")(keras.layers.GlobalAveragePooling2D()(x))})
+    model.compile("adam", loss="mse")
+    images, labels = rng.random((64, 16, 16, 3), "float32"), {"a": np.ones((64, 1), "float32")}
+    images[40] = np.nan
+    logs = model.fit(images, labels, shuffle=False, verbose=0).history
+    assert np.isnan(logs["a_loss"]).all()
+    assert model.nonfinite_losses == {"a": 1}
+
+
 def test_layers_are_as_they_were_after_an_error() -> None:
     layer = BatchNormalization()
     model = compiled(layer, (3,))
