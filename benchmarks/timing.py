@@ -44,7 +44,7 @@ def ratio(seconds: Mapping[str, list[float]], name: str, other: str) -> float:
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     """Returns first quartile, median and third quartile; of a single value, three times that."""
     middle = statistics.median(values)
-    low, _, high = statistics.quantiles(values, n=4) if len(values) > 1 else (middle,) * 3
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else (middle,) * 3
     return low, middle, high
 
 

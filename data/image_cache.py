@@ -43,10 +43,10 @@ def cached(path: Path, shape: tuple[int, ...], dtype: np.dtype, make: Callable[[
 
 
 def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
-    """Maps a file; `None` if it is missing, cut off or something else."""
+    """Maps a file; `None` if it is missing, cut off or something else. What the images look like is not checked."""
     try:
         array = np.lib.format.open_memmap(path, mode="c")
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     whole = path.stat().st_size == array.offset + array.nbytes
     return array if whole and (array.shape, array.dtype) == (shape, dtype) else None

@@ -183,6 +183,12 @@ def test_a_full_disk_is_one_line_and_no_debris(tmp_path: Path, monkeypatch: pyte
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_where_the_folder_should_be_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "decoded").write_text("")
+    with pytest.raises(OSError, match=r"Cannot keep the decoded images in .*decoded: .*MTL_KERAS_CACHE"):
+        cached(tmp_path / "decoded" / "a.npy", SHAPE, UINT8, lambda: pytest.fail("nothing is decoded in vain"))
+
+
 def test_an_unknown_cache_is_refused(faces_dir: str) -> None:
     with pytest.raises(ValueError, match=r"Unknown cache\. Did you mean 'disk'.*auto, disk, memory, none"):
         data.load("celeb_a", data_dir=faces_dir, cache="dsik")
