@@ -140,11 +140,12 @@ class GroupBatch:
         """
         rank = len(values.shape)
         count = ops.cast(self.mask(rank), values.dtype)
-        values = ops.where(count > 0, values, ops.zeros_like(values))
+        labelled = count > 0
         if weight is not None:
             values = values * expand(weight, rank)
         if counted is not None:
             count = count * expand(counted, rank)
+        values = ops.where(labelled, values, ops.zeros_like(values))
         return ops.stack([self._sum(values), self._sum(count)], axis=-1)
 
     def statistics_totals(self, statistics: Any, weight: Any = None) -> Any:
