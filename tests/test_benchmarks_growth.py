@@ -41,7 +41,7 @@ def test_a_table_has_what_was_measured_and_its_law() -> None:
     assert curves.table([ours, stock], "side").splitlines() == [
         "| side | ours (ms) | stock (ms) |",
         "|---:|---:|---:|",
-        "| 1 | 2 (1 - 3) | 4 (4 - 4) |",
+        "| 1 | 2 (1.5 - 2.5) | 4 (4 - 4) |",
         "| 4 | 17 (16 - 18) | - |",
         "| 2 | - | 5 (5 - 5) |",
         "",
