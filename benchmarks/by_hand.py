@@ -18,15 +18,14 @@ class ByHand:
         inputs: symbolic inputs.
         outputs: task name -> symbolic output.
         tasks: the tasks.
-        jit_compile: whether the step is compiled with XLA.
     """
 
-    def __init__(self, inputs: Any, outputs: Any, tasks: TaskSet, *, jit_compile: bool = False) -> None:
+    def __init__(self, inputs: Any, outputs: Any, tasks: TaskSet) -> None:
         self.model = keras.Model(inputs, outputs)
         self._tasks = tasks
         self._optimizer = keras.optimizers.Adam()
         self._optimizer.build(self.model.trainable_variables)
-        self.step = tf.function(self._step, jit_compile=jit_compile, autograph=False)
+        self.step = tf.function(self._step, autograph=False)
         self._next = tf.function(lambda iterator: self.step(*next(iterator)), autograph=False)
 
     def __call__(self, iterator: Iterator[Any]) -> float:

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import figures, timing
+from benchmarks.noise import batches
 from mtl_keras import MultiTaskModel, Task, TaskSet
 
 TASKS = TaskSet(
@@ -55,15 +54,7 @@ def graph(tasks: TaskSet) -> tuple[Any, dict[str, Any]]:
 
 def stepper(model: keras.Model, tasks: TaskSet) -> Callable[[], object]:
     """Returns a function that runs one training step through the function that `fit` calls."""
-    rng = np.random.default_rng(0)
-    images = rng.random((BATCH, 32, 32, 3), "float32")
-    labels = {
-        "class": rng.integers(0, 10, BATCH),
-        "animal": rng.integers(0, 2, BATCH).astype("float32"),
-        "reconstruction": images,
-    }
-    batch = (images, {name: labels[name] for name in tasks})
-    iterator = iter(tf.data.Dataset.from_tensors(batch).cache().repeat().prefetch(2))
+    iterator = iter(batches(tasks, BATCH))
     model.compile("adam", **tasks.compile_args())
     model.make_train_function()
     return lambda: float(model.train_function(iterator)["loss"])

@@ -12,12 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from benchmarks import figures, timing
-from benchmarks.dropping import TASKS, graph
-from benchmarks.noise import batches
+from benchmarks import dropping, figures, timing
+from benchmarks.dropping import BATCH, TASKS, graph
 from mtl_keras import MultiTaskModel
 
-BATCH = 128
 ALL = "all tasks"
 
 
@@ -30,11 +28,9 @@ def stepper(heads: tuple[str, ...], active: tuple[str, ...]) -> Callable[[], obj
     """
     tasks = TASKS.subset(heads)
     model = MultiTaskModel(*graph(tasks))
-    model.compile("adam", **tasks.compile_args())
+    step = dropping.stepper(model, tasks)
     model.set_task_weights({name: float(name in active) for name in heads})
-    model.make_train_function()
-    iterator = iter(batches(tasks, BATCH))
-    return lambda: float(model.train_function(iterator)["loss"])
+    return step
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from contextlib import nullcontext
 from typing import Any
 
@@ -162,13 +162,6 @@ def replaced(model: MultiTaskModel, layer: keras.Layer) -> set[str]:
     return {"call"} & vars(layer).keys() | {"update_step"} & vars(model.optimizer).keys()
 
 
-def operations(graph: Any) -> Iterator[Any]:
-    """The operations of a graph and of the functions that it calls."""
-    yield from graph.as_graph_def().node
-    for function in graph.as_graph_def().library.function:
-        yield from function.node_def
-
-
 def test_fit_uses_the_kernels_and_leaves_layers_as_they_were(rng: np.random.Generator) -> None:
     layer = BatchNormalization()
     model = compiled(layer, (3,))
@@ -176,7 +169,7 @@ def test_fit_uses_the_kernels_and_leaves_layers_as_they_were(rng: np.random.Gene
     model.fit(x, y, verbose=0)
     (function,) = model._step_functions._functions.values()
     (traced,) = function._several._list_all_concrete_functions()
-    used = {node.op for node in operations(traced.graph)}
+    used = set(re.findall(r'op: "(\w+)"', str(traced.graph.as_graph_def())))
     assert {"FusedBatchNormV3", "FusedBatchNormGradV3", "ResourceApplyAdam"} <= used
     assert not replaced(model, layer)
 
