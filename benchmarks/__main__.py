@@ -28,12 +28,12 @@ QUICK: dict[str, str] = {
     "executions": "--rounds 3",
     "dropping": "--rounds 20",
     "subsets": "--rounds 12",
-    "dst_epochs": "--rounds 4",
+    "dst_epochs": "--rounds 6",
     "sharing": "--rounds 6",
-    "many_heads": "--rounds 20 --starts 1",
+    "many_heads": "--rounds 20 --starts 2",
     "peak": "--rounds 10",
     "pipeline": "--rounds 5",
-    "start_up": "--rounds 2",
+    "start_up": "--rounds 3",
 }
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import operator
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from benchmarks import timing
 
 _RELATIONS = {">=": operator.ge, "<=": operator.le}
 
@@ -21,8 +20,8 @@ class Figure:
     Args:
         what: what it is, in words; most are ratios of two times of one round.
         value: median over the rounds.
-        low: their first quartile.
-        high: their third quartile.
+        low: the lowest of them.
+        high: the highest.
         target: what is aimed at, as `">= 1.25"`; `""` for nothing.
     """
 
@@ -43,8 +42,7 @@ class Figure:
 
 def of_values(what: str, values: Sequence[float], target: str = "") -> Figure:
     """Returns the figure of what each round found; of a single round, without a spread."""
-    low, middle, high = timing.quartiles(values)
-    return Figure(what, middle, low, high, target)
+    return Figure(what, statistics.median(values), min(values), max(values), target)
 
 
 def of_ratio(
@@ -68,7 +66,7 @@ def of_ratio(
 
 def table(figures: Sequence[Figure]) -> str:
     """Returns figures as a Markdown table."""
-    lines = ["| what | found | quartiles | aimed at |", "|---|---:|---:|---|"]
+    lines = ["| what | found | lowest - highest round | aimed at |", "|---|---:|---:|---|"]
     for figure in figures:
         aimed = figure.target and f"{figure.target} {'met' if figure.met else '**missed**'}"
         spread = f"{figure.low:.4g} - {figure.high:.4g}"

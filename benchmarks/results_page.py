@@ -16,8 +16,9 @@ them again. Do not edit it: what takes longer to measure is in the pages of [res
 
 {pages}
 
-A figure is a median over the rounds of a run, with its quartiles in brackets; most are ratios of two times of one
-round. Two runs agree if the median of one lies within the quartiles of the other, or they are less than 1% apart.
+A figure is a median over the rounds of a run, with the lowest and the highest round in brackets; most are ratios of two
+times of one round. Two runs agree if the median of one lies among the rounds of the other, or they are less than 1%
+apart.
 
 {date}, {machine}.
 Not measured on a GPU: `benchmarks/gpu.py` does that.
@@ -51,7 +52,7 @@ class Benchmark:
 
 
 def agree(one: Figure, other: Figure) -> bool:
-    """Returns whether the median of one figure lies within the quartiles of the other, or 1% of it."""
+    """Returns whether the median of one figure lies among the rounds of the other, or within 1% of its median."""
     near = abs(one.value - other.value) < 0.01 * abs(one.value)
     return near or one.low <= other.value <= one.high or other.low <= one.value <= other.high
 

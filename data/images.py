@@ -15,6 +15,10 @@ import tensorflow as tf
 from data.resampling import resample
 
 _JPEG = b"\xff\xd8\xff"
+# How a JPEG of libjpeg begins: JFIF segment, two tables of quantisation, and the frame, whose size comes next.
+_TABLE = b"\xff\xdb\x00\x43"
+_SEGMENTS = {0: b"\xff\xd8\xff\xe0\x00\x10", 20: _TABLE, 89: _TABLE, 158: b"\xff\xc0\x00\x11\x08"}
+_SIZE_AT = 163
 
 
 def resize(image: tf.Tensor, height: int, width: int, *, usual: tuple[int, int] | None = None) -> tf.Tensor:
@@ -82,8 +86,17 @@ def decode_resized(encoded: tf.Tensor, margin: float, height: int, width: int, u
         return each(finish, (height, width, 3), tf.uint8)
 
     are_jpeg = tf.reduce_all(tf.strings.substr(encoded, 0, len(_JPEG)) == _JPEG)
-    fits = tf.cond(are_jpeg, are_usual, lambda: False)
+    # To ask the decoder for the size of each image takes a tenth of the time of decoding them.
+    fits = tf.case([(_begin_with_size(encoded, *usual), lambda: True), (are_jpeg, are_usual)], lambda: False)
     return tf.ensure_shape(tf.cond(fits, together, alone), (None, height, width, 3))
+
+
+def _begin_with_size(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Returns whether all of some strings (batch,) begin as JPEGs of one size do when libjpeg wrote them."""
+    segments = {**_SEGMENTS, _SIZE_AT: height.to_bytes(2, "big") + width.to_bytes(2, "big")}
+    positions = [start + offset for start, segment in segments.items() for offset in range(len(segment))]
+    start = tf.io.decode_raw(encoded, tf.uint8, fixed_length=max(positions) + 1)
+    return tf.reduce_all(tf.gather(start, positions, axis=1) == list(b"".join(segments.values())))
 
 
 def crop_window(height: tf.Tensor, width: tf.Tensor, margin: float) -> tf.Tensor:

@@ -117,8 +117,8 @@ def test_figures_outlive_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[st
     ]
     figures.report(found, tmp_path / "figures.json")
     assert figures.read(tmp_path / "figures.json") == found
-    assert (found[0].value, found[0].low, found[0].high, found[0].met) == (3.0, 2.5, 3.5, False)
+    assert (found[0].value, found[0].low, found[0].high, found[0].met) == (3.0, 2.0, 4.0, False)
     assert capsys.readouterr().out.splitlines()[3:] == [
-        "| a / b | 3 | 2.5 - 3.5 | >= 4 **missed** |",
+        "| a / b | 3 | 2 - 4 | >= 4 **missed** |",
         "| once | 5 | 5 - 5 | - |",
     ]

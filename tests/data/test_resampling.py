@@ -45,3 +45,12 @@ def test_images_decoded_together_are_those_decoded_alone() -> None:
     for chosen in (encoded, encoded[:1], encoded[1:2]):
         alone = [recipe.decode(tf.constant(one)).numpy() for one in chosen]
         np.testing.assert_array_equal(recipe.decode_all(tf.constant(chosen)), alone)
+
+
+def test_a_jpeg_that_begins_otherwise_is_the_same_image() -> None:
+    plain = jpeg(photograph(0, 218, 178))
+    commented = plain[:20] + b"\xff\xfe\x00\x06head" + plain[20:]
+    found = CelebA().decode_all(tf.constant([plain, commented])).numpy()
+    np.testing.assert_array_equal(found[0], found[1])
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        CelebA().decode_all(tf.constant([plain, plain[:9]]))
