@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from data import celeb_a, cifar10, cifar100, fashion_mnist
+from data.bad_examples import ON_BAD_EXAMPLE, Skipped
 from data.dataset import Dataset
 from data.errors import explain
 from data.pipeline import CACHES
@@ -15,9 +16,11 @@ from mtl_keras.registry import unknown_value
 
 __all__ = [
     "CACHES",
+    "ON_BAD_EXAMPLE",
     "DataUnavailable",
     "Dataset",
     "Recipe",
+    "Skipped",
     "celeb_a",
     "cifar10",
     "cifar100",
@@ -43,6 +46,7 @@ def load(
     seed: int = 0,
     sizes: int | Mapping[str, int] | None = None,
     cache: str = "auto",
+    on_bad_example: str = "error",
 ) -> Dataset:
     """Opens a dataset.
 
@@ -57,6 +61,8 @@ def load(
         cache: where decoded images are kept: `"memory"`; `"disk"`, in `MTL_KERAS_CACHE` or `~/.cache/mtl_keras`;
             `"none"`, so that they are decoded in every epoch; or `"auto"`, in memory where a split takes less than
             1 GiB. On disk they are found again by other processes.
+        on_bad_example: `"error"` ends where an image cannot be decoded or a label cannot be; `"skip"` reads each split
+            once more, before it is first used, and leaves such examples out: see `Dataset.skipped`.
 
     Raises:
         ValueError: for an unknown dataset, task or cache, or data that are not what they should be.
@@ -72,6 +78,8 @@ def load(
     recipe = recipes[name](tasks)
     if cache not in CACHES:
         raise unknown_value("cache", cache, CACHES)
+    if on_bad_example not in ON_BAD_EXAMPLE:
+        raise unknown_value("value of on_bad_example", on_bad_example, ON_BAD_EXAMPLE)
     if synthetic:
         from data.synthetic import materialise  # drawing needs Pillow, reading does not
 
@@ -82,4 +90,6 @@ def load(
         raise ValueError(f"`sizes` is for synthetic=True. Received: sizes={sizes!r}")
     reader = open_reader(recipe, data_dir)
     synthetic = synthetic or reader.synthetic
-    return Dataset(name, reader.version, synthetic, recipe.tasks, recipe.image_shape, recipe, reader, cache)
+    return Dataset(
+        name, reader.version, synthetic, recipe.tasks, recipe.image_shape, recipe, reader, cache, on_bad_example
+    )

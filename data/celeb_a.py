@@ -72,6 +72,13 @@ class CelebA(Recipe):
         coordinates = COORDINATES if "landmarks" in self.tasks else ()
         return tuple(f"attributes/{name}" for name in self.attributes) + coordinates
 
+    def limits(self, field: str) -> tuple[int, int]:
+        if not field.startswith("landmarks/"):
+            return 0, 1
+        # A point may lie outside the picture, but no further than the picture is large.
+        side = WIDTH if field.endswith("_x") else HEIGHT
+        return -side, 2 * side
+
     def open_files(self, folder: Path) -> Reader | None:
         return open_folder(folder, ATTRIBUTES, [path.split("/")[1] for path in COORDINATES])
 

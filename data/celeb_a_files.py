@@ -62,6 +62,12 @@ class CelebAFiles:
     def images(self, stored: tf.Tensor) -> tf.Tensor:
         return tf.map_fn(self.files.read, stored, fn_output_signature=tf.TensorSpec((), tf.string))
 
+    def example_name(self, split: str, number: int) -> str:
+        return str(self.features[split]["image"][number])
+
+    def damaged_file(self, split: str) -> str | None:
+        return None
+
     def fingerprint(self, split: str) -> str:
         names = self.features[split]["image"].tolist()
         return fingerprint(self.files.paths(names), names)

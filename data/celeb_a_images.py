@@ -16,6 +16,8 @@ from data.celeb_a_lists import refuse_html
 
 FOLDER = "img_align_celeba"
 ARCHIVE = f"{FOLDER}.zip"
+# Far more than a photograph takes.
+_LARGEST = 64 * 2**20
 
 
 class Images(Protocol):
@@ -60,7 +62,7 @@ class Archive:
         names: (images,), the images that it must hold.
 
     Raises:
-        ValueError: if it is no zip file, or lacks some of them.
+        ValueError: if it is no zip file, lacks some of them, or holds what is too large for an image.
     """
 
     def __init__(self, path: Path, names: np.ndarray) -> None:
@@ -71,6 +73,11 @@ class Archive:
         except (zipfile.BadZipFile, OSError) as cause:
             raise ValueError(f"{path} is not a whole zip file ({cause}). Download it again.") from cause
         self._members = {member.rpartition("/")[2]: member for member in self._zip.namelist()}
+        largest = max(self._zip.infolist(), key=lambda member: member.file_size, default=None)
+        if largest and largest.file_size > _LARGEST:
+            raise ValueError(
+                f"{path} is not CelebA's: {largest.filename!r} in it unpacks to {largest.file_size / 2**20:.0f} MiB."
+            )
         _check_present(path, names, self._members.keys(), "Download it again")
 
     def read(self, name: tf.Tensor) -> tf.Tensor:

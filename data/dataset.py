@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from data.bad_examples import Skipped, skipped, without_bad
 from data.images import select, to_unit_range
+from data.parts import Parts
 from data.pipeline import Examples, Kept, open_examples
 from data.reader import Reader
 from data.recipe import Recipe
@@ -48,16 +50,24 @@ class Dataset:
     _recipe: Recipe = field(repr=False)
     _reader: Reader = field(repr=False)
     _cache: str = field(default="auto", repr=False)
+    _on_bad_example: str = field(default="error", repr=False)
+    _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
     _examples: dict[str, Examples] = field(default_factory=dict, init=False, repr=False)
 
     def size(self, split: str) -> int:
-        """Returns how many examples a split (`"train"`, `"validation"` or `"test"`) has."""
-        self._check_split(split)
-        return self._reader.size(split)
+        """Returns how many examples a split (`"train"`, `"validation"` or `"test"`) has.
+
+        With `data.load(on_bad_example="skip")`, how many of them can be read: all are, when this is first asked for.
+        """
+        return self._split(split).size
 
     def steps(self, split: str, batch_size: int) -> int:
         """Returns how many batches make one pass over a split."""
         return -(-self.size(split) // _at_least("batch_size", batch_size, 1))
+
+    def skipped(self, split: str) -> Skipped:
+        """Returns which examples of a split are left out: none, unless `data.load(on_bad_example="skip")` says so."""
+        return skipped(self._split(split))
 
     def batches(
         self,
@@ -67,7 +77,9 @@ class Dataset:
         shuffle: bool = False,
         seed: int = 0,
         first_epoch: int = 0,
+        first_step: int = 0,
         augment: bool = False,
+        shard: tuple[int, int] = (0, 1),
     ) -> tf.data.Dataset:
         """Returns batches (image, {task: labels}).
 
@@ -84,29 +96,39 @@ class Dataset:
             seed: of the order and the augmentation.
             first_epoch: the number of the epoch to begin with: a run that is resumed there sees what it would have
                 seen without the break.
+            first_step: the number of the batch in that epoch to begin with, likewise; later epochs are whole.
             augment: whether to flip images at random from left to right, with the labels that depend on it.
+            shard: (index, count): of each batch of `batch_size` examples, which `count` must divide, only the part
+                number `index` of `count`, contiguous and equally large. All parts together are the batch that a single
+                process gets. The last, smaller batch of an epoch is cut as evenly as can be; a part of it may have 0
+                examples, but every worker gets as many batches.
 
         Raises:
             ValueError: for an unknown split, a bad number, or an image or label that cannot be read. Those of a
                 split that is not kept raise `tf.errors.OpError` while iterating: see `data.explain`.
             OSError: if the decoded images cannot be kept on disk.
         """
-        self._check_split(split)
-        _at_least("batch_size", batch_size, 1)
+        parts = Parts(self.size(split), batch_size, *shard)
         _at_least("first_epoch", first_epoch, 0)
+        if not 0 <= first_step < parts.steps:
+            raise ValueError(f"`first_step` is from 0 to {parts.steps - 1}. Received: first_step={first_step!r}")
         if split not in self._examples:
             self._examples[split] = open_examples(self._split(split), self._cache)
         examples = self._examples[split]
 
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
             seeds = tf.stack([tf.constant(seed, tf.int64), number])
-            batches = examples.batches(batch_size, seeds if shuffle else None).enumerate()
-            return batches.map(lambda index, batch: (tf.random.fold_in(seeds, index), *batch))
+            first = tf.where(number == first_epoch, tf.constant(first_step, tf.int64), 0)
+            batches = examples.batches(parts, seeds if shuffle else None, first)
+            return batches.map(lambda step, *batch: (step, tf.random.fold_in(seeds, step), *batch))
 
-        def finish(seeds: tf.Tensor, images: tf.Tensor, vectors: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        def finish(
+            step: tf.Tensor, seeds: tf.Tensor, images: tf.Tensor, vectors: tf.Tensor
+        ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             labels = self._recipe.labels(vectors)
             if augment:
-                flips = tf.random.stateless_uniform(tf.shape(images)[:1], seeds) < 0.5
+                begin, end = parts.bounds(step)
+                flips = tf.random.stateless_uniform(parts.whole(step)[tf.newaxis], seeds)[begin:end] < 0.5
                 images = select(flips, tf.reverse(images, axis=[2]), images)
                 mirrored = self._recipe.mirror(labels)
                 labels = {name: select(flips, mirrored[name], labels[name]) for name in labels}
@@ -119,6 +141,9 @@ class Dataset:
         options = tf.data.Options()
         # At the end of a pass the tuner may be waited for, for as long as the pass took.
         options.autotune.enabled = False
+        if parts.count > 1:
+            # It is cut already.
+            options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
         batches = batches.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
         return batches.with_options(options)
 
@@ -155,18 +180,28 @@ class Dataset:
         if self._reader.encoded:
             (first,) = self._split("train").encoded(1)
             kind = "jpeg" if tf.io.is_jpeg(first[0]) else "png"
-        sizes = {split: self.size(split) for split in self._recipe.splits}
-        return {"name": self.name, "version": self.version, "synthetic": self.synthetic, "images": kind, "sizes": sizes}
+        splits = self._recipe.splits
+        left_out = {split: self.skipped(split).count for split in splits if self._on_bad_example == "skip"}
+        return {
+            "name": self.name,
+            "version": self.version,
+            "synthetic": self.synthetic,
+            "images": kind,
+            "sizes": {split: self.size(split) for split in splits},
+            **({"skipped": left_out} if left_out else {}),
+        }
 
     def _reconstructions(self) -> list[str]:
         return [name for name, task in self.tasks.items() if task.head == "reconstruction"]
 
-    def _split(self, split: str) -> Split:
-        return Split(self._recipe, self._reader, split)
-
-    def _check_split(self, split: str) -> None:
-        if split not in self._recipe.splits:
-            raise unknown_value("split", split, self._recipe.splits)
+    def _split(self, name: str) -> Split:
+        if name not in self._splits:
+            if name not in self._recipe.splits:
+                raise unknown_value("split", name, self._recipe.splits)
+            split = Split(self._recipe, self._reader, name)
+            skip = self._on_bad_example == "skip"
+            self._splits[name] = without_bad(split, keep=self._cache == "disk") if skip else split
+        return self._splits[name]
 
 
 def _at_least(argument: str, value: int, least: int) -> int:

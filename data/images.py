@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from data.resampling import resample
 
-_JPEG = b"\xff\xd8\xff"
+_JPEG, _END = b"\xff\xd8\xff", b"\xff\xd9"
 # How a JPEG of libjpeg begins: JFIF segment, two tables of quantisation, and the frame, whose size comes next.
 _TABLE = b"\xff\xdb\x00\x43"
 _SEGMENTS = {0: b"\xff\xd8\xff\xe0\x00\x10", 20: _TABLE, 89: _TABLE, 158: b"\xff\xc0\x00\x11\x08"}
@@ -85,9 +85,10 @@ def decode_resized(encoded: tf.Tensor, margin: float, height: int, width: int, u
 
         return each(finish, (height, width, 3), tf.uint8)
 
-    are_jpeg = tf.reduce_all(tf.strings.substr(encoded, 0, len(_JPEG)) == _JPEG)
+    are_jpeg = tf.reduce_all((tf.strings.substr(encoded, 0, len(_JPEG)) == _JPEG) & _have_end(encoded))
     # To ask the decoder for the size of each image takes a tenth of the time of decoding them.
-    fits = tf.case([(_begin_with_size(encoded, *usual), lambda: True), (are_jpeg, are_usual)], lambda: False)
+    begin_usual = are_jpeg & _begin_with_size(encoded, *usual)
+    fits = tf.case([(begin_usual, lambda: True), (are_jpeg, are_usual)], lambda: False)
     return tf.ensure_shape(tf.cond(fits, together, alone), (None, height, width, 3))
 
 
@@ -115,7 +116,8 @@ def crop(image: tf.Tensor, margin: float) -> tf.Tensor:
 def decode_cropped(encoded: tf.Tensor, margin: float) -> tf.Tensor:
     """Decodes JPEG, PNG, GIF or BMP bytes to colours without a share `margin` of the rows at top and bottom.
 
-    A JPEG is cropped inside the decoder, with the exact integer transform that PIL uses.
+    A JPEG is cropped inside the decoder, with the exact integer transform that PIL uses. The decoder would not notice
+    that rows are missing below the last one that it is asked for: a file without the mark of its end is read to it.
 
     Args:
         encoded: scalar string.
@@ -130,10 +132,21 @@ def decode_cropped(encoded: tf.Tensor, margin: float) -> tf.Tensor:
         window = crop_window(shape[0], shape[1], margin)
         return _decode_window(encoded, window)
 
+    def cut_jpeg() -> tf.Tensor:
+        return crop(tf.image.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"), margin)
+
     def other() -> tf.Tensor:
         return crop(tf.io.decode_image(encoded, channels=3, expand_animations=False), margin)
 
-    return tf.ensure_shape(tf.cond(tf.io.is_jpeg(encoded), jpeg, other), (None, None, 3))
+    is_jpeg = tf.io.is_jpeg(encoded)
+    cases = [(is_jpeg & _have_end(encoded), jpeg), (is_jpeg, cut_jpeg)]
+    return tf.ensure_shape(tf.case(cases, other), (None, None, 3))
+
+
+def _have_end(encoded: tf.Tensor) -> tf.Tensor:
+    """Returns whether JPEGs (...) end with the mark of their end."""
+    starts = tf.maximum(tf.strings.length(encoded) - len(_END), 0)
+    return tf.strings.substr(encoded, starts, tf.fill(tf.shape(starts), len(_END))) == _END
 
 
 def _decode_window(encoded: tf.Tensor, window: tf.Tensor) -> tf.Tensor:

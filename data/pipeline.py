@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data.cache_folder import cache_folder
+from data.errors import remember
 from data.image_cache import cached
+from data.parts import Parts
 from data.split import Split
 
 CACHES = ("auto", "none", "memory", "disk")
@@ -27,8 +28,14 @@ _PROBED = 64
 class Examples(Protocol):
     """The examples of one split."""
 
-    def batches(self, batch_size: int, seeds: tf.Tensor | None) -> tf.data.Dataset:
-        """Returns one epoch: (images, label vectors), images as decoded, in the order that two seeds (2,) give."""
+    def batches(self, parts: Parts, seeds: tf.Tensor | None, first: tf.Tensor) -> tf.data.Dataset:
+        """Returns what is left of an epoch: (number of the batch, images as decoded, label vectors).
+
+        Args:
+            parts: which examples of each batch.
+            seeds: (2,), of the order; `None` for the order in which they are stored.
+            first: scalar int64, the number of the first batch.
+        """
 
 
 @dataclass(frozen=True)
@@ -43,14 +50,18 @@ class Kept:
     images: tf.Tensor
     vectors: tf.Tensor
 
-    def batches(self, batch_size: int, seeds: tf.Tensor | None) -> tf.data.Dataset:
+    def batches(self, parts: Parts, seeds: tf.Tensor | None, first: tf.Tensor) -> tf.data.Dataset:
         rows = tf.range(self.images.shape[0], dtype=tf.int64)
         if seeds is not None:
             rows = tf.random.experimental.stateless_shuffle(rows, seeds)
-        return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size).map(self._take, tf.data.AUTOTUNE)
 
-    def _take(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.gather(self.images, rows), tf.gather(self.vectors, rows)
+        def take(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            begin, end = parts.bounds(step)
+            start = step * parts.batch_size
+            chosen = rows[start + begin : start + end]
+            return step, tf.gather(self.images, chosen), tf.gather(self.vectors, chosen)
+
+        return tf.data.Dataset.range(first, parts.steps).map(take, tf.data.AUTOTUNE)
 
 
 @dataclass(frozen=True)
@@ -65,14 +76,21 @@ class Streamed:
 
     split: Split
 
-    def batches(self, batch_size: int, seeds: tf.Tensor | None) -> tf.data.Dataset:
+    def batches(self, parts: Parts, seeds: tf.Tensor | None, first: tf.Tensor) -> tf.data.Dataset:
         stored = self.split.stored()
         if seeds is not None:
             # The operation mixes its seed with the graph's, which would be the caller's global seed.
             tf.compat.v1.set_random_seed(1)
             seed = tf.random.stateless_uniform((), seeds, minval=None, maxval=None, dtype=tf.int64)
             stored = stored.shuffle(SHUFFLE_BUFFER, seed, reshuffle_each_iteration=False)
-        return self.split.read(stored).rebatch(batch_size)
+        stored = stored.skip(first * parts.batch_size)
+        if parts.count == 1:
+            batches = self.split.read(stored).rebatch(parts.batch_size)
+        else:
+            # Of what the others decode nothing is decoded; a part without examples is a batch all the same.
+            whole = stored.batch(parts.batch_size).enumerate(first)
+            batches = self.split.read_batches(whole.map(lambda step, batch: _between(batch, *parts.bounds(step))))
+        return batches.enumerate(first).map(lambda step, batch: (step, *batch))
 
 
 def open_examples(split: Split, cache: str) -> Examples:
@@ -88,12 +106,13 @@ def open_examples(split: Split, cache: str) -> Examples:
         OSError: if they cannot be kept on disk.
     """
     if cache == "none" or (cache == "auto" and split.bytes >= MEMORY_LIMIT):
+        remember(split.recipe.name, split.name, split)
         return Streamed(split)
     try:
         with tf.device("cpu"):
             return _on_disk(split) if cache == "disk" else _in_memory(split)
     except tf.errors.OpError as error:
-        raise split.bad(error) from error
+        raise ValueError(split.explain(error)) from error
 
 
 def _in_memory(split: Split) -> Kept:
@@ -111,8 +130,7 @@ def _in_memory(split: Split) -> Kept:
 def _on_disk(split: Split) -> Kept:
     # What the first images look like says what is done to them, and in which order they come.
     probe = np.concatenate([images for images, _ in _pieces(split, _PROBED)])
-    name = f"{split.recipe.name}-{split.reader.version}-{split.name}-{split.key(probe, tfds.__version__)}.npy"
-    path = cache_folder() / "decoded" / name
+    path = split.kept_file(split.key(probe, tfds.__version__))
     images = cached(path, split.shape, split.dtype, lambda: (images for images, _ in _pieces(split)))
     return Kept(_shared(images), tf.concat(list(split.vectors()), axis=0))
 
@@ -120,6 +138,11 @@ def _on_disk(split: Split) -> Kept:
 def _pieces(split: Split, count: int = -1) -> Iterator[Any]:
     """Yields images and label vectors, (batch, ...) each, in order."""
     return split.read(split.stored().take(count)).prefetch(1).as_numpy_iterator()
+
+
+def _between(batch: Any, begin: tf.Tensor, end: tf.Tensor) -> Any:
+    """Returns some rows of each of the tensors (batch, ...) in a structure."""
+    return tf.nest.map_structure(lambda rows: rows[begin:end], batch)
 
 
 def _shared(array: np.ndarray) -> tf.Tensor:

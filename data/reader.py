@@ -38,6 +38,12 @@ class Reader(Protocol):
     def images(self, stored: tf.Tensor) -> tf.Tensor:
         """Returns images, (batch,) their bytes or (batch, height, width, channels), from what `fetch` said of them."""
 
+    def example_name(self, split: str, number: int) -> str:
+        """Returns what to call an example: its number in the split, from 0, or the name of its image's file."""
+
+    def damaged_file(self, split: str) -> str | None:
+        """Returns the first file of a split that cannot be read to its end; `None` if there is none."""
+
     def fingerprint(self, split: str) -> str:
         """Returns a digest that is another once the stored images of a split are others."""
 

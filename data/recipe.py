@@ -99,26 +99,40 @@ class Recipe(abc.ABC):
         """Returns the labels that the images have once they are flipped from left to right: by default the same."""
         return labels
 
-    def check(self, vectors: tf.Tensor) -> tf.Tensor:
-        """Returns label vectors (..., fields) as they are; the operation fails where a value cannot be.
+    def limits(self, field: str) -> tuple[int, int] | None:
+        """Returns the least and the greatest value that a field can have, `None` for any: by default its `classes`."""
+        return (0, self.classes[field] - 1) if field in self.classes else None
 
-        By default, where a class label is none of `classes`.
-        """
-        checks = []
-        for field, classes in self.classes.items():
-            if field not in self.fields:
-                continue
-            values = vectors[..., self.fields.index(field)]
-            possible = (values >= 0) & (values < classes)
-            message = f"a stored {field} is none of the {classes} classes 0 to {classes - 1}. Received: {field}="
-            wrong = tf.boolean_mask(values[..., tf.newaxis], ~possible[..., tf.newaxis])[:1]
-            checks.append(tf.debugging.Assert(tf.reduce_all(possible), [message, wrong]))
-        with tf.control_dependencies(checks):
+    def check(self, vectors: tf.Tensor) -> tf.Tensor:
+        """Returns label vectors (batch, fields) as they are; the operation fails where a value is beyond its limits."""
+        found = {field: self.limits(field) for field in self.fields}
+        limits = {field: values for field, values in found.items() if values is not None}
+        if not limits:
+            return vectors
+        names = tf.constant(list(limits))
+        least, greatest = tf.unstack(tf.constant(list(limits.values()), vectors.dtype), axis=1)
+        values = tf.gather(vectors, [self.fields.index(field) for field in limits], axis=1)
+        possible = (values >= least) & (values <= greatest)
+
+        def refuse() -> tf.Tensor:
+            row, column = tf.unstack(tf.where(~possible)[0])
+            # All of them were stored as integers.
+            value, low, high = map(_text, (values[row, column], least[column], greatest[column]))
+            name = names[column]
+            parts = ["a stored ", name, " is not from ", low, " to ", high, ". Received: ", name, "=", value]
+            with tf.control_dependencies([tf.debugging.Assert(False, [tf.strings.join(parts)])]):
+                return tf.constant(False)
+
+        with tf.control_dependencies([tf.cond(tf.reduce_all(possible), lambda: tf.constant(True), refuse)]):
             return tf.identity(vectors)
 
     def open_files(self, folder: Path) -> Reader | None:
         """Opens the plain files of the dataset, if `folder` holds them; `None` if it does not."""
         return None
+
+
+def _text(number: tf.Tensor) -> tf.Tensor:
+    return tf.strings.as_string(tf.cast(number, tf.int64))
 
 
 recipes: Registry[Recipe] = Registry("dataset")

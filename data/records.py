@@ -28,19 +28,42 @@ def stored_records(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dat
         split: a TFDS split expression.
     """
     adapter = file_adapters.ADAPTER_FOR_FORMAT[builder.info.file_format]
-    files = builder.info.splits[split].file_instructions
+    info = builder.info.splits[split]
+    files = info.file_instructions
     places = (
         [os.fspath(file.filename) for file in files],
         np.array([file.skip for file in files], np.int64),
         np.array([file.take for file in files], np.int64),
     )
-    return tf.data.Dataset.from_tensor_slices(places).interleave(
+    records = tf.data.Dataset.from_tensor_slices(places).interleave(
         lambda path, skip, take: adapter.make_tf_data(path).skip(skip).take(take),
         cycle_length=1 if builder.info.disable_shuffling else _FILES_AT_A_TIME,
         block_length=_BLOCK,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
+    # A file that ends before its time is no error to TensorFlow.
+    return records.apply(tf.data.experimental.assert_cardinality(info.num_examples))
+
+
+def missing_file(builder: tfds.core.DatasetBuilder, split: str) -> str | None:
+    """Returns the first file of a split that is not there; `None` if all are."""
+    files = (os.fspath(file.filename) for file in builder.info.splits[split].file_instructions)
+    return next((file for file in files if not tf.io.gfile.exists(file)), None)
+
+
+def damaged_file(builder: tfds.core.DatasetBuilder, split: str) -> str | None:
+    """Returns the first file of a split of which not all records can be read; `None` if there is none."""
+    adapter = file_adapters.ADAPTER_FOR_FORMAT[builder.info.file_format]
+    for file in builder.info.splits[split].file_instructions:
+        path = os.fspath(file.filename)
+        try:
+            found = sum(1 for _ in adapter.make_tf_data(path))
+        except tf.errors.OpError:
+            return path
+        if found < file.examples_in_shard:
+            return path
+    return None
 
 
 def parse(features: tfds.features.FeaturesDict, paths: Iterable[str], records: tf.Tensor) -> dict[str, tf.Tensor]:

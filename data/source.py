@@ -20,7 +20,7 @@ from absl import logging
 from data.fingerprint import fingerprint
 from data.reader import Reader, feature_at
 from data.recipe import Recipe
-from data.records import parse, stored_records
+from data.records import damaged_file, missing_file, parse, stored_records
 
 Builder: TypeAlias = tfds.core.DatasetBuilder
 _PROBE_SECONDS = 10
@@ -72,6 +72,12 @@ class TfdsReader:
         decode = self.builder.info.features["image"].decode_example
         return tf.map_fn(lambda image: tf.cast(decode(image), tf.float32), stored, fn_output_signature=spec)
 
+    def example_name(self, split: str, number: int) -> str:
+        return str(number)
+
+    def damaged_file(self, split: str) -> str | None:
+        return damaged_file(self.builder, self.recipe.splits[split])
+
     def fingerprint(self, split: str) -> str:
         return fingerprint(Path(path) for path in self.builder.data_path.iterdir())
 
@@ -91,6 +97,10 @@ def open_reader(recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) 
     root = tfds.core.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
     if data_dir and not root.exists():
         raise _unavailable(recipe, root, "The directory does not exist. ")
+    if root.exists() and not root.is_dir():
+        raise _unavailable(recipe, root, "It is a file, not a directory. ")
+    if root.exists() and not os.access(root, os.R_OK | os.X_OK):
+        raise _unavailable(recipe, root, "The directory may not be read. ")
     builder = _find(recipe, root)
     if builder is None:
         files = recipe.open_files(Path(root))
@@ -110,7 +120,8 @@ def open_reader(recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) 
 def _find(recipe: Recipe, root: tfds.core.Path) -> Builder | None:
     """Returns the newest version on disk, with the features that the files themselves declare."""
     major = recipe.version.split(".")[0]
-    found = [path.parent for path in (root / recipe.name).glob(f"{major}.*/features.json")]
+    marks = ("dataset_info.json", "features.json")
+    found = [path.parent for mark in marks for path in (root / recipe.name).glob(f"{major}.*/{mark}")]
     if not found:
         return None
     newest = max(found, key=lambda path: tfds.core.Version(path.name))
@@ -203,3 +214,6 @@ def _check_splits(recipe: Recipe, builder: Builder) -> None:
             raise ValueError(
                 f"The {split} split of the dataset in {builder.data_dir} is empty (TFDS split {expression!r})."
             )
+        missing = missing_file(builder, expression)
+        if missing:
+            raise ValueError(f"{missing}, a file of the {split} split, is not there. Prepare the dataset again.")

@@ -6,11 +6,13 @@ import contextlib
 import hashlib
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from data.errors import explain, scope
+from data.cache_folder import cache_folder
+from data.errors import DAMAGED_FILE, located, scope
 from data.reader import Reader
 from data.recipe import Recipe
 
@@ -30,16 +32,23 @@ class Split:
         recipe: makes images and labels of what is stored.
         reader: knows where it is.
         name: `"train"`, `"validation"` or `"test"`.
+        good: bool (stored examples,), which of them are read; `None` for all.
     """
 
     recipe: Recipe
     reader: Reader
     name: str
+    good: np.ndarray | None = None
+
+    @property
+    def size(self) -> int:
+        """How many examples are read."""
+        return self.reader.size(self.name) if self.good is None else int(self.good.sum())
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(examples, height, width, channels)."""
-        return self.reader.size(self.name), *self.recipe.image_shape
+        return self.size, *self.recipe.image_shape
 
     @property
     def dtype(self) -> np.dtype:
@@ -53,7 +62,11 @@ class Split:
 
     def stored(self) -> tf.data.Dataset:
         """Returns the examples in order, their images still encoded."""
-        return self.reader.examples(self.name)
+        stored = self.reader.examples(self.name)
+        if self.good is None:
+            return stored
+        good = tf.constant(self.good)
+        return stored.enumerate().filter(lambda number, _: good[number]).map(lambda _, example: example)
 
     def read(self, stored: tf.data.Dataset, together: int = _TOGETHER) -> tf.data.Dataset:
         """Returns stored examples as (images, label vectors), some together and in their order.
@@ -62,13 +75,17 @@ class Split:
             stored: some of `stored()`, in any order.
             together: how many come together: where one of them is bad, none of them comes.
         """
+        return self.read_batches(stored.batch(together))
+
+    def read_batches(self, stored: tf.data.Dataset) -> tf.data.Dataset:
+        """Returns batches of stored examples as (images, label vectors), batch by batch."""
 
         def read(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             with self._scope():
                 features = self.reader.fetch(examples, ("image", *self.recipe.fields))
                 return self._images(self.reader.images(features["image"])), self.recipe.vectors(features)
 
-        return stored.batch(together).map(read, _PARALLEL)
+        return stored.map(read, _PARALLEL)
 
     def encoded(self, count: int) -> tf.data.Dataset:
         """Returns the first images in batches (batch,), as they are stored."""
@@ -90,17 +107,37 @@ class Split:
     def key(self, *parts: np.ndarray | str) -> str:
         """Returns a digest of the stored images, their shape, and further parts: arrays or texts."""
         digest = hashlib.sha256()
-        for part in (self.reader.fingerprint(self.name), self.recipe.splits[self.name], self.shape, *parts):
+        left_out = () if self.good is None else (self.good,)
+        stored = (self.reader.fingerprint(self.name), self.recipe.splits[self.name], self.shape)
+        for part in (*stored, *left_out, *parts):
             digest.update(part.tobytes() if isinstance(part, np.ndarray) else f"{part}\n".encode())
         return digest.hexdigest()[:16]
 
-    def bad(self, error: tf.errors.OpError) -> ValueError:
-        """Returns what to raise for an example that cannot be read: which one, in one line."""
+    def kept_file(self, key: str) -> Path:
+        """Returns the file for what is known of the split and can be found out again, under a digest of what it is."""
+        return cache_folder() / "decoded" / f"{self.recipe.name}-{self.reader.version}-{self.name}-{key}.npy"
+
+    def explain(self, error: tf.errors.OpError) -> str:
+        """Returns what went wrong in reading the split, and in which file or example, in one line.
+
+        All is read again up to there: of examples that are read together, any may be the first to fail.
+        """
+        damaged = self.reader.damaged_file(self.name) if isinstance(error, DAMAGED_FILE) else None
+        if damaged:
+            return located(self.recipe.name, self.name, error, damaged)
         count = 0
-        with contextlib.suppress(tf.errors.OpError):
+        try:
             for _ in self.read(self.stored(), together=1):
                 count += 1
-        return ValueError(f"{explain(error)} (example {count})")
+        except tf.errors.OpError as first:
+            number = count if self.good is None else int(np.flatnonzero(self.good)[count])
+            example = self.reader.example_name(self.name, number)
+            return located(self.recipe.name, self.name, first, f"example {example}")
+        return located(self.recipe.name, self.name, error)
+
+    def is_damaged(self) -> bool:
+        """Whether one of its files is."""
+        return self.reader.damaged_file(self.name) is not None
 
     def _images(self, images: tf.Tensor) -> tf.Tensor:
         if self.reader.encoded:

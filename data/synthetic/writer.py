@@ -72,7 +72,10 @@ def materialise(
             target.parent.mkdir(parents=True, exist_ok=True)
             _draw(name, look_alike, wanted, seed, target)
         except OSError as cause:
-            raise OSError(f"Cannot keep the drawn dataset in {target}: {cause.strerror or cause}") from cause
+            raise OSError(
+                f"Cannot keep the drawn dataset in {target}: {cause.strerror or cause}. Name another folder in "
+                "--data_dir or MTL_KERAS_CACHE."
+            ) from cause
     return target
 
 
