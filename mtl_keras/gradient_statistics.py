@@ -58,11 +58,12 @@ class GradientStatistics:
 
     Attributes:
         every: the gradients are looked at in every so many training steps; 0 for never.
+        count: training steps since the last reset.
     """
 
     def __init__(self, tasks: int) -> None:
         self.every = 0
-        self._count = 0
+        self.count = 0
         self._cosines = _zeros(tasks, tasks)
         self._conflicts = _zeros(tasks, tasks)
         self._seen = _zeros(tasks, tasks)
@@ -71,7 +72,7 @@ class GradientStatistics:
 
     def due(self, steps: int) -> list[bool]:
         """Returns which of the next steps to look at: the first after a reset, and each `every`-th from it."""
-        first, self._count = self._count, self._count + steps
+        first, self.count = self.count, self.count + steps
         return [self.every > 0 and place % self.every == 0 for place in range(first, first + steps)]
 
     def add(self, gramian: Any, active: Any) -> None:
@@ -94,18 +95,20 @@ class GradientStatistics:
         self._norms.assign_add(norms * there)
         self._steps.assign_add(ops.cast(finite, "float32"))
 
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The sums."""
+        return [self._cosines, self._conflicts, self._seen, self._norms, self._steps]
+
     def reset(self) -> None:
         """Forgets all steps; the next one is counted as the first."""
-        self._count = 0
-        for variable in (self._cosines, self._conflicts, self._seen, self._norms, self._steps):
+        self.count = 0
+        for variable in self.variables:
             variable.assign(ops.zeros_like(variable))
 
     def summary(self) -> GradientSummary:
         """Returns the means over the steps since the last reset."""
-        cosines, conflicts, seen, norms, steps = (
-            ops.convert_to_numpy(variable.value)
-            for variable in (self._cosines, self._conflicts, self._seen, self._norms, self._steps)
-        )
+        cosines, conflicts, seen, norms, steps = (ops.convert_to_numpy(variable.value) for variable in self.variables)
         with np.errstate(invalid="ignore"):
             return GradientSummary(cosines / seen, conflicts / seen, norms / np.diagonal(seen), int(steps))
 

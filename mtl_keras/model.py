@@ -13,15 +13,18 @@ import numpy as np
 from mtl_keras import arguments, batch_logs, subgraph, weightings
 from mtl_keras.batch_logs import BatchLogs
 from mtl_keras.compile_settings import CompileSettings
+from mtl_keras.distribution import one_replica
 from mtl_keras.gradient_statistics import GradientStatistics
 from mtl_keras.monitored_totals import MonitoredTotals
 from mtl_keras.objective import Objective
+from mtl_keras.resumption import Resumption
+from mtl_keras.saved_state import SavedState
 from mtl_keras.trainers.tensorflow import Specialization, StepFunctions
-from mtl_keras.weightings.live import LiveWeighting, live_weighting
+from mtl_keras.weightings.live import live_weighting
 
 
 @keras.saving.register_keras_serializable("mtl_keras")
-class MultiTaskModel(keras.Model):
+class MultiTaskModel(SavedState, keras.Model):
     """A Functional model with one named output a task; takes the place of `keras.Model(inputs, outputs)`.
 
     `compile`, `fit`, `evaluate`, `predict`, `save` and `export` take Keras' own arguments. What is different:
@@ -75,8 +78,9 @@ class MultiTaskModel(keras.Model):
         outputs = {name: self.outputs_by_task[name] for name in names}
         with self.distribute_strategy.scope():
             live = live_weighting(settings.weighting, outputs, self.trainable_variables)
+            gradients = GradientStatistics(len(names))
         self._set(_live_weighting=live, _objective=None, _step_functions=None, _monitored=MonitoredTotals())
-        self._set(_gradients=GradientStatistics(len(names)), _logs_are_read=True)
+        self._set(_gradients=gradients, _logs_are_read=True, _resumption=Resumption())
 
     def _set(self, **attributes: Any) -> None:
         """Sets attributes that Keras does not track."""
@@ -97,11 +101,6 @@ class MultiTaskModel(keras.Model):
     def task_names(self) -> tuple[str, ...]:
         """The tasks, in order: the outputs that have a loss."""
         return self._task_names
-
-    @property
-    def variables(self) -> list[keras.Variable]:
-        """All state of the model: weights, random seeds and the task weights."""
-        return [*super().variables, self._task_weights]
 
     @property
     def weighting(self) -> weightings.Weighting:
@@ -242,25 +241,6 @@ class MultiTaskModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def save_own_variables(self, store: Any) -> None:
-        """Saves the task weights and the state of the weighting, beside what `keras.Model` saves."""
-        super().save_own_variables(store)
-        if self._live_weighting:
-            self._live_weighting.save(store)
-        weights = self.task_weights
-        store["task_weights"] = np.array([weights.get(name, 1.0) for name in sorted(self.outputs_by_task)], "float32")
-
-    def load_own_variables(self, store: Any) -> None:
-        """Loads the task weights and the state of the weighting; without them in the file they stay as they are."""
-        keys = list(store.keys())
-        own = [key for key in keys if key == "task_weights" or key.startswith(LiveWeighting.PREFIX)]
-        super().load_own_variables({key: store[key] for key in keys if key not in own})
-        if "task_weights" in own:
-            saved = dict(zip(sorted(self.outputs_by_task), np.array(store["task_weights"]), strict=True))
-            self._task_weights.assign(np.array([saved[name] for name in self._task_names], "float32"))
-        if self._live_weighting:
-            self._live_weighting.load({key: store[key] for key in own})
-
     def unpack(self, data: Any) -> tuple[Any, dict[str, Any], dict[str, Any] | None]:
         """Returns inputs, labels by task and sample weights by task (or `None`) of a batch of `fit`.
 
@@ -303,7 +283,10 @@ class MultiTaskModel(keras.Model):
         if rows is None:
             rows = np.tile(self._current_weights(), (self.steps_per_execution, 1))
         self._set(_step_weights=None)
-        summary = self._step_functions.train(iterator, rows)
+        if self._resumption:
+            summary = self._resumption.skip(len(rows), self._objective, self._gradients)
+        else:
+            summary = self._step_functions.train(iterator, rows)
         return BatchLogs(self._objective.log_names(training=True), summary, self._logs_are_read)
 
     def _test_on(self, iterator: Any) -> BatchLogs:
@@ -315,7 +298,7 @@ class MultiTaskModel(keras.Model):
         """Builds losses and metrics when the labels of the first batch are known; returns the iterator, unread."""
         if self._objective is not None:
             return iterator
-        spec = getattr(iterator, "element_spec", None)
+        spec = one_replica(getattr(iterator, "element_spec", None))
         if spec is None:
             first = next(iterator)
             spec, iterator = first, itertools.chain([first], iterator)
@@ -327,6 +310,10 @@ class MultiTaskModel(keras.Model):
         steps = StepFunctions(self, objective, self._settings.max_specializations, self._live_weighting)
         self._set(_objective=objective, _step_functions=steps)
         return iterator
+
+    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        # A Functional model is built, and `_prepare` does the rest. Keras' own fails if there are several workers.
+        pass
 
     def reset_metrics(self) -> None:
         """Forgets the losses and metrics recorded so far. Called at the start of every epoch and evaluation."""

@@ -59,10 +59,20 @@ class Objective:
         self.first_nonfinite = keras.Variable(-np.ones(count, "int32"), trainable=False, dtype="int32")
         self._metric_totals = [[_zeros(len(g.tasks), size) for size in g.statistics_sizes] for g in self.groups]
 
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All that is remembered between two steps of an epoch."""
+        others = [variable for _, _, metric, _ in self._other for variable in metric.variables]
+        return [*self._sums, self.first_nonfinite, *others]
+
+    @property
+    def _sums(self) -> list[keras.Variable]:
+        metric_totals = itertools.chain.from_iterable(self._metric_totals)
+        return [self._loss_totals, self._run_totals, self._total, self._steps, *metric_totals]
+
     def reset(self) -> None:
         """Forgets what was recorded."""
-        metric_totals = itertools.chain.from_iterable(self._metric_totals)
-        for variable in (self._loss_totals, self._run_totals, self._total, self._steps, *metric_totals):
+        for variable in self._sums:
             variable.assign(ops.zeros_like(variable))
         for _, _, metric, _ in self._other:
             metric.reset_state()
@@ -110,27 +120,33 @@ class Objective:
         rows = [task for _, batch in batches for task in batch.tasks]
         return _scatter(self.loss_parts(batches) if parts is None else parts, rows, self.tasks)
 
+    def statistics(self, batches: Batches, batch_size: Any) -> list[Any]:
+        """Returns what `record` takes: sums over samples, the number of them first."""
+        totals = [group.metric_totals(batch) for group, batch in batches]
+        return [ops.cast(batch_size, "float32"), *itertools.chain.from_iterable(totals)]
+
     def record(
         self,
         batches: Batches,
         loss_totals: Any,
         total: Any,
-        batch_size: Any,
+        statistics: Sequence[Any],
         used: tuple[Any, Any] | None = None,
         step: Any = None,
     ) -> None:
-        """Adds a batch to the sums.
+        """Adds a batch to the sums; where replicas have a part of it each, give what is said of all of it.
 
         Args:
             batches: the batch, from `batches`.
             loss_totals: `(tasks, 2)`, from `loss_totals`.
             total: what this batch adds to the logged `loss`.
-            batch_size: its number of samples.
+            statistics: from `statistics`.
             used: of a training step, the `(tasks,)` weights of the losses, and which tasks ran: `(tasks,)` booleans.
             step: number of the training step.
         """
+        size, *totals = statistics
+        each = iter(totals)
         self._loss_totals.assign_add(loss_totals)
-        size = ops.cast(batch_size, "float32")
         self._total.assign_add(ops.stack([total * size, size]))
         if used is not None:
             weights, active = used
@@ -139,8 +155,8 @@ class Objective:
             self.first_nonfinite.assign(ops.where(bad, ops.cast(step, "int32"), self.first_nonfinite))
             self._steps.assign_add(1)
         for group, batch in batches:
-            for variable, totals in zip(self._metric_totals[self.groups.index(group)], group.metric_totals(batch)):
-                variable.assign_add(_scatter([totals], batch.tasks, group.tasks))
+            for variable in self._metric_totals[self.groups.index(group)]:
+                variable.assign_add(_scatter([next(each)], batch.tasks, group.tasks))
             for task, _, metric, weighted in self._other:
                 if task in batch.tasks:
                     metric.update_state(*batch.one(task, weighted))

@@ -12,6 +12,7 @@ import tensorflow as tf
 from mtl_keras.batches import Predictions
 from mtl_keras.gradients import SharedGroup
 from mtl_keras.subgraph import Cut
+from mtl_keras.trainers import replicas
 from mtl_keras.trainers.scope import Scope
 
 
@@ -23,14 +24,15 @@ class ForwardPass:
         cut: where the shared part of its network ends.
         tape: records; must be persistent.
         data: the batch.
-        active: `(tasks,)` booleans, if some of the tasks may be dropped at run time.
+        counting: `(tasks,)` booleans, if some of the tasks may be dropped at run time.
 
     Attributes:
         batches: the batch of each unit, as `Objective.batches` gives it.
-        totals: `(tasks, 2)`: each task's summed loss and labelled samples.
+        totals: `(tasks, 2)`: each task's summed loss and labelled samples, on all replicas together.
+        losses: for each of `batches`, what its samples add to the losses of its tasks.
     """
 
-    def __init__(self, scope: Scope, cut: Cut, tape: tf.GradientTape, data: Any, active: Any) -> None:
+    def __init__(self, scope: Scope, cut: Cut, tape: tf.GradientTape, data: Any, counting: Any) -> None:
         self.scope, self.cut, self.tape = scope, cut, tape
         x, y, sample_weight = scope.model.unpack(data)
         self.outside = keras.tree.flatten(cut.trunk(x, training=True))
@@ -46,12 +48,20 @@ class ForwardPass:
         self.batches: list[Any] = []
         self.units: list[int] = []
         for place, unit in enumerate(scope.units):
-            found = scope.objective.batches(unit.tasks, y, predictions, sample_weight, active)
+            found = scope.objective.batches(unit.tasks, y, predictions, sample_weight, counting)
             self.batches += found
             self.units += [place] * len(found)
         parts = scope.objective.loss_parts(self.batches)
-        self.totals = scope.objective.loss_totals(self.batches, parts)
-        self.losses = [tf.math.divide_no_nan(part[:, 0], part[:, 1]) for part in parts]
+        totals = scope.objective.loss_totals(self.batches, parts)
+        counts = [part[:, 1] for part in parts]
+        if replicas.count() > 1:
+            with tape.stop_recording():
+                (totals,) = replicas.summed([totals])
+            names = scope.objective.tasks
+            places = [[names.index(task) for task in batch.tasks] for _, batch in self.batches]
+            counts = [tf.gather(totals[:, 1], tasks) for tasks in places]
+        self.totals = totals
+        self.losses = [tf.math.divide_no_nan(part[:, 0], known) for part, known in zip(parts, counts, strict=True)]
 
 
 class Backward:
@@ -64,7 +74,7 @@ class Backward:
         scale: `(tasks,)` what all of a task's gradients are multiplied by.
 
     Attributes:
-        private: the gradient of each private variable.
+        private: the gradient of each private variable, this replica's share.
     """
 
     def __init__(self, forward: ForwardPass, private: Sequence[keras.Variable], preference: Any, scale: Any) -> None:
@@ -98,7 +108,7 @@ class Backward:
         """Takes each task's gradients through the shared part, one backward pass a task.
 
         Returns:
-            For each group, `(tasks of the group, coordinates)` gradients.
+            For each group, `(tasks of the group, coordinates)` gradients, summed over the replicas.
         """
         rows: dict[int, list[list[Any]]] = {}
         for task in sorted({task for group in groups for task in group.tasks}):
@@ -109,10 +119,12 @@ class Backward:
             found = iter(self._gradient(targets, sources, list(at_cut.values())))
             for place in mine:
                 rows.setdefault(place, []).append([next(found) for _ in groups[place].variables])
-        return [group.matrix(rows[place]) for place, group in enumerate(groups)]
+        return replicas.summed([group.matrix(rows[place]) for place, group in enumerate(groups)])
 
     def added(self, group: SharedGroup, weights: Any) -> list[Any]:
         """Returns the gradient of each variable of a group of the weighted sum of the losses, by one backward pass.
+
+        That is this replica's share of the gradient.
 
         Args:
             group: the variables.
@@ -127,7 +139,7 @@ class Backward:
         return self._gradient(targets, [variable.value for variable in group.variables], list(sums.values()))
 
     def at_the_cut(self) -> Any:
-        """Returns the gradients `(tasks, coordinates)` float32 with respect to the tensors of the cut."""
+        """Returns the gradients `(tasks, coordinates)` float32 with respect to this replica's tensors of the cut."""
         rows = []
         for task in range(len(self._names)):
             at_cut = self._at_cut.get(task, {})

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from mtl_keras.objective import Objective
+from mtl_keras.trainers import replicas
 from mtl_keras.trainers.fused_kernels import fused_kernels
 
 Step = Callable[[Any, Any], None]
@@ -52,11 +53,15 @@ class Function:
         self.report = report
         strategy = model.distribute_strategy
 
-        def one_step(data: Any, task_weights: Any) -> None:
+        def replica_step(data: Any, task_weights: Any) -> None:
             # Without this, what needs no data (the count of steps) would run even if the iterator turned out empty.
             known = [part for part in keras.tree.flatten(data) if part is not None]
-            with tf.control_dependencies(known), fused_kernels(model):
-                strategy.run(step, args=(data, task_weights))
+            with tf.control_dependencies(known):
+                step(data, task_weights)
+
+        def one_step(data: Any, task_weights: Any) -> None:
+            with fused_kernels(model), replicas.gradients_already_summed(model):
+                strategy.run(replica_step, args=(data, task_weights))
 
         def summary(task_weights: Any) -> Any:
             return objective.summary(task_weights, training)

@@ -52,6 +52,11 @@ class Scope:
         return [task in self.tasks for task in self.objective.tasks]
 
     @property
+    def statistics(self) -> list[keras.Variable]:
+        """The variables that it moves without training them: moving statistics and random seeds."""
+        return [entry.variable for entry in self.owned if not entry.variable.trainable]
+
+    @property
     def trained(self) -> set[int]:
         """The `id`s of the variables that are trained."""
         return {id(variable) for variable in self.model.trainable_variables}
@@ -64,7 +69,7 @@ class Scope:
 
     def loss_scale(self) -> Any:
         """What losses are multiplied by before gradients are taken, a scalar: more than 1 under mixed precision."""
-        return self.model.optimizer.scale_loss(tf.ones(())) / self.model.distribute_strategy.num_replicas_in_sync
+        return self.model.optimizer.scale_loss(tf.ones(()))
 
     def additional_loss(self, parts: Iterable[keras.Model], active: Any) -> Any:
         """Regularizers and `add_loss` of the layers that ran.

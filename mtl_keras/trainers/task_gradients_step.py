@@ -11,11 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from mtl_keras import gradients, subgraph
+from mtl_keras.trainers import replicas
 from mtl_keras.trainers.forward_pass import Backward, ForwardPass
 from mtl_keras.trainers.scope import Scope, batch_size
 from mtl_keras.weightings.base import State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.jacobian import JacobianWeighting
+
+Matrices = list[list[Any]] | None
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class TaskGradientsStep:
         self._shared = [variable for group in self._groups for variable in group.variables]
         known = {id(variable) for variable in self._shared}
         self._private = [variable for variable in scope.variables if id(variable) not in known]
+        self._sees_parameters = not getattr(live.weighting, "representation", False)
 
     def __call__(self, data: Any, task_weights: Any) -> None:
         """Trains on a batch.
@@ -76,17 +80,21 @@ class TaskGradientsStep:
         """
         scope, weighting = self._scope, self._weighting
         objective, optimizer = scope.objective, scope.model.optimizer
+        size = batch_size(data)
+        data, there = replicas.filled(data)
         running = task_weights > 0
         step = tf.identity(optimizer.iterations)
         kept = scope.freezer.remember() if scope.freezer else []
         in_halves = isinstance(weighting, GramianWeighting) and weighting.two_halves
         parts = _halves(data) if in_halves else [data]
         models = [self._cut.trunk, *(head for head in self._cut.heads if head)]
+        counting = replicas.counting(running if scope.masked else None, there, len(objective.tasks))
         with tf.GradientTape(persistent=True) as tape:
-            passes = [ForwardPass(scope, self._cut, tape, part, running if scope.masked else None) for part in parts]
-            additional = scope.additional_loss(models, running)
+            passes = [ForwardPass(scope, self._cut, tape, part, counting) for part in parts]
+            own_additional = replicas.share(scope.additional_loss(models, running))
             scale = scope.loss_scale()
-            scaled = additional * scale
+            scaled = own_additional * scale
+        (additional,) = replicas.summed([own_additional])
         totals = tf.add_n([one.totals for one in passes])
         losses = tf.math.divide_no_nan(totals[:, 0], totals[:, 1])
         # A task without a label in the batch has the loss 0, which is not for a weighting to see.
@@ -99,19 +107,24 @@ class TaskGradientsStep:
         # One task alone is not weighed against others.
         weights = tf.where(tf.reduce_sum(tf.cast(active, tf.int32)) > 1, weights, preference)
         variables = [*self._shared, *self._private]
-        found = [*shared, *(tf.add_n([one.private[place] for one in back]) for place in range(len(self._private)))]
+        private = [tf.add_n([one.private[place] for one in back]) for place in range(len(self._private))]
+        batches = [batch for one in passes for batch in one.batches]
+        statistics = objective.statistics(batches, size)
+        # The gradients of the shared variables are sums over the replicas already, if the weighting saw them.
+        known, own = (shared, private) if self._sees_parameters else ([], [*shared, *private])
+        own, statistics = replicas.exchange(own, scope.statistics, statistics)
+        found = [*known, *own]
         if any(model.losses for model in models):
             zero = tf.UnconnectedGradients.ZERO
             extra = tape.gradient(scaled, [variable.value for variable in variables], unconnected_gradients=zero)
-            found = [one + tf.convert_to_tensor(other) for one, other in zip(found, extra, strict=True)]
+            extra = replicas.summed([tf.convert_to_tensor(other) for other in extra])
+            found = [one + other for one, other in zip(found, extra, strict=True)]
         optimizer.apply(found, variables)
         if scope.freezer:
             scope.freezer.restore(kept, running)
         self._live.remember(new, optimizer.iterations > step)
-        batches = [batch for one in passes for batch in one.batches]
         total = tf.reduce_sum(weights * losses) + additional
-        size = batch_size(scope.model.unpack(data)[0])
-        objective.record(batches, totals, total, size, (weights, running), step)
+        objective.record(batches, totals, total, statistics, (weights, running), step)
 
     def _shared_gradients(self, seen: _Seen) -> tuple[Any, list[Any], State]:
         """Returns the weights `(tasks,)`, the gradients of the shared variables, and what is remembered."""
@@ -123,60 +136,72 @@ class TaskGradientsStep:
             monitor.add(gradients.gramian(self._groups, whole, whole, seen.active) / seen.scale**2, seen.active)
         if isinstance(weighting, JacobianWeighting):
             return self._combined(weighting, seen, matrices or [one.through(self._groups) for one in seen.back])
+        gramian = None
+        if replicas.count() > 1:
+            # All replicas have to take part in the sums, which a branch of a condition does not allow.
+            matrices = matrices or self._matrices(seen)
+            gramian = self._gramian(seen, matrices)
         if weighting.update_every == 1:
-            return self._weighed(weighting, seen, matrices)
-        return self._now_and_then(weighting, seen, matrices)
+            return self._weighed(weighting, seen, matrices, gramian)
+        return self._now_and_then(weighting, seen, matrices, gramian)
 
-    def _weighed(
-        self, weighting: GramianWeighting, seen: _Seen, matrices: list[list[Any]] | None
-    ) -> tuple[Any, list[Any], State]:
-        """Asks the weighting, and adds the gradients up with its weights."""
-        if weighting.representation:
+    def _matrices(self, seen: _Seen) -> Matrices:
+        """The gradients of each task, for each part of the batch; `None` where the weighting does not see them."""
+        return [one.through(self._groups) for one in seen.back] if self._sees_parameters else None
+
+    def _gramian(self, seen: _Seen, matrices: Matrices) -> Any:
+        """The inner products `(tasks, tasks)` that the weighting is asked with."""
+        if not self._sees_parameters or matrices is None:
             (back,) = seen.back
             rows = back.at_the_cut()
-            gramian = rows @ tf.transpose(rows) / seen.scale**2
-            weights, new = weighting.step(gramian, seen.losses, seen.preference, seen.state)
-            return weights, self._summed(seen, weights), new
-        if matrices is None:
-            matrices = [one.through(self._groups) for one in seen.back]
-        left, right = matrices[0], matrices[-1]
-        gramian = gradients.gramian(self._groups, left, right, seen.active) / seen.scale**2
-        gramian = tf.math.divide_no_nan(gramian, seen.shares[0][:, None] * seen.shares[-1][None, :])
+            (product,) = replicas.summed([rows @ tf.transpose(rows)])
+            return product / seen.scale**2
+        gramian = gradients.gramian(self._groups, matrices[0], matrices[-1], seen.active) / seen.scale**2
+        return tf.math.divide_no_nan(gramian, seen.shares[0][:, None] * seen.shares[-1][None, :])
+
+    def _weighed(
+        self, weighting: GramianWeighting, seen: _Seen, matrices: Matrices, gramian: Any
+    ) -> tuple[Any, list[Any], State]:
+        """Asks the weighting, and adds the gradients up with its weights."""
+        matrices = matrices or self._matrices(seen)
+        gramian = self._gramian(seen, matrices) if gramian is None else gramian
         weights, new = weighting.step(gramian, seen.losses, seen.preference, seen.state)
-        found = []
-        for group, matrix in zip(self._groups, _added(matrices), strict=True):
-            row = group.weights(weights, seen.preference, seen.active)[None, :]
-            found += group.gradients((row @ matrix)[0])
-        return weights, found, new
+        return weights, self._added_up(seen, weights, matrices), new
 
     def _now_and_then(
-        self, weighting: GramianWeighting, seen: _Seen, matrices: list[list[Any]] | None
+        self, weighting: GramianWeighting, seen: _Seen, matrices: Matrices, gramian: Any
     ) -> tuple[Any, list[Any], State]:
         """Asks the weighting in every so many steps, and whenever other tasks run; else uses the weights again."""
         names = list(seen.state)
 
         def fresh() -> list[Any]:
-            weights, shared, new = self._weighed(weighting, seen, matrices)
+            weights, shared, new = self._weighed(weighting, seen, matrices, gramian)
             merged = {**new, "last_weights": weights, "last_active": seen.active, "age": tf.zeros_like(weights)}
             return [weights, *shared, *(tf.cast(merged[name], tf.float32) for name in names)]
 
         def reused() -> list[Any]:
             weights = tf.identity(seen.state["last_weights"])
             merged = {**seen.state, "age": seen.state["age"] + 1}
-            return [weights, *self._summed(seen, weights), *(tf.identity(merged[name]) for name in names)]
+            return [weights, *self._added_up(seen, weights, matrices), *(tf.identity(merged[name]) for name in names)]
 
         same = tf.reduce_all(tf.equal(tf.cast(seen.active, tf.float32), seen.state["last_active"]))
         result = tf.cond(same & (seen.state["age"][0] + 1 < weighting.update_every), reused, fresh)
         count = 1 + len(self._shared)
         return result[0], result[1:count], dict(zip(names, result[count:], strict=True))
 
-    def _summed(self, seen: _Seen, weights: Any) -> list[Any]:
-        """The gradients of the shared variables of the weighted sum of the losses."""
+    def _added_up(self, seen: _Seen, weights: Any, matrices: Matrices) -> list[Any]:
+        """The gradients of the shared variables of the weighted sum of the losses.
+
+        Of gradients of each task that are known, or by one backward pass: then they are this replica's share.
+        """
         found = []
-        for group in self._groups:
+        for place, group in enumerate(self._groups):
             row = group.weights(weights, seen.preference, seen.active)
-            parts = [one.added(group, row) for one in seen.back]
-            found += [tf.add_n(list(same)) for same in zip(*parts, strict=True)]
+            if self._sees_parameters and matrices is not None:
+                found += group.gradients((row[None, :] @ _added(matrices)[place])[0])
+            else:
+                parts = [one.added(group, row) for one in seen.back]
+                found += [tf.add_n(list(same)) for same in zip(*parts, strict=True)]
         return found
 
     def _combined(

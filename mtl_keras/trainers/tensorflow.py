@@ -16,6 +16,7 @@ from mtl_keras.batches import Predictions
 from mtl_keras.freezing import Freezer
 from mtl_keras.gradient_statistics import GradientStatistics
 from mtl_keras.objective import Objective
+from mtl_keras.trainers import replicas
 from mtl_keras.trainers.function import Function, Specialization, Step
 from mtl_keras.trainers.scope import Scope, batch_size
 from mtl_keras.trainers.task_gradients_step import TaskGradientsStep
@@ -154,10 +155,15 @@ class StepFunctions:
         scope = Scope(model, objective, units, self._owned)
 
         def step(data: Any, task_weights: Any) -> None:
+            size = batch_size(data)
+            data, there = replicas.filled(data)
             x, y, sample_weight = model.unpack(data)
             predictions = Predictions(units, forward(x, training=False))
-            batches = objective.batches(objective.tasks, y, predictions, sample_weight)
-            additional = scope.additional_loss([forward], task_weights > 0)
-            objective.record(batches, objective.loss_totals(batches), additional, batch_size(x))
+            counting = replicas.counting(None, there, len(objective.tasks))
+            batches = objective.batches(objective.tasks, y, predictions, sample_weight, counting)
+            additional = replicas.share(scope.additional_loss([forward], task_weights > 0))
+            found = [objective.loss_totals(batches), additional, *objective.statistics(batches, size)]
+            totals, additional, *statistics = replicas.summed(found)
+            objective.record(batches, totals, additional, statistics)
 
         return step

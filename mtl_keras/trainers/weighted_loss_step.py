@@ -12,6 +12,8 @@ from mtl_keras import subgraph
 from mtl_keras.batches import Predictions
 from mtl_keras.gradient_statistics import GradientStatistics
 from mtl_keras.gradients import gramian, shared_groups
+from mtl_keras.objective import Batches
+from mtl_keras.trainers import replicas
 from mtl_keras.trainers.scope import Scope, batch_size
 from mtl_keras.weightings.base import LossWeighting
 
@@ -27,8 +29,7 @@ class WeightedLossStep:
         self._scope = scope
         self._forward = subgraph.sub_model(scope.model.inputs_struct, scope.units)
         self._variables = scope.variables
-        # Moving statistics and random seeds.
-        self._not_trained = [entry.variable for entry in scope.owned if not entry.variable.trainable]
+        self._not_trained = scope.statistics
 
     def __call__(self, data: Any, task_weights: Any) -> None:
         """Trains on a batch.
@@ -39,7 +40,8 @@ class WeightedLossStep:
         """
         scope = self._scope
         objective, optimizer, live = scope.objective, scope.model.optimizer, scope.weighting
-        x, y, sample_weight = scope.model.unpack(data)
+        size = batch_size(data)
+        data, there = replicas.filled(data)
         active = task_weights > 0
         step = tf.identity(optimizer.iterations)
         kept = scope.freezer.remember() if scope.freezer else []
@@ -48,20 +50,26 @@ class WeightedLossStep:
         seeds = [tf.identity(variable.value) for variable in self._not_trained] if sees_update else []
         state = live.state() if live else {}
         with tf.GradientTape(persistent=scope.monitor is not None) as tape:
-            predictions = Predictions(scope.units, self._forward(x, training=True))
-            batches = objective.batches(scope.tasks, y, predictions, sample_weight, active if scope.masked else None)
-            loss_totals = objective.loss_totals(batches)
-            losses = tf.math.divide_no_nan(loss_totals[:, 0], loss_totals[:, 1])
+            batches = self._batches(data, active, there)
+            own_totals = objective.loss_totals(batches)
+            own_additional = replicas.share(scope.additional_loss([self._forward], active))
+            with tape.stop_recording():
+                loss_totals, additional = replicas.summed([own_totals, own_additional])
+            # What this replica's samples add to the losses.
+            own = tf.math.divide_no_nan(own_totals[:, 0], loss_totals[:, 1])
+            losses = own if replicas.count() == 1 else tf.math.divide_no_nan(loss_totals[:, 0], loss_totals[:, 1])
             # A task without a label in the batch has the loss 0, which is not for a weighting to see.
             preference = tf.where(loss_totals[:, 1] > 0, task_weights, 0.0) if weighting else task_weights
             weights = task_weights
             if weighting:
                 weights = tf.stop_gradient(weighting(tf.stop_gradient(losses), preference, state))
-            total = tf.reduce_sum(weights * losses) + scope.additional_loss([self._forward], active)
-            scaled = optimizer.scale_loss(total / scope.model.distribute_strategy.num_replicas_in_sync)
+            own_total = tf.reduce_sum(weights * own) + own_additional
+            scaled = optimizer.scale_loss(own_total)
         gradients = tape.gradient(scaled, [variable.value for variable in self._variables])
         if scope.monitor is not None:
-            self._look(scope.monitor, tape, losses, tf.logical_and(active, loss_totals[:, 1] > 0))
+            self._look(scope.monitor, tape, own, tf.logical_and(active, loss_totals[:, 1] > 0))
+        statistics = objective.statistics(batches, size)
+        gradients, statistics = replicas.exchange(gradients, self._not_trained, statistics)
         optimizer.apply(gradients, self._variables)
         if scope.freezer:
             scope.freezer.restore(kept, active)
@@ -69,12 +77,21 @@ class WeightedLossStep:
         if live and weighting:
             new = weighting.after_step(losses, preference, state)
             if sees_update:
-                after = self._losses_again(data, seeds, active)
+                after = self._losses_again(data, seeds, active, there)
                 new = weighting.after_update(losses, after, preference, new)
             live.remember(new, moved)
-        objective.record(batches, loss_totals, total, batch_size(x), (weights, active), step)
+        total = own_total if replicas.count() == 1 else tf.reduce_sum(weights * losses) + additional
+        objective.record(batches, loss_totals, total, statistics, (weights, active), step)
 
-    def _look(self, monitor: GradientStatistics, tape: tf.GradientTape, losses: Any, active: Any) -> None:
+    def _batches(self, data: Any, active: Any, there: Any) -> Batches:
+        """Takes a batch through the network."""
+        scope = self._scope
+        x, y, sample_weight = scope.model.unpack(data)
+        predictions = Predictions(scope.units, self._forward(x, training=True))
+        counting = replicas.counting(active if scope.masked else None, there, len(scope.objective.tasks))
+        return scope.objective.batches(scope.tasks, y, predictions, sample_weight, counting)
+
+    def _look(self, monitor: GradientStatistics, tape: tf.GradientTape, own: Any, active: Any) -> None:
         """Takes down the inner products of the tasks' gradients, which the step itself has no need of."""
         scope = self._scope
         groups = shared_groups(scope.owned, scope.trained, scope.columns)
@@ -85,19 +102,16 @@ class WeightedLossStep:
             rows = []
             for task in group.tasks:
                 seed = scale * tf.one_hot(task, len(scope.objective.tasks))
-                rows.append(tape.gradient(losses, sources, seed, unconnected_gradients=tf.UnconnectedGradients.ZERO))
+                rows.append(tape.gradient(own, sources, seed, unconnected_gradients=tf.UnconnectedGradients.ZERO))
             matrices.append(group.matrix(rows) / scale)
+        matrices = replicas.summed(matrices)
         monitor.add(gramian(groups, matrices, matrices, active), active)
 
-    def _losses_again(self, data: Any, seeds: Sequence[Any], active: Any) -> Any:
+    def _losses_again(self, data: Any, seeds: Sequence[Any], active: Any, there: Any) -> Any:
         """Returns the losses `(tasks,)` of the batch after the step, with the dropout masks that it had before."""
-        scope = self._scope
-        x, y, sample_weight = scope.model.unpack(data)
         moved = [tf.identity(variable.value) for variable in self._not_trained]
         _assign(self._not_trained, seeds)
-        predictions = Predictions(scope.units, self._forward(x, training=True))
-        batches = scope.objective.batches(scope.tasks, y, predictions, sample_weight, active if scope.masked else None)
-        totals = scope.objective.loss_totals(batches)
+        (totals,) = replicas.summed([self._scope.objective.loss_totals(self._batches(data, active, there))])
         _assign(self._not_trained, moved)
         return tf.math.divide_no_nan(totals[:, 0], totals[:, 1])
 

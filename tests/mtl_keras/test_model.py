@@ -52,7 +52,7 @@ def test_outputs_must_be_named(outputs: Any) -> None:
         ({"loss_weights": {"item": -1.0}}, "`loss_weights` of task 'item' must be a finite number >= 0"),
         ({"loss_weights": {"item": 0, "group": 0, "size": 0}}, "At least one task must have a weight > 0"),
         ({"class_weight": {"item": {2: 1.0}}}, "`class_weight` of task 'item' must name classes 0 to 1. Received: 2"),
-        ({"class_weight": {"item": {0: -1.0}}}, "must be finite and >= 0. Received: -1.0"),
+        ({"class_weight": {"item": {0: -1.0}}}, "must be a finite number >= 0. Received: -1.0"),
         ({"max_specializations": 0}, "`max_specializations` must be >= 1. Received: 0"),
     ],
 )

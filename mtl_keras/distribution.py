@@ -1,0 +1,155 @@
+"""Training spread over several devices or machines, by TensorFlow's own strategies.
+
+```python
+strategy = mtl_keras.distribution.strategy("multi_worker")
+with strategy.scope():
+    model = ...
+    model.compile(...)
+with mtl_keras.distribution.workers_watched(strategy):
+    model.fit(mtl_keras.distribution.own_part(strategy, batches), ...)
+```
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def _multi_worker() -> tf.distribute.Strategy:
+    _check_cluster(os.environ.get("TF_CONFIG", ""))
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
+    "mirrored": tf.distribute.MirroredStrategy,
+    "multi_worker": _multi_worker,
+}
+
+
+class WorkerLost(RuntimeError):
+    """Another worker ended, so that this one cannot go on."""
+
+
+def strategy(name: str) -> tf.distribute.Strategy:
+    """Returns a strategy; call it before anything else is done with TensorFlow.
+
+    Args:
+        name: `"mirrored"`, all GPUs of this machine (or its CPU), or `"multi_worker"`, the machines of the environment
+            variable `TF_CONFIG`. With the latter it returns when all workers are there.
+
+    Raises:
+        ValueError: for another name, or a `TF_CONFIG` that does not say who is there.
+        WorkerLost: if the other workers cannot be reached.
+    """
+    if name not in STRATEGIES:
+        raise ValueError(f"distribute must be one of {', '.join(STRATEGIES)}. Received: distribute={name!r}")
+    with workers_watched():
+        return STRATEGIES[name]()
+
+
+def _check_cluster(text: str) -> None:
+    """Raises a ValueError if `TF_CONFIG` is not complete."""
+    wanted = """TF_CONFIG='{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'"""
+    try:
+        config = json.loads(text)
+        task, cluster = config["task"], config["cluster"]
+        known = int(task["index"]) in range(len(cluster[task["type"]]))
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise ValueError(f"distribute='multi_worker' needs {wanted}. Received: TF_CONFIG={text!r}")
+
+
+def workers(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """Returns the number of this worker, from 0, and how many there are: what `shard` of a data pipeline takes."""
+    resolver = strategy.cluster_resolver
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) or resolver is None:
+        return 0, 1
+    cluster = resolver.cluster_spec().as_dict()
+    names = [(job, index) for job in ("chief", "worker") for index in range(len(cluster.get(job, ())))]
+    return (names.index((resolver.task_type, int(resolver.task_id))), len(names)) if names else (0, 1)
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether this worker is the one that writes files."""
+    return workers(strategy)[0] == 0
+
+
+def own_part(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Any:
+    """Returns for `fit`, `evaluate` or `predict` what is this worker's part of each batch already.
+
+    A dataset of whole batches needs no preparation: Keras has TensorFlow cut each of them up, but on every worker
+    all of them are then read.
+
+    Args:
+        strategy: the model's.
+        batches: this worker's part of each batch; all workers must have as many batches, some of which may be empty.
+    """
+    if workers(strategy)[1] == 1:
+        return batches
+    replicas = strategy.num_replicas_in_sync // workers(strategy)[1]
+    pieces = batches if replicas == 1 else cut_up(batches, replicas)
+    # Without a GPU there is nowhere to fetch to.
+    options = tf.distribute.InputOptions(experimental_fetch_to_device=bool(tf.config.list_logical_devices("GPU")))
+    return strategy.distribute_datasets_from_function(lambda context: pieces, options)
+
+
+def cut_up(batches: tf.data.Dataset, pieces: int) -> tf.data.Dataset:
+    """Returns each batch as so many batches after one another, whose sizes differ by one at most."""
+
+    def pieces_of(*batch: Any) -> tf.data.Dataset:
+        size = tf.shape(keras.tree.flatten(batch)[0])[0]
+
+        def piece(number: Any) -> Any:
+            start, end = size * number // pieces, size * (number + 1) // pieces
+            return keras.tree.map_structure(lambda part: part[start:end], batch)
+
+        return tf.data.Dataset.range(pieces, output_type=tf.int32).map(piece)
+
+    cardinality = batches.cardinality()
+    known = tf.where(cardinality < 0, cardinality, cardinality * pieces)  # below 0: unknown, or endless
+    return batches.flat_map(pieces_of).apply(tf.data.experimental.assert_cardinality(known))
+
+
+def one_replica(spec: Any) -> Any:
+    """Returns the `tf.TypeSpec`s of what one replica gets, of those of a (distributed) iterator; `None` of `None`."""
+    return keras.tree.map_structure(lambda part: getattr(part, "_value_specs", (part,))[0], spec)
+
+
+@contextmanager
+def workers_watched(strategy: tf.distribute.Strategy | None = None) -> Iterator[None]:
+    """Raises `WorkerLost`, in one line, in place of what TensorFlow says if another worker ends.
+
+    Args:
+        strategy: says who this worker is.
+
+    Raises:
+        WorkerLost: if another worker ends.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = _reason(error)
+        if reason is None:
+            raise
+        who = "" if strategy is None else " (this is number {} of {}, from 0)".format(*workers(strategy))
+        raise WorkerLost(
+            f"Another worker ended or cannot be reached{who}: start all of them again. TensorFlow's reason: {reason}"
+        ) from error
+
+
+def _reason(error: tf.errors.OpError) -> str | None:
+    """Why workers lost each other, in one line; `None` for other errors."""
+    aborted = re.search(r"ollective ops is aborted by: (.*)", str(error.message))
+    if aborted:
+        return aborted[1].strip()
+    lost = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
+    return str(error.message).strip().partition("\n")[0] if isinstance(error, lost) else None
