@@ -48,13 +48,17 @@ def network(
     alone = MultiTaskModel(*network("two_paths", tasks.subset(["item"]), (28, 28, 1)))
     ```
     """
-    if isinstance(identifier, str):
-        name = parse_spec(identifier).name
+    if not isinstance(identifier, str):
+        return hard_sharing(identifier, tasks, image_shape, weights)
+    name = parse_spec(identifier).name
+    if name not in NETWORKS and name not in trunks.TRUNKS and name.lower() not in trunks.names():
+        raise unknown_value("network or trunk", name, [*NETWORKS.names, *trunks.names()])
+    try:
         if name in NETWORKS:
             return NETWORKS.get(identifier)(tasks, image_shape, weights)
-        if name not in trunks.TRUNKS and name.lower() not in trunks.names():
-            raise unknown_value("network or trunk", name, [*NETWORKS.names, *trunks.names()])
-    return hard_sharing(identifier, tasks, image_shape, weights)
+        return hard_sharing(identifier, tasks, image_shape, weights)
+    except (TypeError, OverflowError) as cause:  # of layers that were given what they cannot work with
+        raise ValueError(f"Wrong arguments for network {name!r}: {cause}. Received: {identifier!r}") from cause
 
 
 def check_heads(name: str, tasks: TaskSet, accepted: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from mtl_keras.registry import snake_case, unknown_value
 
 Metric = Any
+_LARGEST = float(np.finfo("float32").max)
 _REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 
@@ -56,19 +57,35 @@ def _copy(metric: Metric) -> Metric:
     return type(metric).from_config(metric.get_config()) if isinstance(metric, keras.metrics.Metric) else metric
 
 
+def checked_weight(what: str, weight: Any) -> float:
+    """Returns a weight as a float; 0 if it is too small for the float32 that weights are kept in.
+
+    Args:
+        what: whose weight it is, for the error message.
+        weight: the weight.
+
+    Raises:
+        ValueError: if it is not a number, or one that is negative, NaN, infinite or too large for float32.
+    """
+    try:
+        value = float(weight)
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not 0 <= value <= _LARGEST:
+        raise ValueError(f"{what} must be a finite number >= 0. Received: {weight!r}")
+    return value if np.float32(value) else 0.0
+
+
 def checked_weights(argument: str, weights: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
     """Returns task weights as floats.
 
     Raises:
-        ValueError: for an unknown task, or a weight that is negative, NaN or infinite.
+        ValueError: for an unknown task, or a weight that `checked_weight` refuses.
     """
-    result = {}
-    for name, weight in by_task(argument, weights, names).items():
-        value = float(weight)
-        if not math.isfinite(value) or value < 0:
-            raise ValueError(f"`{argument}` of task {name!r} must be a finite number >= 0. Received: {weight!r}")
-        result[name] = value
-    return result
+    return {
+        name: checked_weight(f"`{argument}` of task {name!r}", weight)
+        for name, weight in by_task(argument, weights, names).items()
+    }
 
 
 def checked_rows(rows: Any, shape: tuple[int, int]) -> np.ndarray:
@@ -77,11 +94,15 @@ def checked_rows(rows: Any, shape: tuple[int, int]) -> np.ndarray:
     Raises:
         ValueError: for another shape, or weights that are negative, non-finite or all 0.
     """
-    array = np.asarray(rows, "float32")
+    try:
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+            array = np.asarray(rows, "float32")
+    except (TypeError, ValueError, OverflowError):
+        array = np.zeros(0, "float32")
     if array.shape != shape or not (np.isfinite(array) & (array >= 0)).all() or not array.any(axis=1).all():
         raise ValueError(
             f"`rows` must be finite weights >= 0 of shape {shape} (steps, tasks), with one above 0 in each row. "
-            f"Received: {array!r}"
+            f"Received: {rows!r}"
         )
     return array
 
@@ -101,16 +122,25 @@ def checked_class_weights(
     result: dict[str, dict[int, float]] = {}
     for name, table in by_task("class_weight", value, list(classes)).items():
         result[name] = {}
+        if not isinstance(table, Mapping):
+            raise ValueError(f"`class_weight` of task {name!r} must map classes to weights. Received: {table!r}")
         for key, weight in table.items():
-            index = int(key)
+            index = _class_index(key)
             if not 0 <= index < classes[name]:
                 raise ValueError(
                     f"`class_weight` of task {name!r} must name classes 0 to {classes[name] - 1}. Received: {key!r}"
                 )
-            if not math.isfinite(weight) or weight < 0:
-                raise ValueError(f"`class_weight` of task {name!r} must be finite and >= 0. Received: {weight!r}")
-            result[name][index] = float(weight)
+            result[name][index] = checked_weight(f"`class_weight` of task {name!r}", weight)
     return result
+
+
+def _class_index(key: Any) -> int:
+    """A class as a key (in JSON a string of digits) as an integer; -1, which no class is, for what is none."""
+    try:
+        index = int(key)
+    except (TypeError, ValueError, OverflowError):
+        return -1
+    return index if isinstance(key, str) or index == key else -1
 
 
 def resolve_loss(task: str, loss: Any, label_shape: Sequence[Any], output_shape: Sequence[Any]) -> keras.losses.Loss:

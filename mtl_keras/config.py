@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
+
 from mtl_keras.registry import name_of
 
 T = TypeVar("T", bound="Configurable")
@@ -44,7 +46,7 @@ def _plain(value: Any) -> Any:
         return {key: _plain(element) for key, element in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(element) for element in value]
-    return value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def check_number(argument: str, value: object, minimum: float = -math.inf, maximum: float = math.inf) -> float:
@@ -59,11 +61,15 @@ def check_number(argument: str, value: object, minimum: float = -math.inf, maxim
     Raises:
         ValueError: if it is not a finite number from `minimum` to `maximum`.
     """
-    if not isinstance(value, Real) or not math.isfinite(value) or not minimum <= float(value) <= maximum:
+    try:
+        number = float(value) if isinstance(value, Real) else math.nan
+    except OverflowError:  # integers go further than floats
+        number = math.inf
+    if not math.isfinite(number) or not minimum <= number <= maximum:
         lowest = f" from {minimum:g}" if minimum > -math.inf else ""
         highest = f" to {maximum:g}" if maximum < math.inf else " on" if lowest else ""
         raise ValueError(f"{argument} must be a finite number{lowest}{highest}. Received: {argument}={value!r}")
-    return float(value)
+    return number
 
 
 def check_numbers(
@@ -74,6 +80,6 @@ def check_numbers(
     Raises:
         ValueError: if it is no mapping or one of its values is not a finite number from `minimum` to `maximum`.
     """
-    if not isinstance(values, Mapping):
+    if not isinstance(values, Mapping) or not all(isinstance(task, str) for task in values):
         raise ValueError(f"{argument} must map task names to numbers. Received: {argument}={values!r}")
     return {task: check_number(f"{argument}[{task!r}]", value, minimum, maximum) for task, value in values.items()}

@@ -9,11 +9,14 @@ import ast
 import difflib
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+_MOST_BITS = 1024  # of an integer in a specification: no float is larger
 
 
 def unknown_value(argument: str, received: object, choices: Iterable[str]) -> ValueError:
@@ -51,7 +54,9 @@ def parse_spec(text: str) -> Spec:
     """
     error = ValueError(f"Cannot read the specification. Expected: name or name(key=value, ...). Received: {text!r}")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # the error says it all
+            tree = ast.parse(text.strip(), mode="eval").body
         spec = _value(tree)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as cause:
         raise error from cause
@@ -79,7 +84,10 @@ def _value(node: ast.expr) -> Any:
         if any(key is None for key in node.keys):
             raise ValueError("`**` is not understood")
         return {ast.literal_eval(key): _value(value) for key, value in zip(node.keys, node.values) if key is not None}
-    return ast.literal_eval(node)
+    literal = ast.literal_eval(node)
+    if isinstance(literal, int) and literal.bit_length() > _MOST_BITS:
+        raise ValueError("an integer larger than any float, and perhaps than Python would print")
+    return literal
 
 
 def snake_case(name: str) -> str:
@@ -145,11 +153,13 @@ class Registry(Generic[T]):
             return self._build(parse_spec(identifier))
         if isinstance(identifier, Mapping):
             unexpected = set(identifier) - {"name", "config"}
-            if "name" not in identifier or unexpected:
+            config = identifier.get("config", {})
+            if "name" not in identifier or unexpected or not isinstance(config, Mapping):
                 raise ValueError(
-                    f"A {self.kind} config has the keys 'name' and 'config'. Received: {dict(identifier)!r}"
+                    f"A {self.kind} config has the keys 'name' and 'config', which is a dict. "
+                    f"Received: {dict(identifier)!r}"
                 )
-            return self._build(Spec(identifier["name"], (), dict(identifier.get("config", {}))))
+            return self._build(Spec(identifier["name"], (), dict(config)))
         return identifier
 
     def _build(self, spec: Spec) -> T:
@@ -165,7 +175,13 @@ class Registry(Generic[T]):
         except TypeError as cause:
             known = ", ".join(signature.parameters)
             raise ValueError(f"Wrong arguments for {self.kind} {spec.name!r}: {cause}. It takes: ({known})") from cause
-        return factory(*args, **kwargs)
+        try:
+            return factory(*args, **kwargs)
+        except (TypeError, OverflowError) as cause:
+            given = ", ".join([*map(repr, args), *(f"{key}={value!r}" for key, value in kwargs.items())])
+            raise ValueError(
+                f"Wrong arguments for {self.kind} {spec.name!r}: {cause}. Received: {spec.name}({given})"
+            ) from cause
 
     def _resolve(self, value: Any) -> Any:
         if isinstance(value, Spec):

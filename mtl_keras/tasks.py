@@ -5,13 +5,16 @@ A task's name, the model output's key and the prefix of its logs are one and the
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import keras
 
+from mtl_keras.arguments import checked_weight
 from mtl_keras.metrics import BalancedAccuracy, PointError
 from mtl_keras.registry import unknown_value
 
@@ -39,7 +42,8 @@ class Task:
         class_weight: class index -> weight in the loss of the samples of that class; absent classes count 1.
 
     Raises:
-        ValueError: for an illegal name, an unknown head, a negative weight or a label list of wrong length.
+        ValueError: for an illegal name, an unknown head, a shape that is not of numbers >= 1, a negative weight or a
+            label list of wrong length.
     """
 
     name: str
@@ -55,8 +59,10 @@ class Task:
         check_task_name(self.name)
         if self.head not in HEADS:
             raise unknown_value(f"head of task {self.name!r}", self.head, HEADS)
-        if not self.weight >= 0 or self.weight == float("inf"):
-            raise ValueError(f"weight of task {self.name!r} must be a finite number >= 0. Received: {self.weight!r}")
+        object.__setattr__(self, "shape", _checked_shape(self.name, self.shape))
+        checked_weight(f"weight of task {self.name!r}", self.weight)
+        if self.head == "classification" and not self.shape:
+            raise ValueError(f"shape of task {self.name!r} must be (classes,). Received: ()")
         if self.head == "classification" and self.labels and len(self.labels) != self.shape[-1]:
             raise ValueError(
                 f"labels of task {self.name!r} must name its {self.shape[-1]} classes. Received: {self.labels!r}"
@@ -79,8 +85,8 @@ class Task:
             weight: share in the total loss.
             class_weight: class index -> weight of its samples in the loss.
         """
-        names = () if isinstance(labels, int) else tuple(labels)
-        classes = labels if isinstance(labels, int) else len(names)
+        names = () if isinstance(labels, Integral) else _class_names(name, labels)
+        classes = int(labels) if isinstance(labels, Integral) else len(names)
         loss, metrics = "sparse_categorical_crossentropy", ("accuracy",)
         return cls(name, "classification", (classes,), loss, metrics, names, weight, class_weight)
 
@@ -132,6 +138,27 @@ class Task:
         return cls(name, "reconstruction", tuple(shape), loss, ("mae",), (), weight)
 
 
+def _checked_shape(name: str, shape: Any) -> tuple[int, ...]:
+    """A shape as a tuple of Python's integers, which NumPy's are not."""
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = (0,)
+    if not all(size > 0 for size in sizes):
+        raise ValueError(f"shape of task {name!r} must be of whole numbers >= 1. Received: {shape!r}")
+    return sizes
+
+
+def _class_names(name: str, labels: Any) -> tuple[str, ...]:
+    try:
+        names = () if isinstance(labels, str) else tuple(labels)
+    except TypeError:
+        names = ()
+    if not names:
+        raise ValueError(f"labels of task {name!r} must be class names, or their number. Received: {labels!r}")
+    return names
+
+
 def check_task_name(name: object) -> str:
     """Returns `name` if a task can have it.
 
@@ -153,7 +180,7 @@ class TaskSet(Mapping[str, Task]):
         tasks: `Task` objects with distinct names.
 
     Raises:
-        ValueError: if there are none, or two have one name.
+        ValueError: if there are none, one is not a `Task`, or two have one name.
 
     Example:
 
@@ -166,6 +193,8 @@ class TaskSet(Mapping[str, Task]):
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._tasks: dict[str, Task] = {}
         for task in tasks:
+            if not isinstance(task, Task):
+                raise ValueError(f"A TaskSet is made of Task objects. Received: {task!r}")
             if task.name in self._tasks:
                 raise ValueError(f"Task names must be distinct. Received twice: {task.name!r}")
             self._tasks[task.name] = task
@@ -197,7 +226,7 @@ class TaskSet(Mapping[str, Task]):
         """
         chosen = list(names)
         for name in chosen:
-            if name not in self._tasks:
+            if not isinstance(name, str) or name not in self._tasks:
                 raise unknown_value("task", name, self._tasks)
         return TaskSet(self._tasks[name] for name in chosen)
 

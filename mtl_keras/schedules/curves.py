@@ -99,8 +99,8 @@ class Step(Curve):
     boundaries: Sequence[float]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", tuple(check_number("values", value) for value in self.values))
-        object.__setattr__(self, "boundaries", tuple(self.boundaries))
+        object.__setattr__(self, "values", _numbers("values", self.values))
+        object.__setattr__(self, "boundaries", _numbers("boundaries", self.boundaries))
         _check_boundaries("values", self.values, self.boundaries)
 
     def __call__(self, epoch: float) -> float:
@@ -131,7 +131,7 @@ class Join(Curve):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "curves", tuple(get(curve) for curve in self.curves))
-        object.__setattr__(self, "boundaries", tuple(self.boundaries))
+        object.__setattr__(self, "boundaries", _numbers("boundaries", self.boundaries))
         _check_boundaries("curves", self.curves, self.boundaries)
 
     def __call__(self, epoch: float) -> float:
@@ -159,6 +159,10 @@ def _check_course(start: float, end: float, epochs: float) -> None:
     check_number("start", start)
     check_number("end", end)
     check_number("epochs", epochs, 1)
+
+
+def _numbers(argument: str, values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(check_number(argument, value) for value in values)
 
 
 def _check_boundaries(argument: str, pieces: Sequence[Any], boundaries: Sequence[float]) -> None:

@@ -54,6 +54,8 @@ class Krum(GramianWeighting):
         for name, lowest in (("n_byzantine", 0), ("n_selected", 1)):
             if check_number(name, getattr(self, name), lowest) % 1:
                 raise ValueError(f"{name} must be an integer. Received: {name}={getattr(self, name)!r}")
+        if not isinstance(self.squared, bool):
+            raise ValueError(f"squared must be True or False. Received: squared={self.squared!r}")
 
     @property
     def _least(self) -> int:
