@@ -10,7 +10,7 @@ PYTEST_FLAGS ?= -n auto --maxprocesses 4 --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint bench faults clean
 .DELETE_ON_ERROR:
 
 help: ## Show this help
@@ -31,6 +31,9 @@ lint: $(VENV)/.installed-dev ## Check style, formatting and types
 
 bench: $(VENV)/.installed ## Run the quick benchmarks twice and write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
+
+faults: $(VENV)/.installed-dev ## Kill, damage and starve runs, and compare what comes out when they are resumed
+	$(BIN)/python -m tests.faults.campaign
 
 clean: ## Remove the virtual environment, runs and caches
 	rm -rf $(VENV) runs build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

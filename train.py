@@ -36,6 +36,7 @@ _string(
     "data_dir", None, "TFDS directory, or folder of CelebA's files; default TFDS_DATA_DIR or ~/tensorflow_datasets."
 )
 _string("cache", "auto", "Where decoded images are kept: auto (in memory if they are few), memory, disk or none.")
+_string("on_bad_example", "error", "What to do about images or labels that cannot be read: error or skip.")
 _list("tasks", None, "Tasks to train, separated by commas; default those of the dataset.")
 _list("task_weights", [], "Weights in the loss, as item=1,group=0.5; 0 drops the task. Default each task's own.")
 _string(
@@ -52,13 +53,15 @@ _string("optimizer", "adam", "Any of keras.optimizers; arguments as sgd(momentum
 _bool("augment", False, "Flip training images at random (celeb_a: landmarks are swapped with them).")
 _integer("seed", 0, "Seed of the weights, the order of the images, the draws and the drawn images.")
 _string("run_dir", None, "Where the run is kept; default runs/<experiment or dataset>-<time>.")
-_bool("resume", False, "Go on with the run or comparison in --run_dir from its last checkpoint.")
+_bool("resume", False, "Go on with the run or comparison in --run_dir from where it was broken off.")
+_integer("checkpoint_every", 500, "Training steps between checkpoints; 0 for one at the end of each epoch only.")
 _string("jit_compile", "auto", "Compile steps with XLA: auto, true or false.")
 _bool("mixed_precision", False, "Compute in 16 bits (float16 on a GPU, bfloat16 on a CPU).")
 _integer("steps_per_execution", 1, "Training steps in one call of the compiled function.")
 _integer("early_stopping", 0, "Stop after so many epochs without a better val_mtl_score; 0 never.")
 _integer("monitor_gradients", 0, "Look at the tasks' gradients in every so many training steps; 0 never.")
 _bool("export", False, "Write saved_model/ for serving when training is done.")
+_string("distribute", "none", "Spread over the GPUs of this machine: mirrored; over those of TF_CONFIG: multi_worker.")
 _list("export_formats", [], "Further formats to export: onnx, litert.")
 
 
@@ -90,11 +93,16 @@ def _train(values: flags.FlagValues, folder: Path) -> None:
     from experiments.reporting import print_table
     from experiments.run_directory import RunDirectory
     from experiments.runner import run
-    from experiments.settings import asked, resumed
+    from experiments.settings import asked, resumed, says_what
+    from experiments.workers import gather
 
     directory = RunDirectory(folder)
-    config = resumed(directory.config(), values) if values.resume else asked(values)
+    # A run that says what it is begins if it was killed before it could: the same command is right each time.
+    begin = not values.resume or (says_what(values) and not directory.started)
+    config = asked(values) if begin else resumed(directory.config(), values)
     table, overall = run(config, directory, resume=values.resume)
+    if not gather(config.distribute).writes:
+        return
     print_table(table, f"{folder}: best.keras on the test split", overall)
     print(f"Look at it: tensorboard --logdir {directory.tensorboard}")
 
@@ -110,9 +118,11 @@ def _compare(values: flags.FlagValues, folder: Path) -> None:
     from experiments.plan import Plan
     from experiments.plan_runner import run_all
     from experiments.run_directory import RunDirectory
-    from experiments.settings import asked, resumed, seeds
+    from experiments.settings import asked, resumed, says_what, seeds
 
-    if values.resume:
+    if values.distribute == "multi_worker":
+        raise ValueError("A comparison is made by one process. Received: --distribute=multi_worker with --compare")
+    if values.resume and (Plan.is_in(folder) or not says_what(values)):
         stored = Plan.load(folder)
         plan = Plan(
             # All runs of a comparison have the same budget: what is trained later has that of what is there.

@@ -74,11 +74,12 @@ def _reason(error: Exception) -> str | None:
 
     import data
     from mtl_keras.callbacks import NonFiniteLoss
+    from mtl_keras.distribution import WorkerLost
 
     if isinstance(error, tf.errors.OpError):
         return data.explain(error)
-    if isinstance(error, (ValueError, OSError, ImportError, data.DataUnavailable, NonFiniteLoss)):
-        return str(error)
+    if isinstance(error, (ValueError, OSError, ImportError, data.DataUnavailable, NonFiniteLoss, WorkerLost)):
+        return ". ".join([str(error).rstrip("."), *getattr(error, "__notes__", [])])
     return None
 
 

@@ -6,18 +6,27 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import keras
 
 import data
+from experiments import workers
 from mtl_keras import schedules, weightings
 from mtl_keras.export.formats import SUFFIXES
 from mtl_keras.registry import Spec, parse_spec, unknown_value
 
 JIT_CHOICES = ("auto", "true", "false")
 DECAY_CHOICES = ("cosine", "none")
-_LEAST = {"epochs": 1, "batch_size": 1, "steps_per_execution": 1, "early_stopping": 0, "monitor_gradients": 0}
+_LEAST = {
+    "epochs": 1,
+    "batch_size": 1,
+    "steps_per_execution": 1,
+    "early_stopping": 0,
+    "checkpoint_every": 0,
+    "monitor_gradients": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class RunConfig:
     examples: int | None = None
     data_dir: str | None = None
     cache: str = "auto"
+    on_bad_example: str = "error"
     tasks: tuple[str, ...] | None = None
     task_weights: Mapping[str, float] = field(default_factory=dict)
     model: str = "cnn"
@@ -55,7 +65,9 @@ class RunConfig:
     mixed_precision: bool = False
     steps_per_execution: int = 1
     early_stopping: int = 0
+    checkpoint_every: int = 500
     monitor_gradients: int = 0
+    distribute: str = "none"
     export: tuple[str, ...] = ()
 
     def check(self) -> None:
@@ -68,6 +80,9 @@ class RunConfig:
             raise unknown_value("dataset", self.dataset, data.names())
         if self.cache not in data.CACHES:
             raise unknown_value("value of cache", self.cache, data.CACHES)
+        workers.check(self.distribute)
+        if self.on_bad_example not in data.ON_BAD_EXAMPLE:
+            raise unknown_value("value of on_bad_example", self.on_bad_example, data.ON_BAD_EXAMPLE)
         if self.schedule != "none":
             make_schedule(self.schedule)
         weightings.get(self.weighting)
@@ -108,7 +123,20 @@ class RunConfig:
             if name not in names:
                 raise unknown_value("setting", name, names)
         settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        types = get_type_hints(cls)
+        for name, value in settings.items():
+            if not _is_of(value, types[name]):
+                raise ValueError(f"Setting {name!r} has a value of another type. Received: {name}={value!r}")
         return cls(**settings)
+
+
+def _is_of(value: Any, expected: Any) -> bool:
+    """Whether a value is of the type of a setting; entries of tuples and mappings are checked where they are used."""
+    kinds = get_args(expected) if isinstance(expected, UnionType) else (expected,)
+    origins = tuple(get_origin(kind) or kind for kind in kinds)
+    if isinstance(value, bool):
+        return bool in origins
+    return isinstance(value, origins) or (float in origins and isinstance(value, int))
 
 
 def make_schedule(text: str) -> schedules.Schedule:
@@ -129,7 +157,7 @@ def make_optimizer(text: str, learning_rate: float) -> keras.optimizers.Optimize
     Raises:
         ValueError: for an unknown name (with the closest match), wrong arguments or a learning rate that is not > 0.
     """
-    if not math.isfinite(learning_rate) or learning_rate <= 0:
+    if not isinstance(learning_rate, (int, float)) or not 0 < learning_rate < math.inf:
         raise ValueError(f"learning_rate must be a finite number > 0. Received: learning_rate={learning_rate}")
     spec: Spec = parse_spec(text)
     classes = {
@@ -139,6 +167,9 @@ def make_optimizer(text: str, learning_rate: float) -> keras.optimizers.Optimize
     }
     if spec.name.lower() not in classes:
         raise unknown_value("optimizer", spec.name, classes)
+    for value in (*spec.args, *spec.kwargs.values()):
+        if isinstance(value, Spec):
+            raise ValueError(f"Arguments of an optimizer are numbers and texts. Received: {value.name} in {text!r}")
     try:
         return classes[spec.name.lower()](*spec.args, **{"learning_rate": learning_rate, **spec.kwargs})
     except TypeError as cause:

@@ -129,10 +129,11 @@ class Plan:
 
     @staticmethod
     def remove(folder: Path) -> None:
-        """Removes the plan of a comparison of which nothing was begun, and its folder if it is empty then."""
+        """Removes the plan of a comparison of which nothing was begun, and the folders that are empty then."""
         (folder / _PLAN_FILE).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        for empty in sorted((folder, *folder.rglob("*/")), reverse=True):
+            with contextlib.suppress(OSError):
+                empty.rmdir()
 
     @staticmethod
     def is_in(folder: Path) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 
+from experiments.config import RunConfig
+from experiments.lock import locked
 from experiments.plan import Plan
 from experiments.run_directory import RunDirectory
 from experiments.runner import run
@@ -25,6 +28,11 @@ def run_all(plan: Plan, folder: Path) -> None:
     """
     plan.config.check()
     runs = [(RunDirectory(folder / part), config) for part, config in plan.runs()]
+    with locked(folder):
+        _run_all(plan, folder, runs)
+
+
+def _run_all(plan: Plan, folder: Path, runs: Sequence[tuple[RunDirectory, RunConfig]]) -> None:
     plan.save(folder)
     try:
         for number, (directory, config) in enumerate(runs, 1):

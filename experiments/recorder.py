@@ -1,4 +1,4 @@
-"""`Recorder`: keeps a run's history, its best model and a checkpoint from which it can go on."""
+"""`Recorder`: keeps a run's history, its best model and the checkpoints from which it can go on."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ MONITOR = "val_mtl_score"
 
 
 class Recorder(keras.callbacks.Callback):
-    """Writes `history.csv`, `best.keras` (highest `val_mtl_score`) and a checkpoint after every epoch.
+    """Writes `history.csv` and `best.keras` (highest `val_mtl_score`) after every epoch, and checkpoints.
 
-    Its state is part of the checkpoint, so that a resumed run stops where an uninterrupted one would have.
+    Its state is part of a checkpoint, so that a resumed run stops where an uninterrupted one would have.
 
     Args:
         directory: where to write.
-        scheduler: the scheduler whose state goes into the checkpoint, if there is one.
+        scheduler: the scheduler whose state goes into a checkpoint, if there is one.
         patience: stop after so many epochs without a better `val_mtl_score`; 0 never stops.
+        every: training steps between two checkpoints within an epoch; 0 for none but that at its end.
         gradients: the record of what a `GradientMonitor` sees, which must come before this; `None` for no such record.
     """
 
@@ -39,28 +40,41 @@ class Recorder(keras.callbacks.Callback):
         directory: RunDirectory,
         scheduler: TaskScheduler | None,
         patience: int,
+        every: int = 0,
         gradients: GradientRecord | None = None,
     ) -> None:
         super().__init__()
         self.directory = directory
         self.scheduler = scheduler
         self.patience = patience
+        self.every = every
         self.gradients = gradients
         self.history: list[dict[str, float]] = []
         self.best = -math.inf
         self.best_epoch: int | None = None
         self.seconds: list[float] = []
         self.steps: list[int] = []
+        self._epoch = 0
+        self._saved = 0
+        self._elapsed = 0.0
         self._began = 0.0
         self._ended = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._began = time.perf_counter()
+        self._epoch = epoch
+        self._began, self._elapsed = time.perf_counter() - self._elapsed, 0.0
         self.steps.append(0)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         self._ended = time.perf_counter()
         self.steps[-1] = batch + 1
+        due = self.every and batch + 1 >= self._saved + self.every
+        # A state of NaN is none to go on from, nor can `fit` go on in the middle of an execution.
+        if due and not (batch + 1) % self.model.steps_per_execution and not self.model.nonfinite_losses:
+            self._saved, self._elapsed = batch + 1, self._ended - self._began
+            self.directory.checkpoints.save(self._epoch, self._saved, self.model, self.get_state())
+            # Writing it is no part of training.
+            self._began += time.perf_counter() - self._ended
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self.history.append(dict(logs or {}))
@@ -73,7 +87,8 @@ class Recorder(keras.callbacks.Callback):
         write_history(self.directory.history_file, self.history)
         if self.gradients:
             self.gradients.add(epoch, self.model.task_names)
-        self.directory.save_checkpoint(epoch + 1, self.model, self.get_state())
+        self._saved, self._elapsed = 0, 0.0
+        self.directory.checkpoints.save(epoch + 1, 0, self.model, self.get_state())
         if self.finished:
             self.model.stop_training = True
 
@@ -104,28 +119,20 @@ class Recorder(keras.callbacks.Callback):
             "history": self.history,
             "best_epoch": self.best_epoch,
             "seconds": self.seconds,
-            "steps": self.steps,
+            "steps": self.steps[: len(self.history)],
+            "elapsed": self._elapsed,
             "scheduler": self.scheduler.get_state() if self.scheduler else None,
-            "seeds": [keras.ops.convert_to_numpy(seed).tolist() for seed in _seeds(self.model)],
         }
 
-    def set_state(self, state: Mapping[str, Any], model: keras.Model) -> None:
-        """Goes on from what `get_state` returned, with the model that was saved with it."""
-        self.history = [{k: math.nan if v is None else v for k, v in epoch.items()} for epoch in state["history"]]
-        self.best_epoch = state["best_epoch"]
-        self.seconds, self.steps = list(state.get("seconds", [])), list(state.get("steps", []))
+    def set_state(self, state: Mapping[str, Any], step: int) -> None:
+        """Goes on from what `get_state` returned after `step` steps of an epoch."""
+        self.history, self.best_epoch = [dict(epoch) for epoch in state["history"]], state["best_epoch"]
+        self.seconds, self.steps, self._elapsed = list(state["seconds"]), list(state["steps"]), state["elapsed"]
+        self._saved = step
         if self.best_epoch is not None:
             score = self.history[self.best_epoch].get(MONITOR, math.nan)
             self.best = -math.inf if math.isnan(score) else score
         if self.scheduler and state["scheduler"]:
             self.scheduler.set_state(state["scheduler"])
-        for seed, value in zip(_seeds(model), state["seeds"], strict=True):
-            seed.assign(value)
         if self.gradients:
             self.gradients.go_on(len(self.history))
-
-
-def _seeds(model: keras.Model) -> list[keras.Variable]:
-    """The state of dropout and the like, which Keras does not save with a model."""
-    saved = {id(variable) for variable in model.weights}
-    return [variable for variable in model.variables if id(variable) not in saved]

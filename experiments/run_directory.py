@@ -12,12 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from experiments.checkpoints import Checkpoints
 from experiments.config import RunConfig
 from experiments.files import read_json, write_json
-from mtl_keras.export.replacing import replacing
+from mtl_keras.export.replacing import remove_unfinished
 
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
-_KEPT_CHECKPOINTS = 2
 PROVENANCE = ("versions", "git_revision", "date", "cores")
 """What `config.json` has beside the settings and the data: by what, and when, the run was begun."""
 
@@ -26,7 +26,7 @@ class RunDirectory:
     """The files of a run.
 
     They are `config.json`, `history.csv`, `metrics.json`, `tensorboard/`, `best.keras`, `checkpoints/` and, if
-    they were asked for, `saved_model/` and `gradients.json`.
+    they were asked for, `saved_model/` and `gradients.json`; `nonfinite/` of a run whose loss became NaN or infinite.
 
     Args:
         path: the directory.
@@ -40,13 +40,19 @@ class RunDirectory:
         self.metrics_file = self.path / "metrics.json"
         self.tensorboard = self.path / "tensorboard"
         self.best_model = self.path / "best.keras"
-        self.checkpoints = self.path / "checkpoints"
+        self.checkpoints = Checkpoints(self.path / "checkpoints")
+        self.nonfinite = self.path / "nonfinite"
         self.saved_model = self.path / "saved_model"
 
     @property
     def started(self) -> bool:
         """Whether a run has already begun here."""
         return self.config_file.exists()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is something to go on from, or to learn from."""
+        return bool(self.checkpoints) or self.nonfinite.exists()
 
     def check_new(self) -> None:
         """Checks that a new run can begin here.
@@ -60,15 +66,19 @@ class RunDirectory:
                 f"Received: run_dir={str(self.path)!r}"
             )
 
-    def create(self, config: RunConfig, data: Mapping[str, Any]) -> None:
+    def create(self, config: RunConfig, data: Mapping[str, Any] | None = None) -> None:
         """Makes the directory and writes the configuration, with what it is run on and by.
 
         Args:
             config: the settings.
-            data: what is known of the dataset, as values that JSON can hold.
+            data: what is known of the dataset, as values that JSON can hold; `None` before it was opened.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.config_file, {**config.to_json(), "data": dict(data), **_provenance()})
+        write_json(self.config_file, {**config.to_json(), "data": dict(data or {}), **_provenance()})
+
+    def remove_unfinished(self) -> None:
+        """Removes what a process that was killed had begun to write."""
+        remove_unfinished(self.path)
 
     def remove(self) -> None:
         """Removes the directory of a run that failed before it had anything to keep."""
@@ -82,11 +92,12 @@ class RunDirectory:
         """
         if not self.started:
             raise ValueError(f"No run to be found there: it has no config.json. Received: run_dir={str(self.path)!r}")
-        values = {**read_json(self.config_file)}
-        for name in ("data", *PROVENANCE):
-            values.pop(name, None)
+        values = read_json(self.config_file)
+        if not isinstance(values, dict):
+            raise ValueError(f"{self.config_file} is damaged: it holds no settings")
+        own = {name: value for name, value in values.items() if name not in ("data", *PROVENANCE)}
         try:
-            return RunConfig.from_json(values)
+            return RunConfig.from_json(own)
         except (ValueError, TypeError) as cause:
             raise ValueError(f"{self.config_file} is damaged: {cause}") from cause
 
@@ -104,23 +115,6 @@ class RunDirectory:
         """Removes what was measured of a model that is about to be trained on."""
         for file in (self.metrics_file, *self.path.glob("evaluation-*.json")):
             file.unlink(missing_ok=True)
-
-    def save_checkpoint(self, epochs: int, model: Any, state: Any) -> None:
-        """Keeps the state after `epochs` whole epochs: under its name only once it is complete."""
-        with replacing(self.checkpoints / f"epoch-{epochs:05d}") as folder:
-            folder.mkdir()
-            model.save(folder / "model.keras")
-            write_json(folder / "state.json", state)
-        for old in self._checkpoints()[:-_KEPT_CHECKPOINTS]:
-            shutil.rmtree(old, ignore_errors=True)
-
-    def last_checkpoint(self) -> tuple[Path, Any] | None:
-        """Returns the model file and the state of the last checkpoint, or `None` if there is none."""
-        found = self._checkpoints()
-        return (found[-1] / "model.keras", read_json(found[-1] / "state.json")) if found else None
-
-    def _checkpoints(self) -> list[Path]:
-        return sorted(self.checkpoints.glob("epoch-*"))
 
 
 def _provenance() -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +11,19 @@ import keras
 import tensorflow as tf
 
 import data
+from experiments.checkpoints import Checkpoint, Checkpoints
 from experiments.config import RunConfig, make_optimizer, make_schedule
 from experiments.evaluation import Entries, Table, evaluate, primary
 from experiments.files import write_history, write_json
 from experiments.gradient_record import GradientRecord
+from experiments.lock import locked
+from experiments.nonfinite import save_evidence
 from experiments.recorder import Recorder
 from experiments.run_directory import RunDirectory
+from experiments.workers import Workers, gather
 from models import network
 from mtl_keras import MultiTaskModel, schedules
-from mtl_keras.callbacks import GradientMonitor, Progress, StopOnNonFinite, TaskScheduler, TensorBoard
+from mtl_keras.callbacks import GradientMonitor, NonFiniteLoss, Progress, StopOnNonFinite, TaskScheduler, TensorBoard
 from mtl_keras.export import export, parity
 from mtl_keras.export.formats import SUFFIXES
 from mtl_keras.tasks import Task
@@ -31,64 +37,50 @@ def run(
     Args:
         config: what to do.
         directory: where to put it; with `resume`, where it was begun.
-        resume: whether to go on from the last checkpoint in `directory`.
+        resume: whether to go on from the last checkpoint in `directory`, or to begin if nothing is there.
         judge_training: whether to evaluate the best model on the training split too.
 
     Returns:
         The evaluation of the best model on the test split, as `metrics.json` has it: task by task, and overall.
 
     Raises:
-        ValueError: for settings that do not fit together or the data; before anything was written.
+        ValueError: for settings that do not fit together or the data, or if another process is at work in `directory`.
+            Nothing is left behind then.
+        NonFiniteLoss: if the loss of a task becomes NaN or infinite; what is known of it is kept in `directory`.
         data.DataUnavailable: if the dataset is not there.
+        distribution.WorkerLost: if another worker ends.
     """
+    workers = gather(config.distribute)
     config.check()
+    if not workers.writes:
+        with tempfile.TemporaryDirectory() as scratch:
+            return _run(config, RunDirectory(Path(scratch, "run")), workers, judge_training, directory.checkpoints)
     if not resume:
         directory.check_new()
+    fresh = not directory.path.exists()
+    with locked(directory.path):
+        if not resume:
+            directory.check_new()  # again: another process may have been there until now
+        try:
+            # Before all that takes time: from here on, whenever it is killed, the run can be gone on with.
+            if not directory.started:
+                directory.create(config)
+            directory.remove_unfinished()
+            return _run(config, directory, workers, judge_training, directory.checkpoints)
+        except BaseException:
+            if fresh and not directory.has_begun:
+                directory.remove()
+            raise
+
+
+def _run(
+    config: RunConfig, directory: RunDirectory, workers: Workers, judge_training: bool, begun: Checkpoints
+) -> tuple[Table, Entries]:
     keras.utils.set_random_seed(config.seed)
     _set_precision(config.mixed_precision)
     dataset = open_dataset(config)
-    checkpoint = directory.last_checkpoint() if resume else None
-    model = load_model(checkpoint[0]) if checkpoint else build_model(config, dataset)
-    first_epoch = len(checkpoint[1]["history"]) if checkpoint else 0
-    batches = dataset.batches(
-        "train", config.batch_size, shuffle=True, seed=config.seed, first_epoch=first_epoch, augment=config.augment
-    )
-    validation = dataset.batches("validation", config.batch_size)
-    # After `batches`, which may have read the labels that are counted.
-    scheduler = make_scheduler(config, dataset)
-    monitor = GradientMonitor(config.monitor_gradients, directory.tensorboard) if config.monitor_gradients else None
-    gradients = GradientRecord(directory.gradients_file, monitor) if monitor else None
-    recorder = Recorder(directory, scheduler, config.early_stopping, gradients)
-    if checkpoint:
-        recorder.set_state(checkpoint[1], model)
-    fresh = not directory.started
-    directory.create(config, dataset.description())
-    write_history(directory.history_file, recorder.history)
-    try:
-        if first_epoch < config.epochs and not recorder.finished:
-            directory.forget_results()
-            model.fit(
-                batches,
-                steps_per_epoch=dataset.steps("train", config.batch_size),
-                validation_data=validation,
-                initial_epoch=first_epoch,
-                epochs=config.epochs,
-                verbose=0,
-                shuffle=False,  # `batches` does it, anew and reproducibly in each epoch
-                callbacks=[
-                    *([scheduler] if scheduler else []),
-                    *learning_rate_callbacks(config),
-                    StopOnNonFinite(),
-                    *([monitor] if monitor else []),
-                    recorder,
-                    TensorBoard(str(directory.tensorboard)),
-                    Progress(),
-                ],
-            )
-    except BaseException:
-        if fresh and not recorder.history:
-            directory.remove()
-        raise
+    with workers.watched():
+        recorder = _train(config, directory, dataset, workers, begun.last(set_aside=workers.writes))
     best = load_model(directory.best_model)
     if judge_training:
         batches = dataset.batches("train", config.batch_size)
@@ -106,7 +98,81 @@ def run(
     }
     # Last of all: a run that has this file is finished.
     write_json(directory.metrics_file, metrics)
+    with workers.watched():
+        workers.wait()
     return table, overall
+
+
+def _train(
+    config: RunConfig, directory: RunDirectory, dataset: data.Dataset, workers: Workers, checkpoint: Checkpoint | None
+) -> Recorder:
+    """Trains, from a checkpoint on if there is one."""
+    with workers.scope():
+        model = load_model(checkpoint.model) if checkpoint else build_model(config, dataset)
+    epoch, step = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
+    batches = workers.own(training_batches(config, dataset, epoch, step, workers.shard))
+    validation = workers.own(dataset.batches("validation", config.batch_size, shard=workers.shard))
+    # After `batches`, which may have read the labels that are counted.
+    scheduler = make_scheduler(config, dataset)
+    monitor = GradientMonitor(config.monitor_gradients, directory.tensorboard) if config.monitor_gradients else None
+    gradients = GradientRecord(directory.gradients_file, monitor) if monitor else None
+    skipped = {split: dataset.skipped(split).count for split in ("train", "validation")}
+    if any(skipped.values()) and workers.writes:
+        print(f"warning: examples that cannot be read are skipped: {skipped}", file=sys.stderr)
+    recorder = Recorder(directory, scheduler, config.early_stopping, config.checkpoint_every, gradients)
+    if checkpoint:
+        model.resume_training(checkpoint.arrays, step)
+        recorder.set_state(checkpoint.state, step)
+    directory.create(config, dataset.description())
+    write_history(directory.history_file, recorder.history)
+    if epoch >= config.epochs or recorder.finished:
+        return recorder
+    directory.forget_results()
+    steps = dataset.steps("train", config.batch_size)
+    try:
+        model.fit(
+            batches,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            initial_epoch=epoch,
+            epochs=config.epochs,
+            verbose=0,
+            shuffle=False,  # `batches` does it, anew and reproducibly in each epoch
+            callbacks=[
+                *([scheduler] if scheduler else []),
+                *learning_rate_callbacks(config),
+                StopOnNonFinite(),
+                *([monitor] if monitor else []),
+                # Before the recorder: after a checkpoint an epoch is not logged again.
+                TensorBoard(str(directory.tensorboard)),
+                recorder,
+                *([Progress()] if workers.writes else []),
+            ],
+        )
+    except NonFiniteLoss as error:
+        epoch, step = divmod(error.step, steps)
+        batches = training_batches(config, dataset, epoch, step)
+        save_evidence(directory.nonfinite, error, model, epoch, step, batches)
+        error.add_note(f"What is known of it, and the batch, are in {directory.nonfinite}")
+        raise
+    return recorder
+
+
+def training_batches(
+    config: RunConfig, dataset: data.Dataset, epoch: int, step: int, shard: tuple[int, int] = (0, 1)
+) -> tf.data.Dataset:
+    """Returns the batches that a run is trained on, from a step of an epoch on, without end; or one worker's part."""
+    ended, step = divmod(step, dataset.steps("train", config.batch_size))
+    return dataset.batches(
+        "train",
+        config.batch_size,
+        shuffle=True,
+        seed=config.seed,
+        first_epoch=epoch + ended,
+        first_step=step,
+        augment=config.augment,
+        shard=shard,
+    )
 
 
 def _primary(task: Task) -> dict[str, Any]:
@@ -124,6 +190,7 @@ def open_dataset(config: RunConfig) -> data.Dataset:
         seed=config.seed,
         sizes=config.examples,
         cache=config.cache,
+        on_bad_example=config.on_bad_example,
     )
 
 
@@ -190,4 +257,6 @@ def load_model(path: Path) -> MultiTaskModel:
     try:
         return keras.models.load_model(path)
     except (OSError, ValueError, KeyError, TypeError) as cause:
+        if "safe_mode" in str(cause):
+            raise ValueError(f"{path} is refused: it holds code of its own, such as a Lambda layer") from cause
         raise ValueError(f"{path} is damaged: {str(cause).splitlines()[0]}") from cause

@@ -12,7 +12,7 @@ from experiments import presets
 from experiments.config import RunConfig
 
 # What a resumed run may do otherwise than the run that it resumes.
-MAY_CHANGE = ("epochs", "early_stopping", "export", "data_dir")
+MAY_CHANGE = ("epochs", "early_stopping", "checkpoint_every", "distribute", "export", "data_dir")
 _FIELDS = tuple(field.name for field in dataclasses.fields(RunConfig))
 
 
@@ -41,6 +41,11 @@ def asked(values: flags.FlagValues) -> RunConfig:
     kept = {task: weight for task, weight in config.task_weights.items() if tasks is None or task in tasks}
     changes["task_weights"] = {**kept, **changes.get("task_weights", {})}
     return dataclasses.replace(config, **{**changes, "experiment": values.experiment})
+
+
+def says_what(values: flags.FlagValues) -> bool:
+    """Whether flags name a dataset or an experiment, so that a run could begin with them."""
+    return bool(values["dataset"].present or values["experiment"].present)
 
 
 def resumed(stored: RunConfig, values: flags.FlagValues, may_change: Collection[str] = MAY_CHANGE) -> RunConfig:

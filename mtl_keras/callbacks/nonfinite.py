@@ -8,7 +8,19 @@ import keras
 
 
 class NonFiniteLoss(ArithmeticError):
-    """The training loss of a task became NaN or infinite."""
+    """The training loss of a task became NaN or infinite.
+
+    Args:
+        task: which.
+        step: the training step in which it was so for the first time, counted from 0.
+    """
+
+    def __init__(self, task: str, step: int) -> None:
+        super().__init__(
+            f"The loss of task {task!r} is not finite at training step {step}. Look for NaN in its labels' scale "
+            "or the images, or lower the learning rate or the task's weight."
+        )
+        self.task, self.step = task, step
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
@@ -42,7 +54,4 @@ class StopOnNonFinite(keras.callbacks.Callback):
         found = self.model.nonfinite_losses
         if found:
             task, step = min(found.items(), key=lambda entry: entry[1])
-            raise NonFiniteLoss(
-                f"The loss of task {task!r} is not finite at training step {step}. Look for NaN in its labels' scale "
-                "or the images, or lower the learning rate or the task's weight."
-            )
+            raise NonFiniteLoss(task, step)

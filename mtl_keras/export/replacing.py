@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ import tensorflow as tf
 
 # What TensorFlow puts around the reason: "{{node ...}} <file>; No space left on device [Op:SaveV2]".
 _AROUND_REASON = re.compile(r"\{\{.*?\}\} ?|.*; | \[Op:.*")
+
+
+_WRITING = ".writing-"
 
 
 @contextmanager
@@ -31,17 +35,18 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         if not path.parent.exists():  # for a file in its place, `mkdir` says no more than that it exists
             path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{_WRITING}{path.name}-") as folder:
             new, old = Path(folder, path.name), Path(folder, f"{path.name}.old")
             yield new
+            _flush(new)
             # No call swaps two folders on every system: for an instant there is neither, and an error puts `old` back.
-            existed = path.exists()
-            if existed:
+            aside = path.is_dir()
+            if aside:
                 os.replace(path, old)
             try:
                 os.replace(new, path)
             except OSError:
-                if existed:
+                if aside:
                     os.replace(old, path)
                 raise
     except tf.errors.OpError as error:
@@ -49,3 +54,17 @@ def replacing(path: Path) -> Iterator[Path]:
         raise OSError(f"Cannot write {path}: {reason}") from error
     except OSError as error:
         raise OSError(f"Cannot write {path}: {error.strerror or error}") from error
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Removes what processes that were killed in a `replacing` block left in a folder, and in those in it."""
+    for left in folder.rglob(f"{_WRITING}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Waits until the files of a folder, or one file, are on the disk: a name may get there before what it names."""
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open("r+b") as content:
+                os.fsync(content.fileno())

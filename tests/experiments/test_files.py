@@ -14,18 +14,6 @@ from experiments.files import read_json, write_history, write_json
 from experiments.run_directory import RunDirectory
 
 
-class _Model:
-    """Saves, or fails to."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.error = error
-
-    def save(self, path: Path) -> None:
-        path.write_text("weights")
-        if self.error:
-            raise self.error
-
-
 def test_json_has_no_nan(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"x": [math.nan, 1.5, (math.inf,)]})
     assert json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail) == {"x": [None, 1.5, [None]]}
@@ -69,16 +57,3 @@ def test_a_configuration_comes_back(tmp_path: Path) -> None:
     assert directory.config() == config
     stored = read_json(directory.config_file)
     assert set(stored["versions"]) >= {"python", "keras", "tensorflow"}
-
-
-def test_checkpoints_are_whole_and_few(tmp_path: Path) -> None:
-    directory = RunDirectory(tmp_path)
-    assert directory.last_checkpoint() is None
-    for epoch in range(1, 5):
-        directory.save_checkpoint(epoch, _Model(), {"epoch": epoch})
-    assert sorted(path.name for path in directory.checkpoints.iterdir()) == ["epoch-00003", "epoch-00004"]
-    with pytest.raises(OSError, match="No space"):
-        directory.save_checkpoint(5, _Model(OSError(28, "No space left on device")), {"epoch": 5})
-    path, state = directory.last_checkpoint() or pytest.fail("no checkpoint")
-    assert (path.read_text(), state) == ("weights", {"epoch": 4})
-    assert sorted(path.name for path in directory.checkpoints.iterdir()) == ["epoch-00003", "epoch-00004"]

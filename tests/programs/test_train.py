@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from experiments.lock import locked
 from mtl_keras import MultiTaskModel
 from tests.programs.conftest import QUICK, Program
 
@@ -61,7 +62,7 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(program: Program, drawn: Pat
     assert program("train", "--resume", "--epochs=3", f"--run_dir={tmp_path / 'parts'}").code == 0
     assert rows(tmp_path / "whole") == rows(tmp_path / "parts")
     whole, parts = (
-        keras.models.load_model(tmp_path / name / "checkpoints" / "epoch-00003" / "model.keras")
+        keras.models.load_model(tmp_path / name / "checkpoints" / "epoch-00003-step-0000000" / "model.keras")
         for name in ("whole", "parts")
     )
     for one, other in zip(whole.get_weights(), parts.get_weights(), strict=True):
@@ -85,3 +86,38 @@ def test_settings_reach_the_model(program: Program, drawn: Path, tmp_path: Path)
     assert model.optimizer.momentum == 0.5
     assert rows(tmp_path / "run")[0]["item_active"] == "0.0"
     assert any(layer.compute_dtype == "bfloat16" for layer in model.layers)
+
+
+def test_a_run_that_says_what_it_is_can_be_resumed_before_it_began(
+    program: Program, drawn: Path, tmp_path: Path
+) -> None:
+    flags = [*QUICK, f"--data_dir={drawn}", f"--run_dir={tmp_path / 'run'}", "--resume"]
+    refused = program("train", *flags)
+    assert (refused.code, "No run to be found there" in refused.err) == (1, True)
+    assert program("train", *flags, "--dataset=fashion_mnist").code == 0
+    assert len(rows(tmp_path / "run")) == 1
+
+
+def test_a_directory_is_for_one_process(program: Program, drawn: Path, tmp_path: Path) -> None:
+    flags = [*QUICK, f"--data_dir={drawn}", f"--run_dir={tmp_path / 'run'}"]
+    with locked(tmp_path / "run"):
+        refused = program("train", *flags)
+    assert (refused.code, "Another process is at work there" in refused.err) == (1, True)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_the_evidence_of_a_loss_that_is_not_finite_is_kept(program: Program, drawn: Path, tmp_path: Path) -> None:
+    flags = [*QUICK, "--optimizer=sgd", "--learning_rate=1e38", "--schedule=random_drop(keep=0.9)", "--augment"]
+    failed = program("train", *flags, f"--data_dir={drawn}", f"--run_dir={tmp_path / 'run'}")
+    assert failed.code == 1
+    assert "The loss of task" in failed.err
+    assert str(tmp_path / "run" / "nonfinite") in failed.err
+    report = json.loads((tmp_path / "run" / "nonfinite" / "report.json").read_text())
+    assert report["task"] in ("item", "group")
+    assert 0 < report["training_step"] == report["step"]
+    assert report["nonfinite_variables"]
+    assert report["batch"]["images"]["shape"] == [500, 28, 28, 1]
+    with np.load(tmp_path / "run" / "nonfinite" / "batch.npz") as batch:
+        assert set(batch) == {"images", "labels_item", "labels_group"}
+    again = program("train", "--resume", f"--run_dir={tmp_path / 'run'}")
+    assert (again.code, again.err) == (1, failed.err)

@@ -1,0 +1,28 @@
+"""A kill, and what follows; `make faults` tries many, in every phase of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import train
+from experiments.commands import command_line
+from tests.faults.campaign import FLAGS, start
+from tests.faults.comparison import differences, unreadable
+
+SHORT = [flag for flag in FLAGS if not flag.startswith(("--examples", "--export"))]
+SHORT += ["--examples=160", "--checkpoint_every=2", "--weighting=famo"]
+
+
+def _train(folder: Path, *flags: str) -> Path:
+    command_line(train.main, train.FLAGS, ["train.py", f"--run_dir={folder}", *flags])
+    return folder
+
+
+def test_a_run_that_is_killed_twice_ends_as_one_that_is_not(tmp_path: Path) -> None:
+    # In the second epoch while a checkpoint is written, and again in the third, within an epoch.
+    for fault in ("checkpoint,5,kill,0.02", "epoch,6,kill,0"):
+        assert start(tmp_path, fault, *SHORT, "--resume").returncode == -9
+        assert unreadable(tmp_path / "run") == []
+    whole = _train(tmp_path / "whole", *SHORT)
+    assert differences(whole, _train(tmp_path / "run", "--resume")) == []
+    assert differences(whole, _train(tmp_path / "other", *SHORT, "--seed=1")) != []
