@@ -163,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = found(gauge, arguments.warm_up)
     figures.report(results, arguments.json)
     flat = all(figure.met is not False for figure in results)
-    print("\nNothing grows." if flat else "\nSomething grows: see what was missed.")
+    print("\nWithin the limits." if flat else "\nBeyond a limit: see what was missed.")
     return 0 if flat else 1
 
 
