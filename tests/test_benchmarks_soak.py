@@ -66,7 +66,7 @@ def test_a_short_soak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert [figure.value for figure in found if "traced" in figure.what] == [2]  # one with a look at the gradients
     printed = capsys.readouterr().out
     assert "| 6 |" in printed
-    assert "grow" in printed.splitlines()[-1]
+    assert "limit" in printed.splitlines()[-1]
 
 
 def test_a_soak_has_all_callbacks_of_a_run(tmp_path: Path) -> None:
