@@ -67,7 +67,7 @@ def run(
                 directory.create(config)
             directory.remove_unfinished()
             return _run(config, directory, workers, judge_training, directory.checkpoints)
-        except BaseException:
+        except Exception:
             if fresh and not directory.has_begun:
                 directory.remove()
             raise
