@@ -150,10 +150,11 @@ def _train(
             ],
         )
     except NonFiniteLoss as error:
-        epoch, step = divmod(error.step, steps)
-        batches = training_batches(config, dataset, epoch, step)
-        save_evidence(directory.nonfinite, error, model, epoch, step, batches)
-        error.add_note(f"What is known of it, and the batch, are in {directory.nonfinite}")
+        if workers.writes:
+            epoch, step = divmod(error.step, steps)
+            batches = training_batches(config, dataset, epoch, step)
+            save_evidence(directory.nonfinite, error, model, epoch, step, batches)
+            error.add_note(f"What is known of it, and the batch, are in {directory.nonfinite}")
         raise
     return recorder
 
