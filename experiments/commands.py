@@ -40,8 +40,8 @@ def command_line(main: Callable[[flags.FlagValues], None], defined: flags.FlagVa
     # A comparison trains many networks; TensorFlow would take their functions for one that is traced too often.
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    _import_libraries()
     try:
+        _import_libraries()
         main(values)
     except KeyboardInterrupt:
         _fail("interrupted", 130)

@@ -67,8 +67,10 @@ def run(
                 directory.create(config)
             directory.remove_unfinished()
             return _run(config, directory, workers, judge_training, directory.checkpoints)
-        except Exception:
-            if fresh and not directory.has_begun:
+        except Exception as error:
+            # A disk that is full, or gone, while it trains is no reason to forget what was asked.
+            lost = isinstance(error, OSError) and directory.history_file.exists()
+            if fresh and not (lost or directory.has_begun):
                 directory.remove()
             raise
 
@@ -110,6 +112,8 @@ def _train(
     with workers.scope():
         model = load_model(checkpoint.model) if checkpoint else build_model(config, dataset)
     epoch, step = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
+    if epoch > config.epochs:
+        raise ValueError(f"The run has {epoch} epochs already. Received: epochs={config.epochs}")
     batches = workers.own(training_batches(config, dataset, epoch, step, workers.shard))
     validation = workers.own(dataset.batches("validation", config.batch_size, shard=workers.shard))
     # After `batches`, which may have read the labels that are counted.
@@ -260,4 +264,6 @@ def load_model(path: Path) -> MultiTaskModel:
     except (OSError, ValueError, KeyError, TypeError) as cause:
         if "safe_mode" in str(cause):
             raise ValueError(f"{path} is refused: it holds code of its own, such as a Lambda layer") from cause
-        raise ValueError(f"{path} is damaged: {str(cause).splitlines()[0]}") from cause
+        # Keras calls a file that is no zip archive one that it has not found.
+        reason = "it is no model file of Keras" if "File not found" in str(cause) else str(cause).splitlines()[0]
+        raise ValueError(f"{path} is damaged: {reason}") from cause

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from contextlib import AbstractContextManager
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +70,26 @@ def gather(distribute: str) -> Workers:
         distribution.WorkerLost: if the others cannot be reached.
     """
     check(distribute)
-    return Workers() if distribute == "none" else Workers(distribution.strategy(distribute))
+    if distribute == "none":
+        return Workers()
+    if distribute == "multi_worker":
+        distribution.check_cluster()
+        print("Waiting until all workers of TF_CONFIG are there.", file=sys.stderr)
+    with _interrupted_at_once():
+        return Workers(distribution.strategy(distribute))
+
+
+@contextmanager
+def _interrupted_at_once() -> Iterator[None]:
+    """Lets Ctrl-C end the process where TensorFlow waits for others, which Python's own handler would do afterwards."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def check(distribute: str) -> None:

@@ -24,7 +24,7 @@ import tensorflow as tf
 
 
 def _multi_worker() -> tf.distribute.Strategy:
-    _check_cluster(os.environ.get("TF_CONFIG", ""))
+    check_cluster()
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
@@ -55,17 +55,29 @@ def strategy(name: str) -> tf.distribute.Strategy:
         return STRATEGIES[name]()
 
 
-def _check_cluster(text: str) -> None:
-    """Raises a ValueError if `TF_CONFIG` is not complete."""
+def check_cluster() -> None:
+    """Checks that the environment variable `TF_CONFIG` says who is there, and which of them this process is.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    text = os.environ.get("TF_CONFIG", "")
     wanted = """TF_CONFIG='{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'"""
+    fault = ""
     try:
         config = json.loads(text)
         task, cluster = config["task"], config["cluster"]
-        known = int(task["index"]) in range(len(cluster[task["type"]]))
-    except (ValueError, KeyError, TypeError):
-        known = False
-    if not known:
-        raise ValueError(f"distribute='multi_worker' needs {wanted}. Received: TF_CONFIG={text!r}")
+        hosts = [host for job in cluster.values() for host in job]
+        if int(task["index"]) not in range(len(cluster[task["type"]])):
+            fault = f", which has no {task['type']} number {task['index']}"
+        elif len(set(hosts)) < len(hosts):
+            fault = ", in which a host stands twice"
+        elif not all(str(host).rpartition(":")[2].isdecimal() for host in hosts):
+            fault = ", in which a host has no port"
+    except (AttributeError, ValueError, KeyError, TypeError):
+        fault = ", which is not that"
+    if fault:
+        raise ValueError(f"distribute='multi_worker' needs {wanted}. Received: TF_CONFIG={text!r}{fault}")
 
 
 def workers(strategy: tf.distribute.Strategy) -> tuple[int, int]:
@@ -140,7 +152,7 @@ def workers_watched(strategy: tf.distribute.Strategy | None = None) -> Iterator[
         reason = _reason(error)
         if reason is None:
             raise
-        who = "" if strategy is None else " (this is number {} of {}, from 0)".format(*workers(strategy))
+        who = "" if strategy is None else " (this is worker {} of {}, counted from 0)".format(*workers(strategy))
         raise WorkerLost(
             f"Another worker ended or cannot be reached{who}: start all of them again. TensorFlow's reason: {reason}"
         ) from error
@@ -150,6 +162,6 @@ def _reason(error: tf.errors.OpError) -> str | None:
     """Why workers lost each other, in one line; `None` for other errors."""
     aborted = re.search(r"ollective ops is aborted by: (.*)", str(error.message))
     if aborted:
-        return aborted[1].strip()
+        return aborted[1].strip().rstrip(":")
     lost = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
     return str(error.message).strip().partition("\n")[0] if isinstance(error, lost) else None

@@ -86,7 +86,7 @@ def test_two_workers(tmp_path: Path) -> None:
         workers[1].process.send_signal(signal.SIGKILL)
         assert workers[0].wait() == 1
         (line,) = [line for line in workers[0].said().splitlines() if "WorkerLost: " in line]
-        assert "Another worker ended or cannot be reached (this is number 0 of 2, from 0)" in line
+        assert "Another worker ended or cannot be reached (this is worker 0 of 2, counted from 0)" in line
     finally:
         for worker in workers:
             worker.process.kill()
@@ -118,6 +118,8 @@ def test_a_strategy_that_does_not_exist_is_refused() -> None:
         '{"cluster": {"worker": ["a:1"]}}',
         '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
         '{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief", "index": 0}}',
+        '{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1", "b"]}, "task": {"type": "worker", "index": 0}}',
     ],
 )
 def test_an_incomplete_cluster_is_refused(config: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,8 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(program: Program, drawn: Pat
     assert program("train", *flags, "--epochs=1", f"--run_dir={tmp_path / 'parts'}").code == 0
     assert program("train", "--resume", "--epochs=3", f"--run_dir={tmp_path / 'parts'}").code == 0
     assert rows(tmp_path / "whole") == rows(tmp_path / "parts")
+    refused = program("train", "--resume", "--epochs=2", f"--run_dir={tmp_path / 'parts'}")
+    assert (refused.code, "has 3 epochs already" in refused.err) == (1, True)
     whole, parts = (
         keras.models.load_model(tmp_path / name / "checkpoints" / "epoch-00003-step-0000000" / "model.keras")
         for name in ("whole", "parts")
