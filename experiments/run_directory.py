@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import os
 import shutil
 import subprocess
@@ -127,6 +128,7 @@ def _provenance() -> dict[str, Any]:
     }
 
 
+@functools.cache  # config.json is written before the data are opened, and again when they are known
 def _git_revision() -> str | None:
     """The revision of the code that runs, if it is a git checkout."""
     try:
