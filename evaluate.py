@@ -49,10 +49,11 @@ def main(values: flags.FlagValues) -> None:
 def _evaluate(values: flags.FlagValues) -> None:
     import dataclasses
 
+    from experiments.building import open_dataset
     from experiments.evaluation import evaluate
+    from experiments.loading import load_model
     from experiments.reporting import print_table
     from experiments.run_directory import RunDirectory
-    from experiments.runner import load_model, open_dataset
     from mtl_keras.export import load as load_export
 
     directory = RunDirectory(values.run_dir)

@@ -10,8 +10,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from experiments.building import open_dataset
+from experiments.loading import load_model
 from experiments.run_directory import RunDirectory
-from experiments.runner import load_model, open_dataset
 
 FACES = 4
 SHOWN = ("Eyeglasses", "Wearing_Hat", "Smiling", "Blond_Hair", "Wearing_Necktie")

@@ -11,19 +11,20 @@ import keras
 import tensorflow as tf
 
 import data
+from experiments.building import build_model, learning_rate_callbacks, make_scheduler, open_dataset, set_precision
 from experiments.checkpoints import Checkpoint, Checkpoints
-from experiments.config import RunConfig, make_optimizer, make_schedule
+from experiments.config import RunConfig
 from experiments.evaluation import Entries, Table, evaluate, primary
 from experiments.files import write_history, write_json
 from experiments.gradient_record import GradientRecord
+from experiments.loading import load_model
 from experiments.lock import locked
 from experiments.nonfinite import save_evidence
 from experiments.recorder import Recorder
 from experiments.run_directory import RunDirectory
 from experiments.workers import Workers, gather
-from models import network
-from mtl_keras import MultiTaskModel, schedules
-from mtl_keras.callbacks import GradientMonitor, NonFiniteLoss, Progress, StopOnNonFinite, TaskScheduler, TensorBoard
+from mtl_keras import MultiTaskModel
+from mtl_keras.callbacks import GradientMonitor, NonFiniteLoss, Progress, StopOnNonFinite, TensorBoard
 from mtl_keras.export import export, parity
 from mtl_keras.export.formats import SUFFIXES
 from mtl_keras.tasks import Task
@@ -79,7 +80,7 @@ def _run(
     config: RunConfig, directory: RunDirectory, workers: Workers, judge_training: bool, begun: Checkpoints
 ) -> tuple[Table, Entries]:
     keras.utils.set_random_seed(config.seed)
-    _set_precision(config.mixed_precision)
+    set_precision(config.mixed_precision)
     dataset = open_dataset(config)
     with workers.watched():
         recorder = _train(config, directory, dataset, workers, begun.last(set_aside=workers.writes))
@@ -185,53 +186,6 @@ def _primary(task: Task) -> dict[str, Any]:
     return {"metric": metric, "higher_is_better": higher_is_better}
 
 
-def open_dataset(config: RunConfig) -> data.Dataset:
-    """Opens the dataset of a run."""
-    return data.load(
-        config.dataset,
-        tasks=config.tasks,
-        data_dir=config.data_dir,
-        synthetic=config.synthetic,
-        seed=config.seed,
-        sizes=config.examples,
-        cache=config.cache,
-        on_bad_example=config.on_bad_example,
-    )
-
-
-def build_model(config: RunConfig, dataset: data.Dataset) -> MultiTaskModel:
-    """Builds and compiles the network of a run, with its first random weights."""
-    tasks = dataset.tasks
-    graph = network(config.model, tasks, dataset.image_shape, config.weights)
-    model = MultiTaskModel(*graph, name=config.dataset)
-    jit_compile: bool | str = {"true": True, "false": False}.get(config.jit_compile, "auto")
-    model.compile(
-        make_optimizer(config.optimizer, config.learning_rate),
-        **tasks.compile_args(),
-        steps_per_execution=config.steps_per_execution,
-        jit_compile=jit_compile,
-        weighting=config.weighting,
-    )
-    if config.task_weights:
-        model.set_task_weights(config.task_weights)
-    return model
-
-
-def make_scheduler(config: RunConfig, dataset: data.Dataset) -> TaskScheduler | None:
-    """Returns the callback that applies the run's schedule, or `None` for the schedule "none"."""
-    if config.schedule == "none":
-        return None
-    return TaskScheduler(make_schedule(config.schedule), seed=config.seed, counts=dataset.label_counts())
-
-
-def learning_rate_callbacks(config: RunConfig) -> list[keras.callbacks.Callback]:
-    """Returns the callback that lets the learning rate fall, epoch by epoch, if it should."""
-    if config.learning_rate_decay == "none":
-        return []
-    curve = schedules.Cosine(config.learning_rate, 0.0, config.epochs)
-    return [keras.callbacks.LearningRateScheduler(curve)]
-
-
 def _export(config: RunConfig, directory: RunDirectory, model: MultiTaskModel, dataset: data.Dataset) -> None:
     """Writes the formats asked for and checks that they predict what the model does."""
     images, _ = next(iter(dataset.batches("test", min(16, config.batch_size))))
@@ -244,26 +198,3 @@ def _export(config: RunConfig, directory: RunDirectory, model: MultiTaskModel, d
             path = directory.path / f"model{SUFFIXES[name]}"
             export(model, path, name)
         parity(model, path, images.numpy())
-
-
-def _set_precision(mixed: bool) -> None:
-    half = "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
-    keras.mixed_precision.set_global_policy(half if mixed else "float32")
-
-
-def load_model(path: Path) -> MultiTaskModel:
-    """Loads a model that a run saved.
-
-    Raises:
-        ValueError: if the file is missing or damaged, naming it.
-    """
-    if not path.exists():
-        raise ValueError(f"There is no model to be found at {path}")
-    try:
-        return keras.models.load_model(path)
-    except (OSError, ValueError, KeyError, TypeError) as cause:
-        if "safe_mode" in str(cause):
-            raise ValueError(f"{path} is refused: it holds code of its own, such as a Lambda layer") from cause
-        # Keras calls a file that is no zip archive one that it has not found.
-        reason = "it is no model file of Keras" if "File not found" in str(cause) else str(cause).splitlines()[0]
-        raise ValueError(f"{path} is damaged: {reason}") from cause

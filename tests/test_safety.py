@@ -15,8 +15,8 @@ import pytest
 import evaluate
 from experiments.commands import command_line
 from experiments.config import RunConfig, make_optimizer, make_schedule
+from experiments.loading import load_model
 from experiments.run_directory import RunDirectory
-from experiments.runner import load_model
 from models import network
 from mtl_keras import MultiTaskModel, Task, TaskSet, schedules, weightings
 from mtl_keras.schedules import curves

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from experiments.building import build_model, open_dataset
 from experiments.config import RunConfig
-from experiments.runner import build_model, open_dataset
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,64 @@
+"""From the settings of a run to its dataset, its model and what accompanies training."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+import data
+from experiments.config import RunConfig, make_optimizer, make_schedule
+from models import network
+from mtl_keras import MultiTaskModel, schedules
+from mtl_keras.callbacks import TaskScheduler
+
+
+def open_dataset(config: RunConfig) -> data.Dataset:
+    """Opens the dataset of a run."""
+    return data.load(
+        config.dataset,
+        tasks=config.tasks,
+        data_dir=config.data_dir,
+        synthetic=config.synthetic,
+        seed=config.seed,
+        sizes=config.examples,
+        cache=config.cache,
+        on_bad_example=config.on_bad_example,
+    )
+
+
+def build_model(config: RunConfig, dataset: data.Dataset) -> MultiTaskModel:
+    """Builds and compiles the network of a run, with its first random weights."""
+    tasks = dataset.tasks
+    graph = network(config.model, tasks, dataset.image_shape, config.weights)
+    model = MultiTaskModel(*graph, name=config.dataset)
+    jit_compile: bool | str = {"true": True, "false": False}.get(config.jit_compile, "auto")
+    model.compile(
+        make_optimizer(config.optimizer, config.learning_rate),
+        **tasks.compile_args(),
+        steps_per_execution=config.steps_per_execution,
+        jit_compile=jit_compile,
+        weighting=config.weighting,
+    )
+    if config.task_weights:
+        model.set_task_weights(config.task_weights)
+    return model
+
+
+def make_scheduler(config: RunConfig, dataset: data.Dataset) -> TaskScheduler | None:
+    """Returns the callback that applies the run's schedule, or `None` for the schedule "none"."""
+    if config.schedule == "none":
+        return None
+    return TaskScheduler(make_schedule(config.schedule), seed=config.seed, counts=dataset.label_counts())
+
+
+def learning_rate_callbacks(config: RunConfig) -> list[keras.callbacks.Callback]:
+    """Returns the callback that lets the learning rate fall, epoch by epoch, if it should."""
+    if config.learning_rate_decay == "none":
+        return []
+    curve = schedules.Cosine(config.learning_rate, 0.0, config.epochs)
+    return [keras.callbacks.LearningRateScheduler(curve)]
+
+
+def set_precision(mixed: bool) -> None:
+    half = "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
+    keras.mixed_precision.set_global_policy(half if mixed else "float32")
