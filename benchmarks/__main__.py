@@ -25,15 +25,15 @@ RUNS = 2
 # Script -> its arguments here: a quarter of an hour for all of them. Their defaults measure longer.
 QUICK: dict[str, str] = {
     "steps": "--rounds 6",
-    "executions": "--rounds 3",
+    "executions": "--rounds 8",
     "dropping": "--rounds 20",
     "subsets": "--rounds 12",
     "dst_epochs": "--rounds 6",
     "sharing": "--rounds 6",
-    "many_heads": "--rounds 20 --starts 2",
+    "many_heads": "--rounds 20 --starts 4",
     "peak": "--rounds 10",
-    "pipeline": "--rounds 5",
-    "start_up": "--rounds 3",
+    "pipeline": "--rounds 8",
+    "start_up": "--rounds 5",
 }
 
 

@@ -1,13 +1,14 @@
 """Resizing images of one known size, several times as fast as `tf.image.resize` and exact to the bit.
 
 The filter is that of PIL, torchvision and `tf.image.resize(antialias=True)`: a triangle as wide as a pixel of the
-result. Its weights are rounded to 256ths. A pixel times two such weights has 24 bits, which float32 holds: every
-product and every sum is exact, and the result the same whatever computes it, in whichever order.
+result. Its weights are rounded to 256ths. A pixel times one of them has 16 bits, and times two of them 24, which
+float32 holds: every product and every sum is exact, and the result the same whatever computes it, in whichever order.
 """
 
 from __future__ import annotations
 
 import functools
+import operator
 
 import numpy as np
 import tensorflow as tf
@@ -33,18 +34,25 @@ def resample(images: tf.Tensor, height: int, width: int, *, compiled: bool = Fal
 
 
 def _rows(images: tf.Tensor, height: int) -> tf.Tensor:
-    """Returns images with `height` rows, float32."""
-    starts, weights = taps(images.shape[1], height)
-    rows = tf.cast(images, tf.float32)
-    picked = [tf.gather(rows, starts + k, axis=1) * weights[:, k, None, None] for k in range(weights.shape[1])]
-    return tf.add_n(picked)
+    """Returns images (batch, old height, width, channels) with `height` rows, uint16, in 256ths."""
+    return _weighted(tf.cast(images, tf.uint16), height)
+
+
+def _weighted(lines: tf.Tensor, count: int) -> tf.Tensor:
+    """Returns (batch, count, ...), weighted sums of lines (batch, lines, ...), in their type."""
+    starts, weights = taps(lines.shape[1], count)
+    picked = (
+        tf.gather(lines, starts + k, axis=1) * tf.constant(weights[:, k, None, None], lines.dtype)
+        for k in range(weights.shape[1])
+    )
+    return functools.reduce(operator.add, picked)
 
 
 def _columns(images: tf.Tensor, width: int) -> tf.Tensor:
-    """Returns images with `width` columns, rounded to uint8."""
+    """Returns images (batch, height, old width, channels), in 256ths, with `width` columns, rounded to uint8."""
     # To gather columns would take longer than to transpose twice.
-    columns = _rows(tf.transpose(images, (0, 2, 1, 3)), width)
-    return tf.transpose(tf.cast(columns + 0.5, tf.uint8), (0, 2, 1, 3))
+    columns = _weighted(tf.cast(tf.transpose(images, (0, 2, 1, 3)), tf.float32), width)
+    return tf.transpose(tf.cast(columns / _UNIT**2 + 0.5, tf.uint8), (0, 2, 1, 3))
 
 
 # One function for both would be slower: XLA would add the rows anew for each column that needs them.
@@ -57,8 +65,8 @@ def taps(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns which pixels of a line of `old` make one of `new` pixels, and how much each of them counts.
 
     Returns:
-        int32 (new,), the first of them; float32 (new, taps), the weights of that one and those after it, whole
-        numbers of 256ths that add up to 1.
+        int32 (new,), the first of them; (new, taps), the weights of that one and those after it in 256ths, whole
+        numbers that add up to 256.
     """
     scale = old / new
     radius = max(scale, 1.0)
@@ -73,4 +81,4 @@ def taps(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
     count = int(max(np.ptp(np.flatnonzero(row)) for row in whole)) + 1
     starts = np.minimum((whole > 0).argmax(axis=1), old - count)
     picked = np.take_along_axis(whole, starts[:, None] + np.arange(count), axis=1)
-    return starts.astype(np.int32), (picked / _UNIT).astype(np.float32)
+    return starts.astype(np.int32), picked

@@ -15,8 +15,8 @@ def test_weights_are_whole_256ths_that_add_up(old: int, new: int) -> None:
     assert starts.shape == (new,)
     assert starts.min() >= 0
     assert starts.max() + weights.shape[1] <= old
-    np.testing.assert_array_equal(weights * 256, np.round(weights * 256))
-    np.testing.assert_array_equal(weights.sum(axis=1), 1)
+    assert weights.min() >= 0
+    np.testing.assert_array_equal(weights.sum(axis=1), 256)
 
 
 @pytest.mark.parametrize(("height", "width"), [(20, 12), (50, 60), (33, 40)])
