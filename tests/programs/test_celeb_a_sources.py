@@ -13,7 +13,7 @@ from tests.programs.conftest import Program
 
 SIZES = {"train": 8, "validation": 4, "test": 4}
 NETWORKS = {
-    "celeba_vgg16": "vgg16_dense(dense=8)",
+    "celeba_vgg16": "cnn(filters=4)",
     "celeba_landmarks": "face_groups(trunk='cnn(filters=4)', frozen=False)",
 }
 

@@ -13,7 +13,8 @@ from experiments.config import RunConfig
 from experiments.run_directory import RunDirectory
 from tests.programs.conftest import Program
 
-FLAGS = ["--experiment=fashion_mnist", "--synthetic", "--smoke", "--compare=single_task,equal_weights", "--seeds=0,1"]
+FLAGS = ["--experiment=fashion_mnist", "--synthetic", "--smoke", "--model=mlp(dense=8)", "--seeds=0,1"]
+FLAGS += ["--compare=single_task,equal_weights"]
 
 
 @pytest.fixture(scope="module")
