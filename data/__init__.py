@@ -8,7 +8,17 @@ from collections.abc import Mapping, Sequence
 from data import celeb_a, cifar10, cifar100, fashion_mnist
 from data.bad_examples import ON_BAD_EXAMPLE, Skipped
 from data.dataset import Dataset
+from data.decoding import decoder
+from data.described import described
 from data.errors import explain
+from data.interface import AnyDataset
+from data.mixtures.mixing import mixed
+from data.mixtures.mixture import Mixture
+from data.own.arrays import from_arrays
+from data.own.file_names import FORMS, absolute_name, names_files, open_files
+from data.own.files import from_csv, from_folder
+from data.own.streams import from_tf_data
+from data.own.tfds_features import from_tfds
 from data.pipeline import CACHES
 from data.recipe import Recipe, recipes
 from data.source import DataUnavailable, open_reader
@@ -16,18 +26,31 @@ from mtl_keras.registry import unknown_value
 
 __all__ = [
     "CACHES",
+    "FORMS",
     "ON_BAD_EXAMPLE",
+    "AnyDataset",
     "DataUnavailable",
     "Dataset",
+    "Mixture",
     "Recipe",
     "Skipped",
+    "absolute_name",
     "celeb_a",
     "cifar10",
     "cifar100",
+    "decoder",
+    "described",
     "explain",
     "fashion_mnist",
+    "from_arrays",
+    "from_csv",
+    "from_folder",
+    "from_tf_data",
+    "from_tfds",
     "load",
+    "mixed",
     "names",
+    "names_files",
     "recipes",
 ]
 
@@ -47,14 +70,17 @@ def load(
     sizes: int | Mapping[str, int] | None = None,
     cache: str = "auto",
     on_bad_example: str = "error",
+    types: Mapping[str, str] | None = None,
+    image_size: tuple[int, int] | None = None,
 ) -> Dataset:
     """Opens a dataset.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()`, or `"csv:PATH"` or `"folder:PATH"`: one's own files.
         tasks: the tasks wanted, in the order wanted; by default those that the dataset's recipe says.
         data_dir: the TFDS directory that holds it, or the folder of its plain files (`celeb_a`); by default
-            `TFDS_DATA_DIR`, else `~/tensorflow_datasets`. With `synthetic`, where the drawn examples are kept.
+            `TFDS_DATA_DIR`, else `~/tensorflow_datasets`. With `synthetic`, where the drawn examples are kept. Of one's
+            own files, where they are now, if not where the name says.
         synthetic: whether to draw a look-alike instead.
         seed: of the drawn look-alike.
         sizes: how many examples to draw for each TFDS split, or one number for all of them.
@@ -63,6 +89,8 @@ def load(
             1 GiB. On disk they are found again by other processes.
         on_bad_example: `"error"` ends where an image cannot be decoded or a label cannot be; `"skip"` reads each split
             once more, before it is first used, and leaves such examples out: see `Dataset.skipped`.
+        types: of a CSV file, column -> kind of task: see `from_csv`.
+        image_size: of one's own files, the (height, width) that images are resized to: see `from_csv`.
 
     Raises:
         ValueError: for an unknown dataset, task or cache, or data that are not what they should be.
@@ -75,6 +103,23 @@ def load(
     images, labels = next(iter(dataset.batches("train", 64, shuffle=True)))
     ```
     """
+    if names_files(name):
+        if synthetic or sizes is not None:
+            raise ValueError(f"{name} is read, not drawn. Received: synthetic={synthetic!r}, sizes={sizes!r}")
+        return open_files(
+            name,
+            tasks=tasks,
+            data_dir=data_dir,
+            types=types,
+            image_size=image_size,
+            cache=cache,
+            on_bad_example=on_bad_example,
+        )
+    if types or image_size is not None:
+        raise ValueError(
+            f"`types` and `image_size` are for {' and '.join(FORMS)}. "
+            f"Received: {name!r} with types={types!r}, image_size={image_size!r}"
+        )
     recipe = recipes[name](tasks)
     if cache not in CACHES:
         raise unknown_value("cache", cache, CACHES)

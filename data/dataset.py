@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.bad_examples import Skipped, skipped, without_bad
+from data.described import described
 from data.images import select, to_unit_range
 from data.parts import Parts
 from data.pipeline import Examples, Kept, open_examples
@@ -52,7 +53,7 @@ class Dataset:
     _cache: str = field(default="auto", repr=False)
     _on_bad_example: str = field(default="error", repr=False)
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
-    _examples: dict[str, Examples] = field(default_factory=dict, init=False, repr=False)
+    _examples: dict[str, Examples] = field(default_factory=dict, repr=False)
 
     def size(self, split: str) -> int:
         """Returns how many examples a split (`"train"`, `"validation"` or `"test"`) has.
@@ -138,6 +139,9 @@ class Dataset:
 
         epochs = tf.data.Dataset.counter(first_epoch)
         batches = epochs.flat_map(epoch) if shuffle else epoch(tf.constant(first_epoch, tf.int64))
+        if not shuffle:
+            # Keras would warn that the data ended if it did not know when they do.
+            batches = batches.apply(tf.data.experimental.assert_cardinality(parts.steps - first_step))
         options = tf.data.Options()
         # At the end of a pass the tuner may be waited for, for as long as the pass took.
         options.autotune.enabled = False
@@ -174,9 +178,10 @@ class Dataset:
     def description(self) -> dict[str, Any]:
         """Returns what the record of a run should say of its data, as values that JSON can hold.
 
-        `images` is how they are stored: "jpeg" means that they have lost a little, also where the original was "png".
+        `images` is how they are stored: "jpeg", "png", "uint8" or "float". "jpeg" means that they have lost a little,
+        also where the original was "png".
         """
-        kind = "float"
+        kind = "uint8" if self._recipe.array_dtype == np.uint8 else "float"
         if self._reader.encoded:
             (first,) = self._split("train").encoded(1)
             kind = "jpeg" if tf.io.is_jpeg(first[0]) else "png"
@@ -188,6 +193,8 @@ class Dataset:
             "synthetic": self.synthetic,
             "images": kind,
             "sizes": {split: self.size(split) for split in splits},
+            "image_shape": list(self.image_shape),
+            "tasks": described(self.tasks),
             **({"skipped": left_out} if left_out else {}),
         }
 

@@ -22,6 +22,8 @@ MEMORY_LIMIT = 2**30
 """Bytes of decoded images up to which "auto" keeps a split in memory."""
 SHUFFLE_BUFFER = 16384
 """Encoded examples among which the next is drawn, where a split is not kept."""
+SHUFFLE_BYTES = 2**30
+"""What the examples of that buffer may take, where they are not stored encoded."""
 _PROBED = 64
 
 
@@ -82,7 +84,7 @@ class Streamed:
             # The operation mixes its seed with the graph's, which would be the caller's global seed.
             tf.compat.v1.set_random_seed(1)
             seed = tf.random.stateless_uniform((), seeds, minval=None, maxval=None, dtype=tf.int64)
-            stored = stored.shuffle(SHUFFLE_BUFFER, seed, reshuffle_each_iteration=False)
+            stored = stored.shuffle(self._buffer(), seed, reshuffle_each_iteration=False)
         stored = stored.skip(first * parts.batch_size)
         if parts.count == 1:
             batches = self.split.read(stored).rebatch(parts.batch_size)
@@ -91,6 +93,10 @@ class Streamed:
             whole = stored.batch(parts.batch_size).enumerate(first)
             batches = self.split.read_batches(whole.map(lambda step, batch: _between(batch, *parts.bounds(step))))
         return batches.enumerate(first).map(lambda step, batch: (step, *batch))
+
+    def _buffer(self) -> int:
+        image = self.split.bytes // max(1, self.split.size)
+        return SHUFFLE_BUFFER if self.split.reader.encoded else min(SHUFFLE_BUFFER, max(1, SHUFFLE_BYTES // image))
 
 
 def open_examples(split: Split, cache: str) -> Examples:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow as tf
 
 from data import images
@@ -42,6 +43,8 @@ class Recipe(abc.ABC):
     """Shape of the images as TFDS stores them, (height, width, channels)."""
     image_shape: ClassVar[tuple[int, int, int]]
     """Shape of the images as the model sees them, (height, width, channels)."""
+    array_dtype: ClassVar[Any] = np.float32
+    """Type of the images of a reader that does not have them encoded: float32, or uint8."""
     label_dtype: ClassVar[tf.DType]
     """Type of the label vector."""
     files: ClassVar[str] = ""

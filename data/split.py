@@ -16,7 +16,7 @@ from data.errors import DAMAGED_FILE, located, scope
 from data.reader import Reader
 from data.recipe import Recipe
 
-_TOGETHER, _PARALLEL = 32, 8
+_TOGETHER, _PARALLEL = 64, 8
 """Examples that are read together, one after the other, and how many such batches at a time.
 
 Handing single images from thread to thread takes as long as resizing them. Both are fixed: `AUTOTUNE` begins with few.
@@ -52,8 +52,8 @@ class Split:
 
     @property
     def dtype(self) -> np.dtype:
-        """uint8 for images that are stored encoded, float32 for those stored as floats."""
-        return np.dtype(np.uint8 if self.reader.encoded else np.float32)
+        """uint8 for images that are stored encoded, or as such; float32 for those stored as floats."""
+        return np.dtype(np.uint8 if self.reader.encoded else self.recipe.array_dtype)
 
     @property
     def bytes(self) -> int:
@@ -142,8 +142,12 @@ class Split:
     def _images(self, images: tf.Tensor) -> tf.Tensor:
         if self.reader.encoded:
             return self.recipe.decode_all(images)
-        finite = tf.debugging.check_numerics(images, "an image holds NaN or Inf")
-        return tf.map_fn(self.recipe.frame, finite)
+        if images.dtype.is_floating:
+            images = tf.debugging.check_numerics(images, "an image holds NaN or Inf")
+        if images.shape[1:] == self.recipe.image_shape:
+            return images
+        spec = tf.TensorSpec(self.recipe.image_shape, images.dtype)
+        return tf.map_fn(self.recipe.frame, images, fn_output_signature=spec)
 
     def _scope(self) -> contextlib.AbstractContextManager[str]:
         return tf.name_scope(scope(self.recipe.name, self.name))

@@ -16,6 +16,8 @@ from keras.initializers import Constant
 from mtl_keras.split import TaskSplit
 from mtl_keras.tasks import Task
 
+SHARED = "binary_tasks"
+"""What the names of layers begin with that all binary tasks share."""
 _GRID = 8  # a decoder starts at no more than 8x8 positions
 
 
@@ -54,8 +56,8 @@ def binary(tasks: Sequence[Task], features: Any) -> dict[str, Any]:
     if len(tasks) == 1:
         (task,) = tasks
         return {task.name: probabilities(task, features)}
-    scores = layers.Dense(len(tasks), activation="sigmoid", dtype="float32", name="binary_tasks")(features)
-    columns = TaskSplit(len(tasks), dtype="float32", name="binary_tasks_split")(scores)
+    scores = layers.Dense(len(tasks), activation="sigmoid", dtype="float32", name=SHARED)(features)
+    columns = TaskSplit(len(tasks), dtype="float32", name=f"{SHARED}_split")(scores)
     return {task.name: column for task, column in zip(tasks, columns)}
 
 
@@ -63,7 +65,8 @@ def regression(task: Task, features: Any, hidden: int = 128) -> Any:
     """Returns numbers `(batch, size)` without bounds.
 
     Every output begins at 0.5, the middle of the [0, 1] that targets are normally scaled to. From a random beginning,
-    the first hundreds of steps would go into the offset, with gradients that drown those of other tasks.
+    the first hundreds of steps would go into the offset, with gradients that drown those of other tasks. For a task
+    that knows the mean and the deviation of its targets, a last layer brings standardised numbers to these.
 
     Args:
         task: a task whose head is `"regression"`.
@@ -71,9 +74,15 @@ def regression(task: Task, features: Any, hidden: int = 128) -> Any:
         hidden: width of the layer before the output.
     """
     x = layers.Dense(hidden, activation="relu", name=f"{task.name}_hidden")(features)
-    return layers.Dense(
-        task.shape[-1], kernel_initializer="zeros", bias_initializer=Constant(0.5), dtype="float32", name=task.name
+    scaled = task.mean is not None and task.deviation is not None
+    x = layers.Dense(
+        task.shape[-1],
+        kernel_initializer="zeros",
+        bias_initializer="zeros" if scaled else Constant(0.5),
+        dtype="float32",
+        name=f"{task.name}_standardised" if scaled else task.name,
     )(x)
+    return layers.Rescaling(task.deviation, task.mean, dtype="float32", name=task.name)(x) if scaled else x
 
 
 def reconstruction(task: Task, features: Any, filters: int = 64) -> Any:

@@ -5,6 +5,7 @@ A task's name, the model output's key and the prefix of its logs are one and the
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ import keras
 from mtl_keras.arguments import checked_weight
 from mtl_keras.metrics import BalancedAccuracy, PointError
 from mtl_keras.registry import unknown_value
+from mtl_keras.scaled import ScaledError, ScaledLoss
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 _RESERVED = ("loss", "mtl", "val")
@@ -40,6 +42,8 @@ class Task:
         labels: names of the classes, in the order of their indices.
         weight: its share in the total loss, >= 0.
         class_weight: class index -> weight in the loss of the samples of that class; absent classes count 1.
+        mean: of the labels of a regression, if they are not about in [0, 1]: its head adds it to its numbers.
+        deviation: standard deviation of those labels: its head multiplies its numbers by it before.
 
     Raises:
         ValueError: for an illegal name, an unknown head, a shape that is not of numbers >= 1, a negative weight or a
@@ -54,6 +58,8 @@ class Task:
     labels: tuple[str, ...] = ()
     weight: float = 1.0
     class_weight: Mapping[int, float] | None = field(default=None)
+    mean: float | None = None
+    deviation: float | None = None
 
     def __post_init__(self) -> None:
         check_task_name(self.name)
@@ -112,9 +118,40 @@ class Task:
         return cls(name, "binary", (1,), "binary_crossentropy", metrics, tuple(labels), weight, class_weight)
 
     @classmethod
-    def regression(cls, name: str, size: int = 1, *, loss: str = "mse", weight: float = 1.0) -> Task:
-        """`size` real numbers; labels are floats `(batch, size)`, NaN where missing."""
-        return cls(name, "regression", (size,), loss, ("mae",), (), weight)
+    def regression(
+        cls,
+        name: str,
+        size: int = 1,
+        *,
+        loss: str = "mse",
+        weight: float = 1.0,
+        mean: float | None = None,
+        deviation: float | None = None,
+    ) -> Task:
+        """`size` real numbers; labels are floats `(batch, size)`, NaN where missing.
+
+        Without `mean` and `deviation` labels should be about in [0, 1]. With both they may have any unit: the network
+        is trained as if they were standardised, its outputs and `mae` are in the unit of the labels, and the primary
+        metric, `scaled_mae`, is `mae` in standard deviations.
+
+        Args:
+            name: the task's name.
+            size: how many numbers.
+            loss: the name of a loss of Keras'.
+            weight: share in the total loss.
+            mean: mean of the labels.
+            deviation: standard deviation of the labels, > 0.
+        """
+        if mean is None and deviation is None:
+            return cls(name, "regression", (size,), loss, ("mae",), (), weight)
+        if mean is None or deviation is None or not (math.isfinite(mean) and 0 < deviation < math.inf):
+            raise ValueError(
+                f"Task {name!r} needs both a finite mean and a finite deviation > 0. "
+                f"Received: mean={mean!r}, deviation={deviation!r}"
+            )
+        scaled = ScaledLoss(loss, deviation)
+        metrics = (ScaledError(deviation), "mae")
+        return cls(name, "regression", (size,), scaled, metrics, (), weight, None, mean, deviation)
 
     @classmethod
     def landmarks(

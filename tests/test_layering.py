@@ -19,11 +19,12 @@ LEVELS: dict[float, str] = {
     2: "mtl_keras.callbacks mtl_keras.reports mtl_keras.export mtl_keras.testing",
     1: "mtl_keras.model mtl_keras.trainers",
     0: "mtl_keras.analysis mtl_keras.arguments mtl_keras.batch_logs mtl_keras.batches mtl_keras.compile_settings "
-    "mtl_keras.config mtl_keras.distribution mtl_keras.freezing mtl_keras.fusion mtl_keras.gradient_statistics "
+    "mtl_keras.config mtl_keras.distribution mtl_keras.freezing mtl_keras.frozen_layers mtl_keras.functional "
+    "mtl_keras.fusion mtl_keras.gradient_statistics "
     "mtl_keras.gradients "
     "mtl_keras.labels mtl_keras.logs mtl_keras.metrics mtl_keras.monitored_totals mtl_keras.objective "
-    "mtl_keras.registry mtl_keras.resumption mtl_keras.saved_state mtl_keras.schedules mtl_keras.split "
-    "mtl_keras.subgraph mtl_keras.tasks mtl_keras.weightings",
+    "mtl_keras.registry mtl_keras.resumption mtl_keras.saved_state mtl_keras.scaled mtl_keras.schedules "
+    "mtl_keras.split mtl_keras.subgraph mtl_keras.tasks mtl_keras.weightings",
 }
 LEVEL = {room: level for level, rooms in LEVELS.items() for room in rooms.split()}
 

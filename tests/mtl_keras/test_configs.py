@@ -10,12 +10,15 @@ import pytest
 
 from mtl_keras import MultiTaskModel, TaskSplit
 from mtl_keras.metrics import BalancedAccuracy, PointError
+from mtl_keras.scaled import ScaledError, ScaledLoss
 from mtl_keras.testing import toy_data, toy_graph
 
 OBJECTS = [
     TaskSplit(3, name="split", trainable=False),
     BalancedAccuracy(threshold=0.3, name="mine"),
     PointError(scale=128.0, name="pixels"),
+    ScaledError(scale=3.0, name="years"),
+    ScaledLoss("mae", 3.0, name="mine", reduction="mean"),
 ]
 
 

@@ -1,0 +1,1 @@
+"""One dataset made of several, each labelled for some of the tasks."""

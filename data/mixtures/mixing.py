@@ -1,0 +1,105 @@
+"""`mixed`: one dataset of several, each labelled for some of the tasks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from numbers import Real
+
+from data.interface import AnyDataset
+from data.mixtures.mixture import Mixture
+from data.mixtures.same_task import same_task
+from data.own.recipe import checked_image_shape
+from mtl_keras.registry import unknown_value
+from mtl_keras.tasks import Task, TaskSet
+
+
+def mixed(
+    sources: Mapping[str, AnyDataset],
+    ratios: Mapping[str, float] | None = None,
+    *,
+    image_shape: Sequence[int] | None = None,
+    name: str = "mixed",
+) -> Mixture:
+    """Makes one dataset of several, each of which is labelled for some tasks only.
+
+    Args:
+        sources: the datasets by name; each has one task at least. A task that several have must be the same in all.
+        ratios: source -> how many examples it gives for those that the others give: with `{"faces": 2, "clothes": 1}`
+            and batches of 96, every training batch has 64 faces and 32 clothes. By default in the ratio of their
+            numbers of training examples. Shares of a batch are rounded to whole examples, the largest remainders up.
+        image_shape: (height, width, channels) to which all images are resized, grey to colours or colours to grey;
+            needed if the sources' differ.
+        name: what records call it.
+
+    Raises:
+        ValueError: for no source, one that is a mixture itself, a ratio that is not > 0 or of no source, tasks of one
+            name that differ, or images of different shapes.
+
+    Example:
+
+    ```python
+    both = data.mixed({"faces": faces, "clothes": clothes}, {"faces": 2, "clothes": 1})
+    ```
+    """
+    if not sources:
+        raise ValueError("`sources` must have one dataset at least. Received: none")
+    for source, dataset in sources.items():
+        if isinstance(dataset, Mixture):  # its epoch is not one pass over its examples
+            raise ValueError(f"`sources` must be datasets: mix them all at once. Received a mixture for: {source}")
+    shares = {name: float(source.size("train")) for name, source in sources.items()}
+    if ratios is not None:
+        shares = _checked_ratios(ratios, sources)
+    tasks = _tasks(sources)
+    return Mixture(name, dict(sources), shares, tasks, _image_shape(sources, tasks, image_shape))
+
+
+def _checked_ratios(ratios: Mapping[str, float], sources: Mapping[str, AnyDataset]) -> dict[str, float]:
+    for name, ratio in ratios.items():
+        if name not in sources:
+            raise unknown_value("source in `ratios`", name, sources)
+        if isinstance(ratio, bool) or not isinstance(ratio, Real) or not 0 < float(ratio) < math.inf:
+            raise ValueError(f"`ratios` must be finite numbers > 0. Received: {name}={ratio!r}")
+    for name in sources:
+        if name not in ratios:
+            raise ValueError(f"`ratios` must have a number for each source. Received none for: {name}")
+    return {name: float(ratios[name]) for name in sources}
+
+
+def _tasks(sources: Mapping[str, AnyDataset]) -> TaskSet:
+    found: dict[str, Task] = {}
+    owners: dict[str, str] = {}
+    for source, dataset in sources.items():
+        for name, task in dataset.tasks.items():
+            if name in found and not same_task(found[name], task):
+                raise ValueError(
+                    f"Task {name!r} must be the same in all sources. Received: {owners[name]} has {found[name]}, "
+                    f"{source} has {task}"
+                )
+            found.setdefault(name, task)
+            owners.setdefault(name, source)
+    return TaskSet(found.values())
+
+
+def _image_shape(
+    sources: Mapping[str, AnyDataset], tasks: TaskSet, wanted: Sequence[int] | None
+) -> tuple[int, int, int]:
+    shapes = {name: tuple(source.image_shape) for name, source in sources.items()}
+    if wanted is None:
+        if len(set(shapes.values())) > 1:
+            found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise ValueError(f"`image_shape` is needed to bring images of different shapes to one. Received: {found}")
+        return next(iter(sources.values())).image_shape
+    shape = checked_image_shape(wanted)
+    for name, (_, _, channels) in shapes.items():
+        if channels != shape[2] and {channels, shape[2]} != {1, 3}:
+            raise ValueError(
+                f"Images of {name} with {channels} channels cannot be given {shape[2]}. Received: image_shape={shape}"
+            )
+    for task in tasks.values():
+        if task.head == "reconstruction" and task.shape != shape:
+            raise ValueError(
+                f"Task {task.name!r} reconstructs images {task.shape}: they cannot be resized. "
+                f"Received: image_shape={shape}"
+            )
+    return shape

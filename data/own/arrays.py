@@ -1,0 +1,191 @@
+"""`from_arrays`: a dataset of NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+from data.dataset import Dataset
+from data.own.array_labels import encode
+from data.own.inference import infer_task
+from data.own.reader import OwnReader
+from data.own.recipe import SPLITS, check_splits, fields_of, labelled, own_recipe
+from data.pipeline import Kept
+from mtl_keras.registry import unknown_value
+from mtl_keras.tasks import Task, TaskSet
+
+Labels: TypeAlias = Mapping[str, Any]
+HELD_OUT: Mapping[str, float] = {"validation": 0.1, "test": 0.1}
+"""The shares of the examples that are not trained on, unless one says otherwise."""
+_SEED = 0
+
+
+def from_arrays(
+    images: Any,
+    labels: Labels,
+    tasks: TaskSet | Sequence[str | Task] | None = None,
+    *,
+    splits: Mapping[str, float | tuple[Any, Labels]] = HELD_OUT,
+    name: str = "own",
+) -> Dataset:
+    """Makes a dataset of arrays, which are copied.
+
+    Args:
+        images: uint8, or floats in [0, 1]: (examples, height, width, channels), or (examples, height, width) in grey.
+        labels: for each task an array (examples,): booleans, numbers or texts, of which some may be missing: -1 among
+            integers, NaN among floats, "" or `None` among texts; or floats (examples, numbers).
+        tasks: the tasks wanted, in their order: `Task` objects, or names of which the values tell the kind (see
+            `data.own.inference.infer_task`). By default all names in `labels`. A `Task.reconstruction` needs no labels.
+        splits: for `"validation"` and `"test"` either the share of the examples that is held out, or other
+            examples `(images, labels)`. Which are held out depends on how many examples there are, and on nothing else.
+        name: what records call it.
+
+    Raises:
+        ValueError: for arrays that do not fit together, images or labels that cannot be, or unknown tasks.
+
+    Example:
+
+    ```python
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (100, 32, 32, 3), dtype=np.uint8)
+    dataset = data.from_arrays(images, {"kind": rng.integers(0, 5, 100), "age": rng.uniform(0, 80, 100)})
+    ```
+    """
+    check_splits("splits", splits, SPLITS[1:])
+    pixels = _checked_images("images", images)
+    chosen = _tasks(labels, tasks)
+    vectors = _vectors("labels", labels, chosen, len(pixels))
+    recipe = own_recipe(name, chosen, pixels.shape[1:], image_dtype=pixels.dtype.type)
+    shares = {split: share for split, share in splits.items() if not isinstance(share, tuple)}
+    rows = _held_out(len(pixels), shares)
+    kept = {split: _kept(pixels[rows[split]], vectors[rows[split]]) for split in rows}
+    for split, others in splits.items():
+        if isinstance(others, tuple):
+            kept[split] = _other(split, others, chosen, pixels)
+    reader = OwnReader(
+        {split: _examples(one) for split, one in kept.items()},
+        {split: len(one.images) for split, one in kept.items()},
+        recipe.fields,
+        encoded=False,
+        version="arrays",
+    )
+    return Dataset(name, reader.version, False, chosen, recipe.image_shape, recipe, reader, _examples=dict(kept))
+
+
+def _checked_images(argument: str, images: Any) -> np.ndarray:
+    pixels = np.asarray(images)
+    if pixels.ndim == 3:
+        pixels = pixels[..., np.newaxis]
+    if pixels.ndim != 4 or not pixels.size:
+        raise ValueError(
+            f"`{argument}` must be (examples, height, width, channels) or (examples, height, width), none of them 0. "
+            f"Received: {np.shape(images)}"
+        )
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype.kind != "f":
+        raise ValueError(f"`{argument}` must be uint8, or floats in [0, 1]. Received: {pixels.dtype}")
+    least, greatest = float(pixels.min()), float(pixels.max())
+    if not (least >= 0 and greatest <= 1):  # so that NaN is refused
+        raise ValueError(
+            f"`{argument}` must be uint8, or floats in [0, 1]. Received: floats from {least:g} to {greatest:g}"
+        )
+    return pixels.astype(np.float32)
+
+
+def _tasks(labels: Labels, tasks: TaskSet | Sequence[str | Task] | None) -> TaskSet:
+    """Returns the tasks wanted, those that are only named with the kind that their labels tell."""
+    if isinstance(tasks, str):
+        raise ValueError(f"`tasks` must be a TaskSet, or a list of names and tasks. Received: tasks={tasks!r}")
+    wanted: list[str | Task] = list(
+        tasks.values() if isinstance(tasks, TaskSet) else labels if tasks is None else tasks
+    )
+    found = []
+    for task in wanted:
+        given = isinstance(task, Task)
+        key = task.name if isinstance(task, Task) else task
+        if isinstance(task, Task) and task.head == "reconstruction":
+            if key in labels:
+                raise ValueError(
+                    f"Task {key!r} reconstructs the image, which is its label. Received: labels of shape "
+                    f"{np.shape(labels[key])}"
+                )
+        elif key not in labels:
+            raise unknown_value("task" if not given else "task, which has no array in `labels`", key, labels)
+        found.append(task if isinstance(task, Task) else infer_task(key, _array(labels[key])))
+    return TaskSet(found)
+
+
+def _vectors(argument: str, labels: Labels, tasks: TaskSet, count: int) -> np.ndarray:
+    """Returns float32 (examples, numbers): the labels of all tasks, side by side."""
+    columns = [np.zeros((count, 0), np.float32)]
+    for task in labelled(tasks):
+        if task.name not in labels:
+            raise unknown_value(f"task, which has no array in `{argument}`", task.name, labels)
+        values = _array(labels[task.name])
+        if not values.ndim or len(values) != count:
+            raise ValueError(
+                f"`{argument}` must have as many entries as there are images, {count}. "
+                f"Received: {task.name} {values.shape}"
+            )
+        column = encode(task, values)
+        if column.shape[1] != len(fields_of(task)):
+            raise ValueError(f"labels of task {task.name!r} must be (examples,). Received: {values.shape}")
+        columns.append(column)
+    return np.concatenate(columns, axis=1)
+
+
+def _array(values: Any) -> np.ndarray:
+    """Returns an array; numbers among which some are `None` become floats, with NaN in their place."""
+    array = np.asarray(values)
+    if array.dtype == object and all(value is None or isinstance(value, Real) for value in array.flat):
+        return array.astype(np.float64)
+    return array
+
+
+def _held_out(count: int, shares: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns which examples each split has, in their order: `shares` of them, and the rest for training."""
+    for split, share in shares.items():
+        if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) < 1:
+            raise ValueError(
+                f"`splits` has for each split a share between 0 and 1, or a tuple (images, labels). "
+                f"Received: {split}={share!r}"
+            )
+    sizes = {split: round(count * share) for split, share in shares.items()}
+    sizes = {"train": count - sum(sizes.values()), **sizes}
+    for split, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"`splits` leaves no example for {split}, of {count}. Received: splits={dict(shares)!r}")
+    # This generator's numbers are the same for ever, in any version of NumPy.
+    order = np.random.RandomState(_SEED).permutation(count)
+    bounds = np.cumsum(list(sizes.values()))[:-1]
+    return {split: np.sort(rows) for split, rows in zip(sizes, np.split(order, bounds))}
+
+
+def _other(split: str, others: tuple[Any, ...], tasks: TaskSet, like: np.ndarray) -> Kept:
+    """Returns a split that has arrays of its own."""
+    if len(others) != 2 or not isinstance(others[1], Mapping):
+        raise ValueError(
+            f"`splits` has for {split} a share, or a tuple (images, labels). "
+            f"Received: a tuple of {', '.join(type(part).__name__ for part in others)}"
+        )
+    pixels = _checked_images(f"splits[{split!r}]", others[0])
+    if (pixels.dtype, pixels.shape[1:]) != (like.dtype, like.shape[1:]):
+        raise ValueError(
+            f"The {split} images must be as those for training, {like.dtype} {like.shape[1:]}. "
+            f"Received: {pixels.dtype} {pixels.shape[1:]}"
+        )
+    return _kept(pixels, _vectors(f"splits[{split!r}]", others[1], tasks, len(pixels)))
+
+
+def _kept(pixels: np.ndarray, vectors: np.ndarray) -> Kept:
+    with tf.device("cpu"):
+        return Kept(tf.constant(pixels), tf.constant(vectors))
+
+
+def _examples(kept: Kept) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices({"image": kept.images, "labels": kept.vectors})

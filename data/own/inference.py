@@ -1,0 +1,91 @@
+"""Which task a column of labels is, told by its values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mtl_keras.tasks import Task
+
+BINARY_WORDS = (("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("off", "on"))
+"""Pairs of words that mean 0 and 1, in any case."""
+
+
+def infer_task(name: str, values: np.ndarray) -> Task:
+    """Returns the task that labels are for.
+
+    | values | task |
+    |---|---|
+    | booleans; numbers that are 0 or 1; words such as `no` and `yes` (`BINARY_WORDS`) | binary |
+    | other text | classification, the classes in alphabetical order |
+    | other integers | classification, as many classes as the greatest label says |
+    | other floats (examples,), or (examples, numbers) | regression |
+
+    A regression is trained as if its labels were standardised, so that it begins with a loss of about 1 whatever its
+    unit; its outputs are in that unit.
+
+    Args:
+        name: the task's name.
+        values: (examples,) or (examples, numbers). Missing are -1 among integers, NaN among floats, "" or `None` among
+            texts.
+
+    Raises:
+        ValueError: for a name that no task can have, values of another kind, or if all are missing or the same.
+    """
+    found = known(name, values)
+    different = np.unique(found)
+    if len(different) < 2:
+        raise ValueError(f"All labels of task {name!r} are the same: nothing can be learned. Received: {different[0]}")
+    if found.ndim == 2 or found.dtype.kind == "f":
+        if found.ndim == 1 and np.isin(different, (0, 1)).all():
+            return Task.binary(name)
+        return regression(name, found)
+    if found.dtype.kind == "U":
+        words = {str(word).lower() for word in different}
+        pair = next((pair for pair in BINARY_WORDS if words == set(pair)), None)
+        return Task.binary(name, labels=pair) if pair else Task.classification(name, [str(word) for word in different])
+    if found.dtype.kind == "b" or different.max() == 1:
+        return Task.binary(name)
+    return Task.classification(name, int(different.max()) + 1)
+
+
+def known(name: str, values: np.ndarray) -> np.ndarray:
+    """Returns the labels that are there: bool, whole numbers, float64 or text, (labelled,) or (labelled, numbers).
+
+    Raises:
+        ValueError: for values of another kind, negative whole numbers but -1, or if all are missing.
+    """
+    kinds = {1: "biufUSO", 2: "iuf"}
+    if values.dtype.kind not in kinds.get(values.ndim, ""):
+        raise ValueError(
+            f"labels of task {name!r} must be booleans, integers, floats or texts (examples,), or numbers "
+            f"(examples, numbers). Received: {values.dtype} {values.shape}"
+        )
+    if values.dtype.kind in "USO":
+        values = np.array(["" if value is None else _text(value) for value in values], dtype=str)
+        found = values[values != ""]
+    elif values.dtype.kind == "f" or values.ndim == 2:
+        if np.isinf(values).any():
+            raise ValueError(f"labels of task {name!r} must be finite, or NaN where missing. Received: inf")
+        found = values[~np.isnan(values.reshape(len(values), -1)).any(axis=1)].astype(np.float64)
+    else:
+        found = values[values != -1]
+        if len(found) and found.min() < 0:
+            raise ValueError(f"labels of task {name!r} must be from 0, or -1 where missing. Received: {found.min()}")
+    if not len(found):
+        raise ValueError(f"All labels of task {name!r} are missing. Received: {len(values)} examples")
+    return found
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def regression(name: str, labels: np.ndarray) -> Task:
+    """Returns a regression that knows the mean and the standard deviation of its labels.
+
+    Args:
+        name: the task's name.
+        labels: (labelled,) or (labelled, numbers), none missing.
+    """
+    size = labels.shape[1] if labels.ndim == 2 else 1
+    return Task.regression(name, size, mean=float(labels.mean()), deviation=float(labels.std()) or 1.0)

@@ -1,0 +1,105 @@
+"""`Table`: a CSV file as columns of text that know the line that each cell came from."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_SEPARATORS = (",", ";", "\t")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of text.
+
+    Args:
+        path: the CSV file, or the folder that was listed.
+        columns: name -> cells (rows,), without spaces around them.
+        lines: (rows,), the line of the file in which each row begins, from 1; empty for a folder.
+        header: the line of the names of the columns.
+    """
+
+    path: Path
+    columns: Mapping[str, Sequence[str]]
+    lines: Sequence[int] = ()
+    header: int = 1
+
+    def where(self, row: int | None = None) -> str:
+        """Returns what to call a row (by default the header) in a message: `"labels.csv, line 17"`."""
+        if not self.lines:
+            return str(self.path)
+        return f"{self.path}, line {self.header if row is None else self.lines[row]}"
+
+
+def read_table(path: Path) -> Table:
+    """Reads a CSV file: a line of names, then a row an image.
+
+    The separator is the one of comma, semicolon and tab that the first line has most of. Cells may be quoted, and then
+    hold separators and line breaks; two quotes are one. Empty lines are passed over, and columns without a name (pandas
+    writes one for its index) are left out.
+
+    Raises:
+        ValueError: for a file that is not there or no such table; one line that names the file and its line.
+    """
+    text = _text(path)
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    separator = max(_SEPARATORS, key=first.count)
+    rows = _rows(path, text, separator)
+    header, names = next(rows, (1, []))
+    if not names:
+        raise ValueError(f"{path} is empty. It should have a line of names, then a row an image.")
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{path}, line {header}: two columns have one name. Received twice: {twice!r}")
+    lines, cells = [], []
+    for line, row in rows:
+        if len(row) != len(names):
+            raise ValueError(
+                f"{path}, line {line}: the row has {len(row)} cells, and the header {len(names)}. Put a cell with "
+                f"{separator!r} in it between double quotes."
+            )
+        lines.append(line)
+        cells.append(row)
+    if not cells:
+        raise ValueError(f"{path} has a header and no rows.")
+    columns = {name: column for name, column in zip(names, zip(*cells)) if name}
+    return Table(path, columns, lines, header)
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as cause:
+        raise ValueError(f"There is no file {path}. If it was moved, say with data_dir where it is now.") from cause
+    except IsADirectoryError as cause:
+        raise ValueError(
+            f"{path} is a folder, and not a CSV file. Images in folders by class: folder:{path}"
+        ) from cause
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        line = content.count(b"\n", 0, cause.start) + 1
+        raise ValueError(
+            f"{path}, line {line}: the file is not in UTF-8 (byte 0x{content[cause.start]:02x}). Save it in UTF-8."
+        ) from cause
+
+
+def _rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields the line in which a row begins, and its cells."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader, None)
+        except csv.Error as cause:
+            raise ValueError(
+                f"{path}, line {line}: the row that begins there cannot be read, perhaps for a quote without its pair "
+                f"({cause})"
+            ) from cause
+        if row is None:
+            return
+        if any(cell.strip() for cell in row) or len(row) > 1:
+            yield line, [cell.strip() for cell in row]

@@ -1,0 +1,122 @@
+"""The images that a table names: which column does, where they are, and what they look like."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from data.own.table import Table
+from mtl_keras.registry import unknown_value
+
+NAMES = ("image", "file", "filename", "path")
+"""What the column with the images may be called; without any of them it is the first."""
+LARGEST = 128
+"""The side up to which images that are all of one size keep it; others become squares of this side."""
+_PROBED = 100
+_GREY = ("1", "L", "I", "I;16")
+
+
+def image_column(table: Table, asked: str | None = None) -> str:
+    """Returns the name of the column that names the images.
+
+    Args:
+        table: the table.
+        asked: its name, if it is known.
+
+    Raises:
+        ValueError: if there is no such column.
+    """
+    if asked is None:
+        columns = list(table.columns)
+        return next((column for name in NAMES for column in columns if column.lower() == name), columns[0])
+    if asked not in table.columns:
+        raise unknown_value(f"column ({table.where()})", asked, table.columns)
+    return asked
+
+
+def image_files(table: Table, column: str, folder: Path, *, must_exist: bool) -> list[str]:
+    """Returns the paths of the images, row by row.
+
+    Args:
+        table: the table.
+        column: which of its columns names them.
+        folder: what the names are relative to.
+        must_exist: whether to see that all of them are there.
+
+    Raises:
+        ValueError: for an empty cell, or an image that is not there, naming the line of the first.
+    """
+    names = table.columns[column]
+    for row, name in enumerate(names):
+        if not name:
+            raise ValueError(f"{table.where(row)}: no image is named in column {column!r}")
+    paths = [os.path.join(folder, name) for name in names]
+    if must_exist:
+        missing = _missing(paths)
+        if missing:
+            others = f"; {len(missing)} rows lack theirs" if len(missing) > 1 else ""
+            hint = "" if column.lower() in NAMES else f" Column {column!r} is taken for that of the images."
+            raise ValueError(
+                f"{table.where(missing[0])}: there is no image {names[missing[0]]!r} in {folder}{others}.{hint}"
+            )
+    return paths
+
+
+def _missing(paths: Sequence[str]) -> list[int]:
+    """Returns which files are not there. Each folder is listed once: asking for every file takes long on a network."""
+    listed: dict[str, set[str]] = {}
+    missing = []
+    for row, path in enumerate(paths):
+        folder, name = os.path.split(path)
+        if folder not in listed:
+            listed[folder] = _files(folder)
+        # A file system may find a name in capitals that its list does not have.
+        if name not in listed[folder] and not os.path.isfile(path):
+            missing.append(row)
+    return missing
+
+
+def _files(folder: str) -> set[str]:
+    try:
+        with os.scandir(folder or ".") as entries:
+            return {entry.name for entry in entries if entry.is_file()}
+    except OSError:
+        return set()
+
+
+def image_shape(table: Table, paths: Sequence[str], size: tuple[int, int] | None = None) -> tuple[int, int, int]:
+    """Returns the shape (height, width, channels) that the model should see.
+
+    A hundred images, evenly spread over the rows, tell it: one channel if all are grey, else three; their size if all
+    have the same and it is not larger than 128x128, else 128x128.
+
+    Args:
+        table: where the images are named.
+        paths: the images.
+        size: (height, width), if it is known.
+
+    Raises:
+        ValueError: if none of them is an image.
+    """
+    rows = np.unique(np.linspace(0, len(paths) - 1, _PROBED).astype(int)).tolist()
+    found = [look for row in rows if (look := _look(paths[row])) is not None]
+    if not found:
+        raise ValueError(f"{table.where(rows[0])}: neither {paths[rows[0]]!r} nor another file looked at is an image")
+    sizes = {shape for shape, _ in found}
+    channels = 1 if all(mode in _GREY for _, mode in found) else 3
+    common = sizes.pop() if len(sizes) == 1 else (LARGEST, LARGEST)
+    height, width = size or (common if max(common) <= LARGEST else (LARGEST, LARGEST))
+    return height, width, channels
+
+
+def _look(path: str) -> tuple[tuple[int, int], str] | None:
+    """Returns ((height, width), mode) of an image file, `None` if it is none: reading it will say so."""
+    try:
+        with Image.open(path) as image:
+            return (image.height, image.width), image.mode
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError):
+        return None

@@ -1,0 +1,24 @@
+"""What was made of one's own files, said before a run begins: kinds of tasks are inferred, and may not be as meant."""
+
+from __future__ import annotations
+
+import textwrap
+
+import data
+
+_WIDTH = 79
+
+
+def announcement(dataset: data.AnyDataset) -> str:
+    """Returns a line about the images, and one for each kind of task with the tasks of that kind.
+
+    Lines are at most 79 characters long; what does not fit is left out.
+    """
+    sizes = ", ".join(f"{dataset.size(split)} {split}" for split in ("train", "validation", "test"))
+    lines = [f"Data: {sizes}; images {'x'.join(map(str, dataset.image_shape))}"]
+    kinds: dict[str, list[str]] = {}
+    for name, task in dataset.tasks.items():
+        labels = f" ({', '.join(task.labels)})" if task.labels and task.head == "classification" else ""
+        kinds.setdefault(task.head, []).append(f"{name}{labels}")
+    lines += [f"{kind}: {', '.join(names)}" for kind, names in kinds.items()]
+    return "\n".join(textwrap.shorten(line, _WIDTH, placeholder=" ...") for line in lines)
