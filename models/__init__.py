@@ -2,9 +2,11 @@
 
 from models.face_groups import face_groups
 from models.hard_sharing import hard_sharing
+from models.hub import keras_hub
 from models.networks import NETWORKS, network
 from models.resnet import resnet18
 from models.strided import strided
+from models.trunk_layers import trunk_layers
 from models.two_paths import two_paths
 from models.vgg16_dense import vgg16_dense
 
@@ -12,9 +14,11 @@ __all__ = [
     "NETWORKS",
     "face_groups",
     "hard_sharing",
+    "keras_hub",
     "network",
     "resnet18",
     "strided",
+    "trunk_layers",
     "two_paths",
     "vgg16_dense",
 ]

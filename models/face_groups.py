@@ -41,7 +41,7 @@ def face_groups(trunk: str = "resnet18", hidden: int = 256, frozen: bool = True)
         outputs = {}
         binary = [task for task in tasks.values() if task.head == "binary"]
         if binary:
-            owner = binary[0].name if len(binary) == 1 else "binary_tasks"
+            owner = binary[0].name if len(binary) == 1 else heads.SHARED
             x = layers.Dense(hidden, activation="relu", name=f"{owner}_hidden")(model.output)
             outputs = heads.binary(binary, x)
         for task in tasks.values():

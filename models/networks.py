@@ -1,11 +1,11 @@
-"""Networks by name: those that were published as a whole, and hard sharing of any trunk."""
+"""Networks by name: those that were published as a whole, hard sharing of any trunk, and those in files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from models import trunks
+from models import saved, trunks
 from models.hard_sharing import hard_sharing
 from mtl_keras.registry import Registry, parse_spec, unknown_value
 from mtl_keras.tasks import TaskSet
@@ -26,7 +26,8 @@ def network(
 
     Args:
         identifier: the name of a network, with or without arguments (`"two_paths"`, `"strided(width=2)"`), or a trunk,
-            which all tasks then share: what `models.trunks.get` takes.
+            which all tasks then share: what `models.trunks.get` takes; or the path of a `.keras` file: see
+            `models.saved.saved_network`.
         tasks: what to predict.
         image_shape: `(height, width, channels)` of the images, which are in [0, 1].
         weights: what the trunk begins with: `None` for random weights, `"imagenet"`, or the path of a file. See
@@ -50,6 +51,8 @@ def network(
     """
     if not isinstance(identifier, str):
         return hard_sharing(identifier, tasks, image_shape, weights)
+    if identifier.endswith(saved.SUFFIX):
+        return saved.saved_network(identifier, tasks, image_shape, weights)
     name = parse_spec(identifier).name
     if name not in NETWORKS and name not in trunks.TRUNKS and name.lower() not in trunks.names():
         raise unknown_value("network or trunk", name, [*NETWORKS.names, *trunks.names()])

@@ -5,15 +5,16 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
 
-from mtl_keras import arguments, batch_logs, subgraph, weightings
+from mtl_keras import arguments, batch_logs, functional, subgraph, weightings
 from mtl_keras.batch_logs import BatchLogs
 from mtl_keras.compile_settings import CompileSettings
 from mtl_keras.distribution import one_replica
+from mtl_keras.frozen_layers import FrozenLayers
 from mtl_keras.gradient_statistics import GradientStatistics
 from mtl_keras.monitored_totals import MonitoredTotals
 from mtl_keras.objective import Objective
@@ -24,7 +25,7 @@ from mtl_keras.weightings.live import live_weighting
 
 
 @keras.saving.register_keras_serializable("mtl_keras")
-class MultiTaskModel(SavedState, keras.Model):
+class MultiTaskModel(SavedState, FrozenLayers, keras.Model):
     """A Functional model with one named output a task; takes the place of `keras.Model(inputs, outputs)`.
 
     `compile`, `fit`, `evaluate`, `predict`, `save` and `export` take Keras' own arguments. What is different:
@@ -47,7 +48,7 @@ class MultiTaskModel(SavedState, keras.Model):
         **kwargs: as for `keras.Model`.
 
     Raises:
-        ValueError: if `outputs` is not a dict.
+        ValueError: if `outputs` is not a dict of single outputs.
 
     Example:
 
@@ -59,13 +60,17 @@ class MultiTaskModel(SavedState, keras.Model):
     """
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
-        if not isinstance(outputs, Mapping) or not outputs:
-            raise ValueError(
-                "`outputs` must be a dict from task name to output, e.g. {'item': item, 'group': group}. "
-                f"Received: {outputs!r}"
-            )
-        super().__init__(inputs=inputs, outputs=dict(outputs), name=name, **kwargs)
+        super().__init__(inputs=inputs, outputs=functional.named_outputs(outputs), name=name, **kwargs)
         self._set_settings(CompileSettings(task_weights=dict.fromkeys(self.outputs_by_task, 1.0)))
+
+    @classmethod
+    def from_model(cls, model: keras.Model) -> Self:
+        """Returns a model of the layers, and so with the weights, of a Functional model with named outputs.
+
+        Raises:
+            ValueError: for a model that is not Functional, or whose outputs are not a dict of single outputs.
+        """
+        return cls(*functional.graph(model), name=model.name)
 
     def _set_settings(self, settings: CompileSettings) -> None:
         names = tuple(settings.task_weights)

@@ -177,6 +177,11 @@ def reach(outputs: Mapping[str, Any]) -> dict[keras.Operation, frozenset[str]]:
     return {operation: frozenset(names) for operation, names in found.items()}
 
 
+def unreached(entry: Ownership) -> Ownership:
+    """Returns what stands for a variable that no task trains for now."""
+    return Ownership(entry.variable, np.zeros_like(entry.reached))
+
+
 def ownership(outputs: Mapping[str, Any]) -> list[Ownership]:
     """Returns who reaches each variable (weights, statistics, seeds) of the graph, each variable once.
 

@@ -1,9 +1,18 @@
 """What happens around training: which tasks run, and how a run is watched."""
 
+from mtl_keras.callbacks.freeze_layers import FreezeLayers
 from mtl_keras.callbacks.gradient_monitor import GradientMonitor
 from mtl_keras.callbacks.nonfinite import NonFiniteLoss, StopOnNonFinite
 from mtl_keras.callbacks.progress import Progress
 from mtl_keras.callbacks.task_scheduler import TaskScheduler
 from mtl_keras.callbacks.tensorboard import TensorBoard
 
-__all__ = ["GradientMonitor", "NonFiniteLoss", "Progress", "StopOnNonFinite", "TaskScheduler", "TensorBoard"]
+__all__ = [
+    "FreezeLayers",
+    "GradientMonitor",
+    "NonFiniteLoss",
+    "Progress",
+    "StopOnNonFinite",
+    "TaskScheduler",
+    "TensorBoard",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mtl_keras.frozen_layers import at_rest
 from mtl_keras.objective import Objective
 from mtl_keras.trainers import replicas
 from mtl_keras.trainers.fused_kernels import fused_kernels
@@ -27,6 +28,7 @@ class Specialization:
         tasks: the tasks it computes.
         masked: whether some of them may be dropped at run time, their state being put back after the step.
         monitored: whether it looks at the gradients of each task too; see `mtl_keras.callbacks.GradientMonitor`.
+        frozen: how many layers it leaves as they are; see `mtl_keras.callbacks.FreezeLayers`.
         traces: how often it was traced.
         seconds: how long the calls took in which it was, their training steps included.
     """
@@ -34,6 +36,7 @@ class Specialization:
     tasks: tuple[str, ...]
     masked: bool
     monitored: bool = False
+    frozen: int = 0
     traces: int = 0
     seconds: float = 0.0
 
@@ -47,9 +50,18 @@ class Function:
         step: `(batch, task weights of the step)`.
         report: what it is.
         training: whether it trains.
+        frozen: layers that run as layers do that are not trained.
     """
 
-    def __init__(self, model: Any, objective: Objective, step: Step, report: Specialization, training: bool) -> None:
+    def __init__(
+        self,
+        model: Any,
+        objective: Objective,
+        step: Step,
+        report: Specialization,
+        training: bool,
+        frozen: Sequence[keras.Layer] = (),
+    ) -> None:
         self.report = report
         strategy = model.distribute_strategy
 
@@ -60,7 +72,7 @@ class Function:
                 step(data, task_weights)
 
         def one_step(data: Any, task_weights: Any) -> None:
-            with fused_kernels(model), replicas.gradients_already_summed(model):
+            with at_rest(frozen), fused_kernels(model), replicas.gradients_already_summed(model):
                 strategy.run(replica_step, args=(data, task_weights))
 
         def summary(task_weights: Any) -> Any:

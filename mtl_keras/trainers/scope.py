@@ -30,6 +30,7 @@ class Scope:
         freezer: puts back the state of what is dropped, or `None` if nothing has to be.
         weighting: makes weights of task weights; `None` to take these.
         monitor: takes down the inner products of the tasks' gradients, or `None`.
+        contested: whether there is a variable to train that several of all tasks share.
     """
 
     model: Any
@@ -40,6 +41,7 @@ class Scope:
     freezer: Freezer | None = None
     weighting: LiveWeighting | None = None
     monitor: GradientStatistics | None = None
+    contested: bool = True
 
     @property
     def tasks(self) -> list[str]:

@@ -89,7 +89,10 @@ class TaskGradientsStep:
         parts = _halves(data) if in_halves else [data]
         models = [self._cut.trunk, *(head for head in self._cut.heads if head)]
         counting = replicas.counting(running if scope.masked else None, there, len(objective.tasks))
-        with tf.GradientTape(persistent=True) as tape:
+        variables = [*self._shared, *self._private]
+        # Of what is frozen nothing is recorded, and so nothing taken back.
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
             passes = [ForwardPass(scope, self._cut, tape, part, counting) for part in parts]
             own_additional = replicas.share(scope.additional_loss(models, running))
             scale = scope.loss_scale()
@@ -106,7 +109,6 @@ class TaskGradientsStep:
         weights, shared, new = self._shared_gradients(seen)
         # One task alone is not weighed against others.
         weights = tf.where(tf.reduce_sum(tf.cast(active, tf.int32)) > 1, weights, preference)
-        variables = [*self._shared, *self._private]
         private = [tf.add_n([one.private[place] for one in back]) for place in range(len(self._private))]
         batches = [batch for one in passes for batch in one.batches]
         statistics = objective.statistics(batches, size)
@@ -129,6 +131,8 @@ class TaskGradientsStep:
     def _shared_gradients(self, seen: _Seen) -> tuple[Any, list[Any], State]:
         """Returns the weights `(tasks,)`, the gradients of the shared variables, and what is remembered."""
         weighting, monitor = self._weighting, self._scope.monitor
+        if not self._scope.contested:  # nothing is shared, or all of it is frozen
+            return seen.preference, [], seen.state
         matrices = None
         if monitor is not None:
             matrices = [one.through(self._groups) for one in seen.back]
@@ -208,8 +212,6 @@ class TaskGradientsStep:
         self, weighting: JacobianWeighting, seen: _Seen, matrices: list[list[Any]]
     ) -> tuple[Any, list[Any], State]:
         """Asks a weighting that sees the gradients themselves."""
-        if not self._live.coordinates:
-            return seen.preference, [], seen.state
         tasks = len(self._scope.objective.tasks)
         rows: dict[int, Any] = {}
         alone: list[Any] = []

@@ -49,7 +49,10 @@ class WeightedLossStep:
         sees_update = weighting is not None and weighting.sees_update
         seeds = [tf.identity(variable.value) for variable in self._not_trained] if sees_update else []
         state = live.state() if live else {}
-        with tf.GradientTape(persistent=scope.monitor is not None) as tape:
+        trained = [variable.value for variable in self._variables]
+        # Of what is frozen nothing is recorded, and so nothing taken back.
+        with tf.GradientTape(persistent=scope.monitor is not None, watch_accessed_variables=False) as tape:
+            tape.watch(trained)
             batches = self._batches(data, active, there)
             own_totals = objective.loss_totals(batches)
             own_additional = replicas.share(scope.additional_loss([self._forward], active))
@@ -65,7 +68,7 @@ class WeightedLossStep:
                 weights = tf.stop_gradient(weighting(tf.stop_gradient(losses), preference, state))
             own_total = tf.reduce_sum(weights * own) + own_additional
             scaled = optimizer.scale_loss(own_total)
-        gradients = tape.gradient(scaled, [variable.value for variable in self._variables])
+        gradients = tape.gradient(scaled, trained)
         if scope.monitor is not None:
             self._look(scope.monitor, tape, own, tf.logical_and(active, loss_totals[:, 1] > 0))
         statistics = objective.statistics(batches, size)

@@ -19,7 +19,7 @@ def test_registered_trunks_give_features(name: str, features: int, shape: tuple[
 
 
 def test_every_registered_trunk_builds_by_name() -> None:
-    assert trunks.TRUNKS.names == ["cnn", "mlp", "resnet18"]
+    assert trunks.TRUNKS.names == ["cnn", "keras_hub", "mlp", "resnet18"]
 
 
 def test_arguments_in_the_name() -> None:

@@ -1,0 +1,130 @@
+"""The requests of docs/serving.md, read by the rules of TensorFlow Serving and put to the exported model."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mtl_keras import MultiTaskModel
+from mtl_keras.export import class_names, export_saved_model
+from tests.mtl_keras.tf_serving import answer
+from tests.sources import ROOT
+from tests.test_docs import python_blocks
+
+PAGE = (ROOT / "docs" / "serving.md").read_text("utf-8")
+TASKS = {"item": 3, "worn": 1}
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What the code of the page has made, with the model that it exported under `served`."""
+    before, folder = Path.cwd(), tmp_path_factory.mktemp("page")
+    os.chdir(folder)
+    try:
+        names: dict[str, Any] = {}
+        for _, code in python_blocks(PAGE):
+            exec(code, names)
+        yield {**names, "served": tf.saved_model.load("models/garments/1"), "folder": folder / "models" / "garments"}
+    finally:
+        os.chdir(before)
+
+
+def predicted(page: dict[str, Any], images: Any) -> dict[str, np.ndarray]:
+    return {task: np.asarray(value) for task, value in page["model"](np.asarray(images)).items()}
+
+
+def test_the_folder_is_that_of_a_version(page: dict[str, Any]) -> None:
+    assert [entry.name for entry in page["folder"].iterdir()] == ["1"]
+    assert class_names(page["folder"] / "1") == {"item": ["shirt", "shoe", "bag"]}
+
+
+@pytest.mark.parametrize(("body", "of"), [("row", "files"), ("row_of_images", "images")])
+def test_the_row_format(body: str, of: str, page: dict[str, Any]) -> None:
+    images = [page["decode"](file) for file in page["files"]] if of == "files" else page["images"]
+    expected = predicted(page, images)
+    reply = answer(page["served"], page[body])
+    assert list(reply) == ["predictions"]
+    assert len(reply["predictions"]) == 2
+    for place, row in enumerate(reply["predictions"]):
+        assert set(row) == set(TASKS)
+        for task, values in row.items():
+            np.testing.assert_allclose(values, expected[task][place], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("body", "of"), [("columnar", "files"), ("columnar_images", "images")])
+def test_the_columnar_format(body: str, of: str, page: dict[str, Any]) -> None:
+    images = [page["decode"](file) for file in page["files"]] if of == "files" else page["images"]
+    expected = predicted(page, images)
+    reply = answer(page["served"], page[body])
+    assert list(reply) == ["outputs"]
+    assert set(reply["outputs"]) == set(TASKS)
+    for task, values in reply["outputs"].items():
+        np.testing.assert_allclose(values, expected[task], rtol=1e-5)
+
+
+def test_the_replies_on_the_page_have_the_shape_of_those_of_the_model(page: dict[str, Any]) -> None:
+    shown = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)]
+    rows, columns, error = shown
+    for example, body in ((rows, page["row"]), (columns, page["columnar"])):
+        reply = answer(page["served"], body)
+        assert _shape(example) == _shape(reply)
+    assert list(error) == ["error"]
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shape(part) for key, part in sorted(value.items())}
+    return [_shape(part) for part in value] if isinstance(value, list) else type(value).__name__
+
+
+def test_the_name_of_the_one_input_may_be_left_out(page: dict[str, Any]) -> None:
+    named = json.loads(page["row"])
+    short = {**named, "instances": [item["encoded"] for item in named["instances"]]}
+    assert answer(page["served"], json.dumps(short)) == answer(page["served"], page["row"])
+    columns = json.loads(page["columnar"])
+    short = {**columns, "inputs": columns["inputs"]["encoded"]}
+    assert answer(page["served"], json.dumps(short)) == answer(page["served"], page["columnar"])
+
+
+def test_a_single_task_is_answered_without_its_name(tmp_path: Path) -> None:
+    inputs = keras.Input((2,), name="images")
+    model = MultiTaskModel(inputs, {"item": keras.layers.Dense(3, name="item")(inputs)})
+    export_saved_model(model, tmp_path / "1")
+    reply = answer(tf.saved_model.load(tmp_path / "1"), '{"instances": [{"images": [0, 0.5]}]}')
+    assert _shape(reply) == {"predictions": [["float"] * 3]}
+
+
+PNG = base64.b64encode(tf.io.encode_png(np.zeros((2, 2, 1), "uint8")).numpy()).decode()
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"instances": [{"encoded": {"b64": PNG}}]}, "keys must be equal to: images"),
+        ({"signature_name": "encoded", "instances": [1]}, "signature: encoded"),
+        ({"signature_name": "serve_encoded", "instances": [{"image": {"b64": PNG}}]}, "must be equal to: encoded"),
+        ({"signature_name": "serve_encoded", "instances": [{"encoded": PNG}]}, "Unknown image file format"),
+        ({"signature_name": "serve_encoded", "instances": [{"b64": PNG[:40]}]}, "PNG"),
+        ({"signature_name": "serve_encoded", "instances": [{"b64": "?"}]}, "base64"),
+        ({"inputs": {"image": [[[[0]]]]}}, "Missing named input: images"),
+        ({"inputs": {"images": np.zeros((1, 3, 4, 1)).tolist()}}, r"shape \(None, 4, 4, 1\)"),
+        ({"instances": [np.zeros((4, 4, 1)).tolist(), np.zeros((4, 3, 1)).tolist()]}, "unexpected level or size"),
+        ({"instances": [[["a"]]]}, "not of expected type: float32"),
+        ({"instances": [1], "inputs": [1]}, "one of 'inputs' or 'instances'"),
+        ({}, "one of 'inputs' or 'instances'"),
+    ],
+)
+def test_what_is_wrong_is_answered_with_an_error(request_: Any, said: str, page: dict[str, Any]) -> None:
+    reply = answer(page["served"], json.dumps(request_))
+    assert list(reply) == ["error"]
+    assert re.search(said, reply["error"])
