@@ -1,6 +1,8 @@
 """Evaluates a run, or compares several: `python evaluate.py --run_dir runs/flagship`.
 
 Prints one table (task x metric, beside the best constant prediction) and writes it as JSON into the run directory.
+With `--report` it writes the run's `report.html` anew, from its files alone: no data are needed.
+With `--predict IMAGE` (or a folder) it says and draws what the run, or a SavedModel, predicts.
 With `--compare runs/a runs/b` it compares what came out of finished runs: each folder is a method, with its runs, one
 a seed, in it.
 """
@@ -20,19 +22,25 @@ flags.DEFINE_string("run_dir", None, "The run to evaluate.", flag_values=FLAGS)
 flags.DEFINE_bool("compare", False, "Compare the folders named after it.", flag_values=FLAGS)
 flags.DEFINE_list("folders", [], "With --compare: a folder a method, the first against each other.", flag_values=FLAGS)
 flags.DEFINE_list("tasks", None, "With --compare: which tasks to compare; default all.", flag_values=FLAGS)
-flags.DEFINE_bool("saved_model", False, "Evaluate the exported saved_model/ instead of best.keras.", flag_values=FLAGS)
+flags.DEFINE_bool("report", False, "Write report.html anew from the run's files, without its data.", flag_values=FLAGS)
+flags.DEFINE_string("predict", None, "Predict this image, or the images in this folder.", flag_values=FLAGS)
+flags.DEFINE_string("saved_model_dir", None, "With --predict: a SavedModel, in place of a run.", flag_values=FLAGS)
+flags.DEFINE_string("output", None, "With --predict: folder for pictures; default predictions.", flag_values=FLAGS)
+flags.DEFINE_bool("saved_model", False, "Take the exported saved_model/ instead of best.keras.", flag_values=FLAGS)
 flags.DEFINE_string("split", "test", "Which split: train, validation or test.", flag_values=FLAGS)
 flags.DEFINE_integer("batch_size", 128, "Images in a batch.", flag_values=FLAGS)
-flags.DEFINE_string(
-    "data_dir", None, "TFDS directory with the dataset, if it is not where it was in training.", flag_values=FLAGS
-)
+flags.DEFINE_string("data_dir", None, "Where the data are now, if not where they were in training.", flag_values=FLAGS)
 
 
 def main(values: flags.FlagValues) -> None:
     """Evaluates what the flags ask for."""
     if values.compare and values.run_dir:
         raise ValueError("Pass --run_dir or --compare, not both.")
-    if values.compare:
+    if values.predict:
+        _predict(values)
+    elif values.saved_model_dir or values.output:
+        raise ValueError("--saved_model_dir and --output are for predictions: they need --predict.")
+    elif values.compare:
         from experiments.comparison import report
 
         report([Path(folder) for folder in values.folders], values.tasks)
@@ -40,10 +48,39 @@ def main(values: flags.FlagValues) -> None:
         raise ValueError("--tasks is for comparisons: it needs --compare.")
     elif values.folders:
         raise ValueError(f"Folders are for --compare; a run is --run_dir. Received: {', '.join(values.folders)}")
+    elif values.run_dir and values.report:
+        _report(Path(values.run_dir))
     elif values.run_dir:
         _evaluate(values)
     else:
         raise ValueError("Which run? Pass --run_dir RUN, or --compare FOLDER FOLDER.")
+
+
+def _report(folder: Path) -> None:
+    from experiments.comparison import report
+    from experiments.plan import Plan
+    from experiments.run_directory import RunDirectory
+    from experiments.run_report import run_report
+
+    if Plan.is_in(folder):
+        report([folder])
+    else:
+        print(f"Report: {run_report(RunDirectory(folder))}")
+
+
+def _predict(values: flags.FlagValues) -> None:
+    from experiments.image_predictions import image_files, predict_images
+    from experiments.predictor import of_run, of_saved_model
+    from experiments.run_directory import RunDirectory
+
+    if bool(values.run_dir) == bool(values.saved_model_dir):
+        raise ValueError("Which model? Pass --run_dir RUN or --saved_model_dir FOLDER with --predict.")
+    files = image_files(Path(values.predict))
+    if values.saved_model_dir:
+        predictor = of_saved_model(Path(values.saved_model_dir))
+    else:
+        predictor = of_run(RunDirectory(values.run_dir), saved_model=values.saved_model)
+    predict_images(predictor, files, Path(values.output or Path(values.run_dir or "") / "predictions"))
 
 
 def _evaluate(values: flags.FlagValues) -> None:
@@ -52,6 +89,7 @@ def _evaluate(values: flags.FlagValues) -> None:
     from experiments.building import open_dataset
     from experiments.evaluation import evaluate
     from experiments.loading import load_model
+    from experiments.own_data import check_tasks
     from experiments.reporting import print_table
     from experiments.run_directory import RunDirectory
     from mtl_keras.export import load as load_export
@@ -63,6 +101,7 @@ def _evaluate(values: flags.FlagValues) -> None:
     if config.cache == "memory":
         config = dataclasses.replace(config, cache="none")  # the split is read once
     dataset = open_dataset(config)
+    check_tasks(directory, dataset)
     batches = dataset.batches(values.split, values.batch_size)
     source = directory.saved_model if values.saved_model else directory.best_model
     predict = load_export(source) if values.saved_model else load_model(source).predict_on_batch

@@ -22,7 +22,8 @@ def main(values: flags.FlagValues) -> None:
         return
     if values.resume and values.run_dir is None:
         raise ValueError("--resume needs --run_dir, the run to go on with.")
-    folder = Path(values.run_dir or f"runs/{values.experiment or values.dataset}-{datetime.now():%Y%m%d-%H%M%S}")
+    name = values.experiment or Path(values.dataset.rpartition(":")[2]).absolute().stem
+    folder = Path(values.run_dir or f"runs/{name}-{datetime.now():%Y%m%d-%H%M%S}")
     if values.compare is not None or (values.resume and _is_comparison(folder)):
         _compare(values, folder)
     elif values.seeds is not None:
@@ -42,6 +43,7 @@ def _print_presets() -> None:
 def _train(values: flags.FlagValues, folder: Path) -> None:
     from experiments.reporting import print_table
     from experiments.run_directory import RunDirectory
+    from experiments.run_report import run_report
     from experiments.runner import run
     from experiments.settings import asked, resumed, says_what
     from experiments.workers import gather
@@ -54,6 +56,7 @@ def _train(values: flags.FlagValues, folder: Path) -> None:
     if not gather(config.distribute).writes:
         return
     print_table(table, f"{folder}: best.keras on the test split", overall)
+    print(f"Report: {run_report(directory)}")
     print(f"Look at it: tensorboard --logdir {directory.tensorboard}")
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import glob
+
 import keras
 import tensorflow as tf
 
 import data
 from experiments.config import RunConfig, make_optimizer, make_schedule
-from models import network
+from experiments.own_data import check_known
+from models import network, trunk_layers
 from mtl_keras import MultiTaskModel, schedules
-from mtl_keras.callbacks import TaskScheduler
+from mtl_keras.callbacks import FreezeLayers, TaskScheduler
 
 
 def open_dataset(config: RunConfig) -> data.Dataset:
-    """Opens the dataset of a run."""
+    """Opens the dataset of a run.
+
+    Raises:
+        ValueError: if it was made in Python, besides what `data.load` raises.
+    """
+    check_known(config)
     return data.load(
         config.dataset,
         tasks=config.tasks,
@@ -23,14 +31,16 @@ def open_dataset(config: RunConfig) -> data.Dataset:
         sizes=config.examples,
         cache=config.cache,
         on_bad_example=config.on_bad_example,
+        types=config.task_types,
+        image_size=config.image_size,
     )
 
 
-def build_model(config: RunConfig, dataset: data.Dataset) -> MultiTaskModel:
+def build_model(config: RunConfig, dataset: data.AnyDataset) -> MultiTaskModel:
     """Builds and compiles the network of a run, with its first random weights."""
     tasks = dataset.tasks
     graph = network(config.model, tasks, dataset.image_shape, config.weights)
-    model = MultiTaskModel(*graph, name=config.dataset)
+    model = MultiTaskModel(*graph, name=dataset.name)
     jit_compile: bool | str = {"true": True, "false": False}.get(config.jit_compile, "auto")
     model.compile(
         make_optimizer(config.optimizer, config.learning_rate),
@@ -44,11 +54,25 @@ def build_model(config: RunConfig, dataset: data.Dataset) -> MultiTaskModel:
     return model
 
 
-def make_scheduler(config: RunConfig, dataset: data.Dataset) -> TaskScheduler | None:
+def make_scheduler(config: RunConfig, dataset: data.AnyDataset) -> TaskScheduler | None:
     """Returns the callback that applies the run's schedule, or `None` for the schedule "none"."""
     if config.schedule == "none":
         return None
     return TaskScheduler(make_schedule(config.schedule), seed=config.seed, counts=dataset.label_counts())
+
+
+def freezing_callbacks(config: RunConfig, model: MultiTaskModel) -> list[keras.callbacks.Callback]:
+    """Returns the callback that leaves the trunk as it is in the first epochs, if it should.
+
+    Raises:
+        ValueError: if the tasks share no layer.
+    """
+    if not config.freeze_trunk:
+        return []
+    names = trunk_layers(model.outputs_by_task)
+    if not names:
+        raise ValueError(f"The tasks of {config.model!r} share no trunk. Received: freeze_trunk={config.freeze_trunk}")
+    return [FreezeLayers({glob.escape(name): config.freeze_trunk for name in names})]
 
 
 def learning_rate_callbacks(config: RunConfig) -> list[keras.callbacks.Callback]:

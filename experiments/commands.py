@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 from absl import flags
@@ -37,6 +38,7 @@ def command_line(main: Callable[[flags.FlagValues], None], defined: flags.FlagVa
     elif len(rest) > 1:
         _fail(f"What is {rest[1]!r}? Flags begin with --", 2)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     # A comparison trains many networks; TensorFlow would take their functions for one that is traced too often.
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.comparison_report import comparison_report
 from experiments.comparison_table import print_comparison
 from experiments.files import write_json
 from experiments.plan import METHOD, Plan
@@ -73,28 +74,36 @@ def compare_folders(folders: Sequence[Path], tasks: Sequence[str] | None = None)
         ValueError: if there is nothing to compare with, a task is unknown, or two runs of a method have the same
             task and seed.
     """
+    method, *baselines = [(folder, read_records(folder)) for folder in _methods(folders)]
+    return [_compare(method, baseline, tasks) for baseline in baselines]
+
+
+def _methods(folders: Sequence[Path]) -> Sequence[Path]:
+    """The folder of each method, where that of one comparison may be given for all of them."""
     if len(folders) == 1 and Plan.is_in(folders[0]):
-        folders = [folders[0] / name for name in (METHOD, *Plan.load(folders[0]).baselines)]
+        return [folders[0] / name for name in (METHOD, *Plan.load(folders[0]).baselines)]
     if len(folders) < 2:
         raise ValueError(
             "Give the folder of a comparison, or two folders of runs and more. "
             f"Received: {', '.join(map(str, folders)) or 'none'}"
         )
-    method, *baselines = [(folder, read_records(folder)) for folder in folders]
-    return [_compare(method, baseline, tasks) for baseline in baselines]
+    return folders
 
 
 def report(folders: Sequence[Path], tasks: Sequence[str] | None = None) -> None:
-    """Prints the comparisons of `compare_folders` and writes them as JSON into the first folder.
+    """Prints the comparisons of `compare_folders`, and writes them into the first folder as JSON and as a page.
 
-    The file is `comparison.json`, or `comparison-<tasks>.json` if only some tasks are compared.
+    The files are `comparison.json` and `comparison.html`, or `comparison-<tasks>` if only some tasks are compared.
     """
     outcomes = [outcome.to_json() for outcome in compare_folders(folders, tasks)]
     for outcome in outcomes:
         print_comparison(outcome)
-    target = folders[0] / f"{'-'.join(['comparison', *(tasks or ())])}.json"
+    name = "-".join(["comparison", *(tasks or ())])
+    target, page = (folders[0] / f"{name}{suffix}" for suffix in (".json", ".html"))
     write_json(target, outcomes)
     print(f"Written to {target}")
+    comparison_report(_methods(folders), outcomes, page)
+    print(f"Report: {page}")
 
 
 def _compare(

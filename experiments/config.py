@@ -17,6 +17,8 @@ from mtl_keras import schedules, weightings
 from mtl_keras.export.formats import SUFFIXES
 from mtl_keras.registry import Spec, parse_spec, unknown_value
 
+OWN = "own"
+"""What the dataset of a run is called that was made in Python."""
 JIT_CHOICES = ("auto", "true", "false")
 DECAY_CHOICES = ("cosine", "none")
 _LEAST = {
@@ -25,6 +27,7 @@ _LEAST = {
     "steps_per_execution": 1,
     "early_stopping": 0,
     "checkpoint_every": 0,
+    "freeze_trunk": 0,
     "monitor_gradients": 0,
 }
 
@@ -49,6 +52,8 @@ class RunConfig:
     cache: str = "auto"
     on_bad_example: str = "error"
     tasks: tuple[str, ...] | None = None
+    task_types: Mapping[str, str] = field(default_factory=dict)
+    image_size: tuple[int, int] | None = None
     task_weights: Mapping[str, float] = field(default_factory=dict)
     model: str = "cnn"
     weights: str | None = None
@@ -66,9 +71,14 @@ class RunConfig:
     steps_per_execution: int = 1
     early_stopping: int = 0
     checkpoint_every: int = 500
+    freeze_trunk: int = 0
     monitor_gradients: int = 0
     distribute: str = "none"
     export: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # What is recorded must mean the same wherever the run is gone on with.
+        object.__setattr__(self, "dataset", data.absolute_name(self.dataset))
 
     def check(self) -> None:
         """Checks all that can be checked without the data.
@@ -76,8 +86,16 @@ class RunConfig:
         Raises:
             ValueError: naming the setting, the value received and the choices.
         """
-        if self.dataset not in data.names():
-            raise unknown_value("dataset", self.dataset, data.names())
+        if data.names_files(self.dataset):
+            if self.synthetic:
+                raise ValueError(f"synthetic draws a known dataset. Received: dataset={self.dataset!r}")
+        elif self.dataset != OWN and self.dataset not in data.names():
+            raise unknown_value("dataset", self.dataset, [*data.names(), *data.FORMS])
+        elif self.task_types or self.image_size is not None:
+            raise ValueError(
+                f"task_types and image_size are for a dataset {' or '.join(data.FORMS)}. "
+                f"Received: dataset={self.dataset!r}"
+            )
         if self.cache not in data.CACHES:
             raise unknown_value("value of cache", self.cache, data.CACHES)
         workers.check(self.distribute)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -24,15 +25,32 @@ Table = dict[str, Entries]
 _SLICE = 1000
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What a model predicted of a split.
+
+    Args:
+        true: task -> labels `(samples, ...)`, as they are given: some may be missing.
+        pred: task -> outputs `(samples, ...)`.
+    """
+
+    true: Mapping[str, np.ndarray]
+    pred: Mapping[str, np.ndarray]
+
+
 def evaluate(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> tuple[Table, Entries]:
+    """Judges predictions over all labelled samples: `judge` of what `collect` returns."""
+    return judge(collect(predict, batches, tasks), tasks)
+
+
+def judge(outputs: Outputs, tasks: TaskSet) -> tuple[Table, Entries]:
     """Judges predictions over all labelled samples: task by task, and the binary tasks together.
 
     The baseline is the best constant prediction: the shares of the classes among the evaluated labels (so, judged as a
     decision, the most frequent class), or the labels' mean.
 
     Args:
-        predict: images `(batch, height, width, channels)` -> task -> outputs `(batch, ...)`.
-        batches: (images, {task: labels}) once through.
+        outputs: of a whole split.
         tasks: what to judge, and by which metrics.
 
     Returns:
@@ -40,28 +58,24 @@ def evaluate(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> tupl
         ones that its kind is usually reported with (`experiments.further_metrics`).
         `{"macro_f1": {"value": ..., "baseline": ...}, ...}`: accuracy, precision, recall and F1 of the binary tasks
         together, `macro_` (mean over the tasks) and `micro_` (all decisions in one pool). Empty unless there are two.
-
-    Raises:
-        ValueError: if there are no batches, or an output of a task is missing.
     """
-    true, pred = _collect(predict, batches, tasks)
     table: Table = {}
     decisions: list[dict[str, Decisions]] = []
     for name, task in tasks.items():
-        loss, labels, outputs = _labelled(task, true[name], pred[name])
+        loss, labels, predicted, _ = _labelled(task, outputs.true[name], outputs.pred[name])
         constant = constant_prediction(task, labels)
-        metrics = _metrics(task, true[name].shape[1:], outputs.shape[1:])
+        metrics = _metrics(task, outputs.true[name].shape[1:], predicted.shape[1:])
         # A task's metric objects are shared by all who know the task: what is measured here is measured with copies.
         fresh = {key: type(metric).from_config(metric.get_config()) for key, metric, _ in metrics}
         fresh["loss"] = keras.metrics.MeanMetricWrapper(loss.call, name="loss")
         own = {
-            key: {"value": _measure(metric, labels, outputs), "baseline": _measure(metric, labels, constant)}
+            key: {"value": _measure(metric, labels, predicted), "baseline": _measure(metric, labels, constant)}
             for key, metric in fresh.items()
         }
-        further = beside(further_metrics(task, labels, outputs), further_metrics(task, labels, constant))
+        further = beside(further_metrics(task, labels, predicted), further_metrics(task, labels, constant))
         table[name] = own | {key: entry for key, entry in further.items() if key not in own}
         if task.head == "binary":
-            sides = {"value": outputs, "baseline": constant}
+            sides = {"value": predicted, "baseline": constant}
             decisions.append({side: count_decisions(labels, values) for side, values in sides.items()})
     return table, overall(decisions)
 
@@ -77,9 +91,17 @@ def primary(task: Task) -> tuple[str, bool]:
     return primary_metric(_metrics(task, task.shape, task.shape))
 
 
-def _collect(
-    predict: Predict, batches: tf.data.Dataset, tasks: TaskSet
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def collect(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Outputs:
+    """Predicts a whole split.
+
+    Args:
+        predict: images `(batch, height, width, channels)` -> task -> outputs `(batch, ...)`.
+        batches: (images, {task: labels}) once through.
+        tasks: what is predicted.
+
+    Raises:
+        ValueError: if there are no batches, or an output of a task is missing.
+    """
     true: dict[str, list[np.ndarray]] = {name: [] for name in tasks}
     pred: dict[str, list[np.ndarray]] = {name: [] for name in tasks}
     for images, labels in batches:
@@ -93,19 +115,38 @@ def _collect(
         raise ValueError("There is nothing to evaluate: the split is empty.")
     # One task after the other, so that no more than one is in memory twice.
     joined = [{name: np.concatenate(parts.pop(name)) for name in tasks} for parts in (true, pred)]
-    return joined[0], joined[1]
+    return Outputs(*joined)
 
 
-def _labelled(task: Task, true: np.ndarray, pred: np.ndarray) -> tuple[keras.losses.Loss, np.ndarray, np.ndarray]:
-    """The task's loss, and labels and outputs of the samples that have all of their labels."""
+def sample_losses(task: Task, true: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the numbers of the samples that have all of their labels, and the loss of each of them.
+
+    Args:
+        task: what was predicted.
+        true: labels `(samples, ...)`.
+        pred: outputs `(samples, ...)`.
+    """
+    loss, labels, predicted, mask = _labelled(task, true, pred)
+    parts = [np.zeros(0, "float32")]
+    for start in range(0, len(labels), _SLICE):
+        values = np.asarray(loss.call(labels[start : start + _SLICE], predicted[start : start + _SLICE]))
+        parts.append(values.reshape(len(values), -1).mean(axis=1))
+    return np.flatnonzero(mask), np.concatenate(parts)
+
+
+def _labelled(
+    task: Task, true: np.ndarray, pred: np.ndarray
+) -> tuple[keras.losses.Loss, np.ndarray, np.ndarray, np.ndarray]:
+    """The task's loss, labels and outputs of the samples that have all of their labels, and which samples these are."""
     loss = resolve_loss(task.name, task.loss, true.shape[1:], pred.shape[1:])
     kind = function_name(loss)
     aligned = missing.align(true, pred, class_indices=kind.startswith("sparse_"))
     ignored = getattr(loss, "_fn_kwargs", {}).get("ignore_class")
     present = np.asarray(missing.present(keras.ops.convert_to_tensor(aligned), kind, ignored))
-    mask = present.reshape(len(true), -1).all(axis=1)
+    mask: np.ndarray = np.all(present.reshape(len(true), -1), axis=1)
     labels = np.asarray(aligned)
-    return (loss, labels, pred) if mask.all() else (loss, labels[mask], pred[mask])
+    kept = slice(None) if mask.all() else mask
+    return loss, labels[kept], pred[kept], mask
 
 
 def _metrics(

@@ -1,4 +1,4 @@
-"""The JSON and CSV files of a run, written so that a reader never meets half of one."""
+"""The files of a run, written so that a reader never meets half of one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mtl_keras.export.replacing import replacing
 
@@ -39,6 +41,48 @@ def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
         writer = csv.DictWriter(file, ["epoch", *keys])
         writer.writeheader()
         writer.writerows({"epoch": number, **epoch} for number, epoch in enumerate(history))
+
+
+def read_history(path: Path) -> dict[str, list[float]]:
+    """Reads what `write_history` wrote, by column.
+
+    Returns:
+        column, without `epoch` -> `(epochs,)` numbers; a cell without a number is NaN.
+
+    Raises:
+        ValueError: if the file is not there or is not such a table, naming it and the line.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+    except FileNotFoundError as cause:
+        raise ValueError(f"There is no {path}") from cause
+    except (UnicodeDecodeError, csv.Error) as cause:
+        raise ValueError(f"{path} is damaged: {cause}") from cause
+    if header[:1] != ["epoch"]:
+        raise ValueError(f"{path} is damaged: its first column must be epoch")
+    columns: dict[str, list[float]] = {name: [] for name in header[1:]}
+    for line, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise ValueError(f"{path} is damaged: line {line} has {len(row)} cells for {len(header)} columns")
+        try:
+            for name, cell in zip(header[1:], row[1:]):
+                columns[name].append(float(cell or "nan"))
+        except ValueError as cause:
+            raise ValueError(f"{path} is damaged: line {line}: {cause}") from cause
+    return columns
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays by name, compressed."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Writes text."""
+    with replacing(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
 
 
 def _finite(content: Any) -> Any:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
-
+from models import saved
 from mtl_keras import MultiTaskModel
 
 
@@ -15,13 +14,4 @@ def load_model(path: Path) -> MultiTaskModel:
     Raises:
         ValueError: if the file is missing or damaged, naming it.
     """
-    if not path.exists():
-        raise ValueError(f"There is no model to be found at {path}")
-    try:
-        return keras.models.load_model(path)
-    except (OSError, ValueError, KeyError, TypeError) as cause:
-        if "safe_mode" in str(cause):
-            raise ValueError(f"{path} is refused: it holds code of its own, such as a Lambda layer") from cause
-        # Keras calls a file that is no zip archive one that it has not found.
-        reason = "it is no model file of Keras" if "File not found" in str(cause) else str(cause).splitlines()[0]
-        raise ValueError(f"{path} is damaged: {reason}") from cause
+    return saved.load(path)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import data
+from experiments.building import open_dataset
 from experiments.config import RunConfig
 from experiments.files import read_json, write_json
 from mtl_keras import schedules, weightings
@@ -100,7 +101,10 @@ class Plan:
 
     def runs(self) -> Iterator[tuple[Path, RunConfig]]:
         """Yields the folder (in that of the comparison) and the settings of each run, seed by seed."""
-        tasks = data.recipes[self.config.dataset](self.config.tasks).tasks.names
+        if data.names_files(self.config.dataset):
+            tasks = open_dataset(self.config).tasks.names
+        else:
+            tasks = data.recipes[self.config.dataset](self.config.tasks).tasks.names
         methods = {Path(METHOD): self.config}
         for name in self.baselines:
             methods |= {Path(name, part): config for part, config in _baseline(name)(self.config, tasks).items()}

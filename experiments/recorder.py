@@ -13,6 +13,7 @@ import keras
 
 from experiments.files import write_history
 from experiments.gradient_record import GradientRecord
+from experiments.memory import peak_memory
 from experiments.run_directory import RunDirectory
 from mtl_keras.callbacks import TaskScheduler
 from mtl_keras.export.replacing import replacing
@@ -99,17 +100,19 @@ class Recorder(keras.callbacks.Callback):
         return bool(self.patience) and bool(self.history) and since_best >= self.patience
 
     def cost(self) -> dict[str, Any]:
-        """Returns what training took: `steps`, `seconds` in all, `seconds_per_step` and `compiled`.
+        """Returns what training took: `steps`, `seconds` in all, `seconds_per_step`, `memory` and `compiled`.
 
         Validation, checkpoints and evaluation are not in it. The seconds a step are the median over the epochs: the
         first one, in which functions are compiled, does not show in it as soon as there are three. `compiled` are the
-        functions of this process: for which tasks, how often traced, and the seconds of the calls that did.
+        functions of this process: for which tasks, how often traced, and the seconds of the calls that did. `memory` is
+        the most that the process had up to now, in bytes.
         """
         each = [seconds / steps for seconds, steps in zip(self.seconds, self.steps) if steps]
         return {
             "steps": sum(self.steps),
             "seconds": sum(self.seconds),
             "seconds_per_step": statistics.median(each) if each else math.nan,
+            "memory": peak_memory(),
             "compiled": [asdict(function) for function in self.model.specializations] if self.model else [],
         }
 

@@ -26,8 +26,9 @@ PROVENANCE = ("versions", "git_revision", "date", "cores")
 class RunDirectory:
     """The files of a run.
 
-    They are `config.json`, `history.csv`, `metrics.json`, `tensorboard/`, `best.keras`, `checkpoints/` and, if
-    they were asked for, `saved_model/` and `gradients.json`; `nonfinite/` of a run whose loss became NaN or infinite.
+    They are `config.json`, `history.csv`, `metrics.json`, `predictions.npz`, `examples.npz`, `report.html`,
+    `tensorboard/`, `best.keras`, `checkpoints/` and, if they were asked for, `saved_model/` and `gradients.json`;
+    `nonfinite/` of a run whose loss became NaN or infinite.
 
     Args:
         path: the directory.
@@ -39,6 +40,9 @@ class RunDirectory:
         self.history_file = self.path / "history.csv"
         self.gradients_file = self.path / "gradients.json"
         self.metrics_file = self.path / "metrics.json"
+        self.predictions_file = self.path / "predictions.npz"
+        self.examples_file = self.path / "examples.npz"
+        self.report_file = self.path / "report.html"
         self.tensorboard = self.path / "tensorboard"
         self.best_model = self.path / "best.keras"
         self.checkpoints = Checkpoints(self.path / "checkpoints")
@@ -114,7 +118,8 @@ class RunDirectory:
 
     def forget_results(self) -> None:
         """Removes what was measured of a model that is about to be trained on."""
-        for file in (self.metrics_file, *self.path.glob("evaluation-*.json")):
+        measured = (self.metrics_file, self.predictions_file, self.examples_file, self.report_file)
+        for file in (*measured, *self.path.glob("evaluation-*.json")):
             file.unlink(missing_ok=True)
 
 

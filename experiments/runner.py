@@ -11,15 +11,25 @@ import keras
 import tensorflow as tf
 
 import data
-from experiments.building import build_model, learning_rate_callbacks, make_scheduler, open_dataset, set_precision
+from experiments.announcement import announcement
+from experiments.building import (
+    build_model,
+    freezing_callbacks,
+    learning_rate_callbacks,
+    make_scheduler,
+    open_dataset,
+    set_precision,
+)
 from experiments.checkpoints import Checkpoint, Checkpoints
 from experiments.config import RunConfig
-from experiments.evaluation import Entries, Table, evaluate, primary
+from experiments.evaluation import Entries, Table, collect, evaluate, judge, primary
 from experiments.files import write_history, write_json
 from experiments.gradient_record import GradientRecord
 from experiments.loading import load_model
 from experiments.lock import locked
 from experiments.nonfinite import save_evidence
+from experiments.own_data import check_same, with_own_data
+from experiments.predictions import save_examples, save_predictions
 from experiments.recorder import Recorder
 from experiments.run_directory import RunDirectory
 from experiments.workers import Workers, gather
@@ -31,7 +41,12 @@ from mtl_keras.tasks import Task
 
 
 def run(
-    config: RunConfig, directory: RunDirectory, *, resume: bool = False, judge_training: bool = False
+    config: RunConfig,
+    directory: RunDirectory,
+    *,
+    resume: bool = False,
+    judge_training: bool = False,
+    dataset: data.AnyDataset | None = None,
 ) -> tuple[Table, Entries]:
     """Trains, evaluates and exports.
 
@@ -40,6 +55,8 @@ def run(
         directory: where to put it; with `resume`, where it was begun.
         resume: whether to go on from the last checkpoint in `directory`, or to begin if nothing is there.
         judge_training: whether to evaluate the best model on the training split too.
+        dataset: what to train on, made in Python; by default the one that `config` names. Of a run that is resumed it
+            has to be made in the same way.
 
     Returns:
         The evaluation of the best model on the test split, as `metrics.json` has it: task by task, and overall.
@@ -52,10 +69,12 @@ def run(
         distribution.WorkerLost: if another worker ends.
     """
     workers = gather(config.distribute)
+    config = config if dataset is None else with_own_data(config)
     config.check()
     if not workers.writes:
         with tempfile.TemporaryDirectory() as scratch:
-            return _run(config, RunDirectory(Path(scratch, "run")), workers, judge_training, directory.checkpoints)
+            elsewhere = RunDirectory(Path(scratch, "run"))
+            return _run(config, elsewhere, workers, judge_training, directory.checkpoints, dataset)
     if not resume:
         directory.check_new()
     fresh = not directory.path.exists()
@@ -67,7 +86,7 @@ def run(
             if not directory.started:
                 directory.create(config)
             directory.remove_unfinished()
-            return _run(config, directory, workers, judge_training, directory.checkpoints)
+            return _run(config, directory, workers, judge_training, directory.checkpoints, dataset)
         except Exception as error:
             # A disk that is full, or gone, while it trains is no reason to forget what was asked.
             lost = isinstance(error, OSError) and directory.history_file.exists()
@@ -77,11 +96,20 @@ def run(
 
 
 def _run(
-    config: RunConfig, directory: RunDirectory, workers: Workers, judge_training: bool, begun: Checkpoints
+    config: RunConfig,
+    directory: RunDirectory,
+    workers: Workers,
+    judge_training: bool,
+    begun: Checkpoints,
+    own: data.AnyDataset | None,
 ) -> tuple[Table, Entries]:
     keras.utils.set_random_seed(config.seed)
     set_precision(config.mixed_precision)
-    dataset = open_dataset(config)
+    dataset = open_dataset(config) if own is None else own
+    if own is not None or data.names_files(config.dataset):
+        check_same(directory, dataset)
+    if workers.writes and data.names_files(config.dataset):
+        print(announcement(dataset))
     with workers.watched():
         recorder = _train(config, directory, dataset, workers, begun.last(set_aside=workers.writes))
     best = load_model(directory.best_model)
@@ -89,7 +117,10 @@ def _run(
         batches = dataset.batches("train", config.batch_size)
         directory.write_evaluation("best", "train", evaluate(best.predict_on_batch, batches, dataset.tasks))
     batches = dataset.batches("test", config.batch_size)
-    table, overall = evaluate(best.predict_on_batch, batches, dataset.tasks)
+    outputs = collect(best.predict_on_batch, batches, dataset.tasks)
+    table, overall = judge(outputs, dataset.tasks)
+    save_predictions(directory.predictions_file, outputs, dataset.tasks)
+    save_examples(directory.examples_file, outputs, dataset.tasks, batches)
     _export(config, directory, best, dataset)
     metrics = {
         "split": "test",
@@ -107,7 +138,11 @@ def _run(
 
 
 def _train(
-    config: RunConfig, directory: RunDirectory, dataset: data.Dataset, workers: Workers, checkpoint: Checkpoint | None
+    config: RunConfig,
+    directory: RunDirectory,
+    dataset: data.AnyDataset,
+    workers: Workers,
+    checkpoint: Checkpoint | None,
 ) -> Recorder:
     """Trains, from a checkpoint on if there is one."""
     with workers.scope():
@@ -145,6 +180,7 @@ def _train(
             shuffle=False,  # `batches` does it, anew and reproducibly in each epoch
             callbacks=[
                 *([scheduler] if scheduler else []),
+                *freezing_callbacks(config, model),
                 *learning_rate_callbacks(config),
                 StopOnNonFinite(),
                 *([monitor] if monitor else []),
@@ -165,7 +201,7 @@ def _train(
 
 
 def training_batches(
-    config: RunConfig, dataset: data.Dataset, epoch: int, step: int, shard: tuple[int, int] = (0, 1)
+    config: RunConfig, dataset: data.AnyDataset, epoch: int, step: int, shard: tuple[int, int] = (0, 1)
 ) -> tf.data.Dataset:
     """Returns the batches that a run is trained on, from a step of an epoch on, without end; or one worker's part."""
     ended, step = divmod(step, dataset.steps("train", config.batch_size))
@@ -186,7 +222,7 @@ def _primary(task: Task) -> dict[str, Any]:
     return {"metric": metric, "higher_is_better": higher_is_better}
 
 
-def _export(config: RunConfig, directory: RunDirectory, model: MultiTaskModel, dataset: data.Dataset) -> None:
+def _export(config: RunConfig, directory: RunDirectory, model: MultiTaskModel, dataset: data.AnyDataset) -> None:
     """Writes the formats asked for and checks that they predict what the model does."""
     images, _ = next(iter(dataset.batches("test", min(16, config.batch_size))))
     class_names = {name: task.labels for name, task in dataset.tasks.items() if task.labels}

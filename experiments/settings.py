@@ -8,6 +8,7 @@ from typing import Any
 
 from absl import flags
 
+from data import absolute_name
 from experiments import presets
 from experiments.config import RunConfig
 
@@ -90,6 +91,12 @@ def _given(values: flags.FlagValues, name: str) -> bool:
 
 def _settings(values: flags.FlagValues, names: tuple[str, ...]) -> dict[str, Any]:
     settings: dict[str, Any] = {name: values[name].value for name in names}
+    if "dataset" in settings:
+        settings["dataset"] = absolute_name(values.dataset)
+    if "image_size" in settings:
+        settings["image_size"] = _size(values.image_size)
+    if "task_types" in settings:
+        settings["task_types"] = dict(_type(entry) for entry in values.task_types)
     if "tasks" in settings:
         settings["tasks"] = tuple(values.tasks) if values.tasks else None
     if "task_weights" in settings:
@@ -107,3 +114,19 @@ def _weight(entry: str) -> tuple[str, float]:
         return task.strip(), float(number)
     except ValueError as cause:
         raise ValueError(f"--task_weights takes task=number, separated by commas. Received: {entry!r}") from cause
+
+
+def _type(entry: str) -> tuple[str, str]:
+    task, equals, kind = entry.partition("=")
+    if not equals:
+        raise ValueError(f"--task_types takes column=type, separated by commas. Received: {entry!r}")
+    return task.strip(), kind.strip()
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise ValueError(f"--image_size takes a side, as 64, or height x width, as 64x96. Received: {text!r}")
+    return int(sides[0]), int(sides[-1])

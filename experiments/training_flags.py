@@ -21,20 +21,25 @@ _list(
     "Train these too, and compare: single_task, equal_weights, fixed_weights, or a weighting or schedule by name.",
 )
 _list("seeds", None, "With --compare: train each network with each of these seeds; default --seed.")
-_string("dataset", "fashion_mnist", "Which dataset: fashion_mnist, cifar10, cifar100 or celeb_a.")
+_string("dataset", "fashion_mnist", "fashion_mnist, cifar10, cifar100, celeb_a, or own files: csv:PATH or folder:PATH.")
 _bool("synthetic", False, "Train on a drawn look-alike of the dataset; needs no download.")
 _integer("examples", None, "With --synthetic: how many images to draw for each split.")
 _string(
-    "data_dir", None, "TFDS directory, or folder of CelebA's files; default TFDS_DATA_DIR or ~/tensorflow_datasets."
+    "data_dir",
+    None,
+    "TFDS directory, or folder of CelebA's files or of one's own; default TFDS_DATA_DIR or ~/tensorflow_datasets.",
 )
 _string("cache", "auto", "Where decoded images are kept: auto (in memory if they are few), memory, disk or none.")
 _string("on_bad_example", "error", "What to do about images or labels that cannot be read: error or skip.")
 _list("tasks", None, "Tasks to train, separated by commas; default those of the dataset.")
+_list("task_types", [], "With csv:PATH: kinds of columns, as age=regression,kind=binary. Default by their cells.")
+_string("image_size", None, "With csv:PATH or folder:PATH: side of the images, or height x width, as 64 or 64x96.")
 _list("task_weights", [], "Weights in the loss, as item=1,group=0.5; 0 drops the task. Default each task's own.")
 _string(
     "model", "cnn", "Trunk or network: cnn, mlp, two_paths, a keras.applications name; arguments as cnn(filters=16)."
 )
 _string("weights", None, "Pretrained weights of the trunk: imagenet or a file. Default none.")
+_integer("freeze_trunk", 0, "In how many epochs, from the first on, the trunk stays as it was loaded.")
 _string("weighting", "static", "How tasks are weighted: static, uncertainty, dwa(temperature=1), gls, ...")
 _string("schedule", "none", "Which tasks run when: none, dst, random_drop(keep=0.5), static(...), ...")
 _integer("epochs", 10, "Passes over the training data.")

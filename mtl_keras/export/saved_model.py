@@ -32,6 +32,9 @@ def export_saved_model(
     - `serve_encoded` takes `encoded`, strings (batch,), each the bytes of a JPEG or PNG file;
     - both give a dict from task to float32 predictions (batch, ...).
 
+    With `decode`, the loaded object has it too: `tf.saved_model.load(path).decode(encoded)` is the image that the model
+    is given.
+
     Batches may have any size from 1. Everything is inside the TensorFlow graph: to use it takes neither this library
     nor Keras. `keras.layers.TFSMLayer(path)` makes a layer of it.
 
@@ -73,7 +76,8 @@ def export_saved_model(
     signatures = {"serving_default": module.serve.get_concrete_function()}
     module.weights = list(signatures["serving_default"].variables)
     if decode is not None:
-        module.serve_encoded = _serve_encoded(serving, module.serve, decode)
+        module.decode = _decode(serving, decode)
+        module.serve_encoded = _serve_encoded(serving, module.serve, module.decode)
         signatures["serve_encoded"] = module.serve_encoded.get_concrete_function()
     with tempfile.TemporaryDirectory() as folder, replacing(path) as temporary:
         if class_names is not None:
@@ -98,22 +102,31 @@ def _serve(serving: keras.Model) -> tf.types.experimental.PolymorphicFunction:
     return serve
 
 
-def _serve_encoded(
-    serving: keras.Model, serve: Callable[[tf.Tensor], dict[str, tf.Tensor]], decode: Callable[[tf.Tensor], tf.Tensor]
+def _decode(
+    serving: keras.Model, decode: Callable[[tf.Tensor], tf.Tensor]
 ) -> tf.types.experimental.PolymorphicFunction:
     if len(serving.inputs) != 1:
         raise ValueError(f"`decode` is for models with one input. Received a model with {len(serving.inputs)} inputs")
     expected = tf.TensorSpec(serving.inputs[0].shape[1:], tf.float32)
-    decode_one = tf.function(decode)
-    image = decode_one.get_concrete_function(tf.TensorSpec((), tf.string)).structured_outputs
+    decode_one = tf.function(decode, input_signature=[tf.TensorSpec((), tf.string, "encoded")])
+    image = decode_one.get_concrete_function().structured_outputs
     if image.dtype != expected.dtype or not image.shape.is_compatible_with(expected.shape):
         raise ValueError(
             f"`decode` must give one image as the model takes it, float32 {expected.shape}. "
             f"Received: {image.dtype.name} {image.shape}"
         )
+    return decode_one
+
+
+def _serve_encoded(
+    serving: keras.Model,
+    serve: Callable[[tf.Tensor], dict[str, tf.Tensor]],
+    decode: tf.types.experimental.PolymorphicFunction,
+) -> tf.types.experimental.PolymorphicFunction:
+    image = tf.TensorSpec(serving.inputs[0].shape[1:], tf.float32)
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "encoded")], autograph=False)
     def serve_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        return serve(tf.map_fn(decode_one, encoded, fn_output_signature=expected))
+        return serve(tf.map_fn(decode, encoded, fn_output_signature=image))
 
     return serve_encoded

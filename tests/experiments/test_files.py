@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from experiments.config import RunConfig
-from experiments.files import read_json, write_history, write_json
+from experiments.files import read_history, read_json, write_history, write_json
 from experiments.run_directory import RunDirectory
 
 
@@ -48,6 +48,19 @@ def test_history_has_a_column_for_every_key(tmp_path: Path) -> None:
         {"epoch": "0", "loss": "1.0", "val_loss": ""},
         {"epoch": "1", "loss": "nan", "val_loss": "2.0"},
     ]
+
+
+def test_a_history_comes_back(tmp_path: Path) -> None:
+    write_history(tmp_path / "history.csv", [{"b": 1.0, "a": math.nan}, {"a": 0.25}])
+    columns = read_history(tmp_path / "history.csv")
+    assert columns == {
+        "a": [pytest.approx(math.nan, nan_ok=True), 0.25],
+        "b": [1.0, pytest.approx(math.nan, nan_ok=True)],
+    }
+    write_history(tmp_path / "history.csv", [])
+    assert read_history(tmp_path / "history.csv") == {}
+    with pytest.raises(ValueError, match=r"There is no .*other.csv"):
+        read_history(tmp_path / "other.csv")
 
 
 def test_a_configuration_comes_back(tmp_path: Path) -> None:

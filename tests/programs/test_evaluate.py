@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from experiments.evaluation import constant_prediction
 from mtl_keras import Task
 from tests.programs.conftest import Program
+from tests.reports.markup import Page
+from tests.reports.records import write_comparison
 
 
 def test_the_exported_model_is_worth_what_the_trained_one_is(program: Program, finished_run: Path) -> None:
@@ -43,4 +46,33 @@ def test_a_run_without_an_export_says_so(program: Program, finished_run: Path, t
     outcome = program("evaluate", f"--run_dir={tmp_path}", "--saved_model")
     assert outcome.code == 1
     assert "saved_model" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_report_needs_neither_the_data_nor_the_model(program: Program, finished_run: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "history.csv", "metrics.json"):
+        shutil.copy(finished_run / name, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "data_dir": "/nowhere"}))
+    outcome = program("evaluate", f"--run_dir={tmp_path}", "--report")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out == f"Report: {tmp_path / 'report.html'}\n"
+    trained, copied = (Page((folder / "report.html").read_text("utf-8")) for folder in (finished_run, tmp_path))
+    value = json.loads((tmp_path / "metrics.json").read_text())["tasks"]["item"]["accuracy"]["value"]
+    assert f"{value:.4f}" in trained.words
+    assert f"{value:.4f}" in copied.words
+
+
+def test_the_page_of_a_comparison_is_made_anew(program: Program, tmp_path: Path) -> None:
+    folder = write_comparison(tmp_path / "garments", seeds=(0, 1))
+    outcome = program("evaluate", f"--run_dir={folder}", "--report")
+    assert outcome.code == 0, outcome.err
+    assert f"Report: {folder / 'comparison.html'}" in outcome.out
+    assert "multi_task against single_task" in (folder / "comparison.html").read_text("utf-8")
+
+
+def test_a_folder_without_a_run_is_named(program: Program, tmp_path: Path) -> None:
+    outcome = program("evaluate", f"--run_dir={tmp_path}", "--report")
+    assert outcome.code == 1
+    assert str(tmp_path) in outcome.err
     assert outcome.err.count("\n") == 1

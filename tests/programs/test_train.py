@@ -23,7 +23,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_a_run_directory_holds_all_that_the_readme_lists(finished_run: Path) -> None:
     names = {entry.name for entry in finished_run.iterdir() if not entry.name.startswith("evaluation-")}
     assert names == {
-        "config.json", "history.csv", "metrics.json", "best.keras", "checkpoints", "tensorboard", "saved_model",
+        "config.json", "history.csv", "metrics.json", "report.html", "best.keras", "checkpoints", "tensorboard",
+        "saved_model",
     }  # fmt: skip
     config = json.loads((finished_run / "config.json").read_text())
     assert config["schedule"] == "dst"

@@ -1,0 +1,158 @@
+"""`predict_images`: what a model says of image files, printed, drawn and written as CSV."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from experiments.predictor import Predictor
+from mtl_keras.export.replacing import replacing
+from mtl_keras.reports.outputs import Output
+from mtl_keras.reports.pictures import beside, captioned, picture
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
+"""What the names of the images in a folder end in, in small or large letters."""
+_TOGETHER = 32
+_SIDE, _FEW = 256, 8
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one image.
+
+    Args:
+        file: the image.
+        image: float32 `(height, width, channels)`, as the model was given it.
+        values: task -> prediction `(...)`.
+    """
+
+    file: Path
+    image: np.ndarray
+    values: dict[str, np.ndarray]
+
+
+def image_files(path: Path) -> list[Path]:
+    """Returns an image file, or the images in a folder by name.
+
+    Raises:
+        ValueError: if there is no such file, or no image in the folder.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise ValueError(f"There is no such image or folder. Received: --predict={path}")
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+    if not found:
+        raise ValueError(f"There is no image ({', '.join(SUFFIXES)}) in the folder. Received: --predict={path}")
+    return found
+
+
+def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, console: Console | None = None) -> None:
+    """Prints a table of predictions, and writes `predictions.csv` and a picture for each image into a folder.
+
+    A file that is no image is named on stderr, and the others go on.
+
+    Args:
+        predictor: the model.
+        files: images.
+        output: the folder.
+        console: where to print.
+
+    Raises:
+        ValueError: at the end, if some files could not be decoded.
+        OSError: if `output` cannot be written.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    bad: list[Path] = []
+    rows: list[dict[str, str]] = []
+    table = Table("file", "task", "prediction", "probability", title=f"{predictor.source}", title_justify="left")
+    for prediction in _predictions(predictor, files, bad):
+        rows.append({"file": str(prediction.file), **_cells(prediction, predictor)})
+        for number, (task, entry) in enumerate(predictor.outputs.items()):
+            words, probability = _said(entry, prediction.values[task])
+            table.add_row("" if number else prediction.file.name, task, words, probability)
+        with replacing(output / f"{prediction.file.name}.png") as temporary:
+            _sheet(prediction, predictor).save(temporary, "PNG")
+    if rows:
+        with (
+            replacing(output / "predictions.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        _print(table, console or Console())
+        print(f"Pictures and predictions.csv: {output}")
+    if bad:
+        raise ValueError(f"{len(bad)} of {len(files)} files could not be read as images, the first {bad[0]}")
+
+
+def _predictions(predictor: Predictor, files: Sequence[Path], bad: list[Path]) -> Iterator[Prediction]:
+    for start in range(0, len(files), _TOGETHER):
+        read: list[Path] = []
+        images: list[np.ndarray] = []
+        for file in files[start : start + _TOGETHER]:
+            try:
+                images.append(np.asarray(predictor.decode(tf.constant(file.read_bytes()))))
+                read.append(file)
+            except tf.errors.InvalidArgumentError:
+                print(f"warning: {file} is no image that can be decoded (JPEG, PNG, GIF or BMP)", file=sys.stderr)
+                bad.append(file)
+        if read:
+            found = {task: np.asarray(values) for task, values in predictor.predict(np.stack(images)).items()}
+            for row, (file, image) in enumerate(zip(read, images)):
+                yield Prediction(file, image, {task: found[task][row] for task in predictor.outputs})
+
+
+def _said(output: Output, value: np.ndarray) -> tuple[str, str]:
+    if output.head in ("classification", "binary"):
+        return output.classes[output.class_of(value)], f"{output.probability(value):.1%}"
+    return output.said(value), ""
+
+
+def _cells(prediction: Prediction, predictor: Predictor) -> dict[str, str]:
+    """The columns of an image in the CSV file: of a class its name and probability, else the numbers."""
+    cells: dict[str, str] = {}
+    for task, output in predictor.outputs.items():
+        value = prediction.values[task]
+        if output.head in ("classification", "binary"):
+            cells[task] = output.classes[output.class_of(value)]
+            cells[f"{task}_probability"] = f"{output.probability(value):.6f}"
+        elif output.head == "regression":
+            names = [f"{point}_{axis}" for point in output.labels for axis in "xy"] if output.is_points else []
+            names = names or list(map(str, range(value.size)))
+            for name, number in zip(names, value.reshape(-1)):
+                cells[task if value.size == 1 else f"{task}_{name}"] = f"{number:.6g}"
+    return cells
+
+
+def _sheet(prediction: Prediction, predictor: Predictor) -> Image.Image:
+    """The image with its points, beside reconstructions of it, above what is said of it."""
+    said = [(task, output, prediction.values[task]) for task, output in predictor.outputs.items()]
+    points = [value for _, output, value in said if output.is_points]
+    joined = np.concatenate(points) if points else None
+    pictures = [picture(prediction.image, predicted_points=joined, side=_SIDE)]
+    pictures += [picture(value, side=_SIDE) for _, output, value in said if output.head == "reconstruction"]
+    if sum(output.head == "binary" for _, output, _ in said) > _FEW:
+        # Of many yes-or-no tasks, those that are answered with yes.
+        said = [entry for entry in said if entry[1].head != "binary" or entry[1].class_of(entry[2])]
+    words = [(task, output.said(value)) for task, output, value in said if output.says_more_than_a_picture]
+    return captioned(beside(pictures), [": ".join(each) for each in words])
+
+
+def _print(table: Table, console: Console) -> None:
+    if not console.is_terminal:
+        # Whoever reads a pipe wants whole lines.
+        wide = console.options.update(max_width=10_000)
+        console.width = max(console.width, Measurement.get(console, wide, table).maximum)
+    console.print(table)

@@ -1,0 +1,87 @@
+"""`Predictor`: a trained model, from the bytes of image files to predictions, without the data it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+import data
+from experiments.files import read_json
+from experiments.loading import load_model
+from experiments.run_directory import RunDirectory
+from mtl_keras.export import class_names
+from mtl_keras.export import load as load_export
+from mtl_keras.reports.outputs import Output
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A model that can be asked about image files.
+
+    Args:
+        source: where it is.
+        outputs: task -> what it predicts.
+        decode: from a scalar string of JPEG or PNG bytes to the image `(height, width, channels)` that the model is
+            given, float32 in [0, 1].
+        predict: images `(batch, height, width, channels)` -> task -> predictions `(batch, ...)`.
+    """
+
+    source: Path
+    outputs: Mapping[str, Output]
+    decode: Callable[[Any], Any]
+    predict: Callable[[Any], Mapping[str, Any]]
+
+
+def of_run(directory: RunDirectory, *, saved_model: bool = False) -> Predictor:
+    """Returns the best model of a run, or what was exported of it.
+
+    Raises:
+        ValueError: if there is no such model, or the run is of a version that did not record what its tasks are.
+    """
+    config = directory.config()
+    known = read_json(directory.config_file).get("data") or {}
+    if "tasks" not in known or "image_shape" not in known:
+        raise ValueError(
+            f"{directory.config_file} does not say what the tasks of the run are: it is of an older version"
+        )
+    outputs = {name: Output.from_json(values) for name, values in known["tasks"].items()}
+    source = directory.saved_model if saved_model else directory.best_model
+    predict = load_export(source) if saved_model else load_model(source).predict_on_batch
+    return Predictor(source, outputs, data.decoder(config.dataset, known["image_shape"]), predict)
+
+
+def of_saved_model(path: Path) -> Predictor:
+    """Returns a SavedModel that `train.py --export` wrote, wherever it is now.
+
+    What its tasks are is told from the names of their classes or points, which are stored in it, and from the shapes of
+    its outputs. Classes without names are numbers to it.
+
+    Raises:
+        ValueError: if there is none, or it cannot decode images.
+    """
+    if not (path / "saved_model.pb").is_file():
+        raise ValueError(f"There is no SavedModel (no saved_model.pb) in {path}")
+    loaded = tf.saved_model.load(str(path))
+    decode, serve = getattr(loaded, "decode", None), loaded.signatures.get("serving_default")
+    if decode is None or serve is None:
+        raise ValueError(f"The SavedModel cannot decode images: it was exported without `decode`. Received: {path}")
+    (argument,) = serve.structured_input_signature[1]
+    names = class_names(path)
+    shapes = {name: tuple(spec.shape[1:]) for name, spec in serve.structured_outputs.items()}
+    outputs = {name: _output(shape, names.get(name, ())) for name, shape in shapes.items()}
+    return Predictor(path, outputs, decode, lambda images: serve(**{argument: tf.constant(images)}))
+
+
+def _output(shape: tuple[int, ...], names: Sequence[str]) -> Output:
+    head = "regression"
+    if len(shape) == 3:
+        head = "reconstruction"
+    elif shape == (1,) and len(names) == 2:
+        head = "binary"
+    elif len(shape) == 1 and len(names) == shape[0]:
+        head = "classification"
+    return Output(head, shape, tuple(names))

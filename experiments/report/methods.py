@@ -1,0 +1,106 @@
+"""Several methods beside each other: what they reached, how they learned, and what they cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from experiments.report.method import Method
+from experiments.report.outcome import Outcome, sides
+from experiments.report.run_records import number
+from experiments.report.wording import arrow, duration, figure
+from mtl_keras.reports.bars import Bar, grouped_bars
+from mtl_keras.reports.curves import Curve, curves_figure, sparkline
+from mtl_keras.reports.page import Section, side_by_side, table
+from mtl_keras.reports.svg import drawing, svg
+
+_FEW = 8
+"""Up to so many tasks each has a figure of its own; of more there is a table of small curves."""
+
+
+def methods_section(outcomes: Sequence[Outcome]) -> Section:
+    """Returns bars of the primary metrics of all methods, one figure a metric."""
+    found = sides(outcomes)
+    tasks = list(dict.fromkeys(task for entries in found.values() for task in entries))
+    about = {task: entries[task] for entries in found.values() for task in entries}
+    figures = []
+    for metric in dict.fromkeys(about[task]["metric"] for task in tasks):
+        of_metric = [task for task in tasks if about[task]["metric"] == metric]
+        bars = {name: [_bar(entries.get(task)) for task in of_metric] for name, entries in found.items()}
+        label = f"{metric}{arrow(about[of_metric[0]]['higher_is_better'])}"
+        caption = f"{label} on the test split. Lines: one standard deviation over the seeds to either side."
+        best = ", ".join(f"{name} {figure(_mean(values))}" for name, values in bars.items())
+        alt = f"{metric} of each task and method; means over the tasks: {best}."
+        figures.append(svg(grouped_bars(of_metric, bars, label), alt, caption))
+    return Section("Methods", "methods", side_by_side(figures))
+
+
+def curves_section(methods: Sequence[Method], outcomes: Sequence[Outcome]) -> Section:
+    """Returns the methods' learning curves in validation, task by task."""
+    about = {task["task"]: task for outcome in outcomes for task in outcome["measures"][0]["tasks"]}
+    seeds = sorted({seed for outcome in outcomes for seed in outcome["seeds"]})
+
+    def curves(task: str, quantity: str) -> list[Curve]:
+        return [Curve(method.name, method.curve(task, quantity, seeds)) for method in methods]
+
+    if len(about) <= _FEW:
+        figures = []
+        for task, entry in about.items():
+            panels = {name: curves(task, f"val_{name}") for name in dict.fromkeys(("loss", entry["metric"]))}
+            drawn = curves_figure({f"{task}: {name}": lines for name, lines in panels.items()})
+            reached = f"{entry['metric']} at the end: {_ends(panels[entry['metric']])}"
+            figures.append(svg(drawn, f"{task} in validation, mean over the seeds; {reached}."))
+        return Section("Learning curves", "curves", side_by_side(figures))
+    rows = []
+    for task, entry in about.items():
+        lines = curves(task, f"val_{entry['metric']}")
+        small = drawing(sparkline(lines), f"{entry['metric']} of {task} in validation")
+        ends = [figure(line.values[-1], 3) if line.values else "-" for line in lines]
+        rows.append([task, f"{entry['metric']}{arrow(entry['higher_is_better'])}", small, *ends])
+    header = ["task", "metric", "curves", *(method.name for method in methods)]
+    caption = (
+        "The primary metric in validation, mean over the seeds; the numbers are those of the last epoch. Solid: "
+        f"{methods[0].name}; dashed, dotted and so on: the others, in the order of the columns."
+    )
+    return Section("Learning curves", "curves", table(header, rows, caption))
+
+
+def cost_section(outcomes: Sequence[Outcome]) -> Section:
+    """Returns what each method cost: weights, time a step, time of training."""
+    method = outcomes[0]["method"]
+    rows: list[list[str]] = []
+    for outcome in outcomes:
+        cost = outcome["cost"]
+        if not rows:
+            rows.append([method, *_cost(cost["method"]), "", "", ""])
+        ratios = [number(cost["ratio"][key]) for key in ("parameters", "seconds_per_step", "seconds")]
+        rows.append([outcome["baseline"], *_cost(cost["baseline"]), *(figure(ratio, 2) for ratio in ratios)])
+    names = ["weights", "a step", "training"]
+    caption = (
+        f"Means over the seeds; single-task networks in sum. The last three columns: the cost of {method} as a "
+        "multiple of the row's. Training is without validation and checkpoints; the machine's other work is in it, too."
+    )
+    header = ["method", *names, *(f"{name}, ratio" for name in names)]
+    return Section("Cost", "cost", table(header, rows, caption))
+
+
+def _bar(entry: object) -> Bar:
+    if not isinstance(entry, dict):
+        return Bar(math.nan)
+    mean, std = number(entry["mean"]), number(entry["std"])
+    return Bar(mean, mean - std, mean + std)
+
+
+def _mean(bars: Sequence[Bar]) -> float:
+    values = [bar.value for bar in bars if math.isfinite(bar.value)]
+    return sum(values) / len(values) if values else math.nan
+
+
+def _ends(lines: Sequence[Curve]) -> str:
+    return ", ".join(f"{line.name} {figure(line.values[-1])}" for line in lines if line.values)
+
+
+def _cost(cost: dict[str, float | None]) -> list[str]:
+    weights = number(cost["parameters"])
+    times = [duration(number(cost[key])) for key in ("seconds_per_step", "seconds")]
+    return [f"{weights:,.0f}" if math.isfinite(weights) else "-", *times]

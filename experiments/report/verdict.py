@@ -1,0 +1,162 @@
+"""What came out of one run: each task against the best constant prediction, and what to be careful about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from experiments.report.run_records import RunRecords, number
+from experiments.report.wording import arrow, count, duration, figure, listed, share
+from mtl_keras.analysis import SCORES
+from mtl_keras.reports.page import Html, Section, bullets, code, paragraph, strong, table, text
+
+_BETTER, _NOT_BETTER, _NOT_KNOWN = "▲ better", "▼ no better", "not known"
+_RISEN = 1.1
+"""A validation loss that ends so many times above its lowest is called risen."""
+
+
+def lead(run: RunRecords) -> Html:
+    """Returns what to know first: the verdict in a few sentences, then the warnings."""
+    return Html(paragraph(_what(run), "note") + bullets(_sentences(run)) + "".join(_warnings(run)))
+
+
+def results_section(run: RunRecords) -> Section:
+    """Returns the primary metrics on the test split beside the best constant prediction's."""
+    if run.metrics is None:
+        words = "The run is not finished: its best model has not been evaluated on the test split yet."
+        return Section("Results", "results", paragraph(words))
+    rows = []
+    for task in run.tasks:
+        value, baseline = run.result(task)
+        metric = f"{run.primary(task)}{arrow(run.higher_is_better(task))}"
+        rows.append([task, metric, figure(value), figure(baseline), f"{_signed(value - baseline)}", _judge(run, task)])
+    header = ["task", "primary metric", "this run", "best constant", "difference", "verdict"]
+    caption = (
+        "The best model on the test split, beside the best prediction that looks at no image: the most frequent class, "
+        "or the mean of the labels. ↑ higher is better, ↓ lower is better."
+    )
+    body = table(header, rows, caption) + _overall(run)
+    return Section("Results", "results", Html(body))
+
+
+def _overall(run: RunRecords) -> Html:
+    overall = (run.metrics or {}).get("overall") or {}
+    if not overall:
+        return Html("")
+    rows = []
+    for score in SCORES:
+        entries = [overall.get(f"{average}_{score}") or {} for average in ("macro", "micro")]
+        cells = [figure(number(entry.get(side))) for entry in entries for side in ("value", "baseline")]
+        rows.append([score, *cells])
+    header = ["score", "mean of the tasks", "best constant", "all decisions", "best constant"]
+    return table(header, rows, "The binary tasks together")
+
+
+def _what(run: RunRecords) -> str:
+    config = run.config
+    planned = config.get("epochs")
+    parts = [
+        f"{config.get('dataset')}{' (drawn images)' if run.synthetic else ''}",
+        f"model {config.get('model')}",
+        f"schedule {config.get('schedule')}",
+        f"weighting {config.get('weighting')}",
+        f"seed {config.get('seed')}",
+        f"{run.epochs} of {planned} epochs",
+        str(config.get("date", "")),
+    ]
+    return " · ".join(filter(None, parts))
+
+
+def _sentences(run: RunRecords) -> Iterator[Html]:
+    if run.metrics is not None:
+        yield from _results(run)
+    if run.epochs:
+        yield _schedule(run)
+        best = run.best_epoch
+        if best is not None:
+            score = run.column("val_mtl_score")[best]
+            yield text(
+                f"Best epoch: {best + 1} of {run.epochs}, by the mean of the primary metrics in validation "
+                f"({figure(score)})."
+            )
+    if run.metrics is not None:
+        cost = run.metrics["cost"]
+        seconds, parameters = number(cost.get("seconds")), cost.get("parameters", 0)
+        each = duration(number(cost.get("seconds_per_step")))
+        yield text(f"Training took {duration(seconds)} ({each} a step) for a network of {parameters:,} weights.")
+
+
+def _results(run: RunRecords) -> Iterator[Html]:
+    judged = {task: _judge(run, task) for task in run.tasks}
+    better = [task for task, verdict in judged.items() if verdict == _BETTER]
+    behind = [task for task, verdict in judged.items() if verdict == _NOT_BETTER]
+    unknown = [task for task, verdict in judged.items() if verdict == _NOT_KNOWN]
+    head = strong(f"{len(better)} of {count(len(run.tasks), 'task')}")
+    yield Html(f"{head} did better than the best constant prediction on the test split.")
+    if behind:
+        yield Html(f"{strong('No better')} than that: {text(listed(behind))}.")
+    if unknown:
+        yield text(f"Not known for want of labels or of finite numbers: {listed(unknown)}.")
+
+
+def _judge(run: RunRecords, task: str) -> str:
+    value, baseline = run.result(task)
+    if not (math.isfinite(value) and math.isfinite(baseline)):
+        return _NOT_KNOWN
+    gain = value - baseline if run.higher_is_better(task) else baseline - value
+    return _BETTER if gain > 0 else _NOT_BETTER
+
+
+def _schedule(run: RunRecords) -> Html:
+    active = run.table("active")
+    if np.all(active == 1):
+        return text(f"Every task ran in every step (schedule {run.config.get('schedule')}).")
+    means = np.nanmean(active, axis=1)
+    least, most = (f"{run.tasks[i]} ({share(means[i])})" for i in (np.argmin(means), np.argmax(means)))
+    mean, schedule = share(float(means.mean())), run.config.get("schedule")
+    return text(f"Under the schedule {schedule} a task ran in {mean} of the steps: least {least}, most {most}.")
+
+
+def _warnings(run: RunRecords) -> Iterator[Html]:
+    if run.failed and run.metrics is None:
+        yield _warning("Stopped", "the loss of a task became NaN or infinite; what is known of it is in nonfinite/.")
+    elif run.metrics is None:
+        planned = run.config.get("epochs")
+        yield _warning("Not finished", f"{run.epochs} of {planned} epochs are there, and nothing is evaluated yet.")
+    if run.synthetic:
+        yield _warning("Drawn images", "the data are synthetic. These numbers say nothing about the real dataset.")
+    if run.metrics is not None:
+        yield _warning(
+            "One run, one seed",
+            Html(
+                "another seed would give other numbers, and nothing here says whether sharing helps. "
+                f"{code('train.py --compare single_task --seeds 0,1,2')} does."
+            ),
+        )
+    skipped = (run.config.get("data") or {}).get("skipped") or {}
+    if any(skipped.values()):
+        yield _warning("Examples skipped", f"some could not be read: {skipped}.")
+    if run.epochs > 2:
+        yield from _course(run)
+
+
+def _course(run: RunRecords) -> Iterator[Html]:
+    risen = []
+    for task in run.tasks:
+        losses = np.array(run.column(f"val_{task}_loss"))
+        if np.isfinite(losses).all() and losses[-1] > _RISEN * losses.min() > 0:
+            risen.append(f"{task} (lowest in epoch {losses.argmin() + 1})")
+    if risen:
+        yield _warning("Overfitting", f"the validation loss ended a tenth or more above its lowest: {listed(risen)}.")
+    if run.metrics is not None and run.best_epoch == run.epochs - 1:
+        yield _warning("Still improving", "the best epoch was the last. More epochs may do better.")
+
+
+def _warning(head: str, words: object) -> Html:
+    return paragraph(Html(f"{strong(f'{head}:')} {text(words)}"), "warning")
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4f}" if math.isfinite(value) else "-"

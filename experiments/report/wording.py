@@ -1,0 +1,44 @@
+"""How numbers and names stand in a report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def figure(value: float, digits: int = 4) -> str:
+    """Returns a number with so many decimals, or a dash if it is not known."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else "-"
+
+
+def share(value: float) -> str:
+    """Returns a share in percent, or a dash if it is not known."""
+    return f"{value:.0%}" if math.isfinite(value) else "-"
+
+
+def duration(seconds: float) -> str:
+    """Returns a time in the unit that suits it."""
+    if not math.isfinite(seconds):
+        return "-"
+    if seconds < 1:
+        return f"{1000 * seconds:.1f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def count(amount: int, thing: str) -> str:
+    """Returns `"1 task"`, `"2 tasks"`."""
+    return f"{amount:,} {thing}{'' if amount == 1 else 's'}"
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Returns names in a row, and how many more there are."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def arrow(higher_is_better: bool | None) -> str:
+    """Returns which way is better."""
+    return "" if higher_is_better is None else (" ↑" if higher_is_better else " ↓")

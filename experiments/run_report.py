@@ -1,0 +1,58 @@
+"""`run_report`: from the records of a run to one HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from experiments.files import write_text
+from experiments.predictions import read
+from experiments.report.configuration import configuration_section
+from experiments.report.cost import cost_section
+from experiments.report.examples import examples_section
+from experiments.report.gradients import gradients_section
+from experiments.report.predictions import predictions_section
+from experiments.report.run_records import read_run
+from experiments.report.training import curves_section, schedule_section, weights_section
+from experiments.report.verdict import lead, results_section
+from experiments.run_directory import RunDirectory
+from mtl_keras.reports.outputs import Output
+from mtl_keras.reports.page import Section, page
+
+
+def run_report(directory: RunDirectory) -> Path:
+    """Writes `report.html` from a run's files, without its data, and returns where it is.
+
+    Of a run that is not finished, the report shows what is there, and says so.
+
+    Args:
+        directory: the run.
+
+    Raises:
+        ValueError: if there is no run, or a file of it is damaged, naming the file.
+        OSError: if the report cannot be written.
+    """
+    run = read_run(directory.path)
+    sections = [
+        results_section(run),
+        curves_section(run),
+        schedule_section(run),
+        weights_section(run),
+        gradients_section(run),
+        *_judged(directory, run.outputs),
+        cost_section(run),
+        configuration_section(run.config),
+    ]
+    write_text(directory.report_file, page(f"Run {run.name}", lead(run), sections))
+    return directory.report_file
+
+
+def _judged(directory: RunDirectory, outputs: Mapping[str, Output]) -> list[Section]:
+    """What is kept of the predictions on the test split."""
+    sections = []
+    predictions, examples = read(directory.predictions_file), read(directory.examples_file)
+    if predictions and outputs:
+        sections.append(predictions_section(predictions, outputs))
+    if examples and outputs:
+        sections.append(examples_section(examples, outputs))
+    return sections

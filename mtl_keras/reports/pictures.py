@@ -1,0 +1,102 @@
+"""Images with what was predicted of them: points, reconstructions, words."""
+
+from __future__ import annotations
+
+import base64
+import io
+import textwrap
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from mtl_keras.reports.page import Html
+from mtl_keras.reports.palette import GREEN, VERMILLION
+
+_LINE, _MARGIN = 14, 4
+"""Pixels from one line of text to the next, and around it."""
+_LETTER = 6.2
+"""Pixels that a letter takes on average."""
+
+
+def to_bytes(images: np.ndarray) -> np.ndarray:
+    """Returns images of floats in [0, 1] as uint8; those that are uint8 as they are."""
+    if images.dtype == np.uint8:
+        return images
+    return np.clip(np.nan_to_num(images) * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def picture(
+    image: np.ndarray,
+    *,
+    true_points: np.ndarray | None = None,
+    predicted_points: np.ndarray | None = None,
+    side: int = 128,
+) -> Image.Image:
+    """Returns an image, enlarged or reduced so that its longer side has `side` pixels, with points drawn on it.
+
+    Args:
+        image: uint8 `(height, width, channels)`, or floats in [0, 1].
+        true_points: `(2 * points,)`: x0, y0, x1, y1, ... in [0, 1], drawn as circles; NaN ones are not drawn.
+        predicted_points: likewise, drawn as crosses.
+        side: of the result.
+    """
+    pixels = to_bytes(np.asarray(image))
+    pixels = pixels[..., :3] if pixels.shape[-1] >= 3 else np.repeat(pixels[..., :1], 3, axis=-1)
+    drawn = Image.fromarray(np.ascontiguousarray(pixels), "RGB")
+    scale = side / max(drawn.size)
+    size = (max(1, round(drawn.width * scale)), max(1, round(drawn.height * scale)))
+    drawn = drawn.resize(size, Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.BICUBIC)
+    pen = ImageDraw.Draw(drawn)
+    radius = max(2.0, side / 40)
+    for x, y in _points(true_points, size):
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=GREEN, width=2)
+    for x, y in _points(predicted_points, size):
+        for slope in (1, -1):
+            pen.line((x - radius, y - slope * radius, x + radius, y + slope * radius), fill=VERMILLION, width=2)
+    return drawn
+
+
+def beside(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Returns pictures side by side, with a little room between them."""
+    width = sum(each.width for each in pictures) + _MARGIN * (len(pictures) - 1)
+    joined = Image.new("RGB", (width, max(each.height for each in pictures)), "white")
+    left = 0
+    for each in pictures:
+        joined.paste(each, (left, 0))
+        left += each.width + _MARGIN
+    return joined
+
+
+def captioned(drawn: Image.Image, lines: Sequence[str], least_width: int = 200) -> Image.Image:
+    """Returns a picture with lines of text below it, wrapped to its width or to `least_width` pixels."""
+    width = max(drawn.width, least_width)
+    wrapped = [part for line in lines for part in textwrap.wrap(line, int((width - 2 * _MARGIN) / _LETTER)) or [""]]
+    sheet = Image.new("RGB", (width, drawn.height + 2 * _MARGIN + _LINE * len(wrapped)), "white")
+    sheet.paste(drawn, ((width - drawn.width) // 2, 0))
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
+    for number, line in enumerate(wrapped):
+        pen.text((_MARGIN, drawn.height + _MARGIN + _LINE * number), line, fill="black", font=font)
+    return sheet
+
+
+def embedded(drawn: Image.Image, alt: str) -> Html:
+    """Returns `<img>` with the picture in it, as JPEG.
+
+    Args:
+        drawn: the picture.
+        alt: what can be seen, for those who cannot see it.
+    """
+    content = io.BytesIO()
+    drawn.save(content, "JPEG", quality=82)
+    data = base64.b64encode(content.getvalue()).decode("ascii")
+    size = f'width="{drawn.width}" height="{drawn.height}"'
+    return Html(f'<img src="data:image/jpeg;base64,{data}" alt="{escape(alt)}" {size}>')
+
+
+def _points(values: np.ndarray | None, size: tuple[int, int]) -> list[tuple[float, float]]:
+    if values is None:
+        return []
+    pairs = np.asarray(values, "float64").reshape(-1, 2) * size
+    return [(float(x), float(y)) for x, y in pairs if np.isfinite([x, y]).all()]

@@ -1,0 +1,64 @@
+"""A comparison's page says what was found, method by method."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments.comparison import report
+from tests.reports.markup import Page, drawings
+from tests.reports.records import FORTY_ONE, write_comparison, write_run
+
+SECTIONS = ["against-1", "against-2", "methods", "curves", "cost", "configuration"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = write_comparison(tmp_path_factory.mktemp("comparison") / "garments")
+    report([path])
+    return path
+
+
+def test_the_verdict_stands_first(folder: Path) -> None:
+    source = (folder / "comparison.html").read_text("utf-8")
+    page = Page(source)
+    assert [section["id"] for section in page.all("section")] == SECTIONS
+    lead = page.words[: page.words.index("Bars to the right")]
+    assert "multi_task against single_task, 3 seeds" in lead
+    assert "Gained: item, group." in lead
+    assert "Suffered (negative transfer): none." in lead
+    outcome, _ = json.loads((folder / "comparison.json").read_text())
+    assert f"delta_m {outcome['delta_m']['mean']:+.2f} [{outcome['delta_m']['low']:+.2f}" in lead
+    assert "Drawn images" in lead
+    assert all(drawing.attrib["aria-label"] for drawing in drawings(source))
+    assert len(set(page.ids)) == len(page.ids)
+
+
+def test_runs_and_folders_in_any_place_can_be_compared(tmp_path: Path) -> None:
+    for name, gain in (("first", 0.0), ("second", 0.1)):
+        write_run(tmp_path / name / "method" / "seed-0", gain=gain)
+    report([tmp_path / "first" / "method", tmp_path / "second" / "method"], ["item"])
+    words = Page((tmp_path / "first" / "method" / "comparison-item.html").read_text("utf-8")).words
+    assert str(tmp_path / "second" / "method") in words
+    assert "One seed: there is no interval" in words
+    assert "Not known (one seed, or a result that is not finite): item." in words
+
+
+def test_of_many_tasks_there_is_a_table_of_curves(tmp_path: Path) -> None:
+    tasks = FORTY_ONE[:12]
+    path = write_comparison(tmp_path / "faces", tasks, seeds=(0, 1))
+    report([path])
+    source = (path / "comparison.html").read_text("utf-8")
+    assert "Of 12 tasks without any difference about 1" in Page(source).words
+    alts = [drawing.attrib["aria-label"] for drawing in drawings(source)]
+    assert [f"accuracy of {task} in validation" in alts for task in tasks] == [True] * 12
+
+
+def test_a_damaged_history_is_named(tmp_path: Path) -> None:
+    path = write_comparison(tmp_path / "garments")
+    file = path / "equal_weights" / "seed-1" / "history.csv"
+    file.write_text("epoch,item_loss\n0\n")
+    with pytest.raises(ValueError, match=f"{file} is damaged: line 2"):
+        report([path])

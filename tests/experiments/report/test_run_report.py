@@ -1,0 +1,118 @@
+"""A run's page says what its records say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments.config import RunConfig
+from experiments.run_directory import RunDirectory
+from experiments.run_report import run_report
+from tests.reports.markup import Page, drawings
+from tests.reports.records import write_run
+
+SECTIONS = ["results", "curves", "schedule", "weights", "gradients", "cost", "configuration"]
+
+
+def report(directory: RunDirectory) -> str:
+    return run_report(directory).read_text("utf-8")
+
+
+def test_it_has_the_numbers_of_the_records(tmp_path: Path) -> None:
+    directory = write_run(tmp_path / "run", gradients=True)
+    source = report(directory)
+    page = Page(source)
+    assert [section["id"] for section in page.all("section")] == SECTIONS
+    metrics = json.loads(directory.metrics_file.read_text())
+    for task in ("item", "group"):
+        assert f"{metrics['tasks'][task]['accuracy']['value']:.4f}" in page.words
+    assert "2 of 2 tasks did better than the best constant" in page.words
+    assert "Best epoch: 3 of 3" in page.words
+    assert "least group (75%), most item (100%)" in page.words
+    assert "Drawn images" in page.words
+    assert "25.0 ms" in page.words
+    assert "1.00 GiB" in page.words
+    assert len(set(page.ids)) == len(page.ids)
+    assert all(drawing.attrib["aria-label"] for drawing in drawings(source))
+    assert report(directory) == source
+
+
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_a_run_that_is_not_finished_says_so(tmp_path: Path, epochs: int) -> None:
+    directory = write_run(tmp_path / "run", epochs=epochs, finished=False, config=RunConfig(epochs=5))
+    page = Page(report(directory))
+    assert f"Not finished: {epochs} of 5 epochs" in page.words
+    assert "did better" not in page.words
+    assert [section["id"] for section in page.all("section")] == SECTIONS
+
+
+def test_a_run_that_has_only_its_settings(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.create(RunConfig())
+    assert "0 of 10 epochs" in Page(report(directory)).words
+
+
+def test_a_task_without_a_better_result_and_one_without_any(tmp_path: Path) -> None:
+    directory = write_run(tmp_path / "run", ("item", "group", "landmarks"))
+    metrics = json.loads(directory.metrics_file.read_text())
+    metrics["tasks"]["landmarks"]["point_error"] = {"value": 9.5, "baseline": 9.0}
+    metrics["tasks"]["group"]["accuracy"] = {"value": None, "baseline": 0.5}
+    directory.metrics_file.write_text(json.dumps(metrics))
+    words = Page(report(directory)).words
+    assert "1 of 3 tasks did better" in words
+    assert "No better than that: landmarks." in words
+    assert "finite numbers: group." in words
+
+
+def test_constant_weights_are_words_and_changing_ones_a_figure(tmp_path: Path) -> None:
+    config = RunConfig(schedule="none")
+    directory = write_run(tmp_path / "run", config=config)
+    assert "item 1.000 to 3.000, group 1.000 to 3.000" in report(directory)
+    lines = directory.history_file.read_text().splitlines()
+    directory.history_file.write_text("\n".join([lines[0], *lines[1:2] * 3]) + "\n")
+    assert "Constant in the steps in which a task ran: 1 for item, group." in Page(report(directory)).words
+
+
+def test_what_comes_from_outside_is_text(tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>\"'><img src=x>"
+    directory = write_run(
+        tmp_path / "a<b>", config=RunConfig(dataset=hostile, model=hostile, task_weights={hostile: 1})
+    )
+    page = Page(report(directory))
+    assert page.all("script") == page.all("img") == []
+    assert page.words.count(hostile) >= 4
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("config.json", "{", "config.json is damaged"),
+        ("config.json", "[]", "config.json is damaged"),
+        ("history.csv", "epoch,item_loss\n0,1.0,2.0\n", "history.csv is damaged: line 2 has 3 cells"),
+        ("history.csv", "epoch,item_loss\n0,one\n", "history.csv is damaged: line 2"),
+        ("history.csv", "", "history.csv is damaged"),
+        ("history.csv", "epoch,item_loss\n0,1.0\n", "history.csv does not have the epoch"),
+        ("metrics.json", "{}", "metrics.json is damaged"),
+        ("metrics.json", '{"primary": {"item": {"metric": "accuracy"}}}', "metrics.json is damaged"),
+        (
+            "gradients.json",
+            '{"tasks": ["a"], "epochs": [{"epoch": 0, "cosine": [[1, 2]]}]}',
+            "gradients.json is damaged",
+        ),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, file: str, content: str, message: str) -> None:
+    directory = write_run(tmp_path / "run", gradients=True)
+    directory.report_file.write_text("as it was")
+    (directory.path / file).write_text(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        run_report(directory)
+    assert "\n" not in str(caught.value)
+    assert directory.report_file.read_text() == "as it was"
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no config.json. Received: run_dir="):
+        run_report(RunDirectory(tmp_path))

@@ -1,0 +1,63 @@
+"""Figures become part of a page: as text, in its colours, the same each time."""
+
+from __future__ import annotations
+
+import pytest
+from matplotlib.figure import Figure
+
+from mtl_keras.reports.svg import drawing, svg
+from tests.reports.markup import Page, drawings
+
+
+def lines(title: str = "accuracy & <loss>") -> Figure:
+    figure = Figure((3, 2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0.25, 0.75], marker="o", label="first")
+    axes.set_title(title)
+    axes.legend()
+    return figure
+
+
+def test_text_stays_text_and_takes_the_page_s_colour() -> None:
+    (root,) = drawings(drawing(lines(), "alt"))
+    texts = [element.text for element in root.iter() if element.tag.endswith("text")]
+    assert "accuracy & <loss>" in texts
+    assert "first" in texts
+    source = drawing(lines(), "alt")
+    assert "currentColor" in source
+    assert "#000000" not in source
+    assert "#ffffff" not in source  # nor a ground of its own
+
+
+def test_it_is_read_out_and_fits_its_place() -> None:
+    source = svg(lines(), 'rises from "a" to <b>')
+    (root,) = drawings(source)
+    assert root.attrib["role"] == "img"
+    assert root.attrib["aria-label"] == 'rises from "a" to <b>'
+    assert "width" not in root.attrib
+    assert "max-width:288px" in root.attrib["style"]
+    assert Page(source).words.endswith('rises from "a" to <b>\n')
+    assert Page(svg(lines(), "alt", "what it means")).words.endswith("what it means\n")
+
+
+def test_the_same_figure_gives_the_same_text() -> None:
+    assert svg(lines(), "alt") == svg(lines(), "alt")
+    source = svg(lines(), "alt")
+    assert not any(word in source for word in ("DOCTYPE", "metadata", "matplotlib", "<style", "dc:date"))
+
+
+def test_ids_are_unique_on_a_page() -> None:
+    ids = Page(svg(lines(), "one") + svg(lines(), "two")).ids
+    assert ids
+    assert len(set(ids)) == len(ids)
+    (root,) = drawings(drawing(lines(), "one"))
+    uses = {element.attrib["href"][1:] for element in root.iter() if "href" in element.attrib}
+    assert uses
+    assert uses <= set(Page(drawing(lines(), "one")).ids)
+
+
+@pytest.mark.parametrize("name", ["$\\frac{", "a\x00\x1bb", "名前", "$x$"])
+def test_names_are_shown_as_they_are(name: str) -> None:
+    (root,) = drawings(drawing(lines(name), "alt"))
+    shown = "".join(character for character in name if character not in "\x00\x1b")
+    assert shown in [element.text for element in root.iter() if element.tag.endswith("text")]

@@ -1,0 +1,74 @@
+"""What a run keeps of its predictions on the test split."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import data
+from experiments.predictions import read
+from tests.programs.conftest import Program
+
+
+def _arrays(run: Path, name: str) -> dict[str, np.ndarray]:
+    kept = read(run / f"{name}.npz")
+    assert kept is not None
+    return dict(kept.arrays)
+
+
+def test_they_are_what_the_metrics_say(finished_run: Path) -> None:
+    kept = _arrays(finished_run, "predictions")
+    tasks = json.loads((finished_run / "metrics.json").read_text())["tasks"]
+    assert set(kept) == {f"{side}/{task}" for side in ("true", "pred") for task in tasks}
+    for task, metrics in tasks.items():
+        right = kept[f"true/{task}"] == kept[f"pred/{task}"].argmax(axis=1)
+        assert right.mean() == pytest.approx(metrics["accuracy"]["value"], abs=1e-6)
+
+
+def test_examples_are_the_best_and_the_worst(finished_run: Path, drawn: Path) -> None:
+    kept, examples = _arrays(finished_run, "predictions"), _arrays(finished_run, "examples")
+    true, predicted = kept["true/item"], kept["pred/item"]
+    losses = -np.log(predicted[np.arange(len(true)), true])
+    order = np.argsort(losses)
+    index = examples["index"]
+    np.testing.assert_allclose(losses[index[examples["best/item"]]], losses[order[:3]], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(losses[index[examples["worst/item"]]], losses[order[::-1][:3]], rtol=1e-4)
+    np.testing.assert_array_equal(examples["pred/group"], kept["pred/group"][index])
+    dataset = data.load("fashion_mnist", synthetic=True, data_dir=drawn)
+    images = np.concatenate([np.asarray(batch) for batch, _ in dataset.batches("test", 500)])
+    np.testing.assert_array_equal(examples["images"], np.round(images[index] * 255))
+
+
+def test_the_report_shows_them_without_the_data(program: Program, finished_run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished_run, tmp_path / "run"))
+    (run / "report.html").unlink(missing_ok=True)
+    assert program("evaluate", f"--run_dir={run}", "--report", "--data_dir=/nowhere").code == 0
+    page = (run / "report.html").read_text("utf-8")
+    assert page.count("data:image/jpeg;base64,") == 2 * 6
+    assert "Confusion matrix of item" in page
+    assert "calibration error" in page
+
+
+@pytest.mark.parametrize("name", ["predictions", "examples"])
+@pytest.mark.parametrize("content", [b"no archive", "half", "other arrays"])
+def test_a_damaged_file_is_named(
+    program: Program, finished_run: Path, tmp_path: Path, name: str, content: bytes | str
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    for file in ("config.json", "history.csv", "metrics.json"):
+        shutil.copy(finished_run / file, run)
+    path = run / f"{name}.npz"
+    whole = (finished_run / f"{name}.npz").read_bytes()
+    if content == "other arrays":
+        np.savez(path, x=np.zeros(3))
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else whole[: len(whole) // 2])
+    outcome = program("evaluate", f"--run_dir={run}", "--report")
+    assert outcome.code == 1
+    assert f"{path} is damaged" in outcome.err
+    assert outcome.err.count("\n") == 1

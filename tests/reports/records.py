@@ -1,0 +1,118 @@
+"""Records of runs as the runner writes them, made up in a moment."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from experiments.config import RunConfig
+from experiments.files import write_history, write_json
+from experiments.gradient_record import entry
+from experiments.plan import METHOD, Plan
+from experiments.run_directory import RunDirectory
+from mtl_keras.gradient_statistics import GradientSummary
+
+FORTY_ONE = (*(f"Attribute_number_{number}" for number in range(40)), "landmarks")
+
+
+def write_run(
+    folder: Path,
+    tasks: Sequence[str] = ("item", "group"),
+    *,
+    epochs: int = 3,
+    seed: int = 0,
+    gain: float = 0.0,
+    finished: bool = True,
+    gradients: bool = False,
+    config: RunConfig | None = None,
+) -> RunDirectory:
+    """Writes the files that a report is made of.
+
+    Args:
+        folder: where to.
+        tasks: names of the tasks; `landmarks` is judged by an error, the others by their accuracy.
+        epochs: how many the run has.
+        seed: of the run.
+        gain: added to each accuracy.
+        finished: whether it was evaluated.
+        gradients: whether they were monitored.
+        config: the settings; by default those of a run on drawn images under DST.
+    """
+    rng = np.random.default_rng([seed, len(tasks), int(1000 * gain)])
+    config = config or RunConfig(synthetic=True, schedule="dst", epochs=epochs, monitor_gradients=5)
+    directory = RunDirectory(folder)
+    directory.create(dataclasses.replace(config, seed=seed), {"name": config.dataset, "synthetic": config.synthetic})
+    metric = {task: "point_error" if task == "landmarks" else "accuracy" for task in tasks}
+    history = [_epoch(number, metric, gain, rng) for number in range(epochs)]
+    write_history(directory.history_file, history)
+    if gradients:
+        write_json(
+            directory.gradients_file, {"every": 5, "tasks": list(tasks), "epochs": _gradients(tasks, epochs, rng)}
+        )
+    if finished:
+        last = history[-1]
+        write_json(
+            directory.metrics_file,
+            {
+                "split": "test",
+                "best_epoch": epochs - 1,
+                "primary": {
+                    task: {"metric": name, "higher_is_better": name == "accuracy"} for task, name in metric.items()
+                },
+                "tasks": {
+                    task: {
+                        name: {"value": last[f"val_{task}_{name}"], "baseline": 0.5 if name == "accuracy" else 9.0},
+                        "loss": {"value": last[f"val_{task}_loss"], "baseline": 2.3},
+                    }
+                    for task, name in metric.items()
+                },
+                "overall": {},
+                "cost": {
+                    "parameters": 1000 * len(tasks),
+                    "steps": 10 * epochs,
+                    "seconds": 12.5,
+                    "seconds_per_step": 0.025,
+                    "memory": 2**30,
+                    "compiled": [
+                        {"tasks": list(tasks), "masked": True, "monitored": False, "traces": 1, "seconds": 1.5}
+                    ],
+                },
+            },
+        )
+    return directory
+
+
+def write_comparison(folder: Path, tasks: Sequence[str] = ("item", "group"), seeds: Sequence[int] = (0, 1, 2)) -> Path:
+    """Writes the runs of a comparison in which sharing lifts every accuracy by about 0.1."""
+    config = RunConfig(synthetic=True, epochs=3)
+    Plan(config, ("single_task", "equal_weights"), tuple(seeds)).save(folder)
+    for seed in seeds:
+        write_run(folder / METHOD / f"seed-{seed}", tasks, seed=seed, gain=0.1, config=config)
+        write_run(folder / "equal_weights" / f"seed-{seed}", tasks, seed=seed, gain=0.099, config=config)
+        for task in tasks:
+            write_run(folder / "single_task" / task / f"seed-{seed}", [task], seed=seed, config=config)
+    return folder
+
+
+def _epoch(number: int, metric: dict[str, str], gain: float, rng: np.random.Generator) -> dict[str, float]:
+    logs: dict[str, float] = {"loss": 1.0, "mtl_score": 0.5, "val_mtl_score": 0.5 + number / 100, "conflict_rate": 0.25}
+    for position, (task, name) in enumerate(metric.items()):
+        active = 1.0 - 0.5 * position / len(metric)
+        logs |= {f"{task}_active": active, f"{task}_probability": active, f"{task}_weight": active * (number + 1.0)}
+        for prefix in ("", "val_"):
+            logs[f"{prefix}{task}_loss"] = 2.0 / (number + 1) + rng.normal(scale=0.01)
+            value = 0.6 + 0.05 * number + gain if name == "accuracy" else 8.0 - number
+            logs[f"{prefix}{task}_{name}"] = value + rng.normal(scale=0.002)
+    return logs
+
+
+def _gradients(tasks: Sequence[str], epochs: int, rng: np.random.Generator) -> list[dict[str, object]]:
+    count = len(tasks)
+    cosine = rng.uniform(-0.2, 0.2, (count, count))
+    cosine = (cosine + cosine.T) / 2
+    np.fill_diagonal(cosine, 1.0)
+    conflict = (cosine < 0).astype(float)
+    return [entry(number, GradientSummary(cosine, conflict, np.ones(count), 4)) for number in range(epochs)]
