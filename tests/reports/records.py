@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
+from data import described
 from experiments.config import RunConfig
+from experiments.evaluation import Outputs
 from experiments.files import write_history, write_json
 from experiments.gradient_record import entry
 from experiments.plan import METHOD, Plan
+from experiments.predictions import save_examples, save_predictions
 from experiments.run_directory import RunDirectory
 from mtl_keras.gradient_statistics import GradientSummary
+from mtl_keras.tasks import Task, TaskSet
 
 FORTY_ONE = (*(f"Attribute_number_{number}" for number in range(40)), "landmarks")
 
@@ -27,6 +32,7 @@ def write_run(
     gain: float = 0.0,
     finished: bool = True,
     gradients: bool = False,
+    predictions: bool = False,
     config: RunConfig | None = None,
 ) -> RunDirectory:
     """Writes the files that a report is made of.
@@ -39,12 +45,15 @@ def write_run(
         gain: added to each accuracy.
         finished: whether it was evaluated.
         gradients: whether they were monitored.
+        predictions: whether they are kept, with images of noise, which take more bytes than any others.
         config: the settings; by default those of a run on drawn images under DST.
     """
     rng = np.random.default_rng([seed, len(tasks), int(1000 * gain)])
     config = config or RunConfig(synthetic=True, schedule="dst", epochs=epochs, monitor_gradients=5)
     directory = RunDirectory(folder)
-    directory.create(dataclasses.replace(config, seed=seed), {"name": config.dataset, "synthetic": config.synthetic})
+    outputs = _outputs(tasks)
+    known = {"name": config.dataset, "synthetic": config.synthetic, "tasks": described(outputs)}
+    directory.create(dataclasses.replace(config, seed=seed), known)
     metric = {task: "point_error" if task == "landmarks" else "accuracy" for task in tasks}
     history = [_epoch(number, metric, gain, rng) for number in range(epochs)]
     write_history(directory.history_file, history)
@@ -52,6 +61,8 @@ def write_run(
         write_json(
             directory.gradients_file, {"every": 5, "tasks": list(tasks), "epochs": _gradients(tasks, epochs, rng)}
         )
+    if predictions:
+        _write_predictions(directory, outputs, rng)
     if finished:
         last = history[-1]
         write_json(
@@ -95,6 +106,29 @@ def write_comparison(folder: Path, tasks: Sequence[str] = ("item", "group"), see
         for task in tasks:
             write_run(folder / "single_task" / task / f"seed-{seed}", [task], seed=seed, config=config)
     return folder
+
+
+def _outputs(tasks: Sequence[str]) -> TaskSet:
+    """`item` has ten classes, `landmarks` five points, and the others are a matter of yes or no."""
+    made = {"item": Task.classification("item", 10), "landmarks": Task.landmarks("landmarks", list("abcde"))}
+    return TaskSet(made.get(task, Task.binary(task)) for task in tasks)
+
+
+def _write_predictions(directory: RunDirectory, tasks: TaskSet, rng: np.random.Generator, count: int = 400) -> None:
+    true, pred = {}, {}
+    for name, task in tasks.items():
+        pred[name] = rng.uniform(0.01, 0.99, (count, *task.shape)).astype("float32")
+        true[name] = rng.uniform(size=(count, *task.shape)).astype("float32")
+        if task.head == "binary":
+            true[name] = np.where(rng.random(count) < 0.1, np.nan, true[name][:, 0] > 0.7)
+        elif task.head == "classification":
+            pred[name] /= pred[name].sum(axis=1, keepdims=True)
+            true[name] = rng.integers(-1, task.shape[0], count)
+    images = rng.random((count, 128, 128, 3), "float32")
+    outputs = Outputs(true, pred)
+    save_predictions(directory.predictions_file, outputs, tasks)
+    batches = tf.data.Dataset.from_tensor_slices((images, np.zeros(count))).batch(100)
+    save_examples(directory.examples_file, outputs, tasks, batches)
 
 
 def _epoch(number: int, metric: dict[str, str], gain: float, rng: np.random.Generator) -> dict[str, float]:
