@@ -10,7 +10,7 @@ PYTEST_FLAGS ?= -n auto --maxprocesses 4 --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench faults clean
+.PHONY: help run test lint docs bench faults clean
 .DELETE_ON_ERROR:
 
 help: ## Show this help
@@ -29,6 +29,9 @@ lint: $(VENV)/.installed-dev ## Check style, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed-dev ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
 bench: $(VENV)/.installed ## Run the quick benchmarks twice and write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
 
@@ -36,7 +39,7 @@ faults: $(VENV)/.installed-dev ## Kill, damage and starve runs, and compare what
 	$(BIN)/python -m tests.faults.campaign
 
 clean: ## Remove the virtual environment, runs and caches
-	rm -rf $(VENV) runs build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) runs build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: requirements.txt
