@@ -55,9 +55,12 @@ def _train(values: flags.FlagValues, folder: Path) -> None:
     table, overall = run(config, directory, resume=values.resume)
     if not gather(config.distribute).writes:
         return
-    print_table(table, f"{folder}: best.keras on the test split", overall)
-    print(f"Report: {run_report(directory)}")
-    print(f"Look at it: tensorboard --logdir {directory.tensorboard}")
+    report = run_report(directory)
+    if config.verbose:
+        print_table(table, f"{folder}: best.keras on the test split", overall)
+        print(f"Report: {report}")
+        # On a line of its own: the folder of a run may be long.
+        print(f"tensorboard --logdir {directory.tensorboard}")
 
 
 def _is_comparison(folder: Path) -> bool:
@@ -79,7 +82,7 @@ def _compare(values: flags.FlagValues, folder: Path) -> None:
         stored = Plan.load(folder)
         plan = Plan(
             # All runs of a comparison have the same budget: what is trained later has that of what is there.
-            resumed(stored.config, values, may_change=("data_dir",)),
+            resumed(stored.config, values, may_change=("data_dir", "verbose")),
             tuple(dict.fromkeys((*stored.baselines, *(values.compare or ())))),
             tuple(dict.fromkeys((*stored.seeds, *seeds(values)))),
         )
@@ -87,7 +90,7 @@ def _compare(values: flags.FlagValues, folder: Path) -> None:
         RunDirectory(folder).check_new()
         plan = Plan(asked(values), tuple(values.compare), seeds(values) or (values.seed,))
     run_all(plan, folder)
-    report([folder])
+    report([folder], quiet=not plan.config.verbose)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ OWN = "own"
 """What the dataset of a run is called that was made in Python."""
 JIT_CHOICES = ("auto", "true", "false")
 DECAY_CHOICES = ("cosine", "none")
+VERBOSE_CHOICES = (0, 1, 2)
 _LEAST = {
     "epochs": 1,
     "batch_size": 1,
@@ -73,6 +74,8 @@ class RunConfig:
     checkpoint_every: int = 500
     freeze_trunk: int = 0
     monitor_gradients: int = 0
+    verbose: int = 1
+    profile: bool = False
     distribute: str = "none"
     export: tuple[str, ...] = ()
 
@@ -109,6 +112,8 @@ class RunConfig:
             raise unknown_value("value of learning_rate_decay", self.learning_rate_decay, DECAY_CHOICES)
         if self.jit_compile not in JIT_CHOICES:
             raise unknown_value("value of jit_compile", self.jit_compile, JIT_CHOICES)
+        if self.verbose not in VERBOSE_CHOICES:
+            raise unknown_value("value of verbose", str(self.verbose), map(str, VERBOSE_CHOICES))
         for name in self.export:
             if name not in SUFFIXES:
                 raise unknown_value("export format", name, SUFFIXES)

@@ -38,7 +38,8 @@ def _run_all(plan: Plan, folder: Path, runs: Sequence[tuple[RunDirectory, RunCon
         for number, (directory, config) in enumerate(runs, 1):
             if directory.metrics_file.exists():
                 continue
-            print(f"Run {number} of {len(runs)}: {directory.path}")
+            if config.verbose:
+                print(f"Run {number} of {len(runs)}: {directory.path}")
             try:
                 run(config, directory, resume=directory.started, judge_training=True)
             except NonFiniteLoss as error:

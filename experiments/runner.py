@@ -25,6 +25,7 @@ from experiments.config import RunConfig
 from experiments.evaluation import Entries, Table, collect, evaluate, judge, primary
 from experiments.files import write_history, write_json
 from experiments.gradient_record import GradientRecord
+from experiments.hparams import write_hparams
 from experiments.loading import load_model
 from experiments.lock import locked
 from experiments.nonfinite import save_evidence
@@ -34,10 +35,22 @@ from experiments.recorder import Recorder
 from experiments.run_directory import RunDirectory
 from experiments.workers import Workers, gather
 from mtl_keras import MultiTaskModel
-from mtl_keras.callbacks import GradientMonitor, NonFiniteLoss, Progress, StopOnNonFinite, TensorBoard
+from mtl_keras.callbacks import (
+    GradientMonitor,
+    NonFiniteLoss,
+    PredictionImages,
+    Progress,
+    StopOnNonFinite,
+    TensorBoard,
+)
 from mtl_keras.export import export, parity
 from mtl_keras.export.formats import SUFFIXES
 from mtl_keras.tasks import Task
+
+PROFILED = (10, 20)
+"""The training steps that `profile` makes a trace of."""
+PICTURES = 4
+"""How many validation images are shown in TensorBoard, with what is predicted of them."""
 
 
 def run(
@@ -108,7 +121,7 @@ def _run(
     dataset = open_dataset(config) if own is None else own
     if own is not None or data.names_files(config.dataset):
         check_same(directory, dataset)
-    if workers.writes and data.names_files(config.dataset):
+    if workers.writes and config.verbose and data.names_files(config.dataset):
         print(announcement(dataset))
     with workers.watched():
         recorder = _train(config, directory, dataset, workers, begun.last(set_aside=workers.writes))
@@ -122,14 +135,16 @@ def _run(
     save_predictions(directory.predictions_file, outputs, dataset.tasks)
     save_examples(directory.examples_file, outputs, dataset.tasks, batches)
     _export(config, directory, best, dataset)
+    primaries = {name: _primary(task) for name, task in dataset.tasks.items()}
     metrics = {
         "split": "test",
         "best_epoch": recorder.best_epoch,
-        "primary": {name: _primary(task) for name, task in dataset.tasks.items()},
+        "primary": primaries,
         "tasks": table,
         "overall": overall,
         "cost": {"parameters": best.count_params(), **recorder.cost()},
     }
+    write_hparams(directory.tensorboard, config, table, primaries, recorder.best_epoch or 0, recorder.best)
     # Last of all: a run that has this file is finished.
     write_json(directory.metrics_file, metrics)
     with workers.watched():
@@ -185,9 +200,10 @@ def _train(
                 StopOnNonFinite(),
                 *([monitor] if monitor else []),
                 # Before the recorder: after a checkpoint an epoch is not logged again.
-                TensorBoard(str(directory.tensorboard)),
+                TensorBoard(str(directory.tensorboard), profile_batch=PROFILED if config.profile else 0),
+                *(_pictures(config, directory, dataset) if workers.writes else []),
                 recorder,
-                *([Progress()] if workers.writes else []),
+                *(_display(config) if workers.writes else []),
             ],
         )
     except NonFiniteLoss as error:
@@ -198,6 +214,19 @@ def _train(
             error.add_note(f"What is known of it, and the batch, are in {directory.nonfinite}")
         raise
     return recorder
+
+
+def _pictures(config: RunConfig, directory: RunDirectory, dataset: data.AnyDataset) -> list[keras.callbacks.Callback]:
+    images, labels = next(iter(dataset.batches("validation", PICTURES)))
+    # At most ten times a run: a picture of each epoch is more than anybody looks at.
+    every = -(-config.epochs // 10)
+    return [PredictionImages(directory.tensorboard, images, labels, dataset.tasks, every)]
+
+
+def _display(config: RunConfig) -> list[keras.callbacks.Callback]:
+    if not config.verbose:
+        return []
+    return [Progress() if config.verbose == 1 else Progress(live=False)]
 
 
 def training_batches(

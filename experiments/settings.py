@@ -13,7 +13,7 @@ from experiments import presets
 from experiments.config import RunConfig
 
 # What a resumed run may do otherwise than the run that it resumes.
-MAY_CHANGE = ("epochs", "early_stopping", "checkpoint_every", "distribute", "export", "data_dir")
+MAY_CHANGE = ("epochs", "early_stopping", "checkpoint_every", "distribute", "export", "data_dir", "verbose", "profile")
 _FIELDS = tuple(field.name for field in dataclasses.fields(RunConfig))
 
 

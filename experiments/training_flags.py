@@ -57,6 +57,8 @@ _bool("mixed_precision", False, "Compute in 16 bits (float16 on a GPU, bfloat16 
 _integer("steps_per_execution", 1, "Training steps in one call of the compiled function.")
 _integer("early_stopping", 0, "Stop after so many epochs without a better val_mtl_score; 0 never.")
 _integer("monitor_gradients", 0, "Look at the tasks' gradients in every so many training steps; 0 never.")
+_integer("verbose", 1, "0: say nothing; 1: a live table of the tasks in a terminal; 2: a line an epoch.")
+_bool("profile", False, "Make a trace of training steps 10 to 20 for TensorBoard's profiler.")
 _bool("export", False, "Write saved_model/ for serving when training is done.")
 _string("distribute", "none", "Spread over the GPUs of this machine: mirrored; over those of TF_CONFIG: multi_worker.")
 _list("export_formats", [], "Further formats to export: onnx, litert.")

@@ -3,6 +3,7 @@
 from mtl_keras.callbacks.freeze_layers import FreezeLayers
 from mtl_keras.callbacks.gradient_monitor import GradientMonitor
 from mtl_keras.callbacks.nonfinite import NonFiniteLoss, StopOnNonFinite
+from mtl_keras.callbacks.prediction_images import PredictionImages
 from mtl_keras.callbacks.progress import Progress
 from mtl_keras.callbacks.task_scheduler import TaskScheduler
 from mtl_keras.callbacks.tensorboard import TensorBoard
@@ -11,6 +12,7 @@ __all__ = [
     "FreezeLayers",
     "GradientMonitor",
     "NonFiniteLoss",
+    "PredictionImages",
     "Progress",
     "StopOnNonFinite",
     "TaskScheduler",

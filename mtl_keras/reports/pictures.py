@@ -69,6 +69,17 @@ def beside(pictures: Sequence[Image.Image]) -> Image.Image:
     return joined
 
 
+def same_size(pictures: Sequence[Image.Image]) -> list[Image.Image]:
+    """Returns pictures on white sheets as wide and as high as the largest of them."""
+    size = (max(each.width for each in pictures), max(each.height for each in pictures))
+    sheets = []
+    for each in pictures:
+        sheet = Image.new("RGB", size, "white")
+        sheet.paste(each, (0, 0))
+        sheets.append(sheet)
+    return sheets
+
+
 def captioned(drawn: Image.Image, lines: Sequence[str], least_width: int = 200) -> Image.Image:
     """Returns a picture with lines of text below it, wrapped to its width or to `least_width` pixels."""
     width = max(drawn.width, least_width)

@@ -1,7 +1,8 @@
-"""A real TensorBoard, asked over HTTP for what README.md says it shows."""
+"""A real TensorBoard, asked over HTTP for what docs/tensorboard.md says it shows."""
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -10,9 +11,11 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import pytest
+from PIL import Image
 
 from tests.sources import ROOT
 
@@ -38,29 +41,79 @@ def address(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         server.wait(timeout=_SECONDS)
 
 
-def scalar_tags(address: str) -> dict[str, set[str]]:
-    """Waits until TensorBoard has read both runs; returns the tags of each."""
+def asked(address: str, what: str, **body: object) -> Any:
+    """Returns the answer of a plugin, in JSON."""
+    data = json.dumps(body).encode() if body else None
+    request = urllib.request.Request(f"{address}/data/plugin/{what}", data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+@pytest.fixture(scope="module")
+def scalars(address: str) -> dict[str, set[str]]:
+    """The tags of the scalars of each run, as soon as TensorBoard has read all of them."""
     deadline = time.monotonic() + _SECONDS
     while True:
         try:
-            with urllib.request.urlopen(f"{address}/data/plugin/scalars/tags", timeout=10) as answer:
-                found = {run: set(tags) for run, tags in json.load(answer).items()}
+            found = {run: set(tags) for run, tags in asked(address, "scalars/tags").items()}
         except URLError:
             found = {}
-        if {"train", "validation"} <= set(found) or time.monotonic() > deadline:
+        if {"train", "validation", "test"} <= set(found) or time.monotonic() > deadline:
             return found
         time.sleep(0.2)
 
 
-def test_the_tags_of_the_readme_are_there(address: str) -> None:
-    tags = scalar_tags(address)
-    listed = re.findall(
-        r"`((?:losses|metrics|weights|schedule|summary)/[^`]+)`", (ROOT / "README.md").read_text("utf-8")
-    )
-    assert len(listed) >= 8
-    for template in listed:
-        for task in ("item", "group"):
-            tag = template.replace("<task>", task).replace("<metric>", "accuracy")
-            assert tag in tags["train"], tag
+def documented(prefixes: str) -> list[str]:
+    """Tags in the tables of the page on TensorBoard, of the task `item`."""
+    text = (ROOT / "docs" / "tensorboard.md").read_text("utf-8")
+    found = re.findall(rf"`((?:{prefixes})/[^`]+)`", text)
+    return [tag.replace("<task>", "item").replace("<metric>", "accuracy") for tag in found]
+
+
+def test_the_scalars_of_the_page_are_there(scalars: dict[str, set[str]]) -> None:
+    tags = documented("losses|metrics|weights|schedule|summary")
+    assert len(tags) >= 8
+    assert [tag for tag in tags if tag not in scalars["train"]] == []
     for tag in ("losses/item", "metrics/group_accuracy", "summary/loss", "summary/mtl_score"):
-        assert tag in tags["validation"]
+        assert tag in scalars["validation"]
+    assert scalars["test"] == {"metrics/item_accuracy", "metrics/group_accuracy", "summary/val_mtl_score"}
+
+
+def test_predictions_are_shown_as_images(address: str, scalars: dict[str, set[str]]) -> None:
+    (tag,) = asked(address, "images/tags")["validation"]
+    shown = asked(address, f"images/images?run=validation&tag={tag}&sample=0")
+    assert (tag, [image["step"] for image in shown]) == ("predictions", [0])
+    with urllib.request.urlopen(f"{address}/data/plugin/images/individualImage?{shown[0]['query']}") as answer:
+        picture = Image.open(io.BytesIO(answer.read()))
+    assert picture.format == "PNG"
+    assert picture.width >= 200
+
+
+def test_settings_and_results_are_in_the_hparams_dashboard(
+    address: str, scalars: dict[str, set[str]], finished_run: Path
+) -> None:
+    experiment = asked(address, "hparams/experiment", experimentName="")
+    assert {"schedule", "weighting", "learning_rate"} <= {each["name"] for each in experiment["hparamInfos"]}
+    assert len(experiment["metricInfos"]) == 3
+    answer = asked(
+        address,
+        "hparams/session_groups",
+        experimentName="",
+        allowedStatuses=["STATUS_SUCCESS", "STATUS_UNKNOWN", "STATUS_RUNNING"],
+        colParams=[],
+        startIndex=0,
+        sliceSize=10,
+    )
+    (group,) = answer["sessionGroups"]
+    assert group["hparams"]["schedule"] == "dst"
+    values = {each["name"]["tag"]: each["value"] for each in group["metricValues"]}
+    tasks = json.loads((finished_run / "metrics.json").read_text())["tasks"]
+    assert values["metrics/item_accuracy"] == pytest.approx(tasks["item"]["accuracy"]["value"])
+    assert "summary/val_mtl_score" in values
+
+
+def test_the_graph_can_be_drawn(address: str, scalars: dict[str, set[str]]) -> None:
+    assert asked(address, "graphs/info")["train"]["tags"]["keras"]["conceptual_graph"]
+    request = f"{address}/data/plugin/graphs/graph?run=train&tag=keras&conceptual=true"
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert b"item" in answer.read()
