@@ -23,6 +23,8 @@ from mtl_keras.reports.pictures import beside, captioned, picture
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 """What the names of the images in a folder end in, in small or large letters."""
 _TOGETHER = 32
+_MOST_SHOWN = 20
+"""Images in the table that is printed; of the others, predictions.csv tells."""
 _SIDE, _FEW = 256, 8
 
 
@@ -51,7 +53,11 @@ def image_files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise ValueError(f"There is no such image or folder. Received: --predict={path}")
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+    found = sorted(
+        file
+        for file in path.iterdir()
+        if file.suffix.lower() in SUFFIXES and file.is_file() and not file.name.startswith(".")
+    )
     if not found:
         raise ValueError(f"There is no image ({', '.join(SUFFIXES)}) in the folder. Received: --predict={path}")
     return found
@@ -60,7 +66,7 @@ def image_files(path: Path) -> list[Path]:
 def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, console: Console | None = None) -> None:
     """Prints a table of predictions, and writes `predictions.csv` and a picture for each image into a folder.
 
-    A file that is no image is named on stderr, and the others go on.
+    Of several files, one that is no image is named on stderr, and the others go on. The first 20 are printed.
 
     Args:
         predictor: the model.
@@ -69,16 +75,18 @@ def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, co
         console: where to print.
 
     Raises:
-        ValueError: at the end, if some files could not be decoded.
+        ValueError: if `output` is where the images are; at the end, if some files could not be decoded.
         OSError: if `output` cannot be written.
     """
-    output.mkdir(parents=True, exist_ok=True)
+    if any(file.parent.resolve() == output.resolve() for file in files):
+        raise ValueError(f"The images are there already: --output is another folder. Received: {output}")
     bad: list[Path] = []
     rows: list[dict[str, str]] = []
     table = Table("file", "task", "prediction", "probability", title=f"{predictor.source}", title_justify="left")
     for prediction in _predictions(predictor, files, bad):
+        output.mkdir(parents=True, exist_ok=True)
         rows.append({"file": str(prediction.file), **_cells(prediction, predictor)})
-        for number, (task, entry) in enumerate(predictor.outputs.items()):
+        for number, (task, entry) in enumerate(predictor.outputs.items() if len(rows) <= _MOST_SHOWN else ()):
             words, probability = _said(entry, prediction.values[task])
             table.add_row("" if number else prediction.file.name, task, words, probability)
         with replacing(output / f"{prediction.file.name}.png") as temporary:
@@ -92,7 +100,11 @@ def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, co
             writer.writeheader()
             writer.writerows(rows)
         _print(table, console or Console())
+        if len(rows) > _MOST_SHOWN:
+            print(f"and {len(rows) - _MOST_SHOWN} more images")
         print(f"Pictures and predictions.csv: {output}")
+    if bad and len(files) == 1:
+        raise ValueError(_no_image(bad[0]))
     if bad:
         raise ValueError(f"{len(bad)} of {len(files)} files could not be read as images, the first {bad[0]}")
 
@@ -106,12 +118,17 @@ def _predictions(predictor: Predictor, files: Sequence[Path], bad: list[Path]) -
                 images.append(np.asarray(predictor.decode(tf.constant(file.read_bytes()))))
                 read.append(file)
             except tf.errors.InvalidArgumentError:
-                print(f"warning: {file} is no image that can be decoded (JPEG, PNG, GIF or BMP)", file=sys.stderr)
+                if len(files) > 1:
+                    print(f"warning: {_no_image(file)}", file=sys.stderr)
                 bad.append(file)
         if read:
             found = {task: np.asarray(values) for task, values in predictor.predict(np.stack(images)).items()}
             for row, (file, image) in enumerate(zip(read, images)):
                 yield Prediction(file, image, {task: found[task][row] for task in predictor.outputs})
+
+
+def _no_image(file: Path) -> str:
+    return f"{file} is no image that can be decoded (JPEG, PNG, GIF or BMP)"
 
 
 def _said(output: Output, value: np.ndarray) -> tuple[str, str]:

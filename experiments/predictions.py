@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +18,8 @@ from experiments.files import write_arrays
 from mtl_keras.reports.pictures import to_bytes
 from mtl_keras.tasks import TaskSet
 
-MOST_ROWS = 50_000
-"""Predictions of the first so many examples of a split are kept."""
+MOST_ROWS, MOST_NUMBERS = 50_000, 10_000_000
+"""Predictions of the first so many examples of a split are kept, and no more numbers than that (40 MB)."""
 _FEW_TASKS, _MANY = 8, 2
 _EACH = 3
 """Best and worst examples of each task; `_MANY` of each where there are more than `_FEW_TASKS`."""
@@ -29,8 +31,10 @@ def save_predictions(path: Path, outputs: Outputs, tasks: TaskSet) -> None:
     Labels are kept as they are given: NaN and -1 are no label.
     """
     kept = [name for name, task in tasks.items() if task.head != "reconstruction"]
-    arrays = {f"true/{name}": outputs.true[name][:MOST_ROWS] for name in kept}
-    write_arrays(path, arrays | {f"pred/{name}": outputs.pred[name][:MOST_ROWS] for name in kept})
+    sides = {"true": outputs.true, "pred": outputs.pred}
+    arrays = {f"{side}/{name}": values[name] for side, values in sides.items() for name in kept}
+    rows = min(MOST_ROWS, MOST_NUMBERS // max(1, sum(math.prod(values.shape[1:]) for values in arrays.values())))
+    write_arrays(path, {name: values[:rows] for name, values in arrays.items()})
 
 
 def save_examples(path: Path, outputs: Outputs, tasks: TaskSet, batches: tf.data.Dataset) -> None:
@@ -96,7 +100,7 @@ def read(path: Path) -> Kept | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return Kept(path, dict(arrays))
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as cause:
+    except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as cause:
         raise ValueError(f"{path} is damaged: {cause}") from cause
 
 

@@ -15,6 +15,7 @@ from experiments.loading import load_model
 from experiments.run_directory import RunDirectory
 from mtl_keras.export import class_names
 from mtl_keras.export import load as load_export
+from mtl_keras.export.opening import open_saved_model
 from mtl_keras.reports.outputs import Output
 
 
@@ -48,7 +49,10 @@ def of_run(directory: RunDirectory, *, saved_model: bool = False) -> Predictor:
         raise ValueError(
             f"{directory.config_file} does not say what the tasks of the run are: it is of an older version"
         )
-    outputs = {name: Output.from_json(values) for name, values in known["tasks"].items()}
+    try:
+        outputs = {name: Output.from_json(values) for name, values in known["tasks"].items()}
+    except (ValueError, AttributeError) as cause:
+        raise ValueError(f"{directory.config_file} is damaged: {cause}") from cause
     source = directory.saved_model if saved_model else directory.best_model
     predict = load_export(source) if saved_model else load_model(source).predict_on_batch
     return Predictor(source, outputs, data.decoder(config.dataset, known["image_shape"]), predict)
@@ -61,11 +65,10 @@ def of_saved_model(path: Path) -> Predictor:
     its outputs. Classes without names are numbers to it.
 
     Raises:
-        ValueError: if there is none, or it cannot decode images.
+        OSError: if there is none, or it is damaged.
+        ValueError: if it cannot decode images.
     """
-    if not (path / "saved_model.pb").is_file():
-        raise ValueError(f"There is no SavedModel (no saved_model.pb) in {path}")
-    loaded = tf.saved_model.load(str(path))
+    loaded = open_saved_model(path)
     decode, serve = getattr(loaded, "decode", None), loaded.signatures.get("serving_default")
     if decode is None or serve is None:
         raise ValueError(f"The SavedModel cannot decode images: it was exported without `decode`. Received: {path}")

@@ -120,7 +120,7 @@ RECORDS = "*/*/*train.tfrecord*"
 TFRECORDS = {
     "truncated records": Case("train: .*18 elements but .*train.tfrecord-00000", damage=do.file(RECORDS, do.cut)),
     "truncated records, streamed": Case(
-        "train: .*18 elements but .*train.tfrecord-00000", "--cache=none", damage=do.file(RECORDS, do.cut)
+        "train: .* elements but .*train.tfrecord-00000", "--cache=none", damage=do.file(RECORDS, do.cut)
     ),
     "truncated records, skipping": Case(
         "train: .*18 elements but .*train.tfrecord-00000", "--on_bad_example=skip", damage=do.file(RECORDS, do.cut)
@@ -237,6 +237,20 @@ RUNS = {
     "unknown split": Case("Did you mean 'test'", "--split=tset", "run", program="evaluate"),
     "no batch in evaluation": Case("batch_size=0", "--batch_size=0", "run", program="evaluate"),
     "no data any more": Case("data_is_gone. The dir", "--data_dir={tmp}/data_is_gone", "run", program="evaluate"),
+    "nothing to predict": Case("no such image or folder", "--predict={tmp}/none.jpg", "run", program="evaluate"),
+    "predictions of no image": Case(
+        "metrics.json is no image that can be decoded", "--predict={tmp}/run/metrics.json", "run", program="evaluate"
+    ),
+    "predictions of a folder without images": Case(
+        r"no image \(.jpg.*in the folder", "--predict={tmp}/run", "run", program="evaluate"
+    ),
+    "predictions of an unfinished model": Case(
+        "no model .*best.keras", "--predict={tmp}/run/config.json", "run", do.remove("best.keras"), program="evaluate"
+    ),
+    "tasks that are not described": Case(
+        "config.json is damaged: a task is described by", "--predict={tmp}/run/config.json", "run",
+        do.file("config.json", do.text('"head": ', '"hat": ')), program="evaluate",
+    ),
     "run or comparison": Case("Pass --run_dir or --compare", "--compare", "run", program="evaluate"),
     "metrics.json cut off": Case(
         "metrics.json is damaged", COMPARED, "run", do.file("metrics.json", do.cut), program="evaluate"

@@ -26,14 +26,15 @@ def python_blocks(text: str) -> list[tuple[int, str]]:
     return [(text.count("\n", 0, block.start(1)) + 1, block[1]) for block in _BLOCK.finditer(text)]
 
 
-def run_page(page: Path) -> None:
-    """Runs a page's blocks one after the other, as one program.
+def run_page(page: Path) -> dict[str, Any]:
+    """Runs a page's blocks one after the other, as one program, and returns what they made.
 
     Each is compiled under the page's name and line, so that a failure's traceback points into the page.
     """
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for line, code in python_blocks(page.read_text("utf-8")):
         exec(compile("\n" * (line - 1) + code, str(page), "exec"), namespace)
+    return namespace
 
 
 @pytest.fixture

@@ -67,7 +67,10 @@ class RunRecords:
     def outputs(self) -> dict[str, Output]:
         """What its tasks predict; empty for a run of an older version, which does not say."""
         described = (self.config.get("data") or {}).get("tasks") or {}
-        return {task: Output.from_json(described[task]) for task in self.tasks if task in described}
+        try:
+            return {task: Output.from_json(described[task]) for task in self.tasks if task in described}
+        except ValueError as cause:
+            raise ValueError(f"{RunDirectory(self.folder).config_file} is damaged: {cause}") from cause
 
     def column(self, name: str) -> Sequence[float]:
         """Returns a column of the history, `(epochs,)`; NaN if there is no such column."""

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from mtl_keras.export.formats import SUFFIXES, onnx_package
+from mtl_keras.export.opening import open_saved_model
 from mtl_keras.model import MultiTaskModel
 
 Predictor = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -70,9 +71,7 @@ def parity(model: MultiTaskModel, path: str | PathLike[str], images: np.ndarray,
 
 
 def _load_saved_model(path: Path) -> Predictor:
-    if not (path / "saved_model.pb").is_file():
-        raise OSError(f"{path} is no SavedModel: it has no file saved_model.pb")
-    loaded = tf.saved_model.load(str(path))
+    loaded = open_saved_model(path)
     (name,) = loaded.signatures["serving_default"].structured_input_signature[1]
 
     def predict(images: np.ndarray) -> dict[str, np.ndarray]:

@@ -89,9 +89,16 @@ def export_saved_model(
 
 
 def class_names(path: str | PathLike[str]) -> dict[str, list[str]]:
-    """Returns the class names by task that an exported SavedModel carries; empty if it has none."""
+    """Returns the class names by task that an exported SavedModel carries; empty if it has none.
+
+    Raises:
+        ValueError: if they cannot be read, naming the file.
+    """
     asset = Path(path, "assets", _CLASS_NAMES)
-    return json.loads(asset.read_text(encoding="utf-8")) if asset.exists() else {}
+    try:
+        return json.loads(asset.read_text(encoding="utf-8")) if asset.exists() else {}
+    except ValueError as cause:
+        raise ValueError(f"{asset} is damaged: {cause}") from cause
 
 
 def _serve(serving: keras.Model) -> tf.types.experimental.PolymorphicFunction:

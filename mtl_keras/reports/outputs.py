@@ -31,12 +31,15 @@ class Output:
         """Returns what `{"head": ..., "shape": ..., "labels": ...}` says.
 
         Raises:
-            KeyError: if one of them is not there.
-            ValueError: for a head that there is not.
+            ValueError: if one of them is not there or not what it should be.
         """
-        if values["head"] not in HEADS:
-            raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: head={values['head']!r}")
-        return cls(values["head"], tuple(values["shape"]), tuple(map(str, values["labels"])))
+        try:
+            head, shape, labels = values["head"], tuple(map(int, values["shape"])), tuple(map(str, values["labels"]))
+        except (KeyError, TypeError, ValueError) as cause:
+            raise ValueError(f"a task is described by head, shape and labels. Received: {values!r}") from cause
+        if head not in HEADS:
+            raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: head={head!r}")
+        return cls(head, shape, labels)
 
     @property
     def is_points(self) -> bool:

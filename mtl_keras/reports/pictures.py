@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import textwrap
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -16,7 +19,7 @@ from mtl_keras.reports.palette import GREEN, VERMILLION
 
 _LINE, _MARGIN = 14, 4
 """Pixels from one line of text to the next, and around it."""
-_LETTER = 6.2
+_LETTER = 6.6
 """Pixels that a letter takes on average."""
 
 
@@ -81,12 +84,16 @@ def same_size(pictures: Sequence[Image.Image]) -> list[Image.Image]:
 
 
 def captioned(drawn: Image.Image, lines: Sequence[str], least_width: int = 200) -> Image.Image:
-    """Returns a picture with lines of text below it, wrapped to its width or to `least_width` pixels."""
-    width = max(drawn.width, least_width)
-    wrapped = [part for line in lines for part in textwrap.wrap(line, int((width - 2 * _MARGIN) / _LETTER)) or [""]]
+    """Returns a picture with lines of text below it, wrapped to about its width or to `least_width` pixels."""
+    letters = int((max(drawn.width, least_width) - 2 * _MARGIN) / _LETTER)
+    wrapped = [part for line in lines for part in textwrap.wrap(line, letters) or [""]]
+    # The font of matplotlib's has Greek and Cyrillic letters too, which Pillow's own does not.
+    font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 11)
+    widest = max((math.ceil(font.getlength(line)) for line in wrapped), default=0)
+    width = max(drawn.width, least_width, widest + 2 * _MARGIN)
     sheet = Image.new("RGB", (width, drawn.height + 2 * _MARGIN + _LINE * len(wrapped)), "white")
     sheet.paste(drawn, ((width - drawn.width) // 2, 0))
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
+    pen = ImageDraw.Draw(sheet)
     for number, line in enumerate(wrapped):
         pen.text((_MARGIN, drawn.height + _MARGIN + _LINE * number), line, fill="black", font=font)
     return sheet

@@ -19,9 +19,9 @@ from mtl_keras import MultiTaskModel
 from mtl_keras.export import class_names, export_saved_model
 from tests.mtl_keras.tf_serving import answer
 from tests.sources import ROOT
-from tests.test_docs import python_blocks
+from tests.test_docs import run_page
 
-PAGE = (ROOT / "docs" / "serving.md").read_text("utf-8")
+PAGE = ROOT / "docs" / "serving.md"
 TASKS = {"item": 3, "worn": 1}
 
 
@@ -31,9 +31,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     before, folder = Path.cwd(), tmp_path_factory.mktemp("page")
     os.chdir(folder)
     try:
-        names: dict[str, Any] = {}
-        for _, code in python_blocks(PAGE):
-            exec(code, names)
+        names = run_page(PAGE)
         yield {**names, "served": tf.saved_model.load("models/garments/1"), "folder": folder / "models" / "garments"}
     finally:
         os.chdir(before)
@@ -73,7 +71,8 @@ def test_the_columnar_format(body: str, of: str, page: dict[str, Any]) -> None:
 
 
 def test_the_replies_on_the_page_have_the_shape_of_those_of_the_model(page: dict[str, Any]) -> None:
-    shown = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)]
+    blocks = re.findall(r"^```json\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    shown = [json.loads(block) for block in blocks]
     rows, columns, error = shown
     for example, body in ((rows, page["row"]), (columns, page["columnar"])):
         reply = answer(page["served"], body)

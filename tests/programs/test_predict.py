@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Image.fromarray(rng.integers(0, 256, (28, 28), dtype=np.uint8)).save(folder / "grey.png")
     Image.fromarray(rng.integers(0, 256, (60, 40, 3), dtype=np.uint8)).save(folder / "coloured.JPG")
     (folder / "notes.txt").write_text("not looked at")
+    (folder / "._grey.png").write_text("what macOS leaves beside files")
     return folder
 
 
@@ -66,9 +68,37 @@ def test_what_is_no_image_is_named_and_the_others_go_on(
     output = tmp_path / "output"
     outcome = program("evaluate", f"--run_dir={finished_run}", f"--predict={folder}", f"--output={output}")
     assert outcome.code == 1
+    assert outcome.err.count("\n") == 3
     assert f"warning: {folder / 'broken.png'} is no image" in outcome.err
     assert "error: 2 of 4 files could not be read as images" in outcome.err
     assert len(_rows(output)) == 2
+
+
+def test_of_many_images_the_table_has_some_and_the_file_all(
+    program: Program, finished_run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.image_predictions._MOST_SHOWN", 1)
+    monkeypatch.setattr("experiments.image_predictions._TOGETHER", 1)
+    outcome = program("evaluate", f"--run_dir={finished_run}", f"--predict={images}", f"--output={tmp_path}")
+    assert "coloured.JPG" in outcome.out
+    assert "grey.png" not in outcome.out
+    assert "and 1 more images" in outcome.out
+    assert len(_rows(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("pattern", ["saved_model.pb", "variables/*.data*", "variables/*.index", "assets/*"])
+def test_a_damaged_saved_model_is_named(
+    program: Program, finished_run: Path, images: Path, tmp_path: Path, pattern: str
+) -> None:
+    model = Path(shutil.copytree(finished_run / "saved_model", tmp_path / "model"))
+    (file,) = model.glob(pattern)
+    file.write_bytes(file.read_bytes()[:10])
+    output = tmp_path / "output"
+    outcome = program("evaluate", f"--saved_model_dir={model}", f"--predict={images}", f"--output={output}")
+    assert outcome.code == 1
+    assert re.search(rf"^error: {model}\S* is damaged", outcome.err)
+    assert outcome.err.count("\n") == 1
+    assert not output.exists()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +109,9 @@ def test_what_is_no_image_is_named_and_the_others_go_on(
         (["--predict={images}"], "Which model? Pass --run_dir RUN or --saved_model_dir FOLDER"),
         (["--predict={images}", "--run_dir={run}", "--saved_model_dir={run}"], "Which model?"),
         (["--predict={images}", "--run_dir={empty}"], "No run to be found there"),
-        (["--predict={images}", "--saved_model_dir={empty}"], "no saved_model.pb"),
+        (["--predict={images}", "--saved_model_dir={empty}"], "no file saved_model.pb"),
+        (["--predict={images}/notes.txt", "--run_dir={run}", "--output={empty}/new"], "notes.txt is no image"),
+        (["--predict={images}", "--run_dir={run}", "--output={images}"], "--output is another folder"),
         (["--output={empty}", "--run_dir={run}"], "they need --predict"),
     ],
 )

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import data
-from experiments.predictions import read
+from experiments.evaluation import Outputs
+from experiments.predictions import read, save_predictions
+from mtl_keras import Task, TaskSet
 from tests.programs.conftest import Program
 
 
@@ -53,8 +55,20 @@ def test_the_report_shows_them_without_the_data(program: Program, finished_run: 
     assert "calibration error" in page
 
 
+def test_of_a_large_split_the_first_examples_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = TaskSet([Task.classification("item", 3), Task.reconstruction("image", (2, 2, 1))])
+    true = {"item": np.arange(10) % 3, "image": np.zeros((10, 2, 2, 1))}
+    outputs = Outputs(true, {"item": np.arange(30).reshape(10, 3), "image": true["image"]})
+    monkeypatch.setattr("experiments.predictions.MOST_NUMBERS", 18)  # a label and three probabilities: 4 each
+    save_predictions(tmp_path / "predictions.npz", outputs, tasks)
+    kept = _arrays(tmp_path, "predictions")
+    assert set(kept) == {"true/item", "pred/item"}
+    np.testing.assert_array_equal(kept["true/item"], [0, 1, 2, 0])
+    np.testing.assert_array_equal(kept["pred/item"], np.arange(12).reshape(4, 3))
+
+
 @pytest.mark.parametrize("name", ["predictions", "examples"])
-@pytest.mark.parametrize("content", [b"no archive", "half", "other arrays"])
+@pytest.mark.parametrize("content", [b"no archive", "half", "other arrays", "other compression", "other bytes"])
 def test_a_damaged_file_is_named(
     program: Program, finished_run: Path, tmp_path: Path, name: str, content: bytes | str
 ) -> None:
@@ -66,6 +80,11 @@ def test_a_damaged_file_is_named(
     whole = (finished_run / f"{name}.npz").read_bytes()
     if content == "other arrays":
         np.savez(path, x=np.zeros(3))
+    elif content == "other compression":
+        path.write_bytes(whole.replace(b"\x00\x00\x08\x00", b"\x00\x00\x63\x00"))  # method 8 is deflate, 99 is none
+    elif content == "other bytes":
+        begin = whole.index(b".npy") + 30
+        path.write_bytes(whole[:begin] + bytes(255 - byte for byte in whole[begin : begin + 20]) + whole[begin + 20 :])
     else:
         path.write_bytes(content if isinstance(content, bytes) else whole[: len(whole) // 2])
     outcome = program("evaluate", f"--run_dir={run}", "--report")

@@ -23,8 +23,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_a_run_directory_holds_all_that_the_readme_lists(finished_run: Path) -> None:
     names = {entry.name for entry in finished_run.iterdir() if not entry.name.startswith("evaluation-")}
     assert names == {
-        "config.json", "history.csv", "metrics.json", "report.html", "best.keras", "checkpoints", "tensorboard",
-        "saved_model",
+        "config.json", "history.csv", "metrics.json", "predictions.npz", "examples.npz", "report.html", "best.keras",
+        "checkpoints", "tensorboard", "saved_model",
     }  # fmt: skip
     config = json.loads((finished_run / "config.json").read_text())
     assert config["schedule"] == "dst"
@@ -72,10 +72,14 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(program: Program, drawn: Pat
         np.testing.assert_array_equal(one, other)
 
 
-def test_early_stopping_stops(program: Program, drawn: Path, tmp_path: Path) -> None:
+def test_early_stopping_stops_and_verbose_0_is_silent(program: Program, drawn: Path, tmp_path: Path) -> None:
     flags = [*QUICK, "--epochs=9", "--learning_rate=1e-12", "--early_stopping=2", f"--data_dir={drawn}"]
-    assert program("train", *flags, f"--run_dir={tmp_path / 'run'}").code == 0
+    outcome = program("train", *flags, "--verbose=0", f"--run_dir={tmp_path / 'run'}")
+    assert (outcome.code, outcome.out) == (0, "")
     assert len(rows(tmp_path / "run")) < 9
+    assert (tmp_path / "run" / "report.html").exists()
+    refused = program("train", *flags, "--verbose=3", f"--run_dir={tmp_path / 'other'}")
+    assert (refused.code, "verbose" in refused.err, "0, 1, 2" in refused.err) == (1, True, True)
 
 
 def test_settings_reach_the_model(program: Program, drawn: Path, tmp_path: Path) -> None:

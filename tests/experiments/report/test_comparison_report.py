@@ -46,10 +46,11 @@ def test_runs_and_folders_in_any_place_can_be_compared(tmp_path: Path) -> None:
     assert "Not known (one seed, or a result that is not finite): item." in words
 
 
-def test_of_many_tasks_there_is_a_table_of_curves(tmp_path: Path) -> None:
+def test_of_many_tasks_there_is_a_table_of_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tasks = FORTY_ONE[:12]
     path = write_comparison(tmp_path / "faces", tasks, seeds=(0, 1))
-    report([path])
+    report([path], quiet=True)
+    assert capsys.readouterr().out == ""
     source = (path / "comparison.html").read_text("utf-8")
     assert "Of 12 tasks without any difference about 1" in Page(source).words
     alts = [drawing.attrib["aria-label"] for drawing in drawings(source)]
