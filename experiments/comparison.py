@@ -90,19 +90,22 @@ def _methods(folders: Sequence[Path]) -> Sequence[Path]:
     return folders
 
 
-def report(folders: Sequence[Path], tasks: Sequence[str] | None = None) -> None:
+def report(folders: Sequence[Path], tasks: Sequence[str] | None = None, *, quiet: bool = False) -> None:
     """Prints the comparisons of `compare_folders`, and writes them into the first folder as JSON and as a page.
 
     The files are `comparison.json` and `comparison.html`, or `comparison-<tasks>` if only some tasks are compared.
+    With `quiet`, nothing is printed.
     """
     outcomes = [outcome.to_json() for outcome in compare_folders(folders, tasks)]
-    for outcome in outcomes:
-        print_comparison(outcome)
     name = "-".join(["comparison", *(tasks or ())])
     target, page = (folders[0] / f"{name}{suffix}" for suffix in (".json", ".html"))
     write_json(target, outcomes)
-    print(f"Written to {target}")
     comparison_report(_methods(folders), outcomes, page)
+    if quiet:
+        return
+    for outcome in outcomes:
+        print_comparison(outcome)
+    print(f"Written to {target}")
     print(f"Report: {page}")
 
 

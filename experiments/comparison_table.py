@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 _WIDTH = 160  # of files and pipes
+# What a narrow terminal can do without, column by number: what each side reached, the metric, the difference.
+_LEFT_OUT: tuple[Collection[int], ...] = ((), (2, 3), (1, 2, 3), (1, 2, 3, 4))
 _SPLITS = {"test": "test split", "train": "training split"}
 
 
 def print_comparison(outcome: Mapping[str, Any], console: Console | None = None, *, markdown: bool = False) -> None:
     """Prints what a method does to each task, in sum, and at what cost.
+
+    A terminal that is too narrow for all columns is shown those that fit.
 
     Args:
         outcome: from `experiments.comparison.Outcome.to_json`.
@@ -30,14 +35,15 @@ def print_comparison(outcome: Mapping[str, Any], console: Console | None = None,
         what = "loss" if measure["metric"] == "loss" else "primary metric"
         title = f"{method} against {baseline}: {what}, {_SPLITS[measure['split']]}, {_seeds(outcome)}"
         console.print(f"**{title}**\n" if markdown else title, highlight=False)
-        view = _view(markdown, "task", "metric", method, baseline, "difference", "verdict")
+        rows = [("task", "metric", method, baseline, "difference", "verdict")]
         for task in measure["tasks"]:
             sides = [_spread(task[side]) for side in ("method", "baseline")]
-            view.add_row(task["task"], _metric(task), *sides, interval(task["difference"]), task["verdict"])
-        console.print(view)
+            rows.append((task["task"], _metric(task), *sides, interval(task["difference"]), task["verdict"]))
+        console.print(_fitting(rows, console, markdown))
         console.print()
     for line in _summary(outcome):
-        console.print(line, highlight=False, soft_wrap=True)
+        # Between words in a terminal; elsewhere a line is a line.
+        console.print(line, highlight=False, soft_wrap=markdown or not console.is_terminal)
         if markdown:
             console.print()
     cost = outcome["cost"]
@@ -77,6 +83,23 @@ def _summary(outcome: Mapping[str, Any]) -> list[str]:
         seeds = ", ".join(map(str, outcome["seeds_left_out"]))
         lines.append(f"Left out for want of a result of every task on both sides: seeds {seeds}.")
     return lines
+
+
+def natural_width(view: Table, console: Console) -> int:
+    """Returns how wide a table is if nothing is cut, in characters."""
+    return Measurement.get(console, console.options.update(max_width=10_000), view).maximum
+
+
+def _fitting(rows: Sequence[Sequence[str]], console: Console, markdown: bool) -> Table:
+    """A table with the columns that there is room for; the first row has their titles."""
+    for left_out in _LEFT_OUT:
+        titles, *cells = [[cell for number, cell in enumerate(row) if number not in left_out] for row in rows]
+        view = _view(markdown, *titles)
+        for row in cells:
+            view.add_row(*row)
+        if markdown or natural_width(view, console) <= console.width:
+            break
+    return view
 
 
 def _view(markdown: bool, *columns: str) -> Table:

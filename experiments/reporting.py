@@ -6,18 +6,24 @@ import math
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table as RichTable
 
+from experiments.comparison_table import natural_width
 from experiments.evaluation import Entries, Table, own_metrics
 from mtl_keras.analysis import SCORES
+
+_CAPTION = (
+    "In brackets: the best constant prediction (majority class or mean).",
+    "More metrics are in the JSON file.",
+)
 
 
 def print_table(table: Table, title: str, overall: Entries | None = None, *, console: Console | None = None) -> None:
     """Prints one row a task: each of its own metrics beside its constant-prediction baseline.
 
-    A terminal that is too narrow for all metrics is shown those that fit. A file or pipe gets all of them. Further
-    metrics, that the tasks were not trained with, are in the JSON file only.
+    Nothing is wrapped but a title with long paths. A terminal that is too narrow for all metrics is shown those that
+    fit. A file or pipe gets all of them. Further metrics, that the tasks were not trained with, are in the JSON file
+    only.
 
     Args:
         table: from `experiments.evaluation.evaluate`.
@@ -27,28 +33,28 @@ def print_table(table: Table, title: str, overall: Entries | None = None, *, con
     """
     console = console or Console()
     metrics = list(dict.fromkeys(metric for entries in table.values() for metric in own_metrics(entries)))
-    # The loss stands last: it is what a narrow terminal can do without.
-    metrics.sort(key=lambda metric: metric == "loss")
+    # Primary metrics stand first and the loss last: it is what a narrow terminal can do without.
+    primary = {own_metrics(entries)[0] for entries in table.values()}
+    metrics.sort(key=lambda metric: (metric == "loss", metric not in primary))
     shown = len(metrics)
-    view = _view(table, title, metrics)
+    view = _view(table, metrics)
     if console.is_terminal:
-        while _width(view, console) > console.width and shown > 1:
+        while natural_width(view, console) > console.width and shown > 1:
             shown -= 1
-            view = _view(table, title, metrics[:shown])
+            view = _view(table, metrics[:shown])
     else:
-        console.width = max(console.width, _width(view, console))
+        console.width = max(console.width, natural_width(view, console))
+    # Not as title and caption of the table: those are wrapped to its width.
+    console.print(title, style="table.title", highlight=False, markup=False, soft_wrap=True)
     console.print(view)
+    for line in _CAPTION:
+        console.print(line, style="table.caption", highlight=False)
     if overall:
         console.print(_overall_view(overall))
 
 
-def _width(view: RichTable, console: Console) -> int:
-    return Measurement.get(console, console.options.update(max_width=10_000), view).maximum
-
-
-def _view(table: Table, title: str, metrics: Sequence[str]) -> RichTable:
-    caption = "In brackets: the best constant prediction (majority class or mean). More metrics are in the JSON file."
-    view = RichTable(title=title, caption=caption, title_justify="left", caption_justify="left")
+def _view(table: Table, metrics: Sequence[str]) -> RichTable:
+    view = RichTable()
     view.add_column("task", no_wrap=True)
     for metric in metrics:
         view.add_column(metric, justify="right", no_wrap=True)

@@ -59,11 +59,13 @@ def parse_key(key: str, task_names: Iterable[str]) -> LogKey:
     rest = key.removeprefix(_VALIDATION)
     if rest in SUMMARY:
         return LogKey(validation, None, rest)
-    fitting = [name for name in task_names if rest.startswith(f"{name}_") and len(rest) > len(name) + 1]
-    if not fitting:
-        return LogKey(validation, None, rest)
-    task = max(fitting, key=len)
-    return LogKey(validation, task, rest[len(task) + 1 :])
+    names = frozenset(task_names)
+    end = rest.rfind("_", 0, -1)
+    while end > 0:
+        if rest[:end] in names:
+            return LogKey(validation, rest[:end], rest[end + 1 :])
+        end = rest.rfind("_", 0, end)
+    return LogKey(validation, None, rest)
 
 
 def present(logs: Mapping[str, float]) -> dict[str, float]:
@@ -82,7 +84,7 @@ def group_by_task(
         logs: key -> value, as callbacks receive them at the end of an epoch.
         task_names: the names of the model's tasks.
     """
-    names = list(task_names)
+    names = frozenset(task_names)
     groups: dict[tuple[str | None, bool], dict[str, float]] = {
         (task, validation): {} for task in (None, *names) for validation in (False, True)
     }

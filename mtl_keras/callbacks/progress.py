@@ -7,41 +7,40 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Any, TextIO
 
 import keras
 import rich
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.segment import Segments
-from rich.table import Column, Table
 
+from mtl_keras.callbacks.progress_bars import ProgressBars
 from mtl_keras.callbacks.progress_table import epoch_line, relative_change, task_table
 from mtl_keras.logs import present, primary_metrics, task_names
 
-_REFRESH_SECONDS = 0.5
-_LINES_AROUND_TASKS = 6  # the bar, the titles, the totals, "... and more", the caption, and one left free
+_REFRESH_SECONDS = 1.0
+_LINES_AROUND_TASKS = 7  # two bars, the titles, the totals, "... and more", the caption, and one left free
 
 
 class Progress(keras.callbacks.Callback):
     """Shows how a multi-task run is getting on. Give `verbose=0` to `fit` with it.
 
-    In a terminal: one line an epoch and, below, a bar with the time left and a table with a row a task (loss and
-    primary metric on training and validation data, weight, share of the steps in which it ran, trend). If the tasks do
-    not fit in the terminal, those whose loss changed most are shown; the table printed after training has them all.
-    The trend is the change of the validation loss (of the training loss without validation) since the last epoch
-    that has one: `v` falling, `^` rising, `=` the same.
+    In a terminal: one line an epoch and, below, bars of the epoch and of all epochs with the time left, and a table
+    with a row a task (loss and primary metric on training and validation data, weight, share of the steps in which it
+    ran, trend). If the tasks do not fit in the terminal, those whose loss changed most are shown; the table printed
+    after training has them all. The trend is the change of the validation loss (of the training loss without
+    validation) since the last epoch that has one: `v` falling, `^` rising, `=` the same.
 
     Everywhere else: one plain line an epoch, named by the keys of the logs.
 
-    Nothing here waits for the device: batches only move the bar, twice a second, and their logs are not read. The
+    Nothing here waits for the device: batches only move the bars, once a second, and their logs are not read. The
     display gives way by itself to anything else that is written to stdout or stderr, so that a run that fails or is
     interrupted leaves the terminal as it was.
 
     Args:
         console: where to write; by default rich's own console, on stdout.
+        live: whether there is a table in a terminal; without it, there too is nothing but the line an epoch.
 
     Raises:
         TypeError: in `fit`, if the model is not a multi-task model.
@@ -53,42 +52,39 @@ class Progress(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, *, live: bool = True) -> None:
         super().__init__()
+        self._live = live
         self._console = console or rich.get_console()
         self._display = _Display(self._console, self._render)
         self._training = False
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self._names = task_names(self.model)
-        self._in_terminal = self._console.is_terminal and not self._console.is_dumb_terminal
-        self._steps: int | None = self.params.get("steps")
+        self._in_terminal = self._live and self._console.is_terminal and not self._console.is_dumb_terminal
         self._epochs: int = self.params["epochs"]
-        self._first_epoch: int | None = None
+        self._bars = ProgressBars(self._epochs, self.params.get("steps"))
         self._logs: Mapping[str, float] = {}
         self._losses: dict[str, float] = {}
         self._trends: dict[str, float] = {}
         self._table: Segments | None = None
         self._table_size = (0, 0)
-        self._train_start = time.monotonic()
         self._last_refresh = -math.inf
         self._training = True
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        if self._first_epoch is None:
-            self._first_epoch = epoch
-        self._epoch, self._step, self._validating = epoch, 0, False
+        self._bars.begin_epoch(epoch)
         self._epoch_start = time.monotonic()
         self._refresh_if_due()
 
     # Not `on_train_batch_end`: where Keras can hand logs to callbacks asynchronously, that would make it wait for them.
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._step = batch
+        self._bars.begin_step(batch)
         self._refresh_if_due()
 
     def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
         if self._training:
-            self._validating = True
+            self._bars.begin_validation()
             self._refresh()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -96,11 +92,9 @@ class Progress(keras.callbacks.Callback):
         self._table = None
         self._metrics = primary_metrics(self.model, self._logs)
         self._compare_losses()
-        # The number of steps may not be known before the first epoch has ended.
-        self._steps = self._steps or self._step + 1
-        self._step = self._steps
+        self._bars.end_epoch()
         seconds = time.monotonic() - self._epoch_start
-        width = self._console.width if self._in_terminal else None
+        width = self._console.width if self._console.is_terminal else None
         line = epoch_line(epoch, self._epochs, seconds, self._logs, self._metrics, width)
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
         self._refresh()
@@ -131,29 +125,17 @@ class Progress(keras.callbacks.Callback):
 
     def _render(self) -> RenderableType:
         if not self._logs:
-            return self._bar()
+            return self._bars
         # Laying the table out takes longer than all the rest, and between epochs only the bar moves.
         if self._table is None or self._table_size != self._console.size:
             self._table_size = width, height = self._console.size
             rows = max(1, height - _LINES_AROUND_TASKS)
             table = self._task_table(width, rows)
             self._table = Segments(list(self._console.render(table)))
-        return Group(self._bar(), self._table)
+        return Group(self._bars, self._table)
 
     def _task_table(self, width: int, rows: int | None = None) -> RenderableType:
         return task_table(self._logs, self._names, self._metrics, self._trends, width, rows)
-
-    def _bar(self) -> Table:
-        first = self._first_epoch or 0
-        within = min(1.0, self._step / self._steps) if self._steps else 0.0
-        done = (self._epoch - first + within) / (self._epochs - first)
-        elapsed = time.monotonic() - self._train_start
-        left = f"{timedelta(seconds=round(elapsed * (1 - done) / done))} left" if done else ""
-        at = "validation" if self._validating else f"step {self._step}/{self._steps or '?'}"
-        titles = Column(no_wrap=True), Column(ratio=1), Column(no_wrap=True, justify="right")
-        line = Table.grid(*titles, expand=True, padding=(0, 1))
-        line.add_row(f"epoch {self._epoch + 1}/{self._epochs}  {at}", ProgressBar(total=1.0, completed=done), left)
-        return line
 
 
 class _Display:

@@ -6,14 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from rich.console import Group, RenderableType
-from rich.table import Column, Table
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from mtl_keras.logs import group_by_task
 
 _COLUMNS = {"loss": 7, "metric": 7, "val loss": 8, "val metric": 10, "weight": 7, "active": 6, "trend": 7}
-_WIDTH = sum(width + 1 for width in _COLUMNS.values())
+_COLOURS = {"v": "green", "^": "red"}
 _TASKS_IN_A_LINE = 6
 
 
@@ -24,7 +23,7 @@ def task_table(
     trends: Mapping[str, float],
     width: int,
     rows: int | None = None,
-) -> RenderableType:
+) -> Text:
     """Returns a table with a row a task, under a row for the run as a whole.
 
     Args:
@@ -32,40 +31,32 @@ def task_table(
         names: the names of the tasks.
         metrics: task -> the metric to show, e.g. `"accuracy"`.
         trends: task -> relative change of its loss, where it is known.
-        width: of the terminal, in characters; from 80 on nothing is cut but long names.
+        width: of the terminal, in characters; from 80 on nothing is cut but long names, in the middle.
         rows: how many tasks to show; those with the greatest change are chosen. None: all.
     """
     groups = group_by_task(logs, names)
     shown = _most_changed(names, trends, rows)
-    table = Table(
-        Column("task", no_wrap=True, overflow="ellipsis", max_width=max(12, width - _WIDTH)),
-        *(Column(title, justify="right", no_wrap=True, min_width=size) for title, size in _COLUMNS.items()),
-        box=None,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        header_style="bold",
-    )
     totals = [groups[None, validation].get(key) for validation in (False, True) for key in ("loss", "mtl_score")]
-    table.add_row("all tasks", *map(_number, totals), style="bold")
+    cells = [("task", *_COLUMNS), ("all tasks", *map(_number, totals), "", "", "")]
     for name in shown:
         training, validation = groups[name, False], groups[name, True]
         metric = metrics.get(name, "")
-        table.add_row(
-            name,
-            *map(_number, (training.get("loss"), training.get(metric))),
-            *map(_number, (validation.get("loss"), validation.get(metric))),
-            _number(training.get("weight")),
-            f"{training['active']:.0%}" if "active" in training else "-",
-            _trend(trends.get(name)),
+        cells.append(
+            (
+                name,
+                *map(_number, (training.get("loss"), training.get(metric))),
+                *map(_number, (validation.get("loss"), validation.get(metric))),
+                _number(training.get("weight")),
+                f"{training['active']:.0%}" if "active" in training else "-",
+                _trend(trends.get(name)),
+            )
         )
+    text = _aligned(cells, width)
+    if len(shown) < len(names):
+        text.append(f"... and {len(names) - len(shown)} more, whose loss changed less\n", "dim")
     counts = Counter(metrics.values())
     listed = ", ".join(f"{metric} ({count})" if len(counts) > 1 else metric for metric, count in counts.items())
-    parts: list[RenderableType] = [table]
-    if len(shown) < len(names):
-        parts.append(Text(f"... and {len(names) - len(shown)} more, whose loss changed less", style="dim"))
-    caption = f"metric: {listed or '-'}; all tasks: mtl_score"
-    parts.append(Text(caption, style="dim", no_wrap=True, overflow="ellipsis"))
-    return Group(*parts)
+    return text.append(f"metric: {listed or '-'}; all tasks: mtl_score", "dim")
 
 
 def epoch_line(
@@ -114,6 +105,31 @@ def _most_changed(names: Sequence[str], trends: Mapping[str, float], rows: int |
     return [name for name in names if name in chosen]
 
 
+def _aligned(rows: Sequence[tuple[str, ...]], width: int) -> Text:
+    """Rows under each other, the first two as titles. A table of rich's would take ten times as long, at each epoch."""
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[1:]]
+    widths = [max(pair) for pair in zip(widths, _COLUMNS.values(), strict=True)]
+    room = max(12, width - sum(widths) - len(widths))
+    name_width = min(room, max(cell_len(row[0]) for row in rows))
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for number, (name, *cells) in enumerate(rows):
+        numbers = " ".join(cell.rjust(size) for cell, size in zip(cells, widths, strict=True))
+        text.append(
+            f"{set_cell_size(_shortened(name, name_width), name_width)} {numbers}\n", "bold" if number < 2 else ""
+        )
+        if number > 1 and cells[-1][0] in _COLOURS:
+            text.stylize(_COLOURS[cells[-1][0]], len(text) - len(cells[-1]) - 1)
+    return text
+
+
+def _shortened(name: str, length: int) -> str:
+    """Names that begin alike, as numbered ones do, are told apart by their ends."""
+    if len(name) <= length:
+        return name
+    tail = (length - 2) // 2
+    return f"{name[: length - 2 - tail]}..{name[-tail:]}"
+
+
 def _number(value: float | None) -> str:
     """At most 7 characters, 8 with a sign."""
     if value is None:
@@ -124,10 +140,10 @@ def _number(value: float | None) -> str:
     return f"{value:.4f}" if size < 10 else f"{value:.2f}" if size < 1000 else f"{value:.1f}"
 
 
-def _trend(change: float | None) -> Text:
+def _trend(change: float | None) -> str:
     if change is None:
-        return Text("-")
+        return "-"
     percent = min(999, round(100 * abs(change))) if abs(change) < 10 else 999
     if percent == 0:
-        return Text("= 0%")
-    return Text(f"v -{percent}%", "green") if change < 0 else Text(f"^ +{percent}%", "red")
+        return "= 0%"
+    return f"v -{percent}%" if change < 0 else f"^ +{percent}%"

@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from experiments.evaluation import Entries
+from experiments.evaluation import Entries, Table
 from experiments.reporting import print_table
 from mtl_keras import Task, TaskSet
 
 TASKS = TaskSet([*(Task.binary(f"attribute_number_{i}") for i in range(40)), Task.landmarks("landmarks", ("a", "b"))])
-TABLE = {
+TABLE: Table = {
     name: {
         metric: {"value": 0.5, "baseline": float("nan")}
         for metric in (
@@ -31,10 +31,14 @@ OVERALL: Entries = {
 }
 
 
-def printed(width: int, terminal: bool, overall: Entries | None = None) -> str:
+TITLE = "runs/celeba_landmarks_frozen-20261122-101010: best.keras on the test split"
+LONG = "a_task_whose_name_is_forty_letters_long1"
+
+
+def printed(width: int, terminal: bool, overall: Entries | None = None, table: Table = TABLE) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=terminal, no_color=True)
-    print_table(TABLE, "title", overall, console=console)
+    print_table(table, TITLE, overall, console=console)
     return Text.from_ansi(out.getvalue()).plain
 
 
@@ -50,6 +54,17 @@ def test_nothing_is_cut_or_wrapped(width: int, terminal: bool) -> None:
         assert "0.5000 (-)" in text
 
 
+@pytest.mark.parametrize("width", [80, 200])
+@pytest.mark.parametrize("names", [["attribute_number_0", "landmarks"], list(TABLE)])
+def test_every_task_has_its_primary_metric(names: list[str], width: int) -> None:
+    table = {name.replace("attribute_number_0", LONG): TABLE[name] for name in names}
+    lines = printed(width, terminal=True, table=table).splitlines()
+    assert lines[0] == TITLE
+    assert max(map(len, lines)) <= width
+    rows = [line for line in lines if "0.5000 (-)" in line]
+    assert [row.split()[1] for row in rows] == list(table)
+
+
 def test_further_metrics_are_left_to_the_file() -> None:
     text = printed(200, terminal=True)
     assert "balanced_accuracy" in text
@@ -57,7 +72,7 @@ def test_further_metrics_are_left_to_the_file() -> None:
     assert "rmse" not in text
     assert "recall" not in text
     assert "macro" not in text
-    assert "More metrics are in the JSON file." in " ".join(text.split())
+    assert "More metrics are in the JSON file." in text.splitlines()
 
 
 def test_overall_scores_have_a_row_each() -> None:
