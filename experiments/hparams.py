@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ _LEFT_OUT = ("data_dir", "export", "verbose", "profile")
 def write_hparams(
     folder: Path, config: RunConfig, table: Table, primary: Mapping[str, Mapping[str, Any]], epoch: int, score: float
 ) -> None:
-    """Writes the settings, and what came out, as the run `test`, for comparing runs side by side.
+    """Writes the settings, and what came out, as the run `test`, in place of what is there of it.
 
-    The dashboard finds metrics only in the run that has the settings; they are scalars there, at the best epoch.
+    The dashboard takes the scalars of the run that has the settings for its metrics; they are there at the best epoch.
+    Which metrics there are is left for it to find out: of several runs that said so, it would believe the first, and
+    not show the tasks that others have.
 
     Args:
         folder: the run's folder for TensorBoard.
@@ -37,9 +40,11 @@ def write_hparams(
         metric = entry["metric"]
         found[f"metrics/{task}_{metric}"] = table[task][metric]["value"]
     values = {name: _plain(value) for name, value in config.to_json().items() if name not in _LEFT_OUT}
+    # Of a run that went on, it would show the settings that were written first.
+    shutil.rmtree(folder / "test", ignore_errors=True)
     with _written(folder / "test"):
-        hp.hparams_config(hparams=[hp.HParam(name) for name in values], metrics=[hp.Metric(tag) for tag in found])
-        hp.hparams(values)
+        # Without a name of its own a run is called by its folder, and never one with another of the same settings.
+        hp.hparams(values, trial_id="")
         for tag, value in found.items():
             tf.summary.scalar(tag, value, step=epoch)
 

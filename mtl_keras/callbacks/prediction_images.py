@@ -23,7 +23,7 @@ class PredictionImages(keras.callbacks.Callback):
     """Writes a few images, with what is predicted of them and what is true, for TensorBoard's tab IMAGES.
 
     Points are drawn on the images, true ones as circles and predicted ones as crosses; reconstructions stand beside
-    them; classes and numbers stand below. The tag is `predictions`, in the run `validation`. Nothing random is drawn
+    them; classes and numbers stand below. The tag is `predictions`, in a run of that name. Nothing random is drawn
     and no state of the model changes: training goes on as it would without this.
 
     Args:
@@ -61,8 +61,8 @@ class PredictionImages(keras.callbacks.Callback):
         self._writer: Any = None
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        folder = str(self.log_dir / "validation")
-        self._writer = tf.summary.create_file_writer(folder, filename_suffix=".images.v2")
+        # Not the folder of another callback: of two files in one, TensorBoard may follow the newer only.
+        self._writer = tf.summary.create_file_writer(str(self.log_dir / TAG))
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         self._writer.close()

@@ -51,14 +51,15 @@ def asked(address: str, what: str, **body: object) -> Any:
 
 @pytest.fixture(scope="module")
 def scalars(address: str) -> dict[str, set[str]]:
-    """The tags of the scalars of each run, as soon as TensorBoard has read all of them."""
+    """The tags of the scalars of each run, as soon as TensorBoard has read all runs."""
     deadline = time.monotonic() + _SECONDS
     while True:
         try:
             found = {run: set(tags) for run, tags in asked(address, "scalars/tags").items()}
+            images = set(asked(address, "images/tags"))
         except URLError:
-            found = {}
-        if {"train", "validation", "test"} <= set(found) or time.monotonic() > deadline:
+            found, images = {}, set()
+        if {"train", "validation", "test", "predictions"} <= set(found) | images or time.monotonic() > deadline:
             return found
         time.sleep(0.2)
 
@@ -80,8 +81,8 @@ def test_the_scalars_of_the_page_are_there(scalars: dict[str, set[str]]) -> None
 
 
 def test_predictions_are_shown_as_images(address: str, scalars: dict[str, set[str]]) -> None:
-    (tag,) = asked(address, "images/tags")["validation"]
-    shown = asked(address, f"images/images?run=validation&tag={tag}&sample=0")
+    (tag,) = asked(address, "images/tags")["predictions"]
+    shown = asked(address, f"images/images?run=predictions&tag={tag}&sample=0")
     assert (tag, [image["step"] for image in shown]) == ("predictions", [0])
     with urllib.request.urlopen(f"{address}/data/plugin/images/individualImage?{shown[0]['query']}") as answer:
         picture = Image.open(io.BytesIO(answer.read()))
