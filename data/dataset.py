@@ -16,6 +16,7 @@ from data.pipeline import Examples, Kept, open_examples
 from data.reader import Reader
 from data.recipe import Recipe
 from data.split import Split
+from data.tracing import traced_as_written
 from mtl_keras.registry import unknown_value
 from mtl_keras.tasks import TaskSet
 
@@ -70,6 +71,7 @@ class Dataset:
         """Returns which examples of a split are left out: none, unless `data.load(on_bad_example="skip")` says so."""
         return skipped(self._split(split))
 
+    @traced_as_written
     def batches(
         self,
         split: str,
@@ -164,6 +166,7 @@ class Dataset:
                 counts[name] += _count(labels.numpy(), binary=self.tasks[name].head == "binary")
         return counts | dict.fromkeys(self._reconstructions(), self.size("train"))
 
+    @traced_as_written
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
         """Returns the image in JPEG or PNG bytes, cropped, resized and normalised as `batches` does.
 

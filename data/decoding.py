@@ -9,6 +9,7 @@ import tensorflow as tf
 from data.images import to_unit_range
 from data.own.recipe import own_recipe
 from data.recipe import recipes
+from data.tracing import traced_as_written
 from mtl_keras.tasks import Task, TaskSet
 
 
@@ -24,4 +25,4 @@ def decoder(name: str, image_shape: Sequence[int]) -> Callable[[tf.Tensor], tf.T
     else:
         shape = tuple(image_shape)
         recipe = own_recipe("own", TaskSet([Task.reconstruction("image", shape)]), shape)
-    return lambda encoded: to_unit_range(recipe.decode(encoded))
+    return traced_as_written(lambda encoded: to_unit_range(recipe.decode(encoded)))

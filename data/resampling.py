@@ -57,8 +57,8 @@ def _columns(images: tf.Tensor, width: int) -> tf.Tensor:
 
 # One function for both would be slower: XLA would add the rows anew for each column that needs them. It adds 16 bits
 # faster than 32; TensorFlow's own operations would complain that not every processor can.
-_compiled_rows = tf.function(functools.partial(_rows, dtype=tf.uint16), jit_compile=True)
-_compiled_columns = tf.function(_columns, jit_compile=True)
+_compiled_rows = tf.function(functools.partial(_rows, dtype=tf.uint16), jit_compile=True, autograph=False)
+_compiled_columns = tf.function(_columns, jit_compile=True, autograph=False)
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from data.cache_folder import cache_folder
 from data.errors import DAMAGED_FILE, located, scope
 from data.reader import Reader
 from data.recipe import Recipe
+from data.tracing import traced_as_written
 
 _TOGETHER, _PARALLEL = 64, 8
 """Examples that are read together, one after the other, and how many such batches at a time.
@@ -60,6 +61,7 @@ class Split:
         """What all images take."""
         return math.prod(self.shape) * self.dtype.itemsize
 
+    @traced_as_written
     def stored(self) -> tf.data.Dataset:
         """Returns the examples in order, their images still encoded."""
         stored = self.reader.examples(self.name)
@@ -77,6 +79,7 @@ class Split:
         """
         return self.read_batches(stored.batch(together))
 
+    @traced_as_written
     def read_batches(self, stored: tf.data.Dataset) -> tf.data.Dataset:
         """Returns batches of stored examples as (images, label vectors), batch by batch."""
 
@@ -87,6 +90,7 @@ class Split:
 
         return stored.map(read, _PARALLEL)
 
+    @traced_as_written
     def encoded(self, count: int) -> tf.data.Dataset:
         """Returns the first images in batches (batch,), as they are stored."""
 
@@ -95,6 +99,7 @@ class Split:
 
         return self.stored().take(count).batch(_TOGETHER).map(read)
 
+    @traced_as_written
     def vectors(self) -> tf.data.Dataset:
         """Returns the label vectors in batches (batch, fields), without looking at the images."""
 

@@ -16,6 +16,7 @@ from data.mixtures.filling import Filling
 from data.own.recipe import SPLITS
 from data.own.shares import arrangement, counts
 from data.parts import Parts
+from data.tracing import traced_as_written
 from mtl_keras.registry import unknown_value
 from mtl_keras.tasks import TaskSet
 
@@ -67,6 +68,7 @@ class Mixture:
         names = tuple(f"{name}:{example}" for name, some in found.items() for example in some.names)
         return Skipped(sum(some.count for some in found.values()), names)
 
+    @traced_as_written
     def batches(
         self,
         split: str,
@@ -137,6 +139,7 @@ class Mixture:
                 total[name] += count
         return total
 
+    @traced_as_written
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
         """Returns the image in JPEG or PNG bytes (scalar string), resized to `image_shape`, float32 in [0, 1]."""
         height, width, channels = self.image_shape

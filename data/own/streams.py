@@ -16,6 +16,7 @@ from data.errors import scope
 from data.own.reader import OwnReader
 from data.own.recipe import check_cache, check_splits, fields_of, labelled, own_recipe
 from data.recipe import Recipe
+from data.tracing import traced_as_written
 from mtl_keras.registry import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
@@ -191,6 +192,7 @@ def _bytes(example: Any) -> list[bytes]:
     return [np.asarray(part).tobytes() for part in tf.nest.flatten(example)]
 
 
+@traced_as_written
 def _examples(split: str, dataset: tf.data.Dataset, recipe: Recipe, encoded: bool) -> tf.data.Dataset:
     """Returns examples as `OwnReader` has them."""
 

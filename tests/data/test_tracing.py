@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+import data
+from data.fashion_mnist import FashionMnist
+from data.tracing import traced_as_written
+
+
+def test_autograph_rewrites_what_is_not_decorated_only() -> None:
+    def sizes(numbers: tf.data.Dataset) -> list[int]:
+        return list(numbers.map(lambda number: size_of(number)).as_numpy_iterator())
+
+    def size_of(number: tf.Tensor) -> tf.Tensor:
+        if number > 0:
+            return number
+        return -number
+
+    numbers = tf.data.Dataset.from_tensor_slices([-1, 2])
+    assert sizes(numbers) == [1, 2]
+    with pytest.raises(tf.errors.OperatorNotAllowedInGraphError):
+        traced_as_written(sizes)(numbers)
+
+
+@pytest.mark.parametrize("name", ["vectors", "labels", "decode"])
+def test_a_dataset_is_traced_as_written(name: str, fashion_dir: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = getattr(FashionMnist, name)
+
+    def choosy(self: FashionMnist, tensors: Any) -> Any:
+        if tf.random.uniform(()) > 2:
+            return tensors
+        return method(self, tensors)
+
+    monkeypatch.setattr(FashionMnist, name, choosy)
+    dataset = data.load("fashion_mnist", data_dir=fashion_dir)
+
+    def trace() -> None:
+        dataset.batches("train", 4, shuffle=True)
+        tf.function(dataset.decode).get_concrete_function(tf.TensorSpec((), tf.string))
+
+    with pytest.raises(tf.errors.OperatorNotAllowedInGraphError):
+        trace()
