@@ -11,6 +11,7 @@ from importlib.resources import files
 _NUMBER = re.compile(r"[-+±]?[\d.,]+|-$")
 # Nothing in the page may ask for anything outside of it, whatever the records it is made of hold.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_LONG = 24  # characters: what is longer is wrapped
 
 
 class Html(str):
@@ -152,4 +153,6 @@ def page(title: str, lead_html: str, sections: Sequence[Section]) -> str:
 
 def _cell(value: object, numbers: bool) -> str:
     kind = ' class="number"' if numbers and _NUMBER.match(str(value)) else ""
+    if not isinstance(value, Html) and len(str(value)) > _LONG:
+        kind = ' class="prose"'
     return f"<td{kind}>{text(value)}</td>"

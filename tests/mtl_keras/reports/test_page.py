@@ -52,6 +52,11 @@ def test_numbers_in_a_table_are_aligned() -> None:
     assert [cell.get("class") for cell in Page(table(["a", "b"], [["r", "1"]], "c", numbers=False)).all("td")] == [None]
 
 
+def test_long_text_in_a_table_is_wrapped() -> None:
+    row = ["name", "x" * 40, "x" * 20, Html("<b>" + "x" * 40 + "</b>")]
+    assert [cell.get("class") for cell in Page(table(list("abcd"), [row], "c")).all("td")] == ["prose", None, None]
+
+
 def test_a_table_scrolls_in_a_box_that_the_keyboard_reaches() -> None:
     (box,) = [part for part in Page(table(["a"], [["r"]], "what it is")).all("div") if part.get("class") == "scroll"]
     assert box == {"class": "scroll", "tabindex": "0", "role": "group", "aria-label": "what it is"}
