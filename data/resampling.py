@@ -50,8 +50,8 @@ def _weighted(lines: tf.Tensor, count: int) -> tf.Tensor:
 
 def _columns(images: tf.Tensor, width: int) -> tf.Tensor:
     """Returns images (batch, height, old width, channels), in 256ths, with `width` columns, rounded to uint8."""
-    # To gather columns would take longer than to transpose twice: as floats, since oneDNN complains about bytes. The sum
-    # stands between, or TensorFlow would transpose what was cast.
+    # To gather columns would take longer than to transpose twice: as floats, since oneDNN complains about bytes. The
+    # sum stands between, or TensorFlow would transpose what was cast.
     columns = _weighted(tf.cast(tf.transpose(images, (0, 2, 1, 3)), tf.float32), width)
     return tf.cast(tf.transpose(columns / _UNIT**2, (0, 2, 1, 3)) + 0.5, tf.uint8)
 

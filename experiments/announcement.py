@@ -5,12 +5,14 @@ from __future__ import annotations
 import textwrap
 
 import data
+from experiments.config import RunConfig
+from experiments.few_steps import are_few
 
 _WIDTH = 79
 
 
-def announcement(dataset: data.AnyDataset) -> str:
-    """Returns a line about the images, and one for each kind of task with the tasks of that kind.
+def announcement(dataset: data.AnyDataset, config: RunConfig) -> str:
+    """Returns a line about the images, one for each kind of task with the tasks of that kind, and advice on few steps.
 
     Lines are at most 79 characters long; what does not fit is left out.
     """
@@ -21,4 +23,7 @@ def announcement(dataset: data.AnyDataset) -> str:
         labels = f" ({', '.join(task.labels)})" if task.labels and task.head == "classification" else ""
         kinds.setdefault(task.head, []).append(f"{name}{labels}")
     lines += [f"{kind}: {', '.join(names)}" for kind, names in kinds.items()]
+    steps = config.epochs * dataset.steps("train", config.batch_size)
+    if are_few(steps):
+        lines.append(f"Few steps: {steps} in all. A lower --batch_size or more --epochs may do better.")
     return "\n".join(textwrap.shorten(line, _WIDTH, placeholder=" ...") for line in lines)

@@ -122,7 +122,7 @@ def _run(
     if own is not None or data.names_files(config.dataset):
         check_same(directory, dataset)
     if workers.writes and config.verbose and data.names_files(config.dataset):
-        print(announcement(dataset))
+        print(announcement(dataset, config))
     with workers.watched():
         recorder = _train(config, directory, dataset, workers, begun.last(set_aside=workers.writes))
     best = load_model(directory.best_model)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from experiments.few_steps import are_few
 from experiments.report.run_records import RunRecords, number
 from experiments.report.wording import arrow, count, duration, figure, listed, share
 from mtl_keras.analysis import SCORES
@@ -138,6 +139,12 @@ def _warnings(run: RunRecords) -> Iterator[Html]:
     skipped = (run.config.get("data") or {}).get("skipped") or {}
     if any(skipped.values()):
         yield _warning("Examples skipped", f"some could not be read: {skipped}.")
+    if run.metrics is not None and are_few(steps := run.metrics["cost"]["steps"]):
+        yield _warning(
+            "Few steps",
+            f"{steps} in all. Until the averages of batch normalisation have settled, a network may predict far "
+            "worse than it has learned: a lower --batch_size, or more --epochs, may do much better.",
+        )
     if run.epochs > 2:
         yield from _course(run)
 
