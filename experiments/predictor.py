@@ -74,7 +74,8 @@ def of_saved_model(path: Path) -> Predictor:
         raise ValueError(f"The SavedModel cannot decode images: it was exported without `decode`. Received: {path}")
     (argument,) = serve.structured_input_signature[1]
     names = class_names(path)
-    shapes = {name: tuple(spec.shape[1:]) for name, spec in serve.structured_outputs.items()}
+    # A SavedModel keeps no order.
+    shapes = {name: tuple(spec.shape[1:]) for name, spec in sorted(serve.structured_outputs.items())}
     outputs = {name: _output(shape, names.get(name, ())) for name, shape in shapes.items()}
     return Predictor(path, outputs, decode, lambda images: serve(**{argument: tf.constant(images)}))
 

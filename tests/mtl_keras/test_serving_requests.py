@@ -32,7 +32,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     os.chdir(folder)
     try:
         names = run_page(PAGE)
-        yield {**names, "served": tf.saved_model.load("models/garments/1"), "folder": folder / "models" / "garments"}
+        yield {**names, "served": tf.saved_model.load("served/garments/1"), "folder": folder / "served" / "garments"}
     finally:
         os.chdir(before)
 

@@ -51,6 +51,7 @@ def test_a_run_its_export_and_a_copy_of_that_say_the_same(
         for row in found[-1]:
             assert row["item"] in outcome.out
     assert [Path(row["file"]).name for row in found[0]] == ["coloured.JPG", "grey.png"]
+    assert list(found[2][0]) == ["file", "group", "group_probability", "item", "item_probability"]
     for other in found[1:]:
         for one, two in zip(found[0], other, strict=True):
             assert (one["item"], one["group"]) == (two["item"], two["group"])
