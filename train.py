@@ -59,6 +59,8 @@ def _train(values: flags.FlagValues, folder: Path) -> None:
     if config.verbose:
         print_table(table, f"{folder}: best.keras on the test split", overall)
         print(f"Report: {report}")
+        if "saved_model" in config.export:
+            print(f"SavedModel: {directory.saved_model}")
         # On a line of its own: the folder of a run may be long.
         print(f"tensorboard --logdir {directory.tensorboard}")
 

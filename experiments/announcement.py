@@ -17,7 +17,7 @@ def announcement(dataset: data.AnyDataset, config: RunConfig) -> str:
     Lines are at most 79 characters long; what does not fit is left out.
     """
     sizes = ", ".join(f"{dataset.size(split)} {split}" for split in ("train", "validation", "test"))
-    lines = [f"Data: {sizes}; images {'x'.join(map(str, dataset.image_shape))}"]
+    lines = [f"Data: {sizes}; images as {'x'.join(map(str, dataset.image_shape))} (--image_size)"]
     kinds: dict[str, list[str]] = {}
     for name, task in dataset.tasks.items():
         labels = f" ({', '.join(task.labels)})" if task.labels and task.head == "classification" else ""

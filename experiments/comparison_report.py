@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from experiments.files import write_text
+from experiments.report.cautions import caution, small_test_split
 from experiments.report.configuration import differences_section
 from experiments.report.method import Method, read_method
 from experiments.report.methods import cost_section, curves_section, methods_section
 from experiments.report.outcome import Outcome, outcome_section, verdict
 from experiments.report.wording import count
-from mtl_keras.reports.page import Html, page, paragraph, strong
+from mtl_keras.reports.page import Html, page, paragraph
 
 
 def comparison_report(folders: Sequence[Path], outcomes: Sequence[Outcome], file: Path) -> None:
@@ -57,19 +58,16 @@ def _lead(methods: Sequence[Method], outcomes: Sequence[Outcome]) -> Html:
 
 def _warnings(methods: Sequence[Method], outcomes: Sequence[Outcome]) -> Iterator[Html]:
     if any(method.synthetic for method in methods):
-        yield _warning("Drawn images", "the data are synthetic. These numbers say nothing about the real dataset.")
+        yield caution("Drawn images", "the data are synthetic. These numbers say nothing about the real dataset.")
     seeds = min(len(outcome["seeds"]) for outcome in outcomes)
     if seeds < 2:
-        yield _warning("One seed", "there is no interval, and nothing can be said of any task. --seeds adds others.")
+        yield caution("One seed", "there is no interval, and nothing can be said of any task. --seeds adds others.")
+    yield from small_test_split(methods[0].config)
     tasks = max(len(outcome["tasks"]) for outcome in outcomes)
     if tasks > 4 and seeds > 1:
         share = 1 - outcomes[0]["delta_m"]["confidence"]
-        yield _warning(
+        yield caution(
             "Many verdicts",
             f"each is made for its task alone. Of {count(tasks, 'task')} without any difference about "
             f"{share * tasks:.0f} would be called better or worse by chance.",
         )
-
-
-def _warning(head: str, words: str) -> Html:
-    return paragraph(Html(f"{strong(f'{head}:')} {words}"), "warning")

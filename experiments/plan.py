@@ -72,7 +72,7 @@ def _baseline(name: str) -> Callable[[RunConfig, Sequence[str]], dict[str, RunCo
     if kind in WEIGHTINGS:
         weightings.get(name)
         return _other_weighting(name)
-    raise unknown_value("comparison", name, [*BASELINES, *SCHEDULES.names, *WEIGHTINGS.names])
+    raise unknown_value("comparison", name, {*BASELINES, *SCHEDULES.names, *WEIGHTINGS.names})
 
 
 @dataclass(frozen=True)

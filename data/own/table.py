@@ -73,7 +73,9 @@ def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError as cause:
-        raise ValueError(f"There is no file {path}. If it was moved, say with data_dir where it is now.") from cause
+        raise ValueError(
+            f"There is no file {path}. If it was moved, --data_dir (data_dir=) says where it is."
+        ) from cause
     except IsADirectoryError as cause:
         raise ValueError(
             f"{path} is a folder, and not a CSV file. Images in folders by class: folder:{path}"

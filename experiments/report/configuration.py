@@ -52,7 +52,12 @@ def differences_section(configs: Mapping[str, Mapping[str, Any]]) -> Section:
         if any(config.get(name) != first.get(name) for config in configs.values())
     ]
     differing = (
-        table(["setting", *configs], rows, "In what the methods differ: the first run of each", numbers=False)
+        table(
+            ["setting", *configs],
+            rows,
+            "In what the methods differ: the first run of each, of which single-task networks have one a task",
+            numbers=False,
+        )
         if rows
         else paragraph("The first runs of all methods have the same settings.")
     )

@@ -31,11 +31,13 @@ def verdict(outcome: Outcome) -> Html:
     """Returns the tasks that gained, suffered or are undecided, and delta_m."""
     tasks = outcome["measures"][0]["tasks"]
     seeds = count(len(outcome["seeds"]), "seed")
-    lines = [text(f"delta_m {interval(outcome['delta_m'], 2)} %: {_in_sum(outcome)}.")]
+    lines = []
     for verdict_, words in _WORDS.items():
         names = [task["task"] for task in tasks if task["verdict"] == verdict_]
         if names or verdict_ in (BETTER, WORSE):
             lines.append(Html(f"{strong(words)}: {text(listed(names) if names else 'none')}."))
+    delta_m = f"delta_m {interval(outcome['delta_m'], 2)} %, the mean of the tasks' relative gains"
+    lines.append(Html(f"{strong('In sum')}: {text(_in_sum(outcome))}, {text(delta_m)}."))
     head = f"<h3>{text(outcome['method'])} against {text(outcome['baseline'])}, {seeds}</h3>"
     return Html(head + bullets(lines))
 
@@ -79,10 +81,10 @@ def _measure(outcome: Outcome, measure: Mapping[str, Any]) -> Html:
     rows = [
         [
             task["task"],
+            _SIGNS[task["verdict"]],
             f"{task['metric']}{arrow(task['higher_is_better'])}",
             *(_spread(task[side]) for side in ("method", "baseline")),
             interval(task["difference"]),
-            _SIGNS[task["verdict"]],
         ]
         for task in measure["tasks"]
     ]
@@ -91,7 +93,7 @@ def _measure(outcome: Outcome, measure: Mapping[str, Any]) -> Html:
         f"{what} on the {_SPLITS[measure['split']]}: mean ± standard deviation over the seeds, and the mean difference "
         "with its interval in square brackets"
     )
-    return table(["task", "metric", outcome["method"], outcome["baseline"], "difference", "verdict"], rows, caption)
+    return table(["task", "verdict", "metric", outcome["method"], outcome["baseline"], "difference"], rows, caption)
 
 
 def _gain(task: Mapping[str, Any]) -> Bar:
@@ -110,11 +112,11 @@ def _gain(task: Mapping[str, Any]) -> Bar:
 def _in_sum(outcome: Outcome) -> str:
     low, high = (number(outcome["delta_m"][key]) for key in ("low", "high"))
     if not math.isfinite(low):
-        return "no interval, so that nothing is said"
+        return "unknown for want of an interval"
     better, worse = (low > 0, high < 0)
     if outcome["delta_m_convention"] != "positive is better":
         better, worse = worse, better
-    return "in sum better" if better else "in sum worse" if worse else "in sum no clear difference"
+    return "better" if better else "worse" if worse else "no clear difference"
 
 
 def _spread(entry: Mapping[str, Any]) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from experiments.few_steps import are_few
+from experiments.report.cautions import caution, small_test_split
 from experiments.report.run_records import RunRecords, number
 from experiments.report.wording import arrow, count, duration, figure, listed, share
 from mtl_keras.analysis import SCORES
 from mtl_keras.reports.page import Html, Section, bullets, code, paragraph, strong, table, text
 
-_BETTER, _NOT_BETTER, _NOT_KNOWN = "▲ better", "▼ no better", "not known"
+_BETTER, _EQUAL, _WORSE, _NOT_KNOWN = "▲ better", "● no better", "▼ worse", "not known"
 _RISEN = 1.1
 """A validation loss that ends so many times above its lowest is called risen."""
 
@@ -32,8 +33,8 @@ def results_section(run: RunRecords) -> Section:
     for task in run.tasks:
         value, baseline = run.result(task)
         metric = f"{run.primary(task)}{arrow(run.higher_is_better(task))}"
-        rows.append([task, metric, figure(value), figure(baseline), f"{_signed(value - baseline)}", _judge(run, task)])
-    header = ["task", "primary metric", "this run", "best constant", "difference", "verdict"]
+        rows.append([task, _judge(run, task), metric, figure(value), figure(baseline), _signed(value - baseline)])
+    header = ["task", "verdict", "primary metric", "this run", "best constant", "difference"]
     caption = (
         "The best model on the test split, beside the best prediction that looks at no image: the most frequent class, "
         "or the mean of the labels. ↑ higher is better, ↓ lower is better."
@@ -92,7 +93,7 @@ def _sentences(run: RunRecords) -> Iterator[Html]:
 def _results(run: RunRecords) -> Iterator[Html]:
     judged = {task: _judge(run, task) for task in run.tasks}
     better = [task for task, verdict in judged.items() if verdict == _BETTER]
-    behind = [task for task, verdict in judged.items() if verdict == _NOT_BETTER]
+    behind = [task for task, verdict in judged.items() if verdict in (_EQUAL, _WORSE)]
     unknown = [task for task, verdict in judged.items() if verdict == _NOT_KNOWN]
     head = strong(f"{len(better)} of {count(len(run.tasks), 'task')}")
     yield Html(f"{head} did better than the best constant prediction on the test split.")
@@ -107,7 +108,7 @@ def _judge(run: RunRecords, task: str) -> str:
     if not (math.isfinite(value) and math.isfinite(baseline)):
         return _NOT_KNOWN
     gain = value - baseline if run.higher_is_better(task) else baseline - value
-    return _BETTER if gain > 0 else _NOT_BETTER
+    return _BETTER if gain > 0 else _WORSE if gain < 0 else _EQUAL
 
 
 def _schedule(run: RunRecords) -> Html:
@@ -122,14 +123,14 @@ def _schedule(run: RunRecords) -> Html:
 
 def _warnings(run: RunRecords) -> Iterator[Html]:
     if run.failed and run.metrics is None:
-        yield _warning("Stopped", "the loss of a task became NaN or infinite; what is known of it is in nonfinite/.")
+        yield caution("Stopped", "the loss of a task became NaN or infinite; what is known of it is in nonfinite/.")
     elif run.metrics is None:
         planned = run.config.get("epochs")
-        yield _warning("Not finished", f"{run.epochs} of {planned} epochs are there, and nothing is evaluated yet.")
+        yield caution("Not finished", f"{run.epochs} of {planned} epochs are there, and nothing is evaluated yet.")
     if run.synthetic:
-        yield _warning("Drawn images", "the data are synthetic. These numbers say nothing about the real dataset.")
+        yield caution("Drawn images", "the data are synthetic. These numbers say nothing about the real dataset.")
     if run.metrics is not None:
-        yield _warning(
+        yield caution(
             "One run, one seed",
             Html(
                 "another seed would give other numbers, and nothing here says whether sharing helps. "
@@ -138,14 +139,16 @@ def _warnings(run: RunRecords) -> Iterator[Html]:
         )
     skipped = (run.config.get("data") or {}).get("skipped") or {}
     if any(skipped.values()):
-        yield _warning("Examples skipped", f"some could not be read: {skipped}.")
+        yield caution("Examples skipped", f"some could not be read: {skipped}.")
+    if run.metrics is not None:
+        yield from small_test_split(run.config)
     if run.metrics is not None and are_few(steps := run.metrics["cost"]["steps"]):
-        yield _warning(
+        yield caution(
             "Few steps",
             f"{steps} in all. Until the averages of batch normalisation have settled, a network may predict far "
             "worse than it has learned: a lower --batch_size, or more --epochs, may do much better.",
         )
-    if run.epochs > 2:
+    elif run.epochs > 2:
         yield from _course(run)
 
 
@@ -156,13 +159,9 @@ def _course(run: RunRecords) -> Iterator[Html]:
         if np.isfinite(losses).all() and losses[-1] > _RISEN * losses.min() > 0:
             risen.append(f"{task} (lowest in epoch {losses.argmin() + 1})")
     if risen:
-        yield _warning("Overfitting", f"the validation loss ended a tenth or more above its lowest: {listed(risen)}.")
+        yield caution("Overfitting", f"the validation loss ended a tenth or more above its lowest: {listed(risen)}.")
     if run.metrics is not None and run.best_epoch == run.epochs - 1:
-        yield _warning("Still improving", "the best epoch was the last. More epochs may do better.")
-
-
-def _warning(head: str, words: object) -> Html:
-    return paragraph(Html(f"{strong(f'{head}:')} {text(words)}"), "warning")
+        yield caution("Still improving", "the best epoch was the last. More epochs may do better.")
 
 
 def _signed(value: float) -> str:

@@ -101,7 +101,7 @@ def reliability_figure(rankings: Sequence[Ranking], judged: Calibration) -> Figu
     left.set_xlabel("recall", fontsize=TEXT)
     right.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (2, 2)))
     right.plot(judged.said, judged.found, color=BLUE, marker="o", markersize=3.5, linewidth=1.3)
-    right.set_title("came true over probability", fontsize=TEXT, loc="left")
+    right.set_title("calibration: came true", fontsize=TEXT, loc="left")
     right.set_xlabel("predicted probability", fontsize=TEXT)
     for axes in (left, right):
         axes.set_xlim(-0.02, 1.02)

@@ -52,7 +52,8 @@ def write_run(
     config = config or RunConfig(synthetic=True, schedule="dst", epochs=epochs, monitor_gradients=5)
     directory = RunDirectory(folder)
     outputs = _outputs(tasks)
-    known = {"name": config.dataset, "synthetic": config.synthetic, "tasks": described(outputs)}
+    sizes = {"train": 240, "validation": 30, "test": 30}
+    known = {"name": config.dataset, "synthetic": config.synthetic, "sizes": sizes, "tasks": described(outputs)}
     directory.create(dataclasses.replace(config, seed=seed), known)
     metric = {task: "point_error" if task == "landmarks" else "accuracy" for task in tasks}
     history = [_epoch(number, metric, gain, rng) for number in range(epochs)]

@@ -32,6 +32,7 @@ def test_the_verdict_stands_first(folder: Path) -> None:
     outcome, _ = json.loads((folder / "comparison.json").read_text())
     assert f"delta_m {outcome['delta_m']['mean']:+.2f} [{outcome['delta_m']['low']:+.2f}" in lead
     assert "Drawn images" in lead
+    assert "Small test split: 30 images." in lead
     assert all(drawing.attrib["aria-label"] for drawing in drawings(source))
     assert len(set(page.ids)) == len(page.ids)
 

@@ -66,6 +66,32 @@ def test_a_task_without_a_better_result_and_one_without_any(tmp_path: Path) -> N
     assert "finite numbers: group." in words
 
 
+def test_a_tie_is_no_better_and_no_worse(tmp_path: Path) -> None:
+    directory = write_run(tmp_path / "run")
+    metrics = json.loads(directory.metrics_file.read_text())
+    metrics["tasks"]["item"]["accuracy"] = {"value": 0.5, "baseline": 0.5}
+    directory.metrics_file.write_text(json.dumps(metrics))
+    words = Page(report(directory)).words
+    assert "item● no betteraccuracy ↑0.50000.5000+0.0000" in words
+    assert "No better than that: item." in words
+
+
+def test_few_steps_and_images_are_warned_about_and_nothing_is_read_from_their_course(tmp_path: Path) -> None:
+    directory = write_run(tmp_path / "run")
+    words = Page(report(directory)).words
+    assert "Few steps: 30 in all." in words
+    assert "Small test split: 30 images. One of them is 3.3% of an accuracy" in words
+    assert "Still improving" not in words
+    config, metrics = (json.loads(file.read_text()) for file in (directory.config_file, directory.metrics_file))
+    config["data"]["sizes"]["test"], metrics["cost"]["steps"] = 500, 200
+    directory.config_file.write_text(json.dumps(config))
+    directory.metrics_file.write_text(json.dumps(metrics))
+    words = Page(report(directory)).words
+    assert "Few steps" not in words
+    assert "Small test split" not in words
+    assert "Still improving" in words
+
+
 def test_constant_weights_are_words_and_changing_ones_a_figure(tmp_path: Path) -> None:
     config = RunConfig(schedule="none")
     directory = write_run(tmp_path / "run", config=config)
