@@ -99,8 +99,7 @@ def used(folder: Path) -> Found:
 # Cases of twelve epochs take 108 steps.
 CASES: dict[str, dict[str, Callable[[Path], Found]]] = {
     "multi_worker": {
-        "dst": lambda folder: trained(compiled(weighting="uncertainty", max_specializations=1), 12, "dst", own=True),
-        "pcgrad": lambda folder: trained(compiled(weighting="pcgrad"), 12),
+        "dst": lambda folder: trained(compiled(weighting="pcgrad", max_specializations=1), 12, "dst", own=True),
         "mgda": lambda folder: trained(compiled("sgd", weighting="mgda(representation=True, update_every=2)"), 2),
         "used": used,
     },

@@ -52,14 +52,14 @@ def test_trains_through_dropping_and_a_restart_without_a_retrace(name: str, tmp_
     model = new_model(name)
     weights = train(model, STEPS[:3])
     model.save(tmp_path / "model.keras")
+    left = all_state(model)
     weights += train(model, STEPS[3:])
-    again = keras.models.load_model(tmp_path / "model.keras")
-    train(again, STEPS[3:])
-    found, expected = all_state(again), all_state(model)
-    assert set(found) == set(expected)
-    for key in expected:
-        np.testing.assert_array_equal(found[key], expected[key], err_msg=key)
-        assert np.isfinite(expected[key]).all()
+    assert all(np.isfinite(value).all() for value in all_state(model).values())
+    # That training goes on from it as it would have is tested elsewhere: a step is a function of the state.
+    found = all_state(keras.models.load_model(tmp_path / "model.keras"))
+    assert set(found) == set(left)
+    for key in left:
+        np.testing.assert_array_equal(found[key], left[key], err_msg=key)
     assert [entry.traces for entry in model.specializations] == [1]
     for running, row in zip(STEPS, weights, strict=True):
         assert all(row[TASKS.index(task)] == 0 for task in TASKS if task not in running)
