@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,9 @@ from data.split import Split
 from data.tracing import traced_as_written
 from mtl_keras.registry import unknown_value
 from mtl_keras.tasks import TaskSet
+
+_LARGE = 2**14
+"""Values of an image from which a batch is worth compiling for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +139,7 @@ class Dataset:
                 images = select(flips, tf.reverse(images, axis=[2]), images)
                 mirrored = self._recipe.mirror(labels)
                 labels = {name: select(flips, mirrored[name], labels[name]) for name in labels}
-            images = to_unit_range(images)
+            images = to_unit_range(images, compiled=math.prod(self.image_shape) >= _LARGE)
             labels |= dict.fromkeys(self._reconstructions(), images)
             return images, {name: labels[name] for name in self.tasks}
 

@@ -29,7 +29,8 @@ def resample(images: tf.Tensor, height: int, width: int, *, compiled: bool = Fal
         uint8 (batch, height, width, channels), rounded.
     """
     if compiled:
-        return _compiled_columns(_compiled_rows(images, height), width)
+        columns = _compiled_transpose(_compiled_rows(images, height))
+        return _compiled_transpose(_compiled_columns(columns, width))
     return _columns(_rows(images, height), width)
 
 
@@ -52,14 +53,26 @@ def _columns(images: tf.Tensor, width: int) -> tf.Tensor:
     """Returns images (batch, height, old width, channels), in 256ths, with `width` columns, rounded to uint8."""
     # To gather columns would take longer than to transpose twice: as floats, since oneDNN complains about bytes. The
     # sum stands between, or TensorFlow would transpose what was cast.
-    columns = _weighted(tf.cast(tf.transpose(images, (0, 2, 1, 3)), tf.float32), width)
-    return tf.cast(tf.transpose(columns / _UNIT**2, (0, 2, 1, 3)) + 0.5, tf.uint8)
+    columns = _weighted(tf.cast(_transpose(images), tf.float32), width)
+    return tf.cast(_transpose(columns / _UNIT**2) + 0.5, tf.uint8)
 
 
-# One function for both would be slower: XLA would add the rows anew for each column that needs them. It adds 16 bits
-# faster than 32; TensorFlow's own operations would complain that not every processor can.
+def _transpose(images: tf.Tensor) -> tf.Tensor:
+    """Returns images (batch, height, width, channels) as (batch, width, height, channels)."""
+    return tf.transpose(images, (0, 2, 1, 3))
+
+
+def _transposed_columns(images: tf.Tensor, width: int) -> tf.Tensor:
+    """Returns images (batch, old width, height, channels), in 256ths, with `width` columns, rounded to uint8."""
+    sums = _weighted(tf.cast(images, tf.uint32), width) + _UNIT**2 // 2
+    return tf.cast(tf.bitwise.right_shift(sums, tf.constant(16, sums.dtype)), tf.uint8)
+
+
+# In one function XLA would make each value where it is needed, one after the other, which takes longer. It adds whole
+# numbers faster than floats; TensorFlow's own operations would complain that not every processor can.
 _compiled_rows = tf.function(functools.partial(_rows, dtype=tf.uint16), jit_compile=True, autograph=False)
-_compiled_columns = tf.function(_columns, jit_compile=True, autograph=False)
+_compiled_columns = tf.function(_transposed_columns, jit_compile=True, autograph=False)
+_compiled_transpose = tf.function(_transpose, jit_compile=True, autograph=False)
 
 
 @functools.cache
