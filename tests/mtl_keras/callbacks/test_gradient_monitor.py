@@ -117,12 +117,11 @@ def assert_equal_training(one: Trained, other: Trained) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        {},
         {"run_eagerly": True},
         {"weights": {"bright": 0.0}, "optimizer": lambda: keras.optimizers.AdamW(weight_decay=0.1, use_ema=True)},
         {"weighting": "cagrad"},
     ],
-    ids=["plain", "eager", "dropped with ema", "cagrad"],
+    ids=["eager", "dropped with ema", "cagrad"],
 )
 def test_training_is_the_same_bit_for_bit(arguments: dict[str, Any]) -> None:
     assert_equal_training(train(None, **dict(arguments)), train(2, **dict(arguments)))
@@ -135,14 +134,9 @@ def test_training_with_drawn_tasks_is_the_same_bit_for_bit() -> None:
     assert_equal_training(plain, watched)
 
 
-@pytest.mark.parametrize(("every", "steps_per_execution"), [(5, 1), (3, 2)])
-def test_every_nth_step_is_looked_at(every: int, steps_per_execution: int) -> None:
-    monitor = GradientMonitor(every)
-    seen = Seen(monitor)
-    model = toy_model(steps_per_execution=steps_per_execution)
-    x, y = toy_data(BATCH * STEPS)
-    model.fit(x, y, batch_size=BATCH, epochs=1, shuffle=False, verbose=0, callbacks=[monitor, seen])
-    assert [summary.steps for summary in seen.summaries] == [len(range(0, STEPS, every))]
+def test_every_nth_step_is_looked_at() -> None:
+    # The first and the fourth of six, in executions of two.
+    assert train(3, steps_per_execution=2).monitor.summary.steps == 2
 
 
 def test_executions_see_what_single_steps_see() -> None:
