@@ -38,8 +38,6 @@ from experiments.config import make_optimizer
 from models import network
 from mtl_keras import MultiTaskModel, Task, TaskSet, weightings
 from mtl_keras.weightings import WEIGHTINGS
-from mtl_keras.weightings.base import LossWeighting
-from mtl_keras.weightings.gramian import GramianWeighting
 
 CONFIG = presets.get("cifar10_3").config
 CLASSIFIERS = TaskSet([Task.classification("ten", 10), Task.classification("five", 5), Task.classification("two", 2)])
@@ -119,10 +117,10 @@ def variants(names: Iterable[str]) -> list[str]:
     specs = []
     for name in names:
         specs.append(name)
-        weighting = WEIGHTINGS.get(name)
-        if isinstance(weighting, GramianWeighting) and not weighting.two_halves:
+        needs = WEIGHTINGS.get(name).needs
+        if "gramian" in needs and "two_halves" not in needs:
             specs.append(f"{name}(representation=True)")
-        if isinstance(weighting, LossWeighting) and weighting.sees_update:
+        if "losses_after" in needs:
             specs.append(f"{name}(same_batch=False)")
     return specs
 
@@ -135,7 +133,7 @@ def limit(spec: str, name: str) -> float | None:
         name: one of `NETWORKS`.
     """
     weighting = WEIGHTINGS.get(spec)
-    if isinstance(weighting, LossWeighting):
+    if not weighting.needs & {"gramian", "jacobian"}:
         return LOSS_LIMIT
     if weightings.serialize(weighting)["name"] not in LIMITED:
         return None

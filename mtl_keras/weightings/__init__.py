@@ -15,7 +15,7 @@ from typing import Any
 
 from mtl_keras.config import serialize
 from mtl_keras.weightings.aligned_mtl import AlignedMTL
-from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, Direction, Previous, Seen, State, Weighting
 from mtl_keras.weightings.cagrad import CAGrad
 from mtl_keras.weightings.con_fig import ConFIG
 from mtl_keras.weightings.cosmos import COSMOS
@@ -34,7 +34,6 @@ from mtl_keras.weightings.gradvac import GradVac
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.imtl_g import IMTLG
 from mtl_keras.weightings.imtl_l import IMTLL
-from mtl_keras.weightings.jacobian import JacobianWeighting
 from mtl_keras.weightings.krum import Krum
 from mtl_keras.weightings.log import Log
 from mtl_keras.weightings.mgda import MGDA
@@ -71,6 +70,7 @@ __all__ = [
     "AlignedMTL",
     "CAGrad",
     "ConFIG",
+    "Direction",
     "DualProj",
     "ExcessMTL",
     "FairGrad",
@@ -78,15 +78,15 @@ __all__ = [
     "GradNorm",
     "GradVac",
     "GramianWeighting",
-    "JacobianWeighting",
     "Krum",
     "Log",
-    "LossWeighting",
     "MoCo",
     "MoDo",
     "NashMTL",
     "PCGrad",
+    "Previous",
     "SDMGrad",
+    "Seen",
     "State",
     "Static",
     "TrimmedMean",

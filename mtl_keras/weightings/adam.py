@@ -44,16 +44,18 @@ def adam(
     Returns:
         The new value and the new moments.
 
-    Reference:
-        D. P. Kingma, J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015.
+    References:
+        D. P. Kingma, J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015, https://arxiv.org/abs/1412.6980.
     """
+    gradient = ops.cast(gradient, value.dtype)
+    old = {name: ops.cast(state[name], value.dtype) for name in ("momentum", "velocity", "steps")}
     new = {
-        "momentum": _BETA_1 * state["momentum"] + (1 - _BETA_1) * gradient,
-        "velocity": _BETA_2 * state["velocity"] + (1 - _BETA_2) * ops.square(gradient),
-        "steps": state["steps"] + 1,
+        "momentum": _BETA_1 * old["momentum"] + (1 - _BETA_1) * gradient,
+        "velocity": _BETA_2 * old["velocity"] + (1 - _BETA_2) * ops.square(gradient),
+        "steps": old["steps"] + 1,
     }
     correction = ops.sqrt(1 - _BETA_2 ** new["steps"])
     rate = learning_rate * correction / (1 - _BETA_1 ** new["steps"])
     added = epsilon * correction if corrected else epsilon
     moved = value - rate * new["momentum"] / (ops.sqrt(new["velocity"]) + added)
-    return ops.where(moves, moved, value), {name: ops.where(moves, new[name], state[name]) for name in new}
+    return ops.where(moves, moved, value), {name: ops.where(moves, new[name], old[name]) for name in new}

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.registry import unknown_value
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.pseudoinverse import spectrum
 
@@ -37,9 +37,10 @@ class AlignedMTL(GramianWeighting):
     Raises:
         ValueError: for another scale mode.
 
-    Reference:
+    References:
         D. Senushkin, N. Patakin, A. Kuznetsov, A. Konushin, *Independent Component Alignment for Multi-Task Learning*,
-        CVPR 2023, algorithm 1. As in TorchJD, the mean of the tasks is taken; LibMTL adds them.
+        CVPR 2023, algorithm 1, https://arxiv.org/abs/2305.19000. As in TorchJD, the mean of the tasks is taken; LibMTL
+        adds them.
     """
 
     scale_mode: ScaleMode = "min"
@@ -51,7 +52,8 @@ class AlignedMTL(GramianWeighting):
         if self.scale_mode not in get_args(ScaleMode):
             raise unknown_value("scale_mode", self.scale_mode, get_args(ScaleMode))
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        gramian, active = seen.gramian, seen.active
         size = gramian.shape[0]
         ones = ops.cast(active, gramian.dtype)
         count = ops.maximum(ops.sum(ones), 1.0)

@@ -1,65 +1,284 @@
-"""What a weighting is told, what it answers, and what it remembers."""
+"""The protocol of weightings: what a method sees in a training step, what it returns, and its state."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 from mtl_keras.config import Configurable
-from mtl_keras.registry import Registry
+from mtl_keras.registry import Registry, unknown_value
 
 State = Mapping[str, Any]
+
+NEEDS = ("gramian", "jacobian", "losses_after", "representation", "two_halves")
+
+
+class Previous(NamedTuple):
+    """The step before, for methods that need `"losses_after"`; zeros before the first step.
+
+    Attributes:
+        before: `(tasks,)` losses of its batch before the step.
+        after: `(tasks,)` losses of the same batch after the step.
+        preference: `(tasks,)` preferences of that step; there is nothing to learn from a task with preference 0.
+    """
+
+    before: Any
+    after: Any
+    preference: Any
+
+
+class Direction(NamedTuple):
+    """Returned by `update` of methods that need the Jacobian.
+
+    Attributes:
+        vector: `(coordinates,)` combined gradient.
+        weights: `(tasks,)` weights for the logs, as far as one number per task can describe the vector.
+    """
+
+    vector: Any
+    weights: Any
+
+
+class Step(NamedTuple):
+    """Returned by `Weighting.step`.
+
+    Attributes:
+        weights: `(tasks,)` weights of the unweighted losses; 0 for inactive tasks.
+        direction: `(coordinates,)` combined gradient of the shared variables; None unless the method needs the
+            Jacobian.
+        state: the state after the step.
+    """
+
+    weights: Any
+    direction: Any
+    state: State
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a method sees in a step.
+
+    The Gramian and the Jacobian are those of the weighted losses: each task's gradient is multiplied by its preference.
+
+    Attributes:
+        losses: `(tasks,)` unweighted losses of the batch; 1 for inactive tasks.
+        preference: `(tasks,)` numbers >= 0, the task weights of the step. Most methods need not read them.
+        active: `(tasks,)` booleans, `preference > 0`. A task is inactive if it is dropped or has no label in the batch.
+        gramian: `(tasks, tasks)` float64, finite; rows and columns of inactive tasks are 0. Symmetric and positive
+            semidefinite up to rounding, except with `"two_halves"`.
+        jacobian: `(tasks, coordinates)`; rows of inactive tasks are 0.
+        previous: the step before, for methods that need `"losses_after"`.
+    """
+
+    losses: Any
+    preference: Any
+    active: Any
+    gramian: Any = None
+    jacobian: Any = None
+    previous: Previous | None = None
+
+    @property
+    def weighted_losses(self) -> Any:
+        """`(tasks,)` losses multiplied by the preferences; 1 for inactive tasks."""
+        return ops.where(self.active, self.losses * self.preference, 1.0)
 
 
 class Weighting(Configurable, ABC):
     """How much each task counts in a training step.
 
-    A weighting is a set of pure functions: what it remembers is a `State`, a mapping from names to float32 arrays
-    `(tasks, ...)`, which it is given and returns anew. Subclasses keep each constructor argument in an attribute of
-    the same name, from which `get_config` is made.
+    A weighting is a set of pure functions in `keras.ops`. Its state is a mapping from names to float32 arrays
+    `(tasks, ...)`; each function takes it and returns a new one. Subclasses keep each constructor argument in an
+    attribute of the same name, from which `get_config` is made.
+
+    A task with preference 0 (dropped, or without a label in the batch) always gets the weight 0. It must not influence
+    the weights of the others, and its rows of the state must not change.
+
+    Attributes:
+        update_every: new weights are computed every `update_every` steps and reused in between.
     """
 
-    def initial_state(self, tasks: int) -> State:
-        """Returns what is remembered before the first step; `{}` if nothing ever is.
+    update_every: int = 1
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What a training step computes for the method, besides the losses.
+
+        Subclasses set a class attribute or a property, with any of:
+
+        - `"gramian"`: inner products `(tasks, tasks)` of the tasks' gradients with respect to the shared variables;
+        - `"representation"`: the Gramian is with respect to the shared representation instead;
+        - `"two_halves"`: the Gramian is `J1 @ J2.T` of the two halves of the batch;
+        - `"jacobian"`: the gradients `(tasks, coordinates)` themselves;
+        - `"losses_after"`: the losses of the batch after the step, at the cost of another forward pass.
+        """
+        return frozenset()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if isinstance(needs := cls.needs, Iterable):  # not a property
+            check_needs(cls, needs)
+
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
+        """Returns the state before the first step; `{}` if the method has none.
 
         Args:
-            tasks: the number of tasks.
+            tasks: number of tasks.
+            coordinates: number of coordinates of the shared variables, for methods that need the Jacobian.
         """
         return {}
 
+    @abstractmethod
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        """Returns the weights of a step and the state after it.
+
+        The weights `(tasks,)` multiply the weighted losses: weights of 1 give the training of fixed task weights. Those
+        of inactive tasks are not read. A method that needs the Jacobian returns a `Direction` in their place.
+
+        Args:
+            seen: losses and gradients of the step.
+            state: the state after the step before.
+        """
+
     def after_epoch(self, losses: Any, state: State) -> State:
-        """Returns what is remembered after an epoch.
+        """Returns the state after an epoch.
 
         Args:
             losses: `(tasks,)` mean training losses of the epoch; NaN for a task that did not run in it.
-            state: what was remembered after its last step.
+            state: the state after the last step of the epoch.
         """
         return state
 
+    def step(
+        self,
+        state: State,
+        *,
+        losses: Any = None,
+        preference: Any = None,
+        gramian: Any = None,
+        jacobian: Any = None,
+        previous: Previous | None = None,
+    ) -> Step:
+        """Computes the weights of a training step.
 
-def floating(name: str, value: Any, rank: int) -> Any:
-    """Returns an argument of a method as a tensor of floats; of 64 bits if it was of integers.
+        Gradients that are not finite change no state, and a Gramian that is not finite gives finite weights. Gramians
+        are converted to float64, as the systems of equations behind many methods are ill-conditioned.
 
-    Args:
-        name: of the argument, for the error message.
-        value: the argument.
-        rank: how many axes it must have.
+        Args:
+            state: from `initial_state`, `step` or `after_epoch`.
+            losses: `(tasks,)` unweighted losses of the batch; None for 1 each, if the method needs gradients.
+            preference: `(tasks,)` numbers >= 0, the task weights of the step; None for 1 each.
+            gramian: `(tasks, tasks)` inner products of the gradients of the unweighted losses.
+            jacobian: `(tasks, coordinates)` gradients of the unweighted losses.
+            previous: the step before, for methods that need `"losses_after"`; None before the first step.
+
+        Raises:
+            ValueError: for missing inputs, wrong shapes, or unknown `needs`.
+        """
+        needs = check_needs(type(self), self.needs)
+        source = _main_input(needs)
+        gramian = floating("gramian", gramian) if "gramian" in needs else None
+        jacobian = floating("jacobian", jacobian) if "jacobian" in needs else None
+        like = floating("losses", losses) if source == "losses" else (gramian if jacobian is None else jacobian)[:, 0]
+        dtype = like.dtype
+        if source == "gramian":
+            like = ops.cast(like, "float64")
+        losses, preference = one_each("losses", losses, like), one_each("preference", preference, like)
+        active = preference > 0
+        wide = ops.cast(preference, "float64")
+        finite: Any = True
+        if gramian is not None:
+            gramian = ops.cast(gramian, "float64")
+            finite = ops.all(ops.isfinite(gramian))
+            gramian = ops.where(finite, gramian, ops.eye(gramian.shape[0], dtype="float64"))
+            gramian = gramian * wide[:, None] * wide[None, :]
+        if jacobian is not None:
+            jacobian = ops.where(active[:, None], jacobian * preference[:, None], 0.0)
+            finite = ops.logical_and(finite, ops.all(ops.isfinite(ops.sum(jacobian, axis=-1))))
+        rows = previous or [ops.zeros_like(like)] * 3
+        previous = Previous(*(one_each("previous", row, like) for row in rows)) if "losses_after" in needs else None
+        seen = Seen(ops.where(active, losses, 1.0), preference, active, gramian, jacobian, previous)
+        result, new = self.update(seen, state)
+        vector, weights = result if "jacobian" in needs else (None, result)
+        weights = ops.cast(ops.where(active, ops.cast(weights, "float64") * wide, 0.0), dtype)
+        return Step(weights, vector, {name: _next(finite, value, state[name]) for name, value in new.items()})
+
+    def __call__(self, inputs: Any, losses: Any = None, preference: Any = None, state: State | None = None) -> Any:
+        """Returns the weights `(tasks,)`, or the combined gradient `(coordinates,)` if the method needs the Jacobian.
+
+        Args:
+            inputs: the losses `(tasks,)`, the Gramian `(tasks, tasks)` or the Jacobian `(tasks, coordinates)`: what the
+                method needs. Those of unweighted losses.
+            losses: `(tasks,)` unweighted losses, besides a Gramian or a Jacobian; None for 1 each.
+            preference: `(tasks,)` numbers >= 0, the task weights; None for 1 each.
+            state: from `initial_state`, `step` or `after_epoch`; None for the initial one.
+
+        Raises:
+            ValueError: for inputs of another shape.
+
+        Example:
+
+        ```python
+        mtl_keras.weightings.get("gls")([4.0, 9.0])
+        mtl_keras.weightings.get("upgrad")([[4.0, -1.0], [-1.0, 1.0]])
+        ```
+        """
+        source = _main_input(self.needs)
+        value = floating(source, inputs)
+        given = {"losses": losses, source: value}
+        if source == "losses" and losses is not None:
+            raise ValueError(
+                f"{type(self).__name__} takes the losses only: write weighting(losses, preference=...). "
+                f"Received: losses={losses!r} as well"
+            )
+        if source == "jacobian" and "gramian" in self.needs:
+            given["gramian"] = ops.matmul(value, ops.transpose(value))
+        if state is None:
+            state = self.initial_state(value.shape[0], value.shape[1] if source == "jacobian" else 0)
+        step = self.step(state, preference=preference, **given)
+        return step.direction if source == "jacobian" else step.weights
+
+
+def check_needs(cls: type, needs: Iterable[str]) -> frozenset[str]:
+    """Returns the `needs` of a class.
 
     Raises:
-        ValueError: for another number of axes.
+        ValueError: for an unknown value, or one that goes with a Gramian without it.
     """
+    found = frozenset(needs)
+    if unknown := [needs] if isinstance(needs, str) else sorted(found - set(NEEDS)):
+        raise unknown_value(f"value in {cls.__name__}.needs", unknown[0], NEEDS)
+    if found & {"representation", "two_halves"} and "gramian" not in found:
+        raise ValueError(f"{cls.__name__}.needs must have 'gramian' too. Received: {sorted(found)}")
+    return found
+
+
+def floating(name: str, value: Any) -> Any:
+    """Returns losses, a Gramian or a Jacobian as a tensor of floats; float64 for integers.
+
+    Raises:
+        ValueError: if it is missing, or for another shape.
+    """
+    if value is None:
+        raise ValueError(f"{name} is needed. Received: {name}=None")
     tensor = ops.convert_to_tensor(value)
-    if len(tensor.shape) != rank:
-        shape = "(tasks,)" if rank == 1 else "two axes, the first of tasks"
+    if len(tensor.shape) != (1 if name == "losses" else 2):
+        shape = "(tasks,)" if name == "losses" else "two axes, the first of tasks"
         raise ValueError(f"{name} must have the shape {shape}. Received: {name} of shape {tuple(tensor.shape)}")
+    if name == "gramian" and tensor.shape[0] != tensor.shape[1]:
+        raise ValueError(
+            "gramian must be square: the inner products of the gradients, `jacobian @ jacobian.T`. "
+            f"Received: gramian of shape {tuple(tensor.shape)}"
+        )
     return tensor if "float" in str(tensor.dtype) else ops.cast(tensor, "float64")
 
 
 def one_each(name: str, value: Any, like: Any) -> Any:
-    """Returns an argument with one number a task as a tensor like `(tasks,)` `like`; of ones if it is None.
+    """Returns an argument with one number for each task as a tensor like `(tasks,)` `like`; ones if it is None.
 
     Raises:
         ValueError: for another shape.
@@ -75,54 +294,16 @@ def one_each(name: str, value: Any, like: Any) -> Any:
     return tensor
 
 
-class LossWeighting(Weighting):
-    """A weighting that sees the losses of the tasks and nothing else.
+def _main_input(needs: Iterable[str]) -> str:
+    return next((name for name in ("jacobian", "gramian") if name in needs), "losses")
 
-    A task whose preference is 0 (it is dropped, or the batch has no label for it) gets the weight 0, and has no part
-    in the weights of the others.
-    """
 
-    @property
-    def sees_update(self) -> bool:
-        """Whether the losses of the batch are computed again after the step, for `after_update`.
-
-        That costs another forward pass.
-        """
-        return False
-
-    def __call__(self, losses: Any, preference: Any = None, state: State | None = None) -> Any:
-        """Returns the weights `(tasks,)` by which the losses of a step are multiplied.
-
-        No gradient flows through the weights.
-
-        Args:
-            losses: `(tasks,)` unweighted losses of the batch; those of tasks with preference 0 are not read.
-            preference: `(tasks,)` numbers >= 0: the task weights of the step; None for 1 each.
-            state: from `initial_state`, `after_step` or `after_epoch`; None for the initial one.
-        """
-        losses = floating("losses", losses, 1)
-        preference = one_each("preference", preference, losses)
-        state = self.initial_state(losses.shape[0]) if state is None else state
-        return self.weights(losses, preference, state)
-
-    @abstractmethod
-    def weights(self, losses: Any, preference: Any, state: State) -> Any:
-        """What `__call__` returns, of tensors."""
-
-    def after_step(self, losses: Any, preference: Any, state: State) -> State:
-        """Returns what is remembered after a training step; the arguments are those of the step's `weights`."""
-        return state
-
-    def after_update(self, before: Any, after: Any, preference: Any, state: State) -> State:
-        """Returns what is remembered once the network has moved; called only if `sees_update`, after `after_step`.
-
-        Args:
-            before: `(tasks,)` losses of the batch that the step was made from.
-            after: `(tasks,)` losses of the same batch after the step.
-            preference: `(tasks,)`, that of the step.
-            state: what `after_step` returned.
-        """
-        return state
+def _next(finite: Any, value: Any, old: Any) -> Any:
+    """Returns an entry of the new state in the dtype of the old one, which is kept if gradients were not finite."""
+    if value is old:
+        return value
+    value = ops.cast(value, keras.backend.standardize_dtype(old.dtype))
+    return value if finite is True else ops.where(finite, value, old)
 
 
 WEIGHTINGS: Registry[Weighting] = Registry("weighting")

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.solvers import (
     STATIONARY,
@@ -25,7 +25,7 @@ from mtl_keras.weightings.solvers import (
 
 
 @WEIGHTINGS.register
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class CAGrad(GramianWeighting):
     """Conflict-averse gradient: near the mean gradient, that which improves the worst-off task most.
 
@@ -46,9 +46,9 @@ class CAGrad(GramianWeighting):
     Raises:
         ValueError: for a c that is not a finite number >= 0.
 
-    Reference:
-        B. Liu, X. Liu, X. Jin, P. Stone, Q. Liu, *Conflict-Averse Gradient Descent for Multi-task Learning*,
-        NeurIPS 2021, equations 3 and 4.
+    References:
+        B. Liu, X. Liu, X. Jin, P. Stone, Q. Liu, *Conflict-Averse Gradient Descent for Multi-task Learning*, NeurIPS
+        2021, equations 3 and 4, https://arxiv.org/abs/2110.14048.
     """
 
     c: float = 0.5
@@ -59,7 +59,8 @@ class CAGrad(GramianWeighting):
         super().__post_init__()
         check_number("c", self.c, 0)
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        gramian, active = seen.gramian, seen.active
         mean = mean_weights(active)
         if self.c == 0:
             return mean, state

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.pseudoinverse import SINGULAR, cosines_of, pseudo_solve
 
@@ -27,18 +27,18 @@ class ConFIG(GramianWeighting):
     of C not above 1e-12), there may be no such direction; the pseudoinverse then comes closest to it. If nothing is
     left of it, as for gradients that are opposite, all weights are 0.
 
-    Reference:
+    References:
         Q. Liu, M. Chu, N. Thuerey, *ConFIG: Towards Conflict-free Training of Physics Informed Neural Networks*, ICLR
-        2025 (arXiv 2408.11104, 2024), equations 2 and 3.
+        2025, equations 2 and 3, https://arxiv.org/abs/2408.11104.
     """
 
     NAME: ClassVar[str] = "config"
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
-        cosines, inverse_norms = cosines_of(gramian)
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        cosines, inverse_norms = cosines_of(seen.gramian)
         amounts = pseudo_solve(cosines, ops.ones_like(inverse_norms))[0]
         alike = ops.sum(cosines * amounts[None, :], axis=-1)
         square = ops.sum(amounts * alike)
-        length = ops.sum(ops.diagonal(gramian) * inverse_norms * alike)
+        length = ops.sum(ops.diagonal(seen.gramian) * inverse_norms * alike)
         length = ops.where(square > SINGULAR, length / ops.where(square > SINGULAR, square, 1.0), 0.0)
         return inverse_norms * amounts * length, state

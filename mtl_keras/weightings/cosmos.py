@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
 # Losses shorter than this have no direction.
 _SHORTEST = 1e-8
@@ -16,7 +16,7 @@ _SHORTEST = 1e-8
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class COSMOS(LossWeighting):
+class COSMOS(Weighting):
     """Minimises a weighted sum of the losses, less the cosine of the angle between the losses and the weights.
 
     The preferences, divided by their sum, are r. The value r.L - lam cos(r, L) is minimised: the weights are its
@@ -32,7 +32,7 @@ class COSMOS(LossWeighting):
     The cosine's part grows as 1 / |L| where the losses fall: lam has the unit of a loss. It is left out where |L| is
     below 1e-8. Identical tasks have equal weights, and one task has the weight 1.
 
-    The method of the paper also shows r to the network, and draws it anew for each batch, to learn a whole front of
+    The method of the paper also shows r to the network, and draws it for each batch, to learn a whole front of
     solutions. Here there is one network for one r.
 
     Args:
@@ -41,8 +41,9 @@ class COSMOS(LossWeighting):
     Raises:
         ValueError: for a lam that is not a finite number from 0 on.
 
-    Reference:
-        M. Ruchte, J. Grabocka, *Scalable Pareto Front Approximation for Deep Multi-Objective Learning*, ICDM 2021.
+    References:
+        M. Ruchte, J. Grabocka, *Scalable Pareto Front Approximation for Deep Multi-Objective Learning*, ICDM 2021,
+        https://arxiv.org/abs/2103.13392.
     """
 
     NAME: ClassVar[str] = "cosmos"
@@ -52,13 +53,13 @@ class COSMOS(LossWeighting):
     def __post_init__(self) -> None:
         check_number("lam", self.lam, 0)
 
-    def weights(self, losses: Any, preference: Any, state: State) -> Any:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         # Near the right ratio two nearly equal directions are subtracted.
-        found, ray = ops.cast(losses, "float64"), ops.cast(preference, "float64")
-        found = ops.where(ray > 0, found, 0.0)
+        ray = ops.cast(seen.preference, "float64")
+        found = ops.where(seen.active, ops.cast(seen.losses, "float64"), 0.0)
         size = ops.sqrt(ops.sum(found * found))
         towards = ops.divide_no_nan(found, size)
         wanted = ops.divide_no_nan(ray, ops.sqrt(ops.sum(ray * ray)))
         turn = wanted - ops.sum(wanted * towards) * towards
         pull = ops.where(size > _SHORTEST, self.lam / ops.maximum(size, _SHORTEST), 0.0)
-        return ops.cast(ops.divide_no_nan(ray, ops.sum(ray)) - pull * turn, losses.dtype)
+        return ops.divide_no_nan(ops.divide_no_nan(ray, ops.sum(ray)) - pull * turn, ray), state

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 from mtl_keras.weightings.gramian import GramianWeighting
 
 _PREFIX = "inner_"
@@ -35,13 +35,13 @@ class CRMOGM(GramianWeighting):
     Raises:
         ValueError: for a weighting that does not see the Gramian, or an alpha that is not a number from 0 to 1.
 
-    Reference:
+    References:
         S. Zhou, W. Zhang, J. Jiang, W. Zhong, J. Gu, W. Zhu, *On the Convergence of Stochastic Multi-Objective Gradient
         Manipulation and Beyond*, NeurIPS 2022, algorithm 1. Its alpha approaches 1 as the learning rate falls; here it
         is fixed.
     """
 
-    weighting: GramianWeighting | str | Mapping[str, Any] = "mgda"
+    weighting: Weighting | str | Mapping[str, Any] = "mgda"
     alpha: float = 0.9
 
     NAME: ClassVar[str] = "cr_mogm"
@@ -49,34 +49,35 @@ class CRMOGM(GramianWeighting):
     def __post_init__(self) -> None:
         check_number("alpha", self.alpha, 0, 1)
         inner = WEIGHTINGS.get(self.weighting)
-        if not isinstance(inner, GramianWeighting):
+        if not isinstance(inner, Weighting) or not _sees_gramian(inner):
             known = [name for name in WEIGHTINGS.names if _sees_gramian(WEIGHTINGS[name])]
             raise ValueError(
                 "weighting must be one that sees the Gramian of the gradients. "
                 f"Received: weighting={self.weighting!r}. Choices: {', '.join(known)}"
             )
-        if inner.update_every != 1 or inner.representation:
+        if inner.update_every != 1 or "representation" in inner.needs:
             raise ValueError(
                 "update_every and representation are for cr_mogm itself, not for the method whose weights it smooths. "
                 f"Received: weighting={inner!r}"
             )
         object.__setattr__(self, "weighting", inner)
-        object.__setattr__(self, "two_halves", inner.two_halves)
+        object.__setattr__(self, "needs", inner.needs)
         super().__post_init__()
 
     @property
-    def _inner(self) -> GramianWeighting:
-        return cast(GramianWeighting, self.weighting)
+    def _inner(self) -> Weighting:
+        return cast(Weighting, self.weighting)
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {
             "smoothed": np.zeros(tasks, "float32"),
             "started": np.zeros(tasks, "float32"),
-            **_outer(self._inner.initial_state(tasks)),
+            **_outer(self._inner.initial_state(tasks, coordinates)),
         }
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
-        fresh, inner = self._inner.weigh(gramian, losses, active, _inner_of(state))
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        fresh, inner = self._inner.update(seen, _inner_of(state))
+        fresh, active = ops.cast(fresh, "float64"), seen.active
         old, started = state["smoothed"], state["started"]
         smoothed = ops.where(ops.cast(started, "bool"), self.alpha * ops.cast(old, fresh.dtype), self.alpha * fresh)
         smoothed = smoothed + (1 - self.alpha) * fresh
@@ -90,8 +91,10 @@ class CRMOGM(GramianWeighting):
         return {**state, **_outer(self._inner.after_epoch(losses, _inner_of(state)))}
 
 
-def _sees_gramian(factory: Any) -> bool:
-    return isinstance(factory, type) and issubclass(factory, GramianWeighting)
+def _sees_gramian(weighting: Any) -> bool:
+    """Whether an object or a class needs the Gramian, and not the gradients themselves."""
+    needs = getattr(weighting, "needs", None)
+    return isinstance(needs, frozenset) and "gramian" in needs and "jacobian" not in needs
 
 
 def _outer(state: State) -> dict[str, Any]:

@@ -9,8 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
-from mtl_keras.weightings.jacobian import JacobianWeighting
+from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
 from mtl_keras.weightings.norms import row_norms
 
 _EPSILON = 1e-8
@@ -20,7 +19,7 @@ _LARGEST_WEIGHT = 1e30
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class DBMTL(JacobianWeighting):
+class DBMTL(Weighting):
     """Dual balancing: balances the losses by their logarithm, and the gradients by stretching all to the longest.
 
     In step t, of the gradients h_k = g_k / (L_k + 1e-8) of the logarithms of the losses:
@@ -43,12 +42,13 @@ class DBMTL(JacobianWeighting):
     Raises:
         ValueError: for values out of their ranges.
 
-    Reference:
-        B. Lin et al., *Dual-Balancing for Multi-Task Learning*, 2023, arXiv:2308.12029. The defaults are those of
-        LibMTL, which adds 1e-8 to |b_k| as well.
+    References:
+        B. Lin et al., *Dual-Balancing for Multi-Task Learning*, 2023, https://arxiv.org/abs/2308.12029. The defaults
+        are those of LibMTL, which adds 1e-8 to |b_k| as well.
     """
 
     NAME: ClassVar[str] = "db_mtl"
+    needs = frozenset({"jacobian"})
 
     beta: float = 0.9
     beta_sigma: float = 0.0
@@ -58,20 +58,22 @@ class DBMTL(JacobianWeighting):
             raise ValueError(f"beta must be below 1. Received: beta={self.beta!r}")
         check_number("beta_sigma", self.beta_sigma, 0)
 
-    def initial_state(self, tasks: int, size: int = 0) -> State:
-        return {"average": np.zeros((tasks, size), "float32"), "steps": np.zeros(tasks, "float32")}
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
+        return {"average": np.zeros((tasks, coordinates), "float32"), "steps": np.zeros(tasks, "float32")}
 
-    def combine(self, jacobian: Any, losses: Any, active: Any, state: State) -> tuple[Any, Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        jacobian, losses, active = seen.jacobian, seen.weighted_losses, seen.active
         old, steps = (ops.cast(state[name], jacobian.dtype) for name in ("average", "steps"))
         runs = active[:, None]
         step = ops.where(active, steps + 1, 1.0)
         slope = ops.where(ops.isnan(losses), 0.0, 1 / (ops.maximum(losses, 0.0) + _EPSILON))
         gradients = jacobian * slope[:, None]
         moved = gradients + (self.beta * step**-self.beta_sigma)[:, None] * (old - gradients)
-        seen = ops.where(runs, moved, 0.0)
-        norms = row_norms(seen)
+        tracked = ops.where(runs, moved, 0.0)
+        norms = row_norms(tracked)
         longest = ops.max(norms)
         # Not by way of the ratio of two norms, which may be more than a float can hold.
-        vector = longest * ops.sum(ops.divide_no_nan(seen, norms[:, None]), axis=0)
+        vector = longest * ops.sum(ops.divide_no_nan(tracked, norms[:, None]), axis=0)
         weights = ops.minimum(ops.divide_no_nan(longest, norms) * slope, _LARGEST_WEIGHT)
-        return vector, weights, {"average": ops.where(runs, moved, old), "steps": ops.where(active, step, steps)}
+        new = {"average": ops.where(runs, moved, old), "steps": ops.where(active, step, steps)}
+        return Direction(vector, weights), new

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
 # A task that is not learned at all would have an infinite weight; this is where a cross-entropy is 16.
 _WORST = 1e-7
@@ -17,7 +17,7 @@ _WORST = 1e-7
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class DTP(LossWeighting):
+class DTP(Weighting):
     """Dynamic task prioritisation: the focal loss of a measure of how well each task is learned.
 
     With the key performance indicator k_t in (0, 1], the weight of task t is -p_t (1 - k_t)^gamma log k_t, where p_t is
@@ -38,7 +38,7 @@ class DTP(LossWeighting):
     Raises:
         ValueError: for a gamma below 0, or an alpha that is not above 0 and at most 1.
 
-    Reference:
+    References:
         M. Guo, A. Haque, D.-A. Huang, S. Yeung, L. Fei-Fei, *Dynamic Task Prioritization for Multitask Learning*, ECCV
         2018: the priorities of tasks, not those of examples. The default values are ours.
     """
@@ -51,19 +51,14 @@ class DTP(LossWeighting):
         if check_number("alpha", self.alpha, 0, 1) == 0:
             raise ValueError(f"alpha must be above 0. Received: alpha={self.alpha!r}")
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # 0 stands for an indicator that is not known yet.
         return {"indicators": np.zeros(tasks, "float32")}
 
-    def weights(self, losses: Any, preference: Any, state: State) -> Any:
-        indicators = self._indicators(losses, state)
-        return ops.where(preference > 0, -preference * (1 - indicators) ** self.gamma * ops.log(indicators), 0.0)
-
-    def after_step(self, losses: Any, preference: Any, state: State) -> State:
-        runs = ops.logical_and(preference > 0, ops.isfinite(losses))
-        return {"indicators": ops.where(runs, self._indicators(losses, state), state["indicators"])}
-
-    def _indicators(self, losses: Any, state: State) -> Any:
-        average = ops.cast(state["indicators"], losses.dtype)
-        present = ops.clip(ops.exp(-losses), _WORST, 1.0)
-        return ops.where(average > 0, self.alpha * present + (1 - self.alpha) * average, present)
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        average = ops.cast(state["indicators"], seen.losses.dtype)
+        present = ops.clip(ops.exp(-seen.losses), _WORST, 1.0)
+        indicators = ops.where(average > 0, self.alpha * present + (1 - self.alpha) * average, present)
+        runs = ops.logical_and(seen.active, ops.isfinite(seen.losses))
+        weights = -((1 - indicators) ** self.gamma) * ops.log(indicators)
+        return weights, {"indicators": ops.where(runs, indicators, average)}

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.solvers import mean_weights, nonnegative_qp, share_equally, times
 
 
 @WEIGHTINGS.register
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class DualProj(GramianWeighting):
     """Dual-cone projection: the direction nearest to the mean gradient along which no task's loss rises.
 
@@ -32,8 +32,9 @@ class DualProj(GramianWeighting):
     Raises:
         ValueError: for an argument that is not a finite number >= 0.
 
-    Reference:
-        D. Lopez-Paz, M. Ranzato, *Gradient Episodic Memory for Continual Learning*, NeurIPS 2017, equations 8 to 11.
+    References:
+        D. Lopez-Paz, M. Ranzato, *Gradient Episodic Memory for Continual Learning*, NeurIPS 2017, equations 8 to 11,
+        https://arxiv.org/abs/1706.08840.
     """
 
     regularization: float = 1e-4
@@ -46,7 +47,8 @@ class DualProj(GramianWeighting):
         check_number("regularization", self.regularization, 0)
         check_number("smallest", self.smallest, 0)
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        gramian, active = seen.gramian, seen.active
         mean = mean_weights(active)
         regularized = regularize(gramian, self.regularization, self.smallest)
         extra = nonnegative_qp(regularized, times(regularized, mean), active)

@@ -1,4 +1,4 @@
-"""Copies of gradients that meet the other gradients, one after another, as seen in their inner products."""
+"""Sequential gradient projections (PCGrad, GradVac), computed from the Gramian."""
 
 from __future__ import annotations
 

@@ -9,8 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
-from mtl_keras.weightings.jacobian import JacobianWeighting
+from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
 
 _EPSILON = 1e-7
 # Their squares, and the sums of these, must stay below 3e38.
@@ -21,7 +20,7 @@ _LARGEST_RATIO = 1e6
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class ExcessMTL(JacobianWeighting):
+class ExcessMTL(Weighting):
     """Weights by excess risk: how much a task's loss could still fall, by a diagonal estimate of its curvature.
 
     With the sum S_k of the squared gradients g_k of the steps so far, the excess risk of task k is
@@ -43,25 +42,29 @@ class ExcessMTL(JacobianWeighting):
     Raises:
         ValueError: for a step size that is not a finite number >= 0.
 
-    Reference:
-        Y. He et al., *Robust Multi-Task Learning with Excess Risks*, ICML 2024, algorithm 1. The sum of the weights
-        and the default step size are those of LibMTL.
+    References:
+        Y. He et al., *Robust Multi-Task Learning with Excess Risks*, ICML 2024, algorithm 1,
+        https://openreview.net/forum?id=JzWFmMySpn. The sum of the weights and the default step size are those of
+        LibMTL.
     """
 
     step_size: float = 0.01
 
+    needs = frozenset({"jacobian"})
+
     def __post_init__(self) -> None:
         check_number("step_size", self.step_size, 0)
 
-    def initial_state(self, tasks: int, size: int = 0) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # 0 stands for an excess risk that is not known yet.
         return {
-            "squares": np.zeros((tasks, size), "float32"),
+            "squares": np.zeros((tasks, coordinates), "float32"),
             "first": np.zeros(tasks, "float32"),
             "log_weights": np.zeros(tasks, "float32"),
         }
 
-    def combine(self, jacobian: Any, losses: Any, active: Any, state: State) -> tuple[Any, Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        jacobian, active = seen.jacobian, seen.active
         old, first, log_weights = (
             ops.cast(state[name], jacobian.dtype) for name in ("squares", "first", "log_weights")
         )
@@ -75,12 +78,8 @@ class ExcessMTL(JacobianWeighting):
         count = ops.sum(ops.cast(active, jacobian.dtype))
         total = ops.logsumexp(raised)
         weights = ops.where(active, ops.exp(raised - total) * count, 0.0)
-        return (
-            ops.matmul(weights, jacobian),
-            weights,
-            {
-                "squares": ops.where(active[:, None], squares, old),
-                "first": ops.where(ops.logical_and(active, first == 0), excess, first),
-                "log_weights": ops.where(active, raised - total + ops.logsumexp(before), log_weights),
-            },
-        )
+        return Direction(ops.matmul(weights, jacobian), weights), {
+            "squares": ops.where(active[:, None], squares, old),
+            "first": ops.where(ops.logical_and(active, first == 0), excess, first),
+            "log_weights": ops.where(active, raised - total + ops.logsumexp(before), log_weights),
+        }

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.solvers import fair_point, unless_alone
 
 
 @WEIGHTINGS.register
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class FairGrad(GramianWeighting):
     """Fair resource allocation: a step under which the first-order gains of the tasks are alpha-fair.
 
@@ -32,8 +32,9 @@ class FairGrad(GramianWeighting):
     Raises:
         ValueError: for another alpha.
 
-    Reference:
-        H. Ban, K. Ji, *Fair Resource Allocation in Multi-Task Learning*, ICML 2024, equation 8.
+    References:
+        H. Ban, K. Ji, *Fair Resource Allocation in Multi-Task Learning*, ICML 2024, equation 8,
+        https://arxiv.org/abs/2402.15638.
     """
 
     alpha: float = 1.0
@@ -44,5 +45,5 @@ class FairGrad(GramianWeighting):
         super().__post_init__()
         check_number("alpha", self.alpha, 0.5, 5)
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
-        return unless_alone(fair_point(gramian, active, self.alpha), active), state
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        return unless_alone(fair_point(seen.gramian, seen.active, self.alpha), seen.active), state

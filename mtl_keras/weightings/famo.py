@@ -10,7 +10,7 @@ from keras import ops
 
 from mtl_keras.config import check_number
 from mtl_keras.weightings.adam import adam, adam_state
-from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 from mtl_keras.weightings.softmax import masked_softmax
 
 _EPSILON = 1e-8
@@ -18,7 +18,7 @@ _EPSILON = 1e-8
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class FAMO(LossWeighting):
+class FAMO(Weighting):
     """Fast adaptive multi-task optimisation: learns weights with which all losses fall by the same fraction.
 
     With z the softmax of learned logits, and D_t = L_t + 1e-8, the weight of task t is p_t c z_t / D_t, where p_t is
@@ -44,8 +44,9 @@ class FAMO(LossWeighting):
     Raises:
         ValueError: for a learning rate that is not a finite number above 0, or a gamma below 0.
 
-    Reference:
-        B. Liu, Y. Feng, P. Stone, Q. Liu, *FAMO: Fast Adaptive Multitask Optimization*, NeurIPS 2023, algorithm 2.
+    References:
+        B. Liu, Y. Feng, P. Stone, Q. Liu, *FAMO: Fast Adaptive Multitask Optimization*, NeurIPS 2023, algorithm 2,
+        https://arxiv.org/abs/2306.03792.
     """
 
     learning_rate: float = 0.025
@@ -60,33 +61,28 @@ class FAMO(LossWeighting):
             raise ValueError(f"same_batch must be True or False. Received: same_batch={self.same_batch!r}")
 
     @property
-    def sees_update(self) -> bool:
-        return self.same_batch
+    def needs(self) -> frozenset[str]:
+        return frozenset({"losses_after"} if self.same_batch else ())
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         state = {"logits": np.zeros(tasks, "float32"), **adam_state(tasks)}
         # 0 stands for a loss that is not known yet.
         return state if self.same_batch else {**state, "last": np.zeros(tasks, "float32")}
 
-    def weights(self, losses: Any, preference: Any, state: State) -> Any:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        present = seen.losses + _EPSILON
+        if seen.previous is not None:
+            before, after, preference = seen.previous
+            finite = ops.logical_and(ops.isfinite(before), ops.isfinite(after))
+            state = self._learn(before + _EPSILON, after + _EPSILON, ops.logical_and(preference > 0, finite), state)
         # The quotients c z_t / D_t are themselves a softmax, which cannot overflow.
-        scores = ops.cast(state["logits"], losses.dtype) - ops.log(losses + _EPSILON)
-        return preference * masked_softmax(scores, preference > 0)
-
-    def after_step(self, losses: Any, preference: Any, state: State) -> State:
+        weights = masked_softmax(ops.cast(state["logits"], present.dtype) - ops.log(present), seen.active)
         if self.same_batch:
-            return state
-        runs = ops.logical_and(preference > 0, ops.isfinite(losses))
-        known = ops.logical_and(runs, state["last"] > 0)
-        present = losses + _EPSILON
-        gains = ops.log(ops.where(known, state["last"], 1.0)) - ops.log(ops.where(known, present, 1.0))
-        return {**self._learn(gains, known, state), "last": ops.where(runs, present, state["last"])}
-
-    def after_update(self, before: Any, after: Any, preference: Any, state: State) -> State:
-        finite = ops.logical_and(ops.isfinite(before), ops.isfinite(after))
-        moves = ops.logical_and(preference > 0, finite)
-        gains = ops.log(ops.where(moves, before + _EPSILON, 1.0)) - ops.log(ops.where(moves, after + _EPSILON, 1.0))
-        return {**state, **self._learn(gains, moves, state)}
+            return weights, state
+        last = ops.cast(state["last"], present.dtype)
+        runs = ops.logical_and(seen.active, ops.isfinite(seen.losses))
+        learned = self._learn(last, present, ops.logical_and(runs, last > 0), state)
+        return weights, {**learned, "last": ops.where(runs, present, last)}
 
     def gradient(self, gains: Any, moves: Any, state: State) -> Any:
         """Returns the derivative `(tasks,)` of the sum of z_t times the gains with respect to the logits.
@@ -99,8 +95,10 @@ class FAMO(LossWeighting):
         shares = masked_softmax(state["logits"], moves)
         return shares * (gains - ops.sum(shares * gains))
 
-    def _learn(self, gains: Any, moves: Any, state: State) -> dict[str, Any]:
-        gradient = self.gradient(gains, moves, state) + self.gamma * state["logits"]
+    def _learn(self, before: Any, after: Any, moves: Any, state: State) -> dict[str, Any]:
+        """Returns the state after a step of Adam for the tasks that move, from their D_t before and after a step."""
+        gains = ops.log(ops.where(moves, before, 1.0)) - ops.log(ops.where(moves, after, 1.0))
+        gradient = self.gradient(ops.cast(gains, state["logits"].dtype), moves, state) + self.gamma * state["logits"]
         # Gains are often smaller than the epsilon that Keras adds; the method's is PyTorch's.
         moved, moments = adam(
             state["logits"], gradient, state, self.learning_rate, moves, epsilon=_EPSILON, corrected=True

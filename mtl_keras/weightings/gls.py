@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
 # A loss of 0 has no logarithm; below this one, a task's weight grows no more.
 _SMALLEST = 1e-7
@@ -15,7 +15,7 @@ _SMALLEST = 1e-7
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class GLS(LossWeighting):
+class GLS(Weighting):
     """Geometric loss strategy: minimises the geometric mean of the losses, which no unit of a loss can change.
 
     The mean is G = prod_t L_t^(p_t / P), where p_t is the preference of task t and P that of all tasks. Its gradient
@@ -24,14 +24,15 @@ class GLS(LossWeighting):
 
     For losses > 0. A loss below 1e-7 is weighted as if it were 1e-7.
 
-    Reference:
+    References:
         S. Chennupati, G. Sistu, S. Yogamani, S. Rawashdeh, *MultiNet++: Multi-Stream Feature Aggregation and Geometric
-        Loss Strategy for Multi-Task Learning*, CVPR workshops 2019.
+        Loss Strategy for Multi-Task Learning*, CVPR workshops 2019, https://arxiv.org/abs/1904.08492.
     """
 
-    def weights(self, losses: Any, preference: Any, state: State) -> Any:
-        shares = ops.divide_no_nan(preference, ops.sum(preference))
-        logs = ops.log(ops.maximum(losses, _SMALLEST))
-        mean = ops.sum(ops.where(shares > 0, shares * logs, 0.0))
-        # One exponential of it all: a tiny share would otherwise meet a weight that has overflowed.
-        return ops.where(shares > 0, ops.exp(ops.log(shares) + mean - logs), 0.0)
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        # float64: the quotient of a large mean and a tiny loss can overflow float32.
+        logs = ops.log(ops.maximum(ops.cast(seen.losses, "float64"), _SMALLEST))
+        preference = ops.cast(seen.preference, "float64")
+        total = ops.sum(preference)
+        mean = ops.divide_no_nan(ops.sum(preference * logs), total)
+        return ops.divide_no_nan(ops.exp(mean - logs), total), state

@@ -9,13 +9,12 @@ import keras
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
-from mtl_keras.weightings.jacobian import JacobianWeighting
+from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
 from mtl_keras.weightings.noise import StepSeed, check_seed, draws_state, next_draws
 
 
-def keep_one_sign(jacobian: Any, uniform: Any, leak: Any = 0.0) -> tuple[Any, Any]:
-    """Returns the combined gradient `(coordinates,)` and the share `(tasks,)` of each task's gradient that is in it.
+def keep_one_sign(jacobian: Any, uniform: Any, leak: Any = 0.0) -> Direction:
+    """Returns the combined gradient and, as weights, the share `(tasks,)` of each task's gradient that is in it.
 
     Args:
         jacobian: `(tasks, coordinates)`.
@@ -27,12 +26,12 @@ def keep_one_sign(jacobian: Any, uniform: Any, leak: Any = 0.0) -> tuple[Any, An
     chosen = ops.where(uniform < purity, jacobian > 0, jacobian < 0)
     kept = ops.where(chosen, 1.0, ops.reshape(ops.cast(leak, jacobian.dtype), (-1, 1)))
     share = ops.divide_no_nan(ops.sum(kept * sizes, axis=1), ops.sum(sizes, axis=1))
-    return ops.sum(kept * jacobian, axis=0), share
+    return Direction(ops.sum(kept * jacobian, axis=0), share)
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class GradDrop(JacobianWeighting):
+class GradDrop(Weighting):
     """Gradient sign dropout: in each coordinate, draws a sign, and adds up the entries of that sign only.
 
     The sign is + with probability P = (1 + sum_t g_t / sum_t |g_t|) / 2, of the entries g_t of the tasks in the
@@ -49,13 +48,14 @@ class GradDrop(JacobianWeighting):
     Raises:
         ValueError: for a leak outside 0 to 1, or another seed.
 
-    Reference:
+    References:
         Z. Chen et al., *Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout*, NeurIPS 2020,
-        algorithm 1. There the gradients are those of a layer's activations; here, as in TorchJD, those of the shared
-        variables.
+        algorithm 1, https://arxiv.org/abs/2010.06808. There the gradients are those of a layer's activations; here, as
+        in TorchJD, those of the shared variables.
     """
 
     NAME: ClassVar[str] = "graddrop"
+    needs = frozenset({"jacobian"})
 
     leak: float = 0.0
     seed: int = 0
@@ -64,9 +64,10 @@ class GradDrop(JacobianWeighting):
         check_number("leak", self.leak, 0, 1)
         check_seed(self.seed)
 
-    def initial_state(self, tasks: int, size: int = 0) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return draws_state(tasks)
 
-    def combine(self, jacobian: Any, losses: Any, active: Any, state: State) -> tuple[Any, Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        jacobian = seen.jacobian
         uniform = keras.random.uniform(jacobian.shape[1:], dtype=jacobian.dtype, seed=StepSeed(self.seed, state))
-        return *keep_one_sign(jacobian, uniform, self.leak), next_draws(state)
+        return keep_one_sign(jacobian, uniform, self.leak), next_draws(state)

@@ -10,7 +10,7 @@ from keras import ops
 
 from mtl_keras.config import check_number
 from mtl_keras.weightings.adam import adam, adam_state
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 
 _LARGEST = 20.0
@@ -44,11 +44,11 @@ class GradNorm(GramianWeighting):
     Raises:
         ValueError: for an alpha that is not a finite number from 0 on, or a learning rate not above 0.
 
-    Reference:
+    References:
         Z. Chen, V. Badrinarayanan, C.-Y. Lee, A. Rabinovich, *GradNorm: Gradient Normalization for Adaptive Loss
-        Balancing in Deep Multitask Networks*, ICML 2018, equations 1 and 2. The paper trains the w_t and scales them to
-        the sum N after each step, and takes the losses of the first step for L(0); the softmax and the first epoch are
-        LibMTL's.
+        Balancing in Deep Multitask Networks*, ICML 2018, equations 1 and 2, https://arxiv.org/abs/1711.02257. The paper
+        trains the w_t and scales them to the sum N after each step, and takes the losses of the first step for L(0);
+        the softmax and the first epoch are LibMTL's.
     """
 
     alpha: float = 1.5
@@ -62,24 +62,16 @@ class GradNorm(GramianWeighting):
         if check_number("learning_rate", self.learning_rate, 0) == 0:
             raise ValueError(f"learning_rate must be above 0. Received: learning_rate={self.learning_rate!r}")
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # 0 stands for a first loss that is not known yet.
         return {"logits": np.zeros(tasks, "float32"), "first": np.zeros(tasks, "float32"), **adam_state(tasks)}
 
-    def step(
-        self, gramian: Any, losses: Any = None, preference: Any = None, state: State | None = None
-    ) -> tuple[Any, State]:
-        if losses is not None and preference is not None:
-            # They come multiplied to `weigh`, and would not be comparable with those of the first epoch.
-            losses, preference = (ops.cast(value, "float64") for value in (losses, preference))
-            losses = losses / ops.where(preference > 0, preference, 1.0)
-        return super().step(gramian, losses, preference, state)
-
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        gramian, losses, active = seen.gramian, seen.losses, seen.active
         gradient = ops.clip(self.gradient(gramian, losses, active, state), -_STEEPEST, _STEEPEST)
         moves = ops.logical_and(active, ops.logical_and(state["first"] > 0, ops.isfinite(losses)))
         logits = state["logits"]
-        moved, moments = adam(logits, ops.cast(gradient, logits.dtype), state, self.learning_rate, moves)
+        moved, moments = adam(logits, gradient, state, self.learning_rate, moves)
         new = {"logits": ops.clip(moved, -_LARGEST, _LARGEST), "first": state["first"], **moments}
         return self._weights(active, state), new
 

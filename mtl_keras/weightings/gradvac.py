@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.encounters import in_order, random_order, to_columns
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.noise import check_seed, draws_state, next_draws
@@ -45,10 +45,10 @@ class GradVac(GramianWeighting):
     Raises:
         ValueError: for a beta that is not a number from 0 to 1, or a seed that is not an integer.
 
-    Reference:
+    References:
         Z. Wang, Y. Tsvetkov, O. Firat, Y. Cao, *Gradient Vaccine: Investigating and Improving Multi-task Optimization
-        in Massively Multilingual Models*, ICLR 2021, algorithm 1. The paper's beta is 0.01; as in LibMTL and TorchJD,
-        0.5 is the default here.
+        in Massively Multilingual Models*, ICLR 2021, algorithm 1, https://arxiv.org/abs/2010.05874. The paper's beta is
+        0.01; as in LibMTL and TorchJD, 0.5 is the default here.
     """
 
     beta: float = 0.5
@@ -61,14 +61,15 @@ class GradVac(GramianWeighting):
         check_number("beta", self.beta, 0, 1)
         check_seed(self.seed)
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {
             "targets": np.zeros((tasks, tasks), "float32"),
             "columns": np.arange(tasks, dtype="float32"),
             **draws_state(tasks),
         }
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        gramian = seen.gramian
         tasks = gramian.shape[0]
         if tasks == 1:
             return ops.ones_like(gramian[0]), next_draws(state)

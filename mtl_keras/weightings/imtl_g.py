@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.pseudoinverse import cosines_of, pseudo_solve, spectrum
 
@@ -31,14 +31,16 @@ class IMTLG(GramianWeighting):
     are linearly dependent is judged by their cosines, whatever their norms are: G is taken to have the rank of those.
     If the sum of v vanishes, all weights are 0; this is so if all gradients are zero.
 
-    Reference:
+    References:
         L. Liu, Y. Li, Z. Kuang, J.-H. Xue, Y. Chen, W. Yang, Q. Liao, W. Zhang, *Towards Impartial Multi-task
-        Learning*, ICLR 2021, equation 2. The pseudoinverse, instead of the inverse, is TorchJD's.
+        Learning*, ICLR 2021, equation 2, https://openreview.net/forum?id=IMPnRXEWpvr. The pseudoinverse, instead of the
+        inverse, is TorchJD's.
     """
 
     NAME: ClassVar[str] = "imtl_g"
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        gramian = seen.gramian
         cosines, inverse_norms = cosines_of(gramian)
         some = inverse_norms > 0
         # For independent gradients pinv(G) sqrt(diag G) is this too, without the loss of digits through their scales.

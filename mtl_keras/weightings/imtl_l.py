@@ -10,7 +10,7 @@ from keras import ops
 
 from mtl_keras.config import check_number
 from mtl_keras.weightings.adam import adam, adam_state
-from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
 # A loss that is 0 for good would drive its weight to infinity, and infinity times 0 is NaN.
 _LARGEST = 20.0
@@ -20,7 +20,7 @@ _STEEPEST = 1e6
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class IMTLL(LossWeighting):
+class IMTLL(Weighting):
     """Impartial multi-task learning, loss balance: learns a factor for each loss that brings it to 1.
 
     With s_t the logarithm of the factor, sum_t L_t exp(s_t) - s_t is minimised, in the network's weights and in s. The
@@ -40,9 +40,9 @@ class IMTLL(LossWeighting):
     Raises:
         ValueError: for a learning rate that is not a finite number above 0.
 
-    Reference:
+    References:
         L. Liu, Y. Li, Z. Kuang, J.-H. Xue, Y. Chen, W. Yang, Q. Liao, W. Zhang, *Towards Impartial Multi-Task
-        Learning*, ICLR 2021, section 3.2, with e for the base a.
+        Learning*, ICLR 2021, section 3.2, https://openreview.net/forum?id=IMPnRXEWpvr, with e for the base a.
     """
 
     NAME: ClassVar[str] = "imtl_l"
@@ -53,18 +53,16 @@ class IMTLL(LossWeighting):
         if check_number("learning_rate", self.learning_rate, 0) == 0:
             raise ValueError(f"learning_rate must be above 0. Received: learning_rate={self.learning_rate!r}")
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {"log_scales": np.zeros(tasks, "float32"), **adam_state(tasks)}
-
-    def weights(self, losses: Any, preference: Any, state: State) -> Any:
-        return preference * ops.exp(ops.cast(state["log_scales"], losses.dtype))
 
     def gradient(self, losses: Any, state: State) -> Any:
         """Returns the derivative `(tasks,)` of what is minimised with respect to the s of each task."""
         return losses * ops.exp(ops.cast(state["log_scales"], losses.dtype)) - 1
 
-    def after_step(self, losses: Any, preference: Any, state: State) -> State:
-        moves = ops.logical_and(preference > 0, ops.isfinite(losses))
-        gradient = ops.clip(self.gradient(losses, state), -_STEEPEST, _STEEPEST)
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        weights = ops.exp(ops.cast(state["log_scales"], seen.losses.dtype))
+        moves = ops.logical_and(seen.active, ops.isfinite(seen.losses))
+        gradient = ops.clip(self.gradient(seen.losses, state), -_STEEPEST, _STEEPEST)
         moved, moments = adam(state["log_scales"], gradient, state, self.learning_rate, moves)
-        return {"log_scales": ops.clip(moved, -_LARGEST, _LARGEST), **moments}
+        return weights, {"log_scales": ops.clip(moved, -_LARGEST, _LARGEST), **moments}

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 
 # Scores that differ by less than this times the largest squared norm differ by rounding.
@@ -38,9 +38,10 @@ class Krum(GramianWeighting):
     Raises:
         ValueError: for numbers out of these ranges.
 
-    Reference:
+    References:
         P. Blanchard, E. M. El Mhamdi, R. Guerraoui, J. Stainer, *Machine Learning with Adversaries: Byzantine Tolerant
-        Gradient Descent*, NeurIPS 2017, section 4.
+        Gradient Descent*, NeurIPS 2017, section 4,
+        https://proceedings.neurips.cc/paper/2017/file/f4b9ec30ad9f68f89b29639786cb62ef-Paper.pdf.
     """
 
     n_byzantine: int = 0
@@ -61,7 +62,7 @@ class Krum(GramianWeighting):
     def _least(self) -> int:
         return max(self.n_byzantine + 3, self.n_selected)
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         if tasks < self._least:
             warnings.warn(
                 f"krum(n_byzantine={self.n_byzantine}, n_selected={self.n_selected}) chooses among {self._least} tasks "
@@ -70,7 +71,8 @@ class Krum(GramianWeighting):
             )
         return {}
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        gramian, active = seen.gramian, seen.active
         tasks, least = gramian.shape[0], self._least
         ones = ops.cast(active, gramian.dtype)
         count = ops.sum(ones)

@@ -7,14 +7,14 @@ from typing import Any
 
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
 _EPSILON = 1e-8
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class Log(LossWeighting):
+class Log(Weighting):
     """Minimises the sum of the logarithms of the losses: each counts by the fraction of it that a step takes away.
 
     The weight of task t is p_t / (L_t + 1e-8), where p_t is its preference: the derivative of p_t log(L_t + 1e-8). It
@@ -23,10 +23,10 @@ class Log(LossWeighting):
 
     For losses > 0; one below 0 counts as 0. With one task the weight is p / (L + 1e-8), not p.
 
-    Reference:
+    References:
         B. Lin, W. Jiang, F. Ye, Y. Zhang, P. Chen, Y.-C. Chen, S. Liu, J. T. Kwok, *Dual-Balancing for Multi-Task
-        Learning*, arXiv 2308.12029, 2023: the first of the two balances, that of the losses.
+        Learning*, 2023, https://arxiv.org/abs/2308.12029: the first of the two balances, that of the losses.
     """
 
-    def weights(self, losses: Any, preference: Any, state: State) -> Any:
-        return ops.where(preference > 0, preference / (ops.maximum(losses, 0.0) + _EPSILON), 0.0)
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        return 1 / (ops.maximum(seen.losses, 0.0) + _EPSILON), state

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.solvers import min_norm_point
 
@@ -15,7 +15,7 @@ _NORMALIZATIONS = ("none", "l2", "loss", "loss+")
 
 
 @WEIGHTINGS.register
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class MGDA(GramianWeighting):
     """Multiple-gradient descent: the weights >= 0 with sum 1 for which the weighted gradient is shortest.
 
@@ -35,8 +35,9 @@ class MGDA(GramianWeighting):
     Raises:
         ValueError: for another normalisation.
 
-    Reference:
-        O. Sener, V. Koltun, *Multi-Task Learning as Multi-Objective Optimization*, NeurIPS 2018, equation 3.
+    References:
+        O. Sener, V. Koltun, *Multi-Task Learning as Multi-Objective Optimization*, NeurIPS 2018, equation 3,
+        https://arxiv.org/abs/1810.04650.
         J.-A. Desideri, *Multiple-gradient descent algorithm (MGDA) for multiobjective optimization*, Comptes Rendus
         Mathematique 350, 2012.
     """
@@ -53,7 +54,8 @@ class MGDA(GramianWeighting):
                 f"Received: normalization={self.normalization!r}"
             )
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        gramian, losses, active = seen.gramian, seen.weighted_losses, seen.active
         if self.normalization == "none":
             return min_norm_point(gramian, active), state
         divisor = ops.ones_like(losses)

@@ -9,8 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
-from mtl_keras.weightings.jacobian import JacobianWeighting
+from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
 from mtl_keras.weightings.norms import row_norms
 
 # Products of tracked gradients, which are as long as the losses, must stay below 3e38.
@@ -19,7 +18,7 @@ _LARGEST_LOSS = 1e15
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class MoCo(JacobianWeighting):
+class MoCo(Weighting):
     """Multi-objective gradient with correction: tracks each task's gradient, and takes a step towards their min norm.
 
     In step t, of gradients that are as long as the losses, h_k = L_k g_k / |g_k|:
@@ -47,13 +46,14 @@ class MoCo(JacobianWeighting):
     Raises:
         ValueError: for values out of their ranges.
 
-    Reference:
+    References:
         H. Fernando et al., *Mitigating Gradient Bias in Multi-objective Learning: A Provably Convergent Approach*, ICLR
-        2023, algorithm 1. The softmax instead of a projection, the normalised gradients and the defaults are those of
-        LibMTL, which adds 1e-8 to |g_k|.
+        2023, algorithm 1, https://openreview.net/forum?id=dLAYGdKTi2. The softmax instead of a projection, the
+        normalised gradients and the defaults are those of LibMTL, which adds 1e-8 to |g_k|.
     """
 
     NAME: ClassVar[str] = "moco"
+    needs = frozenset({"jacobian"})
 
     beta: float = 0.5
     beta_sigma: float = 0.5
@@ -66,15 +66,16 @@ class MoCo(JacobianWeighting):
         for argument in ("beta_sigma", "gamma", "gamma_sigma", "rho"):
             check_number(argument, getattr(self, argument), 0)
 
-    def initial_state(self, tasks: int, size: int = 0) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # `shares` are lambda times the number of tasks: what they are at first does not depend on who else runs.
         return {
-            "tracked": np.zeros((tasks, size), "float32"),
+            "tracked": np.zeros((tasks, coordinates), "float32"),
             "shares": np.ones(tasks, "float32"),
             "steps": np.zeros(tasks, "float32"),
         }
 
-    def combine(self, jacobian: Any, losses: Any, active: Any, state: State) -> tuple[Any, Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        jacobian, losses, active = seen.jacobian, seen.weighted_losses, seen.active
         old, shares, steps = (ops.cast(state[name], jacobian.dtype) for name in ("tracked", "shares", "steps"))
         runs = active[:, None]
         step = ops.where(active, steps + 1, 1.0)
@@ -89,12 +90,8 @@ class MoCo(JacobianWeighting):
         slope = ops.matmul(tracked, ops.matmul(weights, tracked)) + self.rho * weights
         logits = ops.where(active, weights - self.gamma * step**-self.gamma_sigma * slope, -1e38)
         weights = ops.where(active, ops.exp(logits - ops.logsumexp(logits)), 0.0)
-        return (
-            ops.matmul(weights, tracked),
-            weights,
-            {
-                "tracked": ops.where(runs, moved, old),
-                "shares": ops.where(active, weights * total, shares),
-                "steps": ops.where(active, step, steps),
-            },
-        )
+        return Direction(ops.matmul(weights, tracked), weights), {
+            "tracked": ops.where(runs, moved, old),
+            "shares": ops.where(active, weights * total, shares),
+            "steps": ops.where(active, step, steps),
+        }

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.shares import shares_of_active, with_shares
 from mtl_keras.weightings.solvers import project_simplex
@@ -34,17 +34,17 @@ class MoDo(GramianWeighting):
     Raises:
         ValueError: for a gamma that is not a finite number above 0, or a rho that is not one from 0 on.
 
-    Reference:
+    References:
         L. Chen, H. Fernando, Y. Ying, T. Chen, *Three-Way Trade-Off in Multi-Objective Learning: Optimization,
-        Generalization and Conflict-Avoidance*, NeurIPS 2023, algorithm 2. Defaults are LibMTL's. The gradient that is
-        weighted is that of the whole batch, not of a third sample.
+        Generalization and Conflict-Avoidance*, NeurIPS 2023, algorithm 2, https://openreview.net/forum?id=yPkbdJxQ0o.
+        Defaults are LibMTL's. The gradient that is weighted is that of the whole batch, not of a third sample.
     """
 
     gamma: float = 0.001
     rho: float = 0.1
 
     NAME: ClassVar[str] = "modo"
-    two_halves: ClassVar[bool] = True
+    needs = frozenset({"gramian", "two_halves"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,10 +52,11 @@ class MoDo(GramianWeighting):
             raise ValueError(f"gamma must be above 0. Received: gamma={self.gamma!r}")
         check_number("rho", self.rho, 0)
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {"shares": np.full(tasks, 1 / tasks, "float32")}
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        gramian, active = seen.gramian, seen.active
         weights, total = shares_of_active(state["shares"], active)
         gradient = ops.sum(gramian * weights[None, :], axis=-1) + self.rho * weights
         weights = project_simplex(weights - self.gamma * gradient, active)

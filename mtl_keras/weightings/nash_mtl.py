@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.solvers import fair_point, times, unless_alone
 
 
 @WEIGHTINGS.register
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class NashMTL(GramianWeighting):
     """Nash bargaining: a step that maximises the product of the tasks' first-order gains.
 
@@ -34,9 +34,9 @@ class NashMTL(GramianWeighting):
     Raises:
         ValueError: for a max_norm that is not a finite number >= 0.
 
-    Reference:
+    References:
         A. Navon, A. Shamsian, I. Achituve, H. Maron, K. Kawaguchi, G. Chechik, E. Fetaya, *Multi-Task Learning as a
-        Bargaining Game*, ICML 2022, claim 3.1.
+        Bargaining Game*, ICML 2022, claim 3.1, https://arxiv.org/abs/2202.01017.
     """
 
     max_norm: float = 1.0
@@ -47,7 +47,8 @@ class NashMTL(GramianWeighting):
         super().__post_init__()
         check_number("max_norm", self.max_norm, 0)
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        gramian, active = seen.gramian, seen.active
         weights = fair_point(gramian, active, 1.0)
         if self.max_norm > 0:
             norm = ops.sqrt(ops.maximum(ops.sum(times(gramian, weights) * weights), 0.0))

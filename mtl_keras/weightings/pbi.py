@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
 # Closer to the ray than this, relative to the length of the losses, the penalty is smooth.
 _NEAR = 1e-6
@@ -16,7 +16,7 @@ _NEAR = 1e-6
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class PBI(LossWeighting):
+class PBI(Weighting):
     """Penalty-based boundary intersection: minimises the losses along a ray, and their distance from it.
 
     The preferences p are the ray: u = p / |p|. The losses come to d1 = u.L along it, at a distance d2 = |L - d1 u|. The
@@ -38,7 +38,7 @@ class PBI(LossWeighting):
     Raises:
         ValueError: for a theta that is not a finite number from 0 on.
 
-    Reference:
+    References:
         Q. Zhang, H. Li, *MOEA/D: A Multiobjective Evolutionary Algorithm Based on Decomposition*, IEEE Transactions on
         Evolutionary Computation 11(6), 2007, section II.C; the reference point is 0.
     """
@@ -50,12 +50,13 @@ class PBI(LossWeighting):
     def __post_init__(self) -> None:
         check_number("theta", self.theta, 0)
 
-    def weights(self, losses: Any, preference: Any, state: State) -> Any:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         # What is left of the losses off the ray is lost in the rounding of float32.
-        found, ray = ops.cast(losses, "float64"), ops.cast(preference, "float64")
-        found = ops.where(ray > 0, found, 0.0)
-        ray = ops.divide_no_nan(ray, ops.sqrt(ops.sum(ray * ray)))
+        preference = ops.cast(seen.preference, "float64")
+        found = ops.where(seen.active, ops.cast(seen.losses, "float64"), 0.0)
+        ray = ops.divide_no_nan(preference, ops.sqrt(ops.sum(preference * preference)))
         off = found - ops.sum(found * ray) * ray
         distance = ops.sqrt(ops.sum(off * off))
         nearest = _NEAR * ops.sqrt(ops.sum(found * found))
-        return ops.cast(ray + self.theta * ops.divide_no_nan(off, ops.maximum(distance, nearest)), losses.dtype)
+        weights = ray + self.theta * ops.divide_no_nan(off, ops.maximum(distance, nearest))
+        return ops.divide_no_nan(weights, preference), state

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.pseudoinverse import cosines_of
 from mtl_keras.weightings.solvers import nonnegative_qp, share_equally
@@ -49,9 +49,9 @@ class PCD(GramianWeighting):
     Raises:
         ValueError: for numbers out of these ranges, and when it is called for `primary` tasks or fewer.
 
-    Reference:
+    References:
         *Not All Objectives Are Born Equal: Priority-Constrained Descent for Hierarchical Multi-Objective Optimization*,
-        TMLR 2026 (arXiv 2606.29521).
+        TMLR 2026, https://arxiv.org/abs/2606.29521.
     """
 
     tau: float = 0.02
@@ -70,12 +70,13 @@ class PCD(GramianWeighting):
         if check_number("primary", self.primary, 0) % 1:
             raise ValueError(f"primary must be an integer. Received: primary={self.primary!r}")
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         if self.primary >= tasks:
             raise ValueError(f"primary must be the index of one of the {tasks} tasks. Received: primary={self.primary}")
         return {"norms": np.zeros(tasks, "float32"), "steps": np.zeros(tasks, "float32")}
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        gramian, active = seen.gramian, seen.active
         squares = ops.maximum(ops.diagonal(gramian), 0.0)
         steps = ops.cast(state["steps"], "float64") + 1.0
         average = self.beta * ops.square(ops.cast(state["norms"], "float64")) + (1.0 - self.beta) * squares

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.encounters import in_order, random_order, to_columns
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.noise import check_seed, draws_state, next_draws
@@ -32,9 +32,9 @@ class PCGrad(GramianWeighting):
     Raises:
         ValueError: for a seed that is not an integer.
 
-    Reference:
+    References:
         T. Yu, S. Kumar, A. Gupta, S. Levine, K. Hausman, C. Finn, *Gradient Surgery for Multi-Task Learning*, NeurIPS
-        2020, algorithm 1.
+        2020, algorithm 1, https://arxiv.org/abs/2001.06782.
     """
 
     seed: int = 0
@@ -45,12 +45,12 @@ class PCGrad(GramianWeighting):
         super().__post_init__()
         check_seed(self.seed)
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return draws_state(tasks)
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
-        # Rows of tasks that are not active are zero, which no projection heeds.
-        return project(gramian, random_order(gramian.shape[0], self.seed, state)), next_draws(state)
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        # Rows of inactive tasks are zero, which changes no projection.
+        return project(seen.gramian, random_order(seen.gramian.shape[0], self.seed, state)), next_draws(state)
 
 
 def project(gramian: Any, order: Any) -> Any:

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from mtl_keras.registry import unknown_value
-from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 from mtl_keras.weightings.noise import StepSeed, check_seed, draws_state, next_draws
 from mtl_keras.weightings.softmax import masked_softmax
 
@@ -18,8 +18,8 @@ _DISTRIBUTIONS = ("normal", "dirichlet")
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class RLW(LossWeighting):
-    """Random loss weighting: weights that are drawn anew in each step and add up to 1.
+class RLW(Weighting):
+    """Random loss weighting: weights that are drawn at random in each step and add up to 1.
 
     The weight of task t is p_t z_t, where p_t is its preference and z is drawn from the simplex of the tasks with a
     preference above 0: the softmax of standard normal numbers, or uniformly (a Dirichlet distribution with all its
@@ -37,9 +37,9 @@ class RLW(LossWeighting):
     Raises:
         ValueError: for another distribution, or a seed that is no integer.
 
-    Reference:
+    References:
         B. Lin, F. Ye, Y. Zhang, I. W. Tsang, *Reasonable Effectiveness of Random Weighting: A Litmus Test for
-        Multi-Task Learning*, TMLR 2022, algorithm 2.
+        Multi-Task Learning*, TMLR 2022, algorithm 2, https://arxiv.org/abs/2111.10603.
     """
 
     distribution: str = "normal"
@@ -50,18 +50,15 @@ class RLW(LossWeighting):
             raise unknown_value("distribution", self.distribution, _DISTRIBUTIONS)
         check_seed(self.seed)
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return draws_state(tasks)
 
-    def weights(self, losses: Any, preference: Any, state: State) -> Any:
-        shape, seed = (losses.shape[0],), StepSeed(self.seed, state)
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        (shape, dtype), seed = (seen.losses.shape, seen.losses.dtype), StepSeed(self.seed, state)
         if self.distribution == "normal":
-            scores = keras.random.normal(shape, dtype=losses.dtype, seed=seed)
+            scores = keras.random.normal(shape, dtype=dtype, seed=seed)
         else:
             # Exponentially distributed numbers are uniform on the simplex once they are divided by their sum.
-            uniform = keras.random.uniform(shape, 1e-7, 1.0, dtype=losses.dtype, seed=seed)
+            uniform = keras.random.uniform(shape, 1e-7, 1.0, dtype=dtype, seed=seed)
             scores = ops.log(ops.maximum(-ops.log(uniform), 1e-7))
-        return preference * masked_softmax(scores, preference > 0)
-
-    def after_step(self, losses: Any, preference: Any, state: State) -> State:
-        return next_draws(state)
+        return masked_softmax(scores, seen.active), next_draws(state)

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.shares import shares_of_active, with_shares
 from mtl_keras.weightings.solvers import project_simplex
@@ -25,15 +25,15 @@ class SDMGrad(GramianWeighting):
 
     With G = J1 J2^T of two independent halves of the batch, A = G / m^2 where m is the mean norm of the gradients (the
     root of the diagonal, 0 where that is negative), and e equal weights that add up to 1, w is found by some steps of
-    gradient descent with momentum for w^T A w / 2 + lamda w^T A e, each projected on weights >= 0 that add up to 1. It
-    starts equal, and from step to step where it was. The weights are (w + lamda e) / (1 + lamda).
+    gradient descent with momentum for w^T A w / 2 + lam w^T A e, each projected on weights >= 0 that add up to 1. It
+    starts equal, and from step to step where it was. The weights are (w + lam e) / (1 + lam).
 
     If all gradients are scaled alike, weights stay the same. If one is, its task loses weight. If all of A's diagonal
     is 0, as for gradients of zero, w stays. If a task is not active, what weight the active ones have is shared among
     them.
 
     Args:
-        lamda: pull towards equal weights, >= 0. (The spelling is that of the authors' code.)
+        lam: pull towards equal weights, >= 0; the authors' `lamda`.
         inner_learning_rate: step size of the descent, > 0.
         iterations: steps of the descent, an integer >= 1.
         momentum: from 0 to 1.
@@ -41,23 +41,24 @@ class SDMGrad(GramianWeighting):
     Raises:
         ValueError: for numbers out of these ranges.
 
-    Reference:
+    References:
         P. Xiao, H. Ban, K. Ji, *Direction-oriented Multi-objective Learning: Simple and Provable Stochastic
-        Algorithms*, NeurIPS 2023, algorithm 1. Defaults are those of the authors' code and LibMTL; the 1e-8 that they
-        add to m^2 is left out. The gradient that is weighted is that of the whole batch, not of a third sample.
+        Algorithms*, NeurIPS 2023, algorithm 1, https://arxiv.org/abs/2305.18409. Defaults are those of the authors'
+        code and LibMTL; the 1e-8 that they add to m^2 is left out. The gradient that is weighted is that of the whole
+        batch, not of a third sample.
     """
 
-    lamda: float = 0.3
+    lam: float = 0.3
     inner_learning_rate: float = 5.0
     iterations: int = 20
     momentum: float = 0.5
 
     NAME: ClassVar[str] = "sdmgrad"
-    two_halves: ClassVar[bool] = True
+    needs = frozenset({"gramian", "two_halves"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("lamda", self.lamda, 0)
+        check_number("lam", self.lam, 0)
         if check_number("inner_learning_rate", self.inner_learning_rate, 0) == 0:
             received = f"inner_learning_rate={self.inner_learning_rate!r}"
             raise ValueError(f"inner_learning_rate must be above 0. Received: {received}")
@@ -65,13 +66,14 @@ class SDMGrad(GramianWeighting):
             raise ValueError(f"iterations must be an integer. Received: iterations={self.iterations!r}")
         check_number("momentum", self.momentum, 0, 1)
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {"shares": np.full(tasks, 1 / tasks, "float32")}
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        gramian, active = seen.gramian, seen.active
         ones = ops.cast(active, gramian.dtype)
         count = ops.maximum(ops.sum(ones), 1.0)
-        pull = self.lamda * ones / count
+        pull = self.lam * ones / count
         square = ops.square(ops.sum(ops.sqrt(ops.maximum(ops.diagonal(gramian), 0.0))) / count)
         square = ops.maximum(square, _SMALLEST * ops.max(ops.abs(gramian)))
         scaled = ops.where(square > 1e-290, gramian / ops.where(square > 1e-290, square, 1.0), 0.0)
@@ -86,4 +88,4 @@ class SDMGrad(GramianWeighting):
         # The first velocity is the gradient itself, as it would be after one step from rest.
         weights, _ = ops.fori_loop(0, int(self.iterations), descend, (start, ops.zeros_like(start)))
         shares = with_shares(state["shares"], weights * total, active)
-        return (weights + pull) / (1.0 + self.lamda), {"shares": shares}
+        return (weights + pull) / (1.0 + self.lam), {"shares": shares}

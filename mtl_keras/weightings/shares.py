@@ -1,4 +1,4 @@
-"""Weights that add up to 1, of which some tasks leave theirs for a while."""
+"""Normalised weights over the active tasks."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def nonnegative_qp(M: Any, q: Any, active: Any) -> Any:
         q: `(..., n)`, finite.
         active: `(..., n)` or `(n,)` booleans: the variables that may be above 0; rows of others are not read.
 
-    Reference:
+    References:
         L. F. Portugal, J. J. Judice, L. N. Vicente, *A Comparison of Block Pivoting and Interior-Point Algorithms for
         Linear Least Squares Problems with Nonnegative Variables*, Mathematics of Computation 63, 1994.
     """

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
 # A loss of 0 has no logarithm; below this one, a task's weight grows no more.
 _SMALLEST = 1e-7
@@ -19,7 +19,7 @@ _LEFT_OUT = -1e38
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class STCH(LossWeighting):
+class STCH(Weighting):
     """Smooth Tchebycheff scalarisation of the logarithms of the losses, relative to where they were after a warm-up.
 
     A task is in its warm-up in the first `warmup_epochs` epochs in which it runs, and in the one after them, whose mean
@@ -43,10 +43,11 @@ class STCH(LossWeighting):
     Raises:
         ValueError: for a mu below 1e-6, or a number of epochs that is no integer from 0 on.
 
-    Reference:
+    References:
         X. Lin, X. Zhang, Z. Yang, F. Liu, Z. Wang, Q. Zhang, *Smooth Tchebycheff Scalarization for Multi-Objective
-        Optimization*, ICML 2024. Logarithms, warm-up and nadir are those of the authors' code for multi-task learning;
-        the nadir is the mean over the samples of its epoch there is for steps of equal size.
+        Optimization*, ICML 2024, https://arxiv.org/abs/2402.19078. Logarithms, warm-up and nadir are those of the
+        authors' code for multi-task learning; the nadir is the mean over the samples of its epoch there is for steps of
+        equal size.
     """
 
     mu: float = 1.0
@@ -57,19 +58,19 @@ class STCH(LossWeighting):
         if check_number("warmup_epochs", self.warmup_epochs, 0) % 1:
             raise ValueError(f"warmup_epochs must be an integer. Received: warmup_epochs={self.warmup_epochs!r}")
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # 0 stands for a nadir that is not known yet.
         return {"epochs": np.zeros(tasks, "float32"), "nadir": np.zeros(tasks, "float32")}
 
-    def weights(self, losses: Any, preference: Any, state: State) -> Any:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        losses = ops.maximum(seen.losses, _SMALLEST)
         nadir = ops.cast(state["nadir"], losses.dtype)
-        balanced = ops.logical_and(preference > 0, nadir > 0)
-        losses = ops.maximum(losses, _SMALLEST)
+        balanced = ops.logical_and(seen.active, nadir > 0)
         heights = ops.where(balanced, ops.log(losses) - ops.log(ops.where(nadir > 0, nadir, 1.0)), _LEFT_OUT)
         heights = (heights - ops.max(heights)) / self.mu
         count = ops.sum(ops.cast(balanced, losses.dtype))
         shares = count * ops.exp(heights - ops.logsumexp(heights))
-        return ops.where(preference > 0, preference * ops.where(balanced, shares, 1.0) / losses, 0.0)
+        return ops.where(balanced, shares, 1.0) / losses, state
 
     def after_epoch(self, losses: Any, state: State) -> State:
         losses = ops.convert_to_tensor(losses)

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, State
-from mtl_keras.weightings.jacobian import JacobianWeighting
+from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class TrimmedMean(JacobianWeighting):
+class TrimmedMean(Weighting):
     """Coordinate-wise trimmed mean: in each coordinate, leaves out the largest and smallest entries of the tasks.
 
     With n tasks in the step, the n - 2 `trim` entries in the middle are averaged: for three tasks and `trim=1` it is
@@ -32,18 +31,20 @@ class TrimmedMean(JacobianWeighting):
     Raises:
         ValueError: for another `trim`.
 
-    Reference:
+    References:
         D. Yin, Y. Chen, K. Ramchandran, P. Bartlett, *Byzantine-Robust Distributed Learning: Towards Optimal
-        Statistical Rates*, ICML 2018, definition 2, with `trim` = beta m.
+        Statistical Rates*, ICML 2018, definition 2, https://arxiv.org/abs/1803.01498, with `trim` = beta m.
     """
 
     trim: int = 1
+
+    needs = frozenset({"jacobian"})
 
     def __post_init__(self) -> None:
         if not isinstance(self.trim, int) or isinstance(self.trim, bool) or self.trim < 0:
             raise ValueError(f"trim must be an integer >= 0. Received: trim={self.trim!r}")
 
-    def initial_state(self, tasks: int, size: int = 0) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         if tasks < 2 * self.trim + 1:
             warnings.warn(
                 f"trimmed_mean(trim={self.trim}) leaves nothing of fewer than {2 * self.trim + 1} tasks; of {tasks} it "
@@ -52,7 +53,8 @@ class TrimmedMean(JacobianWeighting):
             )
         return {}
 
-    def combine(self, jacobian: Any, losses: Any, active: Any, state: State) -> tuple[Any, Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        jacobian, active = seen.jacobian, seen.active
         tasks = jacobian.shape[0]
         count = ops.sum(ops.cast(active, "int32"))
         cut = ops.where(count > 2 * self.trim, self.trim, 0)
@@ -67,4 +69,4 @@ class TrimmedMean(JacobianWeighting):
         most = ops.max(ops.where(middle, ordered, -np.inf), axis=0)
         kept = ops.logical_and(ops.logical_and(jacobian >= least, jacobian <= most), active[:, None])
         shares = ops.sum(ops.cast(kept, jacobian.dtype), axis=1)
-        return vector, ops.divide_no_nan(shares, ops.sum(shares)), state
+        return Direction(vector, ops.divide_no_nan(shares, ops.sum(shares))), state

@@ -10,7 +10,7 @@ from keras import ops
 
 from mtl_keras.config import check_number
 from mtl_keras.weightings.adam import adam, adam_state
-from mtl_keras.weightings.base import WEIGHTINGS, LossWeighting, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
 # A loss that is 0 for good would drive its weight to infinity, and infinity times 0 is NaN.
 _LARGEST = 20.0
@@ -20,7 +20,7 @@ _STEEPEST = 1e6
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class Uncertainty(LossWeighting):
+class Uncertainty(Weighting):
     """Homoscedastic uncertainty: learns the variance of each task's noise, and divides its loss by twice of it.
 
     With s_t the logarithm of the variance, sum_t L_t exp(-s_t) / 2 + s_t / 2 is minimised, in the network's weights and
@@ -36,10 +36,10 @@ class Uncertainty(LossWeighting):
     Raises:
         ValueError: for a learning rate that is not a finite number above 0.
 
-    Reference:
+    References:
         A. Kendall, Y. Gal, R. Cipolla, *Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry and
-        Semantics*, CVPR 2018, equations 7 and 10. For classification the paper derives L_t exp(-s_t) + s_t / 2; as in
-        LibMTL and TorchJD, all losses have the factor 1/2 here.
+        Semantics*, CVPR 2018, equations 7 and 10, https://arxiv.org/abs/1705.07115. For classification the paper
+        derives L_t exp(-s_t) + s_t / 2; as in LibMTL and TorchJD, all losses have the factor 1/2 here.
     """
 
     learning_rate: float = 0.001
@@ -48,18 +48,16 @@ class Uncertainty(LossWeighting):
         if check_number("learning_rate", self.learning_rate, 0) == 0:
             raise ValueError(f"learning_rate must be above 0. Received: learning_rate={self.learning_rate!r}")
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {"log_variances": np.zeros(tasks, "float32"), **adam_state(tasks)}
-
-    def weights(self, losses: Any, preference: Any, state: State) -> Any:
-        return preference * 0.5 * ops.exp(-ops.cast(state["log_variances"], losses.dtype))
 
     def gradient(self, losses: Any, state: State) -> Any:
         """Returns the derivative `(tasks,)` of what is minimised with respect to the s of each task."""
         return 0.5 - 0.5 * losses * ops.exp(-ops.cast(state["log_variances"], losses.dtype))
 
-    def after_step(self, losses: Any, preference: Any, state: State) -> State:
-        moves = ops.logical_and(preference > 0, ops.isfinite(losses))
-        gradient = ops.clip(self.gradient(losses, state), -_STEEPEST, _STEEPEST)
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        weights = 0.5 * ops.exp(-ops.cast(state["log_variances"], seen.losses.dtype))
+        moves = ops.logical_and(seen.active, ops.isfinite(seen.losses))
+        gradient = ops.clip(self.gradient(seen.losses, state), -_STEEPEST, _STEEPEST)
         moved, moments = adam(state["log_variances"], gradient, state, self.learning_rate, moves)
-        return {"log_variances": ops.clip(moved, -_LARGEST, _LARGEST), **moments}
+        return weights, {"log_variances": ops.clip(moved, -_LARGEST, _LARGEST), **moments}

@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 from keras import ops
 
 from mtl_keras.config import check_number
-from mtl_keras.weightings.base import WEIGHTINGS, State
+from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.dual_proj import regularize
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.solvers import mean_weights, nonnegative_qp, share_equally
 
 
 @WEIGHTINGS.register
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class UPGrad(GramianWeighting):
     """Unconflicting projection of gradients: the mean of what is left of each gradient when it may harm no task.
 
@@ -35,8 +35,9 @@ class UPGrad(GramianWeighting):
     Raises:
         ValueError: for an argument that is not a finite number >= 0.
 
-    Reference:
-        P. Quinton, V. Rey, *Jacobian Descent for Multi-Objective Optimization*, 2024, arXiv 2406.16232, section 3.
+    References:
+        P. Quinton, V. Rey, *Jacobian Descent for Multi-Objective Optimization*, 2024, section 3,
+        https://arxiv.org/abs/2406.16232.
     """
 
     regularization: float = 1e-4
@@ -49,7 +50,8 @@ class UPGrad(GramianWeighting):
         check_number("regularization", self.regularization, 0)
         check_number("smallest", self.smallest, 0)
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        gramian, active = seen.gramian, seen.active
         mean = mean_weights(active)
         regularized = regularize(gramian, self.regularization, self.smallest)
         # Row k is the programme of g_k / N; all of them are solved at once.

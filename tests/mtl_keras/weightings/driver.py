@@ -1,4 +1,4 @@
-"""Drives any method through steps and epochs, whatever it is told in them."""
+"""Drives any method through steps and epochs, as a trainer does."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from mtl_keras import weightings
-from mtl_keras.weightings import LossWeighting, State, Weighting
-from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.jacobian import JacobianWeighting
+from mtl_keras.weightings import Previous, State, Weighting
 from tests.mtl_keras.weightings.reference import LOSSES
 from tests.mtl_keras.weightings.sequences import JACOBIANS
 
@@ -45,9 +43,11 @@ class Driver:
         self._traced = tf.function(self._step, autograph=False)
         self._epoch = tf.function(self.weighting.after_epoch, autograph=False)
 
-    def initial(self, tasks: int, size: int = 16) -> State:
-        whole = isinstance(self.weighting, JacobianWeighting)
-        return self.weighting.initial_state(tasks, size) if whole else self.weighting.initial_state(tasks)
+    def initial(self, tasks: int, coordinates: int = 16) -> State:
+        state = dict(self.weighting.initial_state(tasks, coordinates))
+        if "losses_after" in self.weighting.needs:
+            state |= {name: np.zeros(tasks, "float32") for name in Previous._fields}
+        return state
 
     def step(
         self,
@@ -63,16 +63,19 @@ class Driver:
         preference = np.ones(len(jacobian)) if preference is None else np.asarray(preference)
         after = 0.9 * losses if after is None else np.asarray(after)
         state = self.initial(*jacobian.shape) if state is None else state
-        told = jacobian.astype("float32")
-        if isinstance(self.weighting, GramianWeighting):
-            other = jacobian * (1 + 0.1 * np.sin(np.arange(jacobian.shape[1])))
-            told = jacobian @ (other if self.weighting.two_halves else jacobian).T
-        rest = [x.astype("float32") for x in (losses, after, preference)]
+        other = jacobian * (1 + 0.1 * np.sin(np.arange(jacobian.shape[1])))
+        gramian = jacobian @ (other if "two_halves" in self.weighting.needs else jacobian).T
+        rest = [x.astype("float32") for x in (jacobian, losses, after, preference)]
         step = self._step if eager else self._traced
-        weights, vector, new = step(tf.constant(told), *map(tf.constant, rest), dict(state))
+        weights, vector, new = step(tf.constant(gramian), *map(tf.constant, rest), dict(state))
         weights = np.array(weights)
         combined = weights @ jacobian if vector is None else np.array(vector)
         return Step(weights, combined, {name: np.array(value) for name, value in new.items()})
+
+    def settled(self, state: State) -> State:
+        """Returns the state once the last step has been learned from, which "losses_after" defers to the next."""
+        tasks = len(state["after"]) if "after" in state else 0
+        return self.step(np.zeros((tasks, 16)), preference=np.zeros(tasks), state=state).state if tasks else state
 
     def train(self, jacobians: Any, losses: Any, preference: Any = None, state: State | None = None) -> list[Step]:
         """Takes epochs of one step each."""
@@ -94,25 +97,29 @@ class Driver:
     def hlo(self, tasks: int) -> str:
         """Returns the program that XLA makes of a step; compiling it to machine code would take much longer."""
         compiled = tf.function(self._step, autograph=False, jit_compile=True)
-        told = tf.ones([tasks, 16], "float32")
-        if isinstance(self.weighting, GramianWeighting):
-            told = tf.eye(tasks, dtype="float64")
-        row = tf.ones([tasks])
+        gramian, row = tf.eye(tasks, dtype="float64"), tf.ones([tasks])
         state = {name: tf.constant(value) for name, value in self.initial(tasks).items()}
-        return str(compiled.experimental_get_compiler_ir(told, row, row, row, state)(stage="hlo"))
+        args = (gramian, tf.ones([tasks, 16]), row, row, row, state)
+        return str(compiled.experimental_get_compiler_ir(*args)(stage="hlo"))
 
-    def _step(self, told: Any, losses: Any, after: Any, preference: Any, state: Mapping[str, Any]) -> Any:
-        vector = None
-        if isinstance(self.weighting, LossWeighting):
-            weights = self.weighting(losses, preference, state)
-            new = self.weighting.after_step(losses, preference, state)
-            if self.weighting.sees_update:
-                new = self.weighting.after_update(losses, after, preference, new)
-        elif isinstance(self.weighting, GramianWeighting):
-            weights, new = self.weighting.step(told, losses, preference, state)
-        else:
-            vector, weights, new = self.weighting.step(told, losses, preference, state)
-        return weights, vector, {name: tf.cast(value, "float32") for name, value in new.items()}
+    def _step(
+        self, gramian: Any, jacobian: Any, losses: Any, after: Any, preference: Any, state: Mapping[str, Any]
+    ) -> Any:
+        needs, previous, kept = self.weighting.needs, None, {}
+        if "losses_after" in needs:
+            state = dict(state)
+            previous = Previous(*(state.pop(name) for name in Previous._fields))
+            rows = [tf.where(preference > 0, row, 0.0) for row in (losses, after, preference)]
+            kept = dict(zip(Previous._fields, rows, strict=True))
+        step = self.weighting.step(
+            state,
+            losses=losses,
+            preference=preference,
+            gramian=gramian if "gramian" in needs else None,
+            jacobian=jacobian if "jacobian" in needs else None,
+            previous=previous,
+        )
+        return step.weights, step.direction, {**step.state, **kept}
 
 
 @functools.cache

@@ -5,7 +5,12 @@ The weights that LibMTL (commit 4336804) gave for them stand in the test of each
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+from mtl_keras.weightings import Previous, State, Weighting
+from mtl_keras.weightings.base import Step
 
 LOSSES = np.array(
     [
@@ -18,3 +23,19 @@ LOSSES = np.array(
     ]
 )
 RTOL = {"float64": 1e-6, "float32": 1e-4}
+
+
+def one_step(
+    weighting: Weighting,
+    inputs: Any,
+    losses: Any = None,
+    preference: Any = None,
+    state: State | None = None,
+    previous: Previous | None = None,
+) -> Step:
+    """Takes a step, from the initial state if there is no other; arguments as in `weighting(...)`."""
+    inputs = np.asarray(inputs)
+    name = next((name for name in ("jacobian", "gramian") if name in weighting.needs), "losses")
+    state = weighting.initial_state(len(inputs), inputs.shape[-1]) if state is None else state
+    given = {"losses": losses, name: inputs}
+    return weighting.step(state, preference=preference, previous=previous, **given)

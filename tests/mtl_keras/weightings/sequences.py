@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mtl_keras.weightings.jacobian import JacobianWeighting
+from mtl_keras.weightings import Weighting
 from tests.mtl_keras.weightings.reference import LOSSES
 
 RUNS: dict[str, Any] = json.loads((Path(__file__).parent / "sequences.json").read_text())
@@ -21,9 +21,10 @@ RUNS: dict[str, Any] = json.loads((Path(__file__).parent / "sequences.json").rea
 JACOBIANS = np.array(RUNS.pop("jacobians"), "float32").astype("float64")
 
 
-def steps(weighting: JacobianWeighting, dtype: str = "float64") -> Iterator[tuple[Any, Any, Any]]:
-    """Yields what `JacobianWeighting.step` returns in each of the six steps."""
+def steps(weighting: Weighting, dtype: str = "float64") -> Iterator[tuple[Any, Any, Any]]:
+    """Yields the combined gradient, the weights and the state of each of the six steps."""
     state = {name: value.astype(dtype) for name, value in weighting.initial_state(3, 16).items()}
     for jacobian, losses in zip(JACOBIANS, LOSSES, strict=True):
-        vector, weights, state = weighting.step(jacobian.astype(dtype), losses.astype(dtype), None, state)
+        given = {"losses": losses.astype(dtype), "jacobian": jacobian.astype(dtype)}
+        weights, vector, state = weighting.step(state, **given)
         yield vector, weights, state

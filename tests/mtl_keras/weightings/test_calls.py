@@ -30,7 +30,8 @@ def test_integer_losses_and_gradients() -> None:
         ("upgrad", [np.ones(3)], r"gramian must have the shape two axes.*of shape \(3,\)"),
         ("gls", [np.ones((2, 2))], r"losses must have the shape \(tasks,\).*of shape \(2, 2\)"),
         ("mgda", [np.eye(3), None, [1.0, 1.0]], r"preference must have one number for each of the 3 tasks.*\(2,\)"),
-        ("gls", [[1.0, 2.0], 1.0], r"preference must have one number for each of the 2 tasks.*\(\)"),
+        ("mgda", [np.eye(2), None, 1.0], r"preference must have one number for each of the 2 tasks.*\(\)"),
+        ("gls", [[1.0, 2.0], [1.0, 2.0]], r"GLS takes the losses only: write weighting\(losses, preference=\.\.\.\)"),
         ("graddrop", [np.ones((2, 3)), np.ones(3)], r"losses must have one number for each of the 2 tasks"),
     ],
 )

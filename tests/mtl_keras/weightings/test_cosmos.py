@@ -23,7 +23,7 @@ PUBLISHED = [
 @pytest.mark.parametrize("dtype", RTOL)
 def test_published_weights(dtype: str) -> None:
     for lam, preference, row, weights in PUBLISHED:
-        found = np.array(COSMOS(lam)(LOSSES[row].astype(dtype), preference))
+        found = np.array(COSMOS(lam)(LOSSES[row].astype(dtype), preference=preference))
         assert found.dtype == dtype
         np.testing.assert_allclose(found, weights, rtol=RTOL[dtype])
 
@@ -33,7 +33,7 @@ def test_two_tasks_by_hand() -> None:
     # u - cos L / |L| = (1 - 21/25, 1 - 28/25) / sqrt 2 = (4, -3) / (25 sqrt 2), of which lam / |L| = 2/5.
     turn = np.array([4, -3]) / (25 * np.sqrt(2))
     np.testing.assert_allclose(COSMOS()([3.0, 4.0]), 0.5 - 0.4 * turn, rtol=1e-6)
-    np.testing.assert_allclose(COSMOS(lam=0)([3.0, 4.0], [1.0, 3.0]), [0.25, 0.75], rtol=1e-6)
+    np.testing.assert_allclose(COSMOS(lam=0)([3.0, 4.0], preference=[1.0, 3.0]), [0.25, 0.75], rtol=1e-6)
 
 
 def test_a_loss_below_its_place_may_have_a_negative_weight() -> None:
@@ -42,7 +42,8 @@ def test_a_loss_below_its_place_may_have_a_negative_weight() -> None:
 
 
 def test_only_ratios_of_preferences_matter() -> None:
-    np.testing.assert_allclose(COSMOS()([3.0, 4.0], [10.0, 30.0]), COSMOS()([3.0, 4.0], [1.0, 3.0]), rtol=1e-6)
+    weights = COSMOS()([3.0, 4.0], preference=[1.0, 3.0])
+    np.testing.assert_allclose(COSMOS()([3.0, 4.0], preference=[10.0, 30.0]), weights, rtol=1e-6)
 
 
 def test_weights_are_the_derivatives_of_the_value() -> None:
@@ -57,7 +58,7 @@ def test_weights_are_the_derivatives_of_the_value() -> None:
     losses = np.array([0.7, 9.0, 2.0, 0.2])
     steps = 1e-6 * np.eye(4)
     expected = [(value(losses + step) - value(losses - step)) / 2e-6 for step in steps]
-    np.testing.assert_allclose(COSMOS()(losses, preference), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(COSMOS()(losses, preference=preference), expected, rtol=1e-6, atol=1e-9)
 
 
 def test_lam_has_the_unit_of_a_loss() -> None:
@@ -66,16 +67,16 @@ def test_lam_has_the_unit_of_a_loss() -> None:
 
 def test_one_task_and_identical_tasks() -> None:
     np.testing.assert_allclose(COSMOS()([0.3]), [1], rtol=1e-6)
-    np.testing.assert_allclose(COSMOS()([0.3, np.nan], [0.1, 0.0]), [1, 0], rtol=1e-6)
+    np.testing.assert_allclose(COSMOS()([0.3, np.nan], preference=[0.1, 0.0]), [1, 0], rtol=1e-6)
     np.testing.assert_allclose(COSMOS()([0.3] * 7), [1 / 7] * 7, rtol=1e-6)
 
 
 def test_degenerate_losses_and_preferences() -> None:
     for losses in ([0.0, 0.0], [1e-18, 7e-18]):
-        np.testing.assert_allclose(COSMOS()(losses, [1.0, 3.0]), [0.25, 0.75], rtol=1e-6)
-    np.testing.assert_array_equal(COSMOS()([1.0, 2.0], [0.0, 0.0]), 0)
-    np.testing.assert_allclose(COSMOS()([1e18, 7e18], [1.0, 3.0]), [0.25, 0.75], rtol=1e-6)
-    weights = np.array(COSMOS()([1e-7, 1e-9], [1.0, 3.0]))
+        np.testing.assert_allclose(COSMOS()(losses, preference=[1.0, 3.0]), [0.25, 0.75], rtol=1e-6)
+    np.testing.assert_array_equal(COSMOS()([1.0, 2.0], preference=[0.0, 0.0]), 0)
+    np.testing.assert_allclose(COSMOS()([1e18, 7e18], preference=[1.0, 3.0]), [0.25, 0.75], rtol=1e-6)
+    weights = np.array(COSMOS()([1e-7, 1e-9], preference=[1.0, 3.0]))
     assert np.isfinite(weights).all()
     assert np.abs(weights).max() > 1e6
 

@@ -16,30 +16,31 @@ from mtl_keras.weightings.gradnorm import GradNorm
 from mtl_keras.weightings.mgda import MGDA
 from mtl_keras.weightings.modo import MoDo
 from mtl_keras.weightings.pcgrad import PCGrad
+from tests.mtl_keras.weightings.reference import one_step
 
 
 def test_two_tasks_by_hand() -> None:
     # MGDA of orthogonal gradients with squares 1 and 3 is (3, 1) / 4; of 1 and 1 it is (1, 1) / 2.
     weighting = CRMOGM(alpha=0.9)
-    weights, state = weighting.step(np.diag([1.0, 3.0]), state=weighting.initial_state(2))
+    weights, _, state = one_step(weighting, np.diag([1.0, 3.0]), state=weighting.initial_state(2))
     np.testing.assert_allclose(weights, [0.75, 0.25], rtol=1e-6)
-    weights, state = weighting.step(np.eye(2), state=state)
+    weights, _, state = one_step(weighting, np.eye(2), state=state)
     np.testing.assert_allclose(weights, [0.725, 0.275], rtol=1e-6)
-    weights, _ = weighting.step(np.eye(2), state=state)
+    weights, _, _ = one_step(weighting, np.eye(2), state=state)
     np.testing.assert_allclose(weights, [0.7025, 0.2975], rtol=1e-6)
 
 
 def test_extreme_alphas() -> None:
     for alpha, expected in ((0, [0.5, 0.5]), (1, [0.75, 0.25])):
         weighting = CRMOGM(alpha=alpha)
-        _, state = weighting.step(np.diag([1.0, 3.0]), state=weighting.initial_state(2))
+        _, _, state = one_step(weighting, np.diag([1.0, 3.0]), state=weighting.initial_state(2))
         np.testing.assert_allclose(weighting(np.eye(2), state=state), expected, rtol=1e-6)
 
 
 def test_dropped_tasks_keep_their_weight() -> None:
     weighting = CRMOGM(alpha=0.5)
-    _, state = weighting.step(np.diag([1.0, 3.0, 1.0]), preference=[1, 1, 0], state=weighting.initial_state(3))
-    weights, after = weighting.step(np.diag([1.0, 3.0, 1.0]), preference=[0, 1, 1], state=state)
+    _, _, state = one_step(weighting, np.diag([1.0, 3.0, 1.0]), preference=[1, 1, 0], state=weighting.initial_state(3))
+    weights, _, after = one_step(weighting, np.diag([1.0, 3.0, 1.0]), preference=[0, 1, 1], state=state)
     # The second had 1/4 and has it again, the third is new.
     np.testing.assert_allclose(weights, [0, 0.25, 0.75], rtol=1e-6)
     np.testing.assert_allclose(after["smoothed"], [0.75, 0.25, 0.75], rtol=1e-6)
@@ -48,12 +49,12 @@ def test_dropped_tasks_keep_their_weight() -> None:
 
 def test_state_of_the_other_method_goes_on() -> None:
     weighting, gramian = CRMOGM(weighting=MoDo(gamma=0.1), alpha=0), np.diag([1.0, 2.0, 4.0])
-    assert weighting.two_halves
-    assert not CRMOGM().two_halves
+    assert weighting.needs == {"gramian", "two_halves"}
+    assert CRMOGM().needs == {"gramian"}
     state, inner = weighting.initial_state(3), MoDo(gamma=0.1).initial_state(3)
     for _ in range(3):
-        weights, state = weighting.step(gramian, state=state)
-        expected, inner = MoDo(gamma=0.1).step(gramian, state=inner)
+        weights, _, state = one_step(weighting, gramian, state=state)
+        expected, _, inner = one_step(MoDo(gamma=0.1), gramian, state=inner)
         np.testing.assert_allclose(weights, expected)
     np.testing.assert_array_equal(state["inner_shares"], inner["shares"])
     assert all(np.shape(value)[0] == 3 for value in state.values())

@@ -10,7 +10,7 @@ import pytest
 
 from mtl_keras.weightings.db_mtl import DBMTL
 from tests.mtl_keras.weightings.driver import driver
-from tests.mtl_keras.weightings.reference import LOSSES, RTOL
+from tests.mtl_keras.weightings.reference import LOSSES, RTOL, one_step
 from tests.mtl_keras.weightings.sequences import JACOBIANS, RUNS, steps
 
 
@@ -27,23 +27,24 @@ def test_published_steps(run: dict[str, Any], dtype: str) -> None:
 
 def test_two_tasks_by_hand() -> None:
     # Of the logarithms: (3, 4) / 2 and (0, 1); the longer has length 2.5. A tenth of it all, as beta is 0.9.
-    vector, weights, _ = DBMTL().step(np.array([[3.0, 4.0], [0.0, 5.0]]), np.array([2.0, 5.0]))
+    weights, vector, _ = one_step(DBMTL(), np.array([[3.0, 4.0], [0.0, 5.0]]), np.array([2.0, 5.0]))
     np.testing.assert_allclose(vector, [0.1 * 1.5, 0.1 * (2 + 2.5)], rtol=1e-6)
     np.testing.assert_allclose(weights, [1 / 2, 2.5 / 5], rtol=1e-6)
     # The second gradient again, turned round; the averages are now 0.19 (1.5, 2) and (0, 0.09 - 0.1).
-    vector, _, _ = DBMTL().step(
+    _, vector, _ = one_step(
+        DBMTL(),
         np.array([[3.0, 4.0], [0.0, -5.0]]),
         np.array([2.0, 5.0]),
-        state=DBMTL().step(np.array([[3.0, 4.0], [0.0, 5.0]]), np.array([2.0, 5.0]))[2],
+        state=one_step(DBMTL(), np.array([[3.0, 4.0], [0.0, 5.0]]), np.array([2.0, 5.0]))[2],
     )
     np.testing.assert_allclose(vector, [0.19 * 1.5, 0.19 * (2 - 2.5)], rtol=1e-5)
 
 
 def test_the_unit_of_a_loss_does_not_matter() -> None:
-    usual, _, _ = DBMTL().step(JACOBIANS[0], LOSSES[0])
+    _, usual, _ = one_step(DBMTL(), JACOBIANS[0], LOSSES[0])
     units = np.array([1e4, 1.0, 1e-2])
-    scaled, weights, _ = DBMTL().step(JACOBIANS[0] * units[:, None], LOSSES[0] * units)
-    preferred, preferred_weights, _ = DBMTL().step(JACOBIANS[0], LOSSES[0], units)
+    weights, scaled, _ = one_step(DBMTL(), JACOBIANS[0] * units[:, None], LOSSES[0] * units)
+    preferred_weights, preferred, _ = one_step(DBMTL(), JACOBIANS[0], LOSSES[0], units)
     np.testing.assert_allclose(scaled, usual, rtol=1e-6)
     np.testing.assert_allclose(preferred, usual, rtol=1e-6)
     # The logged weights are those of the unweighted gradients.
@@ -53,8 +54,8 @@ def test_the_unit_of_a_loss_does_not_matter() -> None:
 def test_left_out_tasks_stay_and_the_others_go_on_without_them() -> None:
     state, alone = DBMTL().initial_state(3, 16), DBMTL().initial_state(2, 16)
     for jacobian, losses in zip(JACOBIANS.astype("float32"), LOSSES.astype("float32"), strict=True):
-        vector, weights, state = DBMTL().step(jacobian, losses, [1.0, 0.0, 2.0], state)
-        expected, two, alone = DBMTL().step(jacobian[[0, 2]], losses[[0, 2]], [1.0, 2.0], alone)
+        weights, vector, state = one_step(DBMTL(), jacobian, losses, [1.0, 0.0, 2.0], state)
+        two, expected, alone = one_step(DBMTL(), jacobian[[0, 2]], losses[[0, 2]], [1.0, 2.0], alone)
         np.testing.assert_allclose(vector, expected, rtol=1e-5)
         np.testing.assert_allclose(weights, np.insert(two, 1, 0), rtol=1e-5)
     for name, entry in DBMTL().initial_state(3, 16).items():

@@ -7,13 +7,14 @@ import pytest
 
 from mtl_keras.weightings import State
 from mtl_keras.weightings.dtp import DTP
+from tests.mtl_keras.weightings.reference import one_step
 
 
 def after(weighting: DTP, *steps: list[float], preference: list[float] | None = None) -> State:
     state = weighting.initial_state(len(steps[0]))
     for losses in steps:
         ones = np.ones(len(losses), "float32") if preference is None else np.array(preference, "float32")
-        state = weighting.after_step(np.array(losses, "float32"), ones, state)
+        state = one_step(weighting, np.array(losses, "float32"), preference=ones, state=state).state
     return state
 
 
@@ -21,7 +22,7 @@ def after(weighting: DTP, *steps: list[float], preference: list[float] | None = 
 def test_two_tasks_by_hand(dtype: str) -> None:
     # Losses log 2 and log 4 are probabilities 1/2 and 1/4: (1/2)^2 log 2 and 3 (3/4)^2 log 4.
     losses = np.log(np.array([2.0, 4.0], dtype))
-    weights = np.array(DTP()(losses, [1.0, 3.0]))
+    weights = np.array(DTP()(losses, preference=[1.0, 3.0]))
     assert weights.dtype == dtype
     np.testing.assert_allclose(weights, [np.log(2) / 4, 27 / 16 * np.log(4)], rtol=1e-6)
     # With gamma 0 the weights are the losses.
@@ -50,10 +51,10 @@ def test_the_harder_task_has_more_weight() -> None:
 def test_a_task_that_does_not_run_keeps_its_average() -> None:
     weighting = DTP()
     state = after(weighting, [1.0, 2.0, 3.0], [0.5, np.nan, np.inf])
-    state = weighting.after_step(np.ones(3, "float32"), np.zeros(3, "float32"), state)
+    state = one_step(weighting, np.ones(3, "float32"), preference=np.zeros(3, "float32"), state=state).state
     expected = [0.9 * np.exp(-1) + 0.1 * np.exp(-0.5), np.exp(-2), np.exp(-3)]
     np.testing.assert_allclose(state["indicators"], expected, rtol=1e-6)
-    np.testing.assert_allclose(weighting([0.5, np.nan], [1.0, 0.0])[1], 0)
+    np.testing.assert_allclose(weighting([0.5, np.nan], preference=[1.0, 0.0])[1], 0)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])

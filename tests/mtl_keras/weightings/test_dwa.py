@@ -56,7 +56,7 @@ def test_a_high_temperature_gives_equal_weights() -> None:
 def test_the_softmax_is_over_the_tasks_that_run() -> None:
     weighting = DWA(temperature=1)
     state = after(weighting, [1.0, 1.0, 1.0], [0.5, 1.0, 700.0])
-    weights = weighting([1.0, 1.0, 1.0], [1.0, 3.0, 0.0], state)
+    weights = weighting([1.0, 1.0, 1.0], preference=[1.0, 3.0, 0.0], state=state)
     np.testing.assert_allclose(
         weights, 2 * np.array([1, 3, 0]) * np.exp([0.5, 1, 0]) / np.exp([0.5, 1]).sum(), rtol=1e-6
     )

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtl_keras.weightings import State
+from mtl_keras.weightings import Previous, State
 from mtl_keras.weightings.famo import FAMO
-from tests.mtl_keras.weightings.reference import LOSSES, RTOL
+from tests.mtl_keras.weightings.reference import LOSSES, RTOL, one_step
 
 ONES = np.ones(3, "float32")
 # Losses after the step: those of the step that follows, or these.
@@ -105,12 +105,17 @@ def test_published_weights(
     gamma: float, later: np.ndarray, weights: list[list[float]], logits: list[list[float]], dtype: str
 ) -> None:
     weighting = FAMO(gamma=gamma)
-    assert weighting.sees_update
-    state = initial(weighting, dtype)
-    for before, after, expected, moved in zip(LOSSES.astype(dtype), later.astype(dtype), weights, logits, strict=False):
-        np.testing.assert_allclose(weighting(before, state=state), expected, rtol=RTOL[dtype])
-        state = weighting.after_update(before, after, ONES, weighting.after_step(before, ONES, state))
-        np.testing.assert_allclose(state["logits"], moved, rtol=RTOL[dtype], atol=RTOL[dtype] / 1000)
+    assert weighting.needs == {"losses_after"}
+    state, previous = initial(weighting, dtype), None
+    atol = RTOL[dtype] / 1000
+    known = [[0.0, 0.0, 0.0], *logits]
+    for before, after, expected, moved in zip(LOSSES.astype(dtype), later.astype(dtype), weights, known, strict=False):
+        found, _, state = one_step(weighting, before, state=state, previous=previous)
+        np.testing.assert_allclose(found, expected, rtol=RTOL[dtype])
+        np.testing.assert_allclose(state["logits"], moved, rtol=RTOL[dtype], atol=atol)
+        previous = Previous(before, after, ONES)
+    state = one_step(weighting, before, state=state, previous=previous).state
+    np.testing.assert_allclose(state["logits"], logits[-1], rtol=RTOL[dtype], atol=atol)
 
 
 def test_published_gradients() -> None:
@@ -124,26 +129,25 @@ def test_published_gradients() -> None:
 def test_without_another_forward_pass_the_logits_move_one_step_later() -> None:
     """The losses after a step of the first run are those of the next one: the same changes, seen a step later."""
     weighting = FAMO(same_batch=False)
-    assert not weighting.sees_update
-    state = weighting.after_step(LOSSES[0], ONES, initial(weighting, "float64"))
+    assert weighting.needs == set()
+    state = one_step(weighting, LOSSES[0], state=initial(weighting, "float64")).state
     np.testing.assert_array_equal(state["logits"], 0)
     for losses, moved in zip(LOSSES[1:], PUBLISHED[0][3], strict=True):
-        state = weighting.after_step(losses, ONES, state)
+        state = one_step(weighting, losses, state=state).state
         np.testing.assert_allclose(state["logits"], moved, rtol=1e-6)
 
 
 def test_two_tasks_by_hand() -> None:
     # exp(w) = (1, 3), over the losses (2, 4): 1/2 and 3/4, that is 2/5 and 3/5; times the preferences.
     weighting = FAMO()
-    state = {"logits": np.log([1.0, 3.0])}
-    np.testing.assert_allclose(weighting(np.array([2.0, 4.0]), [1.0, 5.0], state), [0.4, 3], rtol=1e-6)
+    state = {**weighting.initial_state(2), "logits": np.log([1.0, 3.0])}
+    np.testing.assert_allclose(weighting(np.array([2.0, 4.0]), preference=[1.0, 5.0], state=state), [0.4, 3], rtol=1e-6)
     # z = (1/4, 3/4), gains log 2 and log 8: their mean is 2.5 log 2; gradients -1.5 log 2 / 4 and 0.5 log 2 * 3 / 4.
     gradient = weighting.gradient(np.log([2.0, 8.0]), np.ones(2, bool), state)
     np.testing.assert_allclose(gradient, 0.375 * np.log([0.5, 2.0]), rtol=1e-6)
     # Adam's first step is one learning rate against the sign of the gradient.
-    start = weighting.initial_state(2)
-    moved = weighting.after_update(np.ones(2, "float32"), np.array([0.5, 0.9], "float32"), np.ones(2, "float32"), start)
-    np.testing.assert_allclose(moved["logits"], [-0.025, 0.025], rtol=1e-5)
+    moved = one_step(weighting, ONES[:2], previous=Previous(ONES[:2], np.array([0.5, 0.9]), ONES[:2]))
+    np.testing.assert_allclose(moved.state["logits"], [-0.025, 0.025], rtol=1e-5)
 
 
 def test_the_unit_of_a_loss_matters_for_the_common_factor_only() -> None:
@@ -153,19 +157,21 @@ def test_the_unit_of_a_loss_matters_for_the_common_factor_only() -> None:
 
 @pytest.mark.parametrize("same_batch", [True, False])
 def test_a_dropped_task_is_as_if_it_were_not_there(same_batch: bool) -> None:
-    weighting, preference = FAMO(same_batch=same_batch), np.array([1.0, 0.0, 2.0], "float32")
+    weighting, preference, others = FAMO(same_batch=same_batch), np.array([1.0, 0.0, 2.0], "float32"), [0, 2]
     state, without = initial(weighting, "float32"), initial(weighting, "float32", 2)
+    previous, other = None, None
     for before, after in zip(LOSSES.astype("float32"), AFTER.astype("float32"), strict=True):
         before[1] = after[1] = np.nan
-        state = weighting.after_step(before, preference, state)
-        state = weighting.after_update(before, after, preference, state)
-        without = weighting.after_step(before[[0, 2]], preference[[0, 2]], without)
-        without = weighting.after_update(before[[0, 2]], after[[0, 2]], preference[[0, 2]], without)
+        state = one_step(weighting, before, None, preference, state, previous).state
+        without = one_step(weighting, before[others], None, preference[others], without, other).state
+        previous = Previous(before, after, preference)
+        other = Previous(*(row[others] for row in previous))
     for name, entry in state.items():
         np.testing.assert_allclose(np.array(entry)[[0, 2]], without[name], rtol=1e-5)
         assert np.array(entry)[1] == 0
-    weights = np.array(weighting(before, preference, state))
-    np.testing.assert_allclose(weights[[0, 2]], weighting(before[[0, 2]], preference[[0, 2]], without), rtol=1e-5)
+    weights = np.array(weighting(before, preference=preference, state=state))
+    expected = weighting(before[others], preference=preference[others], state=without)
+    np.testing.assert_allclose(weights[others], expected, rtol=1e-5)
     assert weights[1] == 0
 
 
@@ -173,7 +179,7 @@ def test_a_task_that_was_away_is_compared_with_its_last_batch() -> None:
     weighting = FAMO(same_batch=False)
     state = initial(weighting, "float32", 2)
     for losses, preference in (([4.0, 1.0], [1.0, 1.0]), ([9.0, 0.5], [0.0, 1.0]), ([2.0, 0.5], [1.0, 1.0])):
-        state = weighting.after_step(np.array(losses, "float32"), np.array(preference, "float32"), state)
+        state = one_step(weighting, np.array(losses, "float32"), None, preference, state).state
         if preference[0] == 0:
             assert np.array(state["last"])[0] == 4
     # In the third step the first task's loss has been halved, and the second's has stayed.
@@ -186,19 +192,20 @@ def test_a_task_that_was_away_is_compared_with_its_last_batch() -> None:
 def test_degenerate_losses(losses: list[float], same_batch: bool) -> None:
     weighting, row = FAMO(same_batch=same_batch), np.array(losses, "float32")
     state = initial(weighting, "float32")
-    for before, after in ((ONES, row), (row, row), (row, ONES), (ONES, ONES)):
-        state = weighting.after_step(before, ONES, state)
-        state = weighting.after_update(before, after, ONES, state) if same_batch else state
+    previous = None
+    for before, after in ((ONES, row), (row, row), (row, ONES), (ONES, ONES), (ONES, ONES)):
+        state = one_step(weighting, before, state=state, previous=previous).state
+        previous = Previous(before, after, ONES)
         assert all(np.isfinite(np.array(entry)).all() for entry in state.values())
     finite = np.isfinite(row)
-    weights = np.array(weighting(row, finite.astype("float32"), state))
+    weights = np.array(weighting(row, preference=finite, state=state))
     assert (weights >= 0).all()
     assert weights.sum() == pytest.approx(1)
-    np.testing.assert_array_equal(weighting(row, [0.0, 0.0, 0.0], state), 0)
+    np.testing.assert_array_equal(weighting(row, preference=[0.0, 0.0, 0.0], state=state), 0)
 
 
 def test_one_task_has_its_preference() -> None:
-    np.testing.assert_allclose(FAMO()([0.3], [0.7]), [0.7], rtol=1e-6)
+    np.testing.assert_allclose(FAMO()([0.3], preference=[0.7]), [0.7], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from mtl_keras.weightings.gradnorm import GradNorm
-from tests.mtl_keras.weightings.reference import LOSSES, RTOL
+from tests.mtl_keras.weightings.reference import LOSSES, RTOL, one_step
 
 # Norms of the gradients in the epochs after the first one, whose losses are the first row of LOSSES.
 NORMS = [
@@ -88,7 +88,7 @@ def test_published_training(dtype: str) -> None:
     weighting = GradNorm(learning_rate=0.01)
     state: Any = started(weighting, dtype)
     for norms, losses, expected in zip(NORMS, LOSSES[1:], ADAM_WEIGHTS):
-        weights, state = weighting.step(gramian_of(norms, dtype), losses.astype(dtype), state=state)
+        weights, _, state = one_step(weighting, gramian_of(norms, dtype), losses.astype(dtype), state=state)
         np.testing.assert_allclose(weights, expected, rtol=RTOL[dtype])
 
 
@@ -104,11 +104,11 @@ def test_two_tasks_by_hand() -> None:
 def test_weights_are_1_until_first_losses_are_known() -> None:
     weighting = GradNorm()
     state = weighting.initial_state(3)
-    weights, state = weighting.step(gramian_of(NORMS[0]), LOSSES[0], state=state)
+    weights, _, state = one_step(weighting, gramian_of(NORMS[0]), LOSSES[0], state=state)
     np.testing.assert_array_equal(weights, [1, 1, 1])
     np.testing.assert_array_equal(state["logits"], 0)
     state = weighting.after_epoch(np.array([2.0, np.nan, 0.5], "float32"), state)
-    _, state = weighting.step(gramian_of(NORMS[0]), LOSSES[1], state=state)
+    _, _, state = one_step(weighting, gramian_of(NORMS[0]), LOSSES[1], state=state)
     np.testing.assert_array_equal(np.array(state["logits"]) != 0, [True, False, True])
     state = weighting.after_epoch(np.array([7.0, 3.0, 7.0], "float32"), state)
     np.testing.assert_array_equal(state["first"], [2, 3, 0.5])
@@ -117,19 +117,19 @@ def test_weights_are_1_until_first_losses_are_known() -> None:
 def test_norms_approach_each_other() -> None:
     weighting = GradNorm(alpha=0, learning_rate=0.05)
     state: Any = started(weighting)
-    step = tf.function(lambda state: weighting.step(np.diag([1.0, 100.0, 4.0]), LOSSES[1], state=state))
+    step = tf.function(lambda state: one_step(weighting, np.diag([1.0, 100.0, 4.0]), LOSSES[1], state=state))
     for _ in range(120):
-        weights, state = step(state)
+        weights, _, state = step(state)
     norms = np.array(weights) * [1, 10, 2]
     np.testing.assert_allclose(norms, norms.mean(), rtol=0.1)
 
 
 def test_losses_are_compared_without_preferences() -> None:
     weighting = GradNorm()
-    _, state = weighting.step(gramian_of(NORMS[0]), LOSSES[1], state=started(weighting))
+    _, _, state = one_step(weighting, gramian_of(NORMS[0]), LOSSES[1], state=started(weighting))
     preference = np.array([0.5, 2.0, 4.0])
     scaled = gramian_of(NORMS[0]) / np.outer(preference, preference)
-    weights, other = weighting.step(scaled, LOSSES[1], preference, started(weighting))
+    weights, _, other = one_step(weighting, scaled, LOSSES[1], preference, started(weighting))
     np.testing.assert_allclose(np.array(weights), preference)
     np.testing.assert_allclose(np.array(other["logits"]), np.array(state["logits"]), rtol=1e-6)
 
@@ -139,8 +139,10 @@ def test_dropped_task_is_as_if_it_were_not_there() -> None:
     state: Any = started(weighting)
     pair_state: Any = {name: np.array(value)[[0, 2]] for name, value in state.items()}
     for norms, losses in zip(NORMS, LOSSES[1:]):
-        weights, state = weighting.step(gramian_of(norms), losses, [1, 0, 1], state)
-        pair, pair_state = weighting.step(gramian_of(norms)[[0, 2]][:, [0, 2]], losses[[0, 2]], state=pair_state)
+        weights, _, state = one_step(weighting, gramian_of(norms), losses, [1, 0, 1], state)
+        pair, _, pair_state = one_step(
+            weighting, gramian_of(norms)[[0, 2]][:, [0, 2]], losses[[0, 2]], state=pair_state
+        )
         np.testing.assert_allclose(np.array(weights), np.insert(pair, 1, 0))
     for name, value in started(weighting).items():
         assert np.array(state[name])[1] == np.array(value)[1]
@@ -152,7 +154,7 @@ def test_degenerate_numbers(squares: list[float], losses: list[float]) -> None:
     weighting = GradNorm(learning_rate=15)
     state: Any = started(weighting, "float32")
     for _ in range(3):
-        weights, state = weighting.step(np.diag(squares), np.array(losses), state=state)
+        weights, _, state = one_step(weighting, np.diag(squares), np.array(losses), state=state)
         assert np.isfinite(np.array(weights)).all()
         assert np.array(weights).sum() == pytest.approx(3)
     assert all(np.isfinite(np.array(value)).all() for value in state.values())

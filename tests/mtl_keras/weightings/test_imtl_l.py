@@ -7,7 +7,7 @@ import pytest
 
 from mtl_keras.weightings import Uncertainty
 from mtl_keras.weightings.imtl_l import IMTLL
-from tests.mtl_keras.weightings.reference import LOSSES, RTOL
+from tests.mtl_keras.weightings.reference import LOSSES, RTOL, one_step
 
 # Logarithms of the scales, the weights that they give, and the gradients of the logarithms in each step.
 PUBLISHED = [
@@ -43,7 +43,7 @@ PUBLISHED = [
 def test_published_weights_and_gradients(
     scales: list[float], weights: list[float], gradients: list[list[float]], dtype: str
 ) -> None:
-    state = {"log_scales": np.array(scales, dtype)}
+    state = {**IMTLL().initial_state(3), "log_scales": np.array(scales, dtype)}
     for losses, gradient in zip(LOSSES.astype(dtype), gradients, strict=True):
         np.testing.assert_allclose(IMTLL()(losses, state=state), weights, rtol=RTOL[dtype])
         np.testing.assert_allclose(IMTLL().gradient(losses, state), gradient, rtol=RTOL[dtype])
@@ -51,22 +51,20 @@ def test_published_weights_and_gradients(
 
 def test_two_tasks_by_hand() -> None:
     # exp(0) = 1 and 3 * exp(log 2) = 6; the gradients are 5 * 1 - 1 and 7 * 2 - 1.
-    state = {"log_scales": np.log([1.0, 2.0])}
-    np.testing.assert_allclose(IMTLL()([5.0, 7.0], [1.0, 3.0], state), [1, 6])
+    state = {**IMTLL().initial_state(2), "log_scales": np.log([1.0, 2.0])}
+    np.testing.assert_allclose(IMTLL()([5.0, 7.0], preference=[1.0, 3.0], state=state), [1, 6])
     np.testing.assert_allclose(IMTLL().gradient(np.array([5.0, 7.0]), state), [4, 13])
     # Adam's first step is one learning rate against the sign of the gradient, and none for a dropped task.
     weighting = IMTLL(learning_rate=0.1)
-    moved = weighting.after_step(
-        np.array([5.0, 0.5, 5.0], "float32"), np.array([1.0, 2.0, 0.0], "float32"), weighting.initial_state(3)
-    )
-    np.testing.assert_allclose(moved["log_scales"], [-0.1, 0.1, 0], rtol=1e-4)
+    moved = one_step(weighting, np.array([5.0, 0.5, 5.0], "float32"), preference=[1.0, 2.0, 0.0])
+    np.testing.assert_allclose(moved.state["log_scales"], [-0.1, 0.1, 0], rtol=1e-4)
 
 
 def test_settles_where_the_weighted_losses_are_one() -> None:
     weighting, losses = IMTLL(learning_rate=0.1), np.array([0.02, 30.0], "float32")
     state = weighting.initial_state(2)
     for _ in range(300):
-        state = weighting.after_step(losses, np.ones(2, "float32"), state)
+        state = one_step(weighting, losses, state=state).state
     np.testing.assert_allclose(weighting(losses, state=state) * losses, 1, rtol=0.01)
 
 
@@ -74,8 +72,8 @@ def test_twice_the_weights_of_uncertainty() -> None:
     weighting, other = IMTLL(learning_rate=0.02), Uncertainty(learning_rate=0.02)
     state, other_state = weighting.initial_state(3), other.initial_state(3)
     for losses in LOSSES.astype("float32"):
-        state = weighting.after_step(losses, np.ones(3, "float32"), state)
-        other_state = other.after_step(losses, np.ones(3, "float32"), other_state)
+        state = one_step(weighting, losses, state=state).state
+        other_state = one_step(other, losses, state=other_state).state
     weights = np.array(weighting(losses, state=state))
     np.testing.assert_allclose(weights, 2 * np.array(other(losses, state=other_state)), rtol=1e-4)
     assert np.abs(weights - 1).min() > 0.05
@@ -86,7 +84,7 @@ def test_log_scales_stay_within_bounds(loss: float, sign: int) -> None:
     weighting = IMTLL(learning_rate=15)
     state = weighting.initial_state(1)
     for _ in range(5):
-        state = weighting.after_step(np.array([loss], "float32"), np.ones(1, "float32"), state)
+        state = one_step(weighting, np.array([loss], "float32"), state=state).state
     assert float(state["log_scales"][0]) == 20 * sign
     assert np.isfinite(weighting([loss], state=state)).all()
 
@@ -94,7 +92,7 @@ def test_log_scales_stay_within_bounds(loss: float, sign: int) -> None:
 @pytest.mark.parametrize("loss", [np.nan, np.inf])
 def test_a_loss_that_is_not_finite_changes_nothing(loss: float) -> None:
     weighting = IMTLL()
-    state = weighting.after_step(np.array([loss], "float32"), np.ones(1, "float32"), weighting.initial_state(1))
+    state = one_step(weighting, np.array([loss], "float32")).state
     assert all(np.array(entry) == [0] for entry in state.values())
 
 

@@ -30,7 +30,7 @@ def test_published_weights(dtype: str) -> None:
 
 def test_two_tasks_by_hand() -> None:
     # 1 / 4 and 3 / 8.
-    np.testing.assert_allclose(Log()([4.0, 8.0], [1.0, 3.0]), [0.25, 0.375], rtol=1e-6)
+    np.testing.assert_allclose(Log()([4.0, 8.0], preference=[1.0, 3.0]), [0.25, 0.375], rtol=1e-6)
 
 
 def test_the_unit_of_a_loss_does_not_matter() -> None:
@@ -39,4 +39,4 @@ def test_the_unit_of_a_loss_does_not_matter() -> None:
 
 def test_degenerate_losses() -> None:
     np.testing.assert_allclose(Log()([0.0, -1.0, 1e-18, 1e18]), [1e8, 1e8, 1e8, 1e-18], rtol=1e-6)
-    np.testing.assert_allclose(Log()([2.0, np.nan, np.inf], [1.0, 0.0, 0.0]), [0.5, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(Log()([2.0, np.nan, np.inf], preference=[1.0, 0.0, 0.0]), [0.5, 0, 0], rtol=1e-6)

@@ -10,7 +10,7 @@ import pytest
 
 from mtl_keras.weightings.moco import MoCo
 from tests.mtl_keras.weightings.driver import driver
-from tests.mtl_keras.weightings.reference import RTOL
+from tests.mtl_keras.weightings.reference import RTOL, one_step
 from tests.mtl_keras.weightings.sequences import JACOBIANS, RUNS, steps
 
 
@@ -28,7 +28,7 @@ def test_published_steps(run: dict[str, Any], dtype: str) -> None:
 def test_two_tasks_by_hand() -> None:
     # Lengthened to the losses: (5, 0) and (0, 2); tracked by halves: (2.5, 0) and (0, 1).
     # Y Y' lambda = (6.25 / 2, 1 / 2), so lambda = softmax(1 / 2 - 0.1 * that).
-    vector, weights, state = MoCo().step(np.array([[3.0, 0.0], [0.0, 7.0]]), np.array([5.0, 2.0]))
+    weights, vector, state = one_step(MoCo(), np.array([[3.0, 0.0], [0.0, 7.0]]), np.array([5.0, 2.0]))
     first = 1 / (1 + np.exp(0.1 * (6.25 - 1) / 2))
     np.testing.assert_allclose(weights, [first, 1 - first])
     np.testing.assert_allclose(vector, [2.5 * first, 1 - first])
@@ -36,8 +36,8 @@ def test_two_tasks_by_hand() -> None:
 
 
 def test_a_gradients_length_does_not_matter() -> None:
-    usual = MoCo().step(JACOBIANS[0])
-    scaled = MoCo().step(JACOBIANS[0] * [[1e3], [1], [1e-12]])
+    usual = one_step(MoCo(), JACOBIANS[0])
+    scaled = one_step(MoCo(), JACOBIANS[0] * [[1e3], [1], [1e-12]])
     np.testing.assert_allclose(scaled[0], usual[0])
     np.testing.assert_allclose(scaled[1], usual[1])
 
@@ -46,15 +46,15 @@ def test_left_out_tasks_stay_and_the_others_go_on_without_them() -> None:
     weighting, state = MoCo(), MoCo().initial_state(3, 16)
     alone = weighting.initial_state(2, 16)
     for jacobian in JACOBIANS.astype("float32"):
-        vector, weights, state = weighting.step(jacobian, preference=[1.0, 0.0, 2.0], state=state)
-        expected, two, alone = weighting.step(jacobian[[0, 2]], preference=[1.0, 2.0], state=alone)
+        weights, vector, state = one_step(weighting, jacobian, preference=[1.0, 0.0, 2.0], state=state)
+        two, expected, alone = one_step(weighting, jacobian[[0, 2]], preference=[1.0, 2.0], state=alone)
         np.testing.assert_allclose(vector, expected, rtol=1e-5)
         np.testing.assert_allclose(weights, np.insert(two, 1, 0), rtol=1e-5)
     for name, entry in weighting.initial_state(3, 16).items():
         np.testing.assert_array_equal(state[name][1], entry[1])
     # Back again, it has a third of all, as at first, before the step.
     assert float(sum(state["shares"])) == pytest.approx(3)
-    _, weights, _ = MoCo(gamma=0).step(JACOBIANS[0].astype("float32"), state=state)
+    weights, _, _ = one_step(MoCo(gamma=0), JACOBIANS[0].astype("float32"), state=state)
     np.testing.assert_allclose(weights, np.exp(state["shares"] / 3) / np.exp(state["shares"] / 3).sum(), rtol=1e-6)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_keras.weightings.modo import MoDo
-from tests.mtl_keras.weightings.reference import RTOL
+from tests.mtl_keras.weightings.reference import RTOL, one_step
 
 # `J1 @ J2.T` of the gradients of three tasks in two of six samples.
 HALVES = {
@@ -59,7 +59,7 @@ def test_published_steps(gamma: float, dtype: str) -> None:
     weighting = MoDo(gamma=gamma)
     state: Any = {"shares": np.full(3, 1 / 3, dtype)}
     for halves, expected in zip(((0, 1), (3, 4), (1, 2)), PUBLISHED[gamma]):
-        weights, state = weighting.step(np.array(HALVES[halves], dtype), state=state)
+        weights, _, state = one_step(weighting, np.array(HALVES[halves], dtype), state=state)
         np.testing.assert_allclose(weights, expected, rtol=RTOL[dtype], atol=1e-7 if dtype == "float32" else 1e-12)
 
 
@@ -78,8 +78,8 @@ def test_dropped_task_is_as_if_it_were_not_there() -> None:
     weighting = MoDo(gamma=0.1)
     state, pair_state = weighting.initial_state(3), weighting.initial_state(2)
     for _ in range(3):
-        weights, state = weighting.step(gramian, preference=[1, 0, 1], state=state)
-        pair, pair_state = weighting.step(gramian[[0, 2]][:, [0, 2]], state=pair_state)
+        weights, _, state = one_step(weighting, gramian, preference=[1, 0, 1], state=state)
+        pair, _, pair_state = one_step(weighting, gramian[[0, 2]][:, [0, 2]], state=pair_state)
         np.testing.assert_allclose(np.array(weights), np.insert(pair, 1, 0), atol=1e-6)
     np.testing.assert_allclose(np.array(state["shares"])[1], 1 / 3)
     assert np.array(state["shares"]).sum() == pytest.approx(1)

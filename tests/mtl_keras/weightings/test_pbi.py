@@ -23,20 +23,20 @@ PUBLISHED = [
 @pytest.mark.parametrize("dtype", RTOL)
 def test_published_weights(dtype: str) -> None:
     for theta, preference, row, weights in PUBLISHED:
-        found = np.array(PBI(theta)(LOSSES[row].astype(dtype), preference))
+        found = np.array(PBI(theta)(LOSSES[row].astype(dtype), preference=preference))
         assert found.dtype == dtype
         np.testing.assert_allclose(found, weights, rtol=RTOL[dtype])
 
 
 def test_two_tasks_by_hand() -> None:
     # u = (3, 4) / 5. L = (1, 7): d1 = 31/5, L - d1 u = (-68, 51) / 25 = 85/25 (-4, 3) / 5; weights u + 5 (-4, 3) / 5.
-    np.testing.assert_allclose(PBI()([1.0, 7.0], [3.0, 4.0]), [0.6 - 4, 0.8 + 3], rtol=1e-6)
-    np.testing.assert_allclose(PBI(theta=0)([1.0, 7.0], [3.0, 4.0]), [0.6, 0.8], rtol=1e-6)
+    np.testing.assert_allclose(PBI()([1.0, 7.0], preference=[3.0, 4.0]), [0.6 - 4, 0.8 + 3], rtol=1e-6)
+    np.testing.assert_allclose(PBI(theta=0)([1.0, 7.0], preference=[3.0, 4.0]), [0.6, 0.8], rtol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [1e-18, 1.0, 1e18])
 def test_weights_do_not_change_with_the_scale_of_all_losses(scale: float) -> None:
-    np.testing.assert_allclose(PBI()([scale, 7 * scale], [3.0, 4.0]), [-3.4, 3.8], rtol=1e-5)
+    np.testing.assert_allclose(PBI()([scale, 7 * scale], preference=[3.0, 4.0]), [-3.4, 3.8], rtol=1e-5)
 
 
 def test_weights_are_the_derivatives_of_the_value() -> None:
@@ -51,25 +51,25 @@ def test_weights_are_the_derivatives_of_the_value() -> None:
     losses = np.array([0.7, 9.0, 2.0, 0.2])
     steps = 1e-6 * np.eye(4)
     expected = [(value(losses + step) - value(losses - step)) / 2e-6 for step in steps]
-    np.testing.assert_allclose(PBI()(losses, preference), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(PBI()(losses, preference=preference), expected, rtol=1e-6, atol=1e-9)
 
 
 def test_on_the_ray_the_weights_are_the_ray() -> None:
-    np.testing.assert_allclose(PBI()([0.75, 1.0], [3.0, 4.0]), [0.6, 0.8], rtol=1e-6)
+    np.testing.assert_allclose(PBI()([0.75, 1.0], preference=[3.0, 4.0]), [0.6, 0.8], rtol=1e-6)
     np.testing.assert_allclose(PBI()([0.3]), [1], rtol=1e-6)
-    np.testing.assert_allclose(PBI()([0.3, np.nan], [0.1, 0.0]), [1, 0], rtol=1e-6)
+    np.testing.assert_allclose(PBI()([0.3, np.nan], preference=[0.1, 0.0]), [1, 0], rtol=1e-6)
     np.testing.assert_allclose(PBI()([0.3] * 7), [7**-0.5] * 7, rtol=1e-6)
     # Half way into the smooth part: an offset of 5e-7 |L| has half its penalty.
     losses = np.array([0.6, 0.8]) + 5e-7 * np.array([-0.8, 0.6])
-    np.testing.assert_allclose(PBI()(losses, [3.0, 4.0]), [0.6 - 2, 0.8 + 1.5], rtol=1e-6)
+    np.testing.assert_allclose(PBI()(losses, preference=[3.0, 4.0]), [0.6 - 2, 0.8 + 1.5], rtol=1e-6)
 
 
 def test_degenerate_losses_and_preferences() -> None:
-    np.testing.assert_allclose(PBI()([0.0, 0.0], [3.0, 4.0]), [0.6, 0.8], rtol=1e-6)
-    np.testing.assert_array_equal(PBI()([1.0, 2.0], [0.0, 0.0]), 0)
+    np.testing.assert_allclose(PBI()([0.0, 0.0], preference=[3.0, 4.0]), [0.6, 0.8], rtol=1e-6)
+    np.testing.assert_array_equal(PBI()([1.0, 2.0], preference=[0.0, 0.0]), 0)
     for losses in ([1e-38, 1.0, 1e38], [1e38, 1e38, 0.0]):
         for preference in ([1.0, 1.0, 1.0], [1e-10, 1.0, 1e10]):
-            weights = np.array(PBI()(np.array(losses, "float32"), preference))
+            weights = np.array(PBI()(np.array(losses, "float32"), preference=preference))
             assert (np.abs(weights) <= 6).all()
 
 

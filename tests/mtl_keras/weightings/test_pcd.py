@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 
 from mtl_keras.weightings.pcd import PCD
 from tests.mtl_keras.weightings.gramians import CASES
+from tests.mtl_keras.weightings.reference import one_step
 
 JACOBIANS = {case.name: case.jacobian for case in CASES}
 
@@ -56,7 +57,7 @@ def test_published_steps(dtype: str, rtol: float) -> None:
             continue
         state: Any = PCD().initial_state(len(JACOBIANS[name]))
         for jacobian, expected in ((JACOBIANS[name], first), (second(JACOBIANS[name]), later)):
-            weights, state = PCD(tau=0.3).step((jacobian @ jacobian.T).astype(dtype), state=state)
+            weights, _, state = one_step(PCD(tau=0.3), (jacobian @ jacobian.T).astype(dtype), state=state)
             scale = np.abs(expected) @ np.linalg.norm(jacobian, axis=1)
             assert np.linalg.norm((np.array(weights) - expected) @ jacobian) <= rtol * scale, name
 
@@ -94,8 +95,8 @@ def test_moving_averages_by_hand() -> None:
     # beta 1/2: squares 4 and then 16 make (2 / 2 + 16 / 2) / (3/4) = 12. The second task runs in the first step alone.
     weighting = PCD(beta=0.5)
     state = weighting.initial_state(2)
-    _, state = weighting.step(np.diag([4.0, 9.0]), state=state)
-    _, state = weighting.step(np.diag([16.0, 9.0]), preference=[1, 0], state=state)
+    _, _, state = one_step(weighting, np.diag([4.0, 9.0]), state=state)
+    _, _, state = one_step(weighting, np.diag([16.0, 9.0]), preference=[1, 0], state=state)
     np.testing.assert_allclose(np.square(state["norms"]), [9, 4.5], rtol=1e-6)
     np.testing.assert_array_equal(state["steps"], [2, 1])
 
@@ -127,7 +128,9 @@ def test_degenerate_gradients() -> None:
     weights = np.array(PCD(tau=0)([[1.0, -1.0], [-1.0, 1.0]]))
     assert np.abs(weights[0] - weights[1]) <= 1e-6
     for scales in ([1e-18, 1e18], [1e18, 1e-18]):
-        weights, state = PCD().step(np.outer(scales, scales) * [[1, -0.5], [-0.5, 1]], state=PCD().initial_state(2))
+        weights, _, state = one_step(
+            PCD(), np.outer(scales, scales) * [[1, -0.5], [-0.5, 1]], state=PCD().initial_state(2)
+        )
         assert np.isfinite(np.array(weights)).all()
         assert all(np.isfinite(np.array(value)).all() for value in state.values())
     # Equal tasks have equal weights.

@@ -88,7 +88,7 @@ class TestEvery:
 
     def test_a_task_that_is_dropped_for_a_step(self, name: str) -> None:
         others, preference = [0, 2, 3], np.array([1.0, 0.0, 1.0, 1.0])
-        before = driver(name).train(FOUR_JACOBIANS[:3], FOUR_LOSSES[:3])[-1].state
+        before = driver(name).settled(driver(name).train(FOUR_JACOBIANS[:3], FOUR_LOSSES[:3])[-1].state)
         step = driver(name).step(FOUR_JACOBIANS[3], FOUR_LOSSES[3], preference, before)
         alone = driver(name).step(FOUR_JACOBIANS[3, others], FOUR_LOSSES[3, others], None, rows(before, others))
         close(step.weights[others], alone.weights)

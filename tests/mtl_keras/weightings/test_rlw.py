@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from mtl_keras.weightings.rlw import RLW
+from tests.mtl_keras.weightings.reference import one_step
 
 DRAWS = 4000
 # Of the softmax of three standard normal numbers, by quadrature; of Dirichlet numbers, (N - 1) / (N^2 (N + 1)).
@@ -19,7 +20,7 @@ def draws(weighting: RLW, preference: list[float], compiled: bool = True) -> np.
     losses, task_weights = tf.ones(len(preference)), tf.constant(preference)
 
     def weights(count: Any) -> Any:
-        return weighting(losses, task_weights, {"draws": tf.fill([len(preference)], count)})
+        return weighting(losses, preference=task_weights, state={"draws": tf.fill([len(preference)], count)})
 
     @tf.function(jit_compile=compiled)
     def rows() -> Any:
@@ -68,12 +69,12 @@ def test_a_dropped_task_has_no_share(distribution: str) -> None:
 def test_draws_come_from_seed_and_step(distribution: str) -> None:
     weighting = RLW(distribution, seed=3)
     state = weighting.initial_state(3)
-    losses, ones = np.ones(3, "float32"), np.ones(3, "float32")
+    losses = np.ones(3, "float32")
     first = np.array(weighting(losses, state=state))
     np.testing.assert_array_equal(weighting(losses), first)
     np.testing.assert_array_equal(weighting(5 * losses), first)
     assert np.abs(np.array(RLW(distribution, seed=4)(losses)) - first).max() > 1e-3
-    state = weighting.after_step(losses, ones, state)
+    state = one_step(weighting, losses, state=state).state
     assert np.abs(np.array(weighting(losses, state=state)) - first).max() > 1e-3
 
 
@@ -81,8 +82,8 @@ def test_draws_come_from_seed_and_step(distribution: str) -> None:
 def test_one_task_and_none(distribution: str) -> None:
     weighting = RLW(distribution)
     np.testing.assert_allclose(weighting([0.3]), 1)
-    np.testing.assert_allclose(weighting([0.3, np.nan, np.nan], [2.0, 0.0, 0.0]), [2, 0, 0])
-    np.testing.assert_array_equal(weighting([0.3, 1.0], [0.0, 0.0]), 0)
+    np.testing.assert_allclose(weighting([0.3, np.nan, np.nan], preference=[2.0, 0.0, 0.0]), [2, 0, 0])
+    np.testing.assert_array_equal(weighting([0.3, 1.0], preference=[0.0, 0.0]), 0)
     assert np.array(weighting(np.array([0.3, 1.0]))).dtype == "float64"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_keras.weightings.sdmgrad import SDMGrad
+from tests.mtl_keras.weightings.reference import one_step
 from tests.mtl_keras.weightings.test_modo import HALVES
 
 # LibMTL 4336804: weights on the simplex and those of the gradients, in three steps.
@@ -34,19 +35,19 @@ PUBLISHED = [
 def test_published_steps(dtype: str, rtol: float) -> None:
     state: Any = {"shares": np.full(3, 1 / 3, dtype)}
     for halves, shares, expected in PUBLISHED:
-        weights, state = SDMGrad().step(np.array(HALVES[halves], dtype), state=state)
+        weights, _, state = one_step(SDMGrad(), np.array(HALVES[halves], dtype), state=state)
         np.testing.assert_allclose(weights, expected, rtol=rtol)
         np.testing.assert_allclose(np.array(state["shares"]), shares, rtol=rtol, atol=rtol)
 
 
 def test_two_tasks_by_hand() -> None:
-    # Norms 1 and 3: m = 2, A = diag(1, 9) / 4. One step of 0.1 with lamda 1: A (w + e) = (1/4, 9/4), so that
+    # Norms 1 and 3: m = 2, A = diag(1, 9) / 4. One step of 0.1 with lam 1: A (w + e) = (1/4, 9/4), so that
     # w = (0.475, 0.275) + 0.125 = (0.6, 0.4), and weights are (1.1, 0.9) / 2.
-    weighting = SDMGrad(lamda=1, inner_learning_rate=0.1, iterations=1)
+    weighting = SDMGrad(lam=1, inner_learning_rate=0.1, iterations=1)
     np.testing.assert_allclose(weighting(np.diag([1.0, 9.0])), [0.55, 0.45])
     # A second step, with a momentum of 1/2: A (w + e) = (1.1, 8.1) / 4, the velocity is (0.4, 3.15), and
     # w = (0.56, 0.085) + 0.1775.
-    twice = SDMGrad(lamda=1, inner_learning_rate=0.1, iterations=2)
+    twice = SDMGrad(lam=1, inner_learning_rate=0.1, iterations=2)
     np.testing.assert_allclose(twice(np.diag([1.0, 9.0])), [(0.7375 + 0.5) / 2, (0.2625 + 0.5) / 2])
 
 
@@ -60,8 +61,8 @@ def test_dropped_task_is_as_if_it_were_not_there() -> None:
     gramian, weighting = np.array(HALVES[1, 2]), SDMGrad()
     state, pair_state = weighting.initial_state(3), weighting.initial_state(2)
     for _ in range(3):
-        weights, state = weighting.step(gramian, preference=[1, 0, 1], state=state)
-        pair, pair_state = weighting.step(gramian[[0, 2]][:, [0, 2]], state=pair_state)
+        weights, _, state = one_step(weighting, gramian, preference=[1, 0, 1], state=state)
+        pair, _, pair_state = one_step(weighting, gramian[[0, 2]][:, [0, 2]], state=pair_state)
         np.testing.assert_allclose(np.array(weights), np.insert(pair, 1, 0), atol=1e-6)
     np.testing.assert_allclose(np.array(state["shares"])[1], 1 / 3)
 
@@ -78,7 +79,7 @@ def test_degenerate_gradients() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"lamda": -1}, {"inner_learning_rate": 0}, {"iterations": 0}, {"iterations": 1.5}, {"momentum": 1.1}],
+    [{"lam": -1}, {"inner_learning_rate": 0}, {"iterations": 0}, {"iterations": 1.5}, {"momentum": 1.1}],
 )
 def test_impossible_arguments(arguments: dict[str, Any]) -> None:
     (name,) = arguments

@@ -72,9 +72,9 @@ def test_published_weights(mu: float, warmup_epochs: int, steps: int, later: lis
 
 def test_two_tasks_by_hand() -> None:
     weighting = STCH(mu=0.5, warmup_epochs=0)
-    np.testing.assert_allclose(weighting([4.0, 8.0], [1.0, 3.0]), [1 / 4, 3 / 8], rtol=1e-6)
+    np.testing.assert_allclose(weighting([4.0, 8.0], preference=[1.0, 3.0]), [1 / 4, 3 / 8], rtol=1e-6)
     # With the nadir (4, 8) the ratios are 1/4 and 1/2, their squares (1 / mu = 2) are as 1 to 4: z = (1/5, 4/5).
-    weights = weighting([1.0, 4.0], [1.0, 3.0], after(weighting, [4.0, 8.0]))
+    weights = weighting([1.0, 4.0], preference=[1.0, 3.0], state=after(weighting, [4.0, 8.0]))
     np.testing.assert_allclose(weights, [2 / 5 / 1, 3 * 8 / 5 / 4], rtol=1e-6)
 
 
@@ -105,9 +105,9 @@ def test_each_task_counts_the_epochs_in_which_it_runs() -> None:
 
 def test_a_dropped_task_is_not_in_the_maximum() -> None:
     weighting = STCH(warmup_epochs=0)
-    weights = weighting([1.0, np.nan, 4.0], [1.0, 0.0, 1.0], after(weighting, [4.0, 1.0, 8.0]))
+    weights = weighting([1.0, np.nan, 4.0], preference=[1.0, 0.0, 1.0], state=after(weighting, [4.0, 1.0, 8.0]))
     np.testing.assert_allclose(weights, [2 / 3, 0, 4 / 3 / 4], rtol=1e-6)
-    np.testing.assert_array_equal(weighting([1.0, 4.0], [0.0, 0.0], after(weighting, [4.0, 8.0])), 0)
+    np.testing.assert_array_equal(weighting([1.0, 4.0], preference=[0.0, 0.0], state=after(weighting, [4.0, 8.0])), 0)
 
 
 @pytest.mark.parametrize("mu", [1e-6, 1.0])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mtl_keras.weightings import Uncertainty
-from tests.mtl_keras.weightings.reference import LOSSES, RTOL
+from tests.mtl_keras.weightings.reference import LOSSES, RTOL, one_step
 
 # Log-variances, the weights that they give, and the gradients of the log-variances in each step.
 PUBLISHED = [
@@ -55,7 +55,7 @@ PUBLISHED = [
 def test_published_weights_and_gradients(
     log_variances: list[float], weights: list[float], gradients: list[list[float]], dtype: str
 ) -> None:
-    state = {"log_variances": np.array(log_variances, dtype)}
+    state = {**Uncertainty().initial_state(3), "log_variances": np.array(log_variances, dtype)}
     for losses, gradient in zip(LOSSES.astype(dtype), gradients, strict=True):
         np.testing.assert_allclose(Uncertainty()(losses, state=state), weights, rtol=RTOL[dtype])
         found = Uncertainty().gradient(losses, state)
@@ -63,7 +63,8 @@ def test_published_weights_and_gradients(
 
 
 def test_two_tasks_by_hand() -> None:
-    weights = Uncertainty()([5.0, 7.0], [1.0, 3.0], {"log_variances": np.log([1.0, 2.0])})
+    state = {**Uncertainty().initial_state(2), "log_variances": np.log([1.0, 2.0])}
+    weights = Uncertainty()([5.0, 7.0], preference=[1.0, 3.0], state=state)
     np.testing.assert_allclose(weights, [0.5, 0.75])
 
 
@@ -74,7 +75,7 @@ def test_trained_as_by_keras_adam() -> None:
     found, left_out = [], []
     for step in range(30):
         preference = np.array([0.1, 0.0 if step % 3 == 0 else 7.0], "float32")
-        state = weighting.after_step(LOSSES[step % 6, 1:].astype("float32"), preference, state)
+        state = one_step(weighting, LOSSES[step % 6, 1:].astype("float32"), preference=preference, state=state).state
         found.append(np.array(state["log_variances"]))
         left_out.append(step % 3 == 0)
     for task, steps in ((0, range(30)), (1, [step for step in range(30) if not left_out[step]])):
@@ -92,7 +93,7 @@ def test_settles_where_the_variance_is_the_loss() -> None:
     weighting, losses = Uncertainty(learning_rate=0.1), np.array([0.02, 30.0], "float32")
     state = weighting.initial_state(2)
     for _ in range(300):
-        state = weighting.after_step(losses, np.ones(2, "float32"), state)
+        state = one_step(weighting, losses, state=state).state
     np.testing.assert_allclose(weighting(losses, state=state) * losses, 0.5, rtol=0.01)
 
 
@@ -101,7 +102,7 @@ def test_log_variances_stay_within_bounds(loss: float, bound: float) -> None:
     weighting = Uncertainty(learning_rate=15)
     state = weighting.initial_state(1)
     for _ in range(5):
-        state = weighting.after_step(np.array([loss], "float32"), np.ones(1, "float32"), state)
+        state = one_step(weighting, np.array([loss], "float32"), state=state).state
     assert abs(float(state["log_variances"][0])) <= 20
     assert np.isfinite(weighting([loss], state=state)).all()
     assert np.sign(float(state["log_variances"][0])) == np.sign(bound)
