@@ -13,10 +13,8 @@ import tensorflow as tf
 from experiments.further_metrics import beside, further_metrics, overall
 from mtl_keras import labels as missing
 from mtl_keras.analysis import Decisions, count_decisions
-from mtl_keras.arguments import named_metrics, resolve_loss, resolve_metric
-from mtl_keras.fusion import function_name
-from mtl_keras.objective import primary_metric
 from mtl_keras.tasks import Task, TaskSet
+from mtl_keras.training.spec import task_spec
 
 Predict = Callable[[Any], Mapping[str, Any]]
 Entries = dict[str, dict[str, float]]
@@ -64,7 +62,7 @@ def judge(outputs: Outputs, tasks: TaskSet) -> tuple[Table, Entries]:
     for name, task in tasks.items():
         loss, labels, predicted, _ = _labelled(task, outputs.true[name], outputs.pred[name])
         constant = constant_prediction(task, labels)
-        metrics = _metrics(task, outputs.true[name].shape[1:], predicted.shape[1:])
+        metrics = task_spec(task, outputs.true[name].shape[1:], predicted.shape[1:]).metrics
         # A task's metric objects are shared by all who know the task: what is measured here is measured with copies.
         fresh = {key: type(metric).from_config(metric.get_config()) for key, metric, _ in metrics}
         fresh["loss"] = keras.metrics.MeanMetricWrapper(loss.call, name="loss")
@@ -88,7 +86,7 @@ def own_metrics(entries: Entries) -> list[str]:
 
 def primary(task: Task) -> tuple[str, bool]:
     """Returns the name of a task's primary metric, its first, else its loss, and whether higher is better."""
-    return primary_metric(_metrics(task, task.shape, task.shape))
+    return task_spec(task, task.shape, task.shape).primary
 
 
 def collect(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Outputs:
@@ -138,25 +136,16 @@ def _labelled(
     task: Task, true: np.ndarray, pred: np.ndarray
 ) -> tuple[keras.losses.Loss, np.ndarray, np.ndarray, np.ndarray]:
     """The task's loss, labels and outputs of the samples that have all of their labels, and which samples these are."""
-    loss = resolve_loss(task.name, task.loss, true.shape[1:], pred.shape[1:])
-    kind = function_name(loss)
-    aligned = missing.align(true, pred, class_indices=kind.startswith("sparse_"))
+    spec = task_spec(task, true.shape[1:], pred.shape[1:])
+    ((loss, _),) = spec.losses
+    aligned = missing.align(true, pred, class_indices=spec.loss_name.startswith("sparse_"))
     ignored = getattr(loss, "_fn_kwargs", {}).get("ignore_class")
-    present = np.asarray(missing.present(keras.ops.convert_to_tensor(aligned), kind, ignored))
+    given = keras.ops.convert_to_tensor(aligned)
+    present = np.asarray(missing.present(given, minus_one=spec.minus_one, ignore_class=ignored))
     mask: np.ndarray = np.all(present.reshape(len(true), -1), axis=1)
     labels = np.asarray(aligned)
     kept = slice(None) if mask.all() else mask
     return loss, labels[kept], pred[kept], mask
-
-
-def _metrics(
-    task: Task, label_shape: tuple[int, ...], output_shape: tuple[int, ...]
-) -> list[tuple[str, keras.metrics.Metric, bool]]:
-    """`(name, metric, weighted)` of the task's own metrics."""
-    return [
-        (name, resolve_metric(name, metric, label_shape, output_shape), weighted)
-        for name, metric, weighted in named_metrics(task.metrics, ())
-    ]
 
 
 def _measure(metric: keras.metrics.Metric, true: np.ndarray, pred: np.ndarray) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.files import read_json, write_json
 from mtl_keras.callbacks import GradientMonitor
-from mtl_keras.gradient_statistics import GradientSummary
+from mtl_keras.training.gradients import GradientSummary
 
 
 class GradientRecord:

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from mtl_keras import functional
 from mtl_keras.tasks import Task, TaskSet
+from mtl_keras.training import graph
 
 SUFFIX = ".keras"
 
@@ -61,7 +61,7 @@ def saved_network(
         raise ValueError(f"A network from a file begins with the weights in it. Received: weights={weights!r}")
     path = Path(file).expanduser()
     try:
-        inputs, outputs = functional.graph(load(path, compiled=False))
+        inputs, outputs = graph.graph_of(load(path, compiled=False))
     except ValueError as cause:
         raise cause if str(path) in str(cause) else ValueError(f"{path}: {cause}") from cause
     _check_inputs(path, inputs, image_shape)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from models.heads import SHARED
-from mtl_keras import subgraph
+from mtl_keras.training import graph
 
 
 def trunk_layers(outputs: Mapping[str, Any]) -> list[str]:
@@ -21,12 +21,12 @@ def trunk_layers(outputs: Mapping[str, Any]) -> list[str]:
     Args:
         outputs: task name -> symbolic output.
     """
-    common = {id(entry.variable) for entry in subgraph.ownership(outputs) if entry.reached.all()}
+    common = {id(entry.variable) for entry in graph.ownership(outputs) if entry.reached.all()}
     last = {output._keras_history.operation for output in outputs.values()}
     owners = (*outputs, SHARED)
     return [
         operation.name
-        for operation in subgraph.reach(outputs)
+        for operation in graph.reach(outputs)
         if isinstance(operation, keras.Layer)
         and operation.weights
         and operation not in last

@@ -1,91 +1,162 @@
-"""The arguments of `compile`, sorted by task and checked."""
+"""The arguments of `compile` and `fit`, sorted by output and checked."""
 
 from __future__ import annotations
 
-import itertools
-import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import keras
 import numpy as np
 
-from mtl_keras.registry import snake_case, unknown_value
-
-Metric = Any
-_LARGEST = float(np.finfo("float32").max)
-_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+from mtl_keras.config import checked_weight
+from mtl_keras.keras_private import get_object_name
+from mtl_keras.registry import unknown_value
 
 
-def by_task(argument: str, value: Any, names: Sequence[str]) -> dict[str, Any]:
-    """Sorts an argument of `compile` by task.
+def log_names(plain: Sequence[Any], weighted: Sequence[Any], prefix: str = "") -> list[str]:
+    """Returns the names of a task's metrics in the logs, as `keras.Model` gives them.
+
+    The second metric of a name gets a number, or the prefix `weighted_` if it is weighted.
+    """
+    taken: Counter[str] = Counter()
+
+    def numbered(name: str) -> str:
+        taken[name] += 1
+        return f"{name}_{taken[name] - 1}" if taken[name] > 1 else name
+
+    names = [numbered(f"{prefix}{metric.name}") for metric in plain]
+    for metric in weighted:
+        name = f"{prefix}{metric.name}"
+        names.append(numbered(f"{prefix}weighted_{metric.name}" if name in taken else name))
+    return names
+
+
+def check_log_names(
+    tasks: Sequence[str], outputs: Mapping[str, Any], plain: Mapping[str, Any], weighted: Mapping[str, Any]
+) -> None:
+    """Checks that no two log entries have the same name, as far as names are known before the metrics are built.
+
+    Raises:
+        ValueError: if two have.
+    """
+    entries = [f"{task}_{part}" for task in tasks for part in ("loss", "weight", "active")]
+    for name in outputs:
+        own, other = (
+            [SimpleNamespace(name=metric_name(m)) for m in each.get(name, ()) if m is not None]
+            for each in (plain, weighted)
+        )
+        entries += log_names(own, other, prefix=f"{name}_")
+    twice = [entry for entry, count in Counter(["loss", "mtl_score", *entries]).items() if count > 1]
+    if twice:
+        raise ValueError(f"Log entries must have distinct names. Received twice: {', '.join(twice)}")
+
+
+def metric_name(metric: Any) -> str:
+    """Returns the name that a metric has in the logs, as Keras makes it: of a string, a metric object or a function."""
+    return metric if isinstance(metric, str) else get_object_name(metric)
+
+
+def by_output(argument: str, value: Any, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Sorts an argument of `compile` by output.
 
     Args:
         argument: its name, for error messages.
-        value: a dict by task, or one value for all tasks, or `None`.
-        names: the model's outputs.
+        value: a dict by output, or a list with an entry for each output in the order in which Keras has them (that of
+            the alphabet), or one value for all outputs, or `None`.
+        outputs: name -> symbolic output.
 
     Raises:
-        ValueError: for a task that the model does not have, or a list (outputs are a dict, and have no order).
+        ValueError: for an output that the model does not have, or a list of another length.
     """
     if value is None:
         return {}
     if isinstance(value, Mapping):
         for key in value:
-            if key not in names:
-                raise unknown_value(f"task in `{argument}`", key, names)
+            if key not in outputs:
+                raise unknown_value(f"task in `{argument}`", key, outputs)
         return dict(value)
     if isinstance(value, (list, tuple)):
-        raise ValueError(
-            f"`{argument}` must be a dict from task to value, because the model's outputs are a dict. "
-            f"Received: {value!r}. Tasks: {', '.join(names)}"
-        )
-    return dict.fromkeys(names, value)
+        if len(value) != len(outputs):
+            raise ValueError(
+                f"`{argument}` must be a dict from task to value, or a list with one entry for each of the "
+                f"{len(outputs)} outputs: {', '.join(sorted(outputs))}. Received: {value!r}"
+            )
+        found = dict(zip(sorted(outputs), value))
+        return {name: found[name] for name in outputs}
+    return dict.fromkeys(outputs, value)
 
 
-def metrics_by_task(argument: str, value: Any, names: Sequence[str]) -> dict[str, list[Metric]]:
-    """Sorts `metrics` by task: a dict of lists or single metrics, or one list that every task gets a copy of."""
-    if isinstance(value, (list, tuple)):
-        if any(isinstance(entry, (list, tuple, Mapping)) for entry in value):
+def metrics_by_output(argument: str, value: Any, outputs: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Sorts `metrics` by output: a dict, a list with an entry for each output, or one list that all get a copy of."""
+    if value is not None and not isinstance(value, (Mapping, list, tuple)):
+        raise ValueError(f"`{argument}` must be a dict from task to metrics, or a list. Received: {value!r}")
+    if isinstance(value, Mapping) and len(outputs) == 1:  # all are of the one output, as in Keras
+        value = keras.tree.flatten(value)
+    if isinstance(value, (list, tuple)) and (len(outputs) == 1 or len(value) != len(outputs)):
+        flat = keras.tree.flatten(list(value))
+        if len(outputs) > 1 and any(isinstance(entry, (list, tuple, Mapping)) for entry in value):
             raise ValueError(f"`{argument}` must be a dict from task to metrics, or one list. Received: {value!r}")
-        value = {name: [_copy(entry) for entry in value] for name in names}
-    sorted_metrics = by_task(argument, value, names)
-    return {name: list(m) if isinstance(m, (list, tuple)) else [m] for name, m in sorted_metrics.items() if m}
+        value = {name: flat if len(outputs) == 1 else [_copy(entry) for entry in flat] for name in outputs}
+    found = by_output(argument, value, outputs)
+    return {name: list(m) if isinstance(m, (list, tuple)) else [m] for name, m in found.items() if m}
 
 
-def _copy(metric: Metric) -> Metric:
+def _copy(metric: Any) -> Any:
     return type(metric).from_config(metric.get_config()) if isinstance(metric, keras.metrics.Metric) else metric
 
 
-def checked_weight(what: str, weight: Any) -> float:
-    """Returns a weight as a float; 0 if it is too small for the float32 that weights are kept in.
-
-    Args:
-        what: whose weight it is, for the error message.
-        weight: the weight.
-
-    Raises:
-        ValueError: if it is not a number, or one that is negative, NaN, infinite or too large for float32.
-    """
-    try:
-        value = float(weight)
-    except (TypeError, ValueError, OverflowError):
-        value = math.nan
-    if not 0 <= value <= _LARGEST:
-        raise ValueError(f"{what} must be a finite number >= 0. Received: {weight!r}")
-    return value if np.float32(value) else 0.0
+def losses_by_output(loss: Any, outputs: Mapping[str, Any]) -> dict[str, list[Any]]:
+    if len(outputs) == 1 and isinstance(loss, (list, tuple)):
+        loss = dict.fromkeys(outputs, loss)
+    found = {}
+    for name, value in by_output("loss", loss, outputs).items():
+        several = [one for one in (value if isinstance(value, (list, tuple)) else [value]) if one is not None]
+        for one in several:
+            if not (isinstance(one, (str, keras.losses.Loss)) or callable(one)):
+                raise ValueError(f"`loss` of task {name!r} must be a loss or a list of losses. Received: {one!r}")
+        if several:
+            found[name] = several
+    return found
 
 
-def checked_weights(argument: str, weights: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
+def weights_by_task(
+    given: Any, losses: Mapping[str, Any], names: Sequence[str], outputs: Mapping[str, Any]
+) -> tuple[dict[str, float], dict[str, Sequence[float]], dict[str, keras.Variable]]:
+    """Returns the weight of each task, the shares of each of several losses, and the weights that are variables."""
+    if isinstance(given, (list, tuple)) and len(names) == 1 and len(given) != len(outputs):
+        given = dict.fromkeys(names, given)
+    if given is not None and not isinstance(given, (Mapping, list, tuple)) and len(outputs) > 1:
+        raise ValueError(f"`loss_weights` must be a dict from task to weight, or a list. Received: {given!r}")
+    weights, variables = dict.fromkeys(names, 1.0), {}
+    shares: dict[str, Sequence[float]] = {}
+    for name, value in by_output("loss_weights", given, outputs).items():
+        if name not in names:  # of an output without a loss
+            continue
+        what = f"`loss_weights` of task {name!r}"
+        if isinstance(value, (list, tuple)):
+            if len(value) != len(losses.get(name, ())):
+                raise ValueError(f"{what} must have one weight for each of its losses. Received: {value!r}")
+            shares[name] = [checked_weight(what, share) for share in value]
+        elif isinstance(value, keras.Variable):
+            variables[name] = value
+            weights[name] = checked_weight(what, value.numpy())
+        elif value is not None:
+            weights[name] = checked_weight(what, value)
+    if not any(weights.values()):
+        raise ValueError(f"At least one task must have a weight > 0. Received: loss_weights={given!r}")
+    return weights, shares, variables
+
+
+def checked_weights(argument: str, weights: Any, names: Sequence[str]) -> dict[str, float]:
     """Returns task weights as floats.
 
     Raises:
         ValueError: for an unknown task, or a weight that `checked_weight` refuses.
     """
-    return {
-        name: checked_weight(f"`{argument}` of task {name!r}", weight)
-        for name, weight in by_task(argument, weights, names).items()
-    }
+    found = by_output(argument, weights, dict.fromkeys(names))
+    return {name: checked_weight(f"`{argument}` of task {name!r}", weight) for name, weight in found.items()}
 
 
 def checked_rows(rows: Any, shape: tuple[int, int]) -> np.ndarray:
@@ -107,20 +178,10 @@ def checked_rows(rows: Any, shape: tuple[int, int]) -> np.ndarray:
     return array
 
 
-def checked_class_weights(
-    value: Mapping[str, Mapping[Any, float]] | None, classes: Mapping[str, int]
-) -> dict[str, dict[int, float]]:
-    """Returns class weights with integer classes.
-
-    Args:
-        value: task -> class index -> weight.
-        classes: task -> number of classes.
-
-    Raises:
-        ValueError: for an unknown task, a class that the task does not have, or a negative weight.
-    """
+def checked_class_weights(value: Any, classes: Mapping[str, int]) -> dict[str, dict[int, float]]:
+    """Returns class weights with integer classes; raises `ValueError` for a class that the task does not have."""
     result: dict[str, dict[int, float]] = {}
-    for name, table in by_task("class_weight", value, list(classes)).items():
+    for name, table in by_output("class_weight", value, classes).items():
         result[name] = {}
         if not isinstance(table, Mapping):
             raise ValueError(f"`class_weight` of task {name!r} must map classes to weights. Received: {table!r}")
@@ -143,116 +204,48 @@ def _class_index(key: Any) -> int:
     return index if isinstance(key, str) or index == key else -1
 
 
-def resolve_loss(task: str, loss: Any, label_shape: Sequence[Any], output_shape: Sequence[Any]) -> keras.losses.Loss:
-    """Returns a loss object for a task, as `keras.Model.compile` would make it.
-
-    Args:
-        task: the task's name, for error messages.
-        loss: a name, a function or a `keras.losses.Loss`.
-        label_shape: shape of the labels without the batch axis.
-        output_shape: shape of the output without the batch axis.
-
-    Raises:
-        ValueError: for an unknown name or a loss that is summed over the batch, of which no mean over the labelled
-            samples can be made.
-    """
-    if isinstance(loss, str) and loss.lower() in ("crossentropy", "ce"):
-        loss = {"binary": "binary_crossentropy", "sparse": "sparse_categorical_crossentropy"}.get(
-            _kind(label_shape, output_shape), "categorical_crossentropy"
-        )
-    found = keras.losses.get(loss)
-    if not isinstance(found, keras.losses.Loss):
-        found = _FunctionLoss(found)
-    if found.reduction not in _REDUCTIONS:
-        raise ValueError(
-            f"The loss of task {task!r} must be a mean over samples, of which MultiTaskModel takes the mean over "
-            f"labelled ones. Received: reduction={found.reduction!r}"
-        )
-    return found
-
-
-class _FunctionLoss(keras.losses.Loss):
-    """A loss function `(y_true, y_pred) -> (batch, ...)` as an object."""
-
-    def __init__(self, fn: Any) -> None:
-        super().__init__(name=getattr(fn, "__name__", type(fn).__name__))
-        self.fn = fn
-        self._fn_kwargs: dict[str, Any] = {}
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        return self.fn(y_true, y_pred)
-
-
-def named_metrics(plain: Sequence[Metric], weighted: Sequence[Metric]) -> list[tuple[str, Metric, bool]]:
-    """Returns `(name in the logs, metric, whether it is weighted)` of a task's metrics.
-
-    As in `keras.Model`, the second metric of a name gets a number, or the prefix `weighted_` if it is weighted.
-    """
-    result: list[tuple[str, Metric, bool]] = []
-    for metric, is_weighted in [(metric, False) for metric in plain] + [(metric, True) for metric in weighted]:
-        taken = [name for name, _, _ in result]
-        name = metric if isinstance(metric, str) else getattr(metric, "name", None) or _function_name(metric)
-        name = f"weighted_{name}" if is_weighted and name in taken else name
-        unique = next(n for n in itertools.chain([name], (f"{name}_{i}" for i in itertools.count(1))) if n not in taken)
-        result.append((unique, metric, is_weighted))
-    return result
-
-
-def _function_name(function: Any) -> str:
-    return snake_case(getattr(function, "__name__", type(function).__name__))
-
-
-def resolve_metric(
-    name: str, metric: Metric, label_shape: Sequence[Any], output_shape: Sequence[Any]
-) -> keras.metrics.Metric:
-    """Returns a metric object, as `keras.Model.compile` would make it.
-
-    Args:
-        name: what the metric is called in the logs.
-        metric: a name, a function or a `keras.metrics.Metric`.
-        label_shape: shape of the labels without the batch axis.
-        output_shape: shape of the output without the batch axis.
-    """
-    if isinstance(metric, str) and metric.lower() in ("accuracy", "acc"):
-        kinds = {"binary": keras.metrics.BinaryAccuracy, "sparse": keras.metrics.SparseCategoricalAccuracy}
-        return kinds.get(_kind(label_shape, output_shape), keras.metrics.CategoricalAccuracy)(name=name)
-    if isinstance(metric, str) and metric.lower() in ("crossentropy", "ce"):
-        kinds = {"binary": keras.metrics.BinaryCrossentropy, "sparse": keras.metrics.SparseCategoricalCrossentropy}
-        return kinds.get(_kind(label_shape, output_shape), keras.metrics.CategoricalCrossentropy)(name=name)
-    found = keras.metrics.get(metric)
-    return found if isinstance(found, keras.metrics.Metric) else keras.metrics.MeanMetricWrapper(found, name=name)
-
-
-def _kind(label_shape: Sequence[Any], output_shape: Sequence[Any]) -> str:
-    if output_shape and output_shape[-1] == 1:
-        return "binary"
-    if len(label_shape) < len(output_shape) or (label_shape and label_shape[-1] == 1):
-        return "sparse"
-    return "categorical"
-
-
-def unpack(data: Any, names: Sequence[str]) -> tuple[Any, dict[str, Any], dict[str, Any] | None]:
-    """Returns inputs, labels by task and sample weights by task (or `None`) of a batch of `fit`.
+def unpack(data: Any, tasks: Sequence[str], outputs: Mapping[str, Any]) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """Returns inputs, labels by output and sample weights by output of a batch.
 
     Args:
         data: what a dataset or generator yields: inputs, labels and perhaps sample weights.
-        names: the tasks.
+        tasks: the outputs that have a loss.
+        outputs: name -> symbolic output.
 
     Raises:
-        ValueError: if a task has no labels, or labels of several tasks are not a dict.
+        ValueError: if a task has no labels.
     """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    if not isinstance(y, Mapping):
-        if len(names) > 1 or isinstance(y, (list, tuple)) or y is None:
-            raise ValueError(f"Labels must be a dict with the keys {', '.join(names)}. Received: {type(y).__name__}")
-        y = {names[0]: y}
-    missing = [name for name in names if name not in y]
+    labels = _structured("Labels", y, tasks, outputs)
+    missing = [name for name in tasks if labels.get(name) is None]
+    if missing and not (len(missing) == len(tasks) and y is None):
+        raise ValueError(f"No labels for task {missing[0]!r}. Received labels for: {', '.join(map(str, labels))}")
     if missing:
-        raise ValueError(f"No labels for task {missing[0]!r}. Received labels for: {', '.join(map(str, y))}")
-    if sample_weight is None:
-        return x, {name: y[name] for name in names}, None
-    if isinstance(sample_weight, (list, tuple)):
-        raise ValueError("`sample_weight` must be a dict from task to weights, or one array. Received: a list")
-    if not isinstance(sample_weight, Mapping):
-        sample_weight = dict.fromkeys(names, sample_weight)
-    return x, {name: y[name] for name in names}, dict(sample_weight)
+        raise ValueError(f"Labels must be a dict with the keys {', '.join(tasks)}. Received: no labels")
+    if sample_weight is not None and not isinstance(sample_weight, (Mapping, list, tuple)):
+        return x, labels, dict.fromkeys(outputs, sample_weight)
+    weights = _structured("`sample_weight`", sample_weight, tasks, outputs)
+    return x, labels, {name: weight for name, weight in weights.items() if weight is not None}
+
+
+def _structured(what: str, value: Any, tasks: Sequence[str], outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Sorts labels or weights by output: a dict, or a tuple in output order, of all outputs or of those with a loss."""
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return {name: part for name, part in value.items() if name in outputs}
+    names = outputs if len(tasks) == 0 else tasks
+    if isinstance(value, (list, tuple)):
+        names = next((each for each in (outputs, tasks) if len(each) == len(value)), ())
+        if not names:
+            raise ValueError(
+                f"{what} must be a dict with the keys {', '.join(tasks)}, or one entry for each of the outputs "
+                f"{', '.join(sorted(outputs))}. Received: a {type(value).__name__} of {len(value)} arrays"
+            )
+        return dict(zip(sorted(names), value))
+    if len(names) > 1:
+        raise ValueError(
+            f"{what} must be a dict with the keys {', '.join(tasks)}. "
+            f"Received: one array of shape {tuple(getattr(value, 'shape', ()))}"
+        )
+    return {next(iter(names)): value}

@@ -83,3 +83,25 @@ def check_numbers(
     if not isinstance(values, Mapping) or not all(isinstance(task, str) for task in values):
         raise ValueError(f"{argument} must map task names to numbers. Received: {argument}={values!r}")
     return {task: check_number(f"{argument}[{task!r}]", value, minimum, maximum) for task, value in values.items()}
+
+
+_LARGEST = float(np.finfo("float32").max)
+
+
+def checked_weight(what: str, weight: Any) -> float:
+    """Returns a weight as a float; 0 if it is too small for the float32 that weights are kept in.
+
+    Args:
+        what: whose weight it is, for the error message.
+        weight: the weight.
+
+    Raises:
+        ValueError: if it is not a number, or one that is negative, NaN, infinite or too large for float32.
+    """
+    try:
+        value = float(weight)
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not 0 <= value <= _LARGEST:
+        raise ValueError(f"{what} must be a finite number >= 0. Received: {weight!r}")
+    return value if np.float32(value) else 0.0

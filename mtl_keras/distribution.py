@@ -1,5 +1,7 @@
 """Training spread over several devices or machines, by TensorFlow's own strategies.
 
+Users start at `strategy`; `Replicas` is what a training step asks of the devices that take it together.
+
 ```python
 strategy = mtl_keras.distribution.strategy("multi_worker")
 with strategy.scope():
@@ -15,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -134,6 +136,108 @@ def cut_up(batches: tf.data.Dataset, pieces: int) -> tf.data.Dataset:
 def one_replica(spec: Any) -> Any:
     """Returns the `tf.TypeSpec`s of what one replica gets, of those of a (distributed) iterator; `None` of `None`."""
     return keras.tree.map_structure(lambda part: getattr(part, "_value_specs", (part,))[0], spec)
+
+
+class Replicas:
+    """The replicas that take a training step together, so that the batch that counts is that of all of them.
+
+    With one replica every method returns what it is given, and adds nothing to the graph.
+
+    Args:
+        strategy: the model's.
+
+    Attributes:
+        count: how many there are.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy) -> None:
+        self.count = int(strategy.num_replicas_in_sync)
+
+    def summed(self, values: Sequence[Any]) -> list[Any]:
+        """Returns the sums over all replicas of tensors of the same shapes on all of them; `None` stays `None`."""
+        known = [value for value in values if value is not None]
+        if self.count == 1 or not known:
+            return list(values)
+        found = iter(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, known))
+        return [value if value is None else next(found) for value in values]
+
+    def exchange(
+        self, gradients: Sequence[Any], moved: Iterable[keras.Variable], statistics: Sequence[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """Returns the sums over all replicas of gradients and of statistics, all in one message.
+
+        Args:
+            gradients: this replica's shares; `None` stays `None`.
+            moved: variables that each replica moved by its own samples. Those of floats, moving statistics, get their
+                mean over the replicas; seeds of random numbers move on all of them alike.
+            statistics: of this replica's samples.
+        """
+        if self.count == 1:
+            return list(gradients), list(statistics)
+        averages = [variable for variable in moved if "float" in str(variable.dtype)]
+        shares = (self.share(variable.value) for variable in averages)
+        found = iter(self.summed([*gradients, *shares, *statistics]))
+        sums = [next(found) for _ in gradients]
+        for variable in averages:
+            variable.assign(next(found))
+        return sums, list(found)
+
+    def filled(self, data: Any) -> tuple[Any, Any]:
+        """Returns a batch that is not empty, and whether it counts: a scalar boolean, `None` for "yes".
+
+        The last batch of an epoch may be too small for all replicas. One that has no sample is given one of zeros,
+        which layers can work with, and which has no part in losses and metrics.
+
+        Args:
+            data: the replica's part of a batch.
+        """
+        if self.count == 1:
+            return data, None
+        missing = tf.cast(batch_size(data) == 0, tf.int32)
+
+        def padded(part: Any) -> Any:
+            return None if part is None else tf.pad(part, [[0, missing], *([0, 0] for _ in part.shape[1:])])
+
+        return keras.tree.map_structure(padded, data), missing == 0
+
+    def counting(self, active: Any, there: Any, tasks: int) -> Any:
+        """Returns whose samples count in this replica's part of a batch: `(tasks,)` booleans, `None` for everybody's.
+
+        Args:
+            active: `(tasks,)` booleans: which tasks run; `None` for all.
+            there: from `filled`.
+            tasks: how many there are.
+        """
+        if there is None:
+            return active
+        return tf.fill([tasks], there) if active is None else tf.logical_and(active, there)
+
+    def share(self, value: Any) -> Any:
+        """Returns what a replica adds to a sum over all of them so that it becomes the mean."""
+        return value if self.count == 1 else value / self.count
+
+    @contextmanager
+    def gradients_already_summed(self, optimizer: Any) -> Iterator[None]:
+        """Keeps an optimizer from adding up the gradients of the replicas, while a training step is run or traced.
+
+        They have to be added up before: an optimizer of Keras does it after it has clipped, accumulated and checked
+        them.
+        """
+        if self.count == 1 or optimizer is None:
+            yield
+            return
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        vars(inner)["_all_reduce_sum_gradients"] = list
+        try:
+            yield
+        finally:
+            del vars(inner)["_all_reduce_sum_gradients"]
+
+
+def batch_size(data: Any) -> Any:
+    """Returns the number of samples of a batch: that of its first array."""
+    first = next(part for part in keras.tree.flatten(data) if part is not None)
+    return tf.shape(first)[0]
 
 
 @contextmanager

@@ -1,14 +1,16 @@
-"""Missing labels: NaN in float labels, -1 in integer labels."""
+"""Missing labels: NaN in float labels, -1 in integer labels that are classes."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-# Their integer labels are -1 and 1, so -1 cannot mean "missing".
-_SIGNED_LABELS = ("hinge", "squared_hinge", "categorical_hinge")
+_LOGGER = logging.getLogger("mtl_keras")
 
 
 def align(y_true: Any, y_pred: Any, *, class_indices: bool) -> Any:
@@ -30,35 +32,38 @@ def align(y_true: Any, y_pred: Any, *, class_indices: bool) -> Any:
     return y_true
 
 
-def present(y_true: Any, loss_name: str = "", ignore_class: int | None = None) -> Any:
+def present(y_true: Any, *, minus_one: bool, ignore_class: int | None = None) -> Any:
     """Returns `(batch, ...)` booleans: which labels are there.
 
     Args:
-        y_true: labels `(batch, ...)`; NaN (floats) or -1 (signed integers) is "no label".
-        loss_name: name of the loss function; for the hinge losses -1 is a label.
+        y_true: labels `(batch, ...)`; NaN in float labels is "no label".
+        minus_one: whether -1 in signed integer labels is "no label".
         ignore_class: a class index that is "no label" too.
     """
     if ignore_class is not None:
-        return ops.logical_and(present(y_true, loss_name), ops.not_equal(y_true, ignore_class))
+        return ops.logical_and(present(y_true, minus_one=minus_one), ops.not_equal(y_true, ignore_class))
     dtype = keras.backend.standardize_dtype(y_true.dtype)
     if dtype.startswith(("float", "bfloat")):
         return ops.logical_not(ops.isnan(y_true))
-    if dtype.startswith("int") and loss_name not in _SIGNED_LABELS:
+    if dtype.startswith("int") and minus_one:
         return ops.not_equal(y_true, -1)
     return ops.ones_like(y_true, dtype="bool")
 
 
-def separate(
-    y_true: Any, loss_name: str = "", ignore_class: int | None = None, *, by_vector: bool = False, fill: Any = None
-) -> tuple[Any, Any]:
+def can_be_missing(dtype: Any, *, minus_one: bool) -> bool:
+    """Returns whether labels of a dtype can be missing; see `present`."""
+    name = keras.backend.standardize_dtype(dtype)
+    return name.startswith(("float", "bfloat")) or (minus_one and name.startswith("int"))
+
+
+def separate(y_true: Any, *, minus_one: bool, by_vector: bool = False, fill: Any = None) -> tuple[Any, Any]:
     """Separates labels from the knowledge of which of them are there.
 
     Args:
         y_true: labels `(batch, ...)`.
-        loss_name: as for `present`.
-        ignore_class: as for `present`.
+        minus_one: as for `present`.
         by_vector: whether the last axis of dense labels (the channels of a pixel, say) is there or missing as a whole.
-        fill: `(batch, ...)` what missing labels are replaced by; 0, which every loss accepts, if there is none.
+        fill: `(batch, ...)` values that replace missing labels; 0, which every loss accepts, if there is none.
 
     Returns:
         The labels, missing ones replaced (NaN x 0 is NaN), and `(batch, ...)` booleans: which are there. These lack the
@@ -66,7 +71,7 @@ def separate(
     """
 
     def masked() -> tuple[Any, Any]:
-        mask = present(y_true, loss_name, ignore_class)
+        mask = present(y_true, minus_one=minus_one)
         instead = ops.zeros_like(y_true) if fill is None else ops.cast(fill, y_true.dtype)
         if not dense:
             return ops.where(mask, y_true, instead), mask
@@ -74,9 +79,72 @@ def separate(
         return ops.where(mask[..., None], y_true, instead), mask
 
     is_float = keras.backend.standardize_dtype(y_true.dtype).startswith(("float", "bfloat"))
-    dense = by_vector and is_float and len(y_true.shape) > 2 and ignore_class is None
+    dense = by_vector and is_float and len(y_true.shape) > 2
     if not dense:
         return masked()
     # An image a sample is much to mask, and rarely has a hole. One sum tells: it is NaN if any label is.
     everything = ops.ones(ops.shape(y_true)[:-1], "bool")
     return ops.cond(ops.isnan(ops.sum(y_true)), masked, lambda: (y_true, everything))
+
+
+class LabelReport:
+    """Looks through the labels of `fit` before the first step, if they are arrays.
+
+    Args:
+        x: inputs, as `fit` was given them.
+        y: labels, as `fit` was given them.
+    """
+
+    def __init__(self, x: Any, y: Any) -> None:
+        self._given = (x, y)
+
+    def check(self, specs: Mapping[str, Any], unpack: Callable[[Any], tuple[Any, Mapping[str, Any], Any]]) -> None:
+        """Says how many labels of each task are missing.
+
+        Args:
+            specs: `mtl_keras.training.spec.TaskSpec` by output.
+            unpack: from a batch to inputs, labels by output and weights.
+
+        Raises:
+            ValueError: for a class index out of range, or binary labels that are -1 and 1, naming task and example.
+        """
+        if self._given[1] is None:
+            return
+        for name, values in unpack(self._given)[1].items():
+            spec = specs[name]
+            if spec.losses and hasattr(values, "shape"):
+                array = np.asarray(values)
+                missing = _missing(array, spec.minus_one) if spec.finds_missing else np.zeros(array.shape, bool)
+                _check(spec, array, missing)
+                if missing.any():
+                    _LOGGER.warning("task %r: %d of %d labels are missing", name, missing.sum(), missing.size)
+
+
+def _missing(array: np.ndarray, minus_one: bool) -> np.ndarray:
+    if np.issubdtype(array.dtype, np.floating):
+        return np.isnan(array) if np.isnan(array.sum()) else np.zeros(array.shape, bool)
+    signed = np.issubdtype(array.dtype, np.signedinteger)
+    return array == -1 if signed and minus_one else np.zeros(array.shape, bool)
+
+
+def _check(spec: Any, array: np.ndarray, missing: np.ndarray) -> None:
+    if spec.loss_name.startswith("sparse_") and array.dtype.kind in "iuf":
+        classes = int(spec.output.shape[-1])
+        ignored = spec.losses[0][0]._fn_kwargs.get("ignore_class")
+        outside = ~missing & ((array < 0) | (array >= classes)) & (array != ignored)
+        if outside.any():
+            place = np.argwhere(outside)[0]
+            raise ValueError(
+                f"The label of task {spec.name!r} is not one of its {classes} classes, 0 to {classes - 1}. "
+                f"Received: {array[tuple(place)]} at example {place[0]}"
+            )
+    if (
+        spec.loss_name.startswith("binary_")
+        and missing.any()
+        and array.dtype.kind == "i"
+        and (array[~missing] == 1).all()
+    ):
+        raise ValueError(
+            f"The labels of the binary task {spec.name!r} must be 0 and 1, and -1 where they are missing. Received: "
+            f"only -1 and 1, so that no label is 0. If -1 means 0, write (labels + 1) // 2, or use loss='hinge'"
+        )

@@ -8,9 +8,11 @@ of all tasks side by side. They are ordinary `keras.metrics.Metric` objects and 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -27,6 +29,7 @@ class SampleStatistics(keras.metrics.Metric):
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
         super().__init__(name=name, dtype=dtype)
         self._totals: Any = None
+        self._source: Callable[[], Any] | None = None
 
     @abstractmethod
     def size(self, output_shape: tuple[int | None, ...]) -> int:
@@ -53,6 +56,7 @@ class SampleStatistics(keras.metrics.Metric):
         y_pred = ops.convert_to_tensor(y_pred)
         if self._totals is None:
             self._totals = self.add_weight(shape=(self.size(y_pred.shape[1:]),), initializer="zeros", name="totals")
+        self._source = None
         statistics = ops.cast(self.statistics(ops.convert_to_tensor(y_true), y_pred), self.dtype)
         if sample_weight is not None:
             weight = ops.reshape(ops.cast(sample_weight, self.dtype), (-1, 1))
@@ -61,7 +65,24 @@ class SampleStatistics(keras.metrics.Metric):
 
     def result(self) -> Any:
         """Returns the metric over all samples since the last reset."""
+        if self._source is not None:
+            return self.value(self._source())
         return 0.0 if self._totals is None else self.value(self._totals)
+
+    def read_from(self, sums: keras.Variable, row: int) -> None:
+        """Makes `result` read a row of sums `(tasks, statistics)` that a training step keeps for alike tasks."""
+        self._source = lambda: sums.value[row]
+
+    @property
+    def sums(self) -> Any:
+        """The sums `(statistics,)`."""
+        return self._totals.value
+
+    def set_sums(self, sums: Any) -> None:
+        """Sets the sums `(statistics,)`."""
+        if self._totals is None:
+            self._totals = self.add_weight(shape=np.shape(sums), initializer="zeros", name="totals")
+        self._totals.assign(sums)
 
 
 @keras.saving.register_keras_serializable("mtl_keras")

@@ -4,28 +4,50 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Self, TypeVar
 
 import keras
 import numpy as np
 
-from mtl_keras import arguments, batch_logs, functional, subgraph, weightings
-from mtl_keras.batch_logs import BatchLogs
-from mtl_keras.compile_settings import CompileSettings
+from mtl_keras import arguments, weightings
 from mtl_keras.distribution import one_replica
-from mtl_keras.frozen_layers import FrozenLayers
-from mtl_keras.gradient_statistics import GradientStatistics
-from mtl_keras.monitored_totals import MonitoredTotals
-from mtl_keras.objective import Objective
-from mtl_keras.resumption import Resumption
-from mtl_keras.saved_state import SavedState
-from mtl_keras.trainers.tensorflow import Specialization, StepFunctions
-from mtl_keras.weightings.live import live_weighting
+from mtl_keras.keras_private import CompileLoss, no_automatic_dependency_tracking
+from mtl_keras.labels import LabelReport
+from mtl_keras.tasks import check_reserved
+from mtl_keras.training import graph
+from mtl_keras.training.dropped import named_layers, variable_ids
+from mtl_keras.training.function import Specialization, StepFunctions
+from mtl_keras.training.gradients import GradientStatistics
+from mtl_keras.training.keras_task import KerasTask, update_metrics
+from mtl_keras.training.logs import BatchLogs, MonitoredTotals, are_read
+from mtl_keras.training.objective import Objective, set_mean
+from mtl_keras.training.own_steps import OwnSteps, own_logs
+from mtl_keras.training.spec import CompileSpec
+from mtl_keras.training.state import Resumption, TrainingState, assign, collect, outside_of_graphs
+
+# What a subclass may override: its steps are then Keras' own, which call it.
+_OVERRIDABLE = (
+    "train_step test_step compute_loss compute_metrics get_metrics_result metrics reset_metrics call __call__ losses "
+    "_aggregate_additional_loss".split()
+)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _like(name: str) -> Callable[[F], F]:
+    """Gives a method the signature of that of `keras.Model`."""
+
+    def decorate(method: F) -> F:
+        method.__signature__ = inspect.signature(getattr(keras.Model, name))  # type: ignore[attr-defined]
+        return method
+
+    return decorate
 
 
 @keras.saving.register_keras_serializable("mtl_keras")
-class MultiTaskModel(SavedState, FrozenLayers, keras.Model):
+class MultiTaskModel(keras.Model):
     """A Functional model with one named output a task; takes the place of `keras.Model(inputs, outputs)`.
 
     `compile`, `fit`, `evaluate`, `predict`, `save` and `export` take Keras' own arguments. What is different:
@@ -33,13 +55,13 @@ class MultiTaskModel(SavedState, FrozenLayers, keras.Model):
     - **Task weights** are live: `set_task_weights` (or a callback) changes them for the next step, without a retrace.
     - **A task at weight 0 is dropped**: a training step neither computes nor updates anything that only it reaches,
       optimizer state and BatchNorm statistics included. Evaluation, prediction and export always run every task.
-    - **Labels may be missing** (NaN in float labels, -1 in integer ones); a task's loss and metrics are means over its
-      labelled samples.
+    - **Labels may be missing** for losses of Keras': NaN in float labels, -1 in integer labels that are classes. A
+      task's loss and metrics are means over its labelled samples.
     - Tasks that are alike are computed together, so that 100 of them cost little more than one.
-    - The logs are `loss` (weighted), `<task>_loss` (unweighted), `<task>_<metric>`, `mtl_score` (the mean of the
-      tasks' primary metrics, those that should fall counted negative) and, in training, `<task>_weight` (mean over the
-      epoch's steps) and `<task>_active` (share of the steps in which the task ran). A task that did not run in an epoch
-      has the loss NaN.
+    - The logs have, besides Keras' own, `<task>_loss` (unweighted) of every task, `mtl_score` (the mean of the tasks'
+      primary metrics, those that should fall counted negative) and, in training, `<task>_weight` (mean over the epoch's
+      steps) and `<task>_active` (share of the steps in which the task ran). A task that did not run in an epoch has the
+      loss NaN.
 
     Args:
         inputs: `keras.Input`s, as for `keras.Model`.
@@ -48,7 +70,7 @@ class MultiTaskModel(SavedState, FrozenLayers, keras.Model):
         **kwargs: as for `keras.Model`.
 
     Raises:
-        ValueError: if `outputs` is not a dict of single outputs.
+        ValueError: if `outputs` is not a dict of single outputs, or a name has a meaning in the logs.
 
     Example:
 
@@ -59,9 +81,15 @@ class MultiTaskModel(SavedState, FrozenLayers, keras.Model):
     ```
     """
 
+    train_function: Any
+    test_function: Any
+
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
-        super().__init__(inputs=inputs, outputs=functional.named_outputs(outputs), name=name, **kwargs)
-        self._set_settings(CompileSettings(task_weights=dict.fromkeys(self.outputs_by_task, 1.0)))
+        named = graph.named_outputs(outputs)
+        for output in named:
+            check_reserved(output)
+        super().__init__(inputs=inputs, outputs=named, name=name, **kwargs)
+        self._set_up(CompileSpec(task_weights=dict.fromkeys(self.outputs_by_task, 1.0)))
 
     @classmethod
     def from_model(cls, model: keras.Model) -> Self:
@@ -70,27 +98,14 @@ class MultiTaskModel(SavedState, FrozenLayers, keras.Model):
         Raises:
             ValueError: for a model that is not Functional, or whose outputs are not a dict of single outputs.
         """
-        return cls(*functional.graph(model), name=model.name)
+        return cls(*graph.graph_of(model), name=model.name)
 
-    def _set_settings(self, settings: CompileSettings) -> None:
-        names = tuple(settings.task_weights)
-        # The task weights are state, as random seeds are, but not weights of the network: a stock model of the same
-        # graph has the same `weights`.
-        with keras.device("cpu:0"):
-            initial = np.array(list(settings.task_weights.values()), "float32")
-            weights = keras.Variable(initial, trainable=False, name="task_weights")
-        self._set(_settings=settings, _task_names=names, _task_weights=weights, _step_weights=None)
-        outputs = {name: self.outputs_by_task[name] for name in names}
+    def _set_up(self, spec: CompileSpec) -> None:
+        frozen = self.frozen_layers
         with self.distribute_strategy.scope():
-            live = live_weighting(settings.weighting, outputs, self.trainable_variables)
-            gradients = GradientStatistics(len(names))
-        self._set(_live_weighting=live, _objective=None, _step_functions=None, _monitored=MonitoredTotals())
-        self._set(_gradients=gradients, _logs_are_read=True, _resumption=Resumption())
-
-    def _set(self, **attributes: Any) -> None:
-        """Sets attributes that Keras does not track."""
-        for name, value in attributes.items():
-            object.__setattr__(self, name, value)
+            self.training_setup = TrainingState(spec, self.outputs_by_task, self.trainable_variables)
+        self.training_setup.frozen_layers = frozen
+        self._steps: StepFunctions | OwnSteps | None = None
 
     @property
     def outputs_by_task(self) -> dict[str, Any]:
@@ -105,25 +120,22 @@ class MultiTaskModel(SavedState, FrozenLayers, keras.Model):
     @property
     def task_names(self) -> tuple[str, ...]:
         """The tasks, in order: the outputs that have a loss."""
-        return self._task_names
+        return self.training_setup.tasks
 
     @property
     def weighting(self) -> weightings.Weighting:
         """How much each task counts in a training step, given the task weights."""
-        return self._settings.weighting
+        return self.training_setup.spec.weighting
 
     @property
     def gradients(self) -> GradientStatistics:
-        """What is seen of the tasks' gradients in training; nothing, unless its `every` is set."""
-        return self._gradients
+        """Sums over the tasks' gradients in training; nothing, unless its `every` is set."""
+        return self.training_setup.gradients
 
     @property
     def task_weights(self) -> dict[str, float]:
         """The weight of each task in the training loss; 0 is dropped."""
-        return dict(zip(self._task_names, self._current_weights().tolist(), strict=True))
-
-    def _current_weights(self) -> np.ndarray:
-        return self._task_weights.value.numpy()
+        return dict(zip(self.task_names, self.training_setup.weights().tolist(), strict=True))
 
     def set_task_weights(self, weights: Mapping[str, float]) -> None:
         """Sets task weights, live from the next training step on. Tasks that are not named keep theirs.
@@ -134,12 +146,12 @@ class MultiTaskModel(SavedState, FrozenLayers, keras.Model):
         Raises:
             ValueError: for an unknown task, a negative or non-finite weight, or if no task would be left.
         """
-        changed = arguments.checked_weights("weights", weights, self._task_names)
+        changed = arguments.checked_weights("weights", weights, self.task_names)
         merged = {**self.task_weights, **changed}
         if not any(merged.values()):
             raise ValueError(f"At least one task must have a weight > 0. Received: {dict(weights)!r}")
-        self._monitored.warn("loss", "val_loss")
-        self._task_weights.assign(np.array(list(merged.values()), "float32"))
+        self.training_setup.monitored.warn("loss", "val_loss")
+        self.training_setup.set_weights(merged)
 
     def set_step_weights(self, rows: Any) -> None:
         """Sets the task weights of the steps of the next training execution only, in place of `task_weights`.
@@ -150,35 +162,66 @@ class MultiTaskModel(SavedState, FrozenLayers, keras.Model):
         Raises:
             ValueError: for another shape, or weights that are negative, non-finite or all 0.
         """
-        array = arguments.checked_rows(rows, (self.steps_per_execution, len(self._task_names)))
-        self._monitored.warn("loss")
-        self._set(_step_weights=array)
+        array = arguments.checked_rows(rows, (self.steps_per_execution, len(self.task_names)))
+        self.training_setup.monitored.warn("loss")
+        self.training_setup.step_weights = array
+
+    @property
+    def frozen_layers(self) -> dict[str, keras.Layer]:
+        """The layers that training leaves as they are, by path; of a model that is a layer, those within it."""
+        setup = getattr(self, "training_setup", None)
+        return dict(setup.frozen_layers) if setup else {}
+
+    def set_frozen_layers(self, patterns: str | Iterable[str]) -> None:
+        """Sets which layers training leaves as they are, from the next step on; all others are trained.
+
+        Nothing of a frozen layer changes: neither weights nor their optimizer state; weight decay passes them by, and
+        BatchNorm uses its moving statistics and keeps them. Nothing is compiled again but the training step, when a
+        set of frozen layers is first met. What is frozen is no part of a saved model, and `layer.trainable` and
+        `trainable_variables` stay what they are.
+
+        Args:
+            patterns: names of layers, with `*`, `?` and `[abc]` as in file names; `"backbone/conv*"` for layers within
+                a model that is itself a layer. None for no frozen layers.
+
+        Raises:
+            ValueError: for a name that no layer has, or if nothing would be left to train.
+        """
+        frozen = named_layers(self, [patterns] if isinstance(patterns, str) else patterns)
+        left = {id(variable) for variable in self.trainable_variables} - variable_ids(frozen.values())
+        if frozen and not left:
+            raise ValueError(f"Nothing would be left to train. Received: frozen layers {', '.join(frozen)}")
+        self.training_setup.frozen_layers = frozen
 
     def task_depths(self) -> dict[str, int]:
         """Returns the number of layers with weights on the longest path to each task's output."""
-        return subgraph.depths({name: self.outputs_by_task[name] for name in self._task_names})
+        return graph.depths({name: self.outputs_by_task[name] for name in self.task_names})
 
     @property
     def primary_metrics(self) -> dict[str, str]:
         """The name of each task's primary metric, its first; tasks without a metric are left out."""
-        return {task: metrics[0][0] for task, metrics in self._settings.metrics.items() if metrics}
+        spec = self.training_setup.spec
+        given = {task: [*spec.metrics.get(task, ()), *spec.weighted_metrics.get(task, ())] for task in self.task_names}
+        return {task: arguments.metric_name(metrics[0]) for task, metrics in given.items() if metrics}
 
     @property
     def specializations(self) -> list[Specialization]:
         """The training functions compiled since `compile`: for which tasks, and how often each was traced."""
-        return self._step_functions.specializations if self._step_functions else []
+        return self._steps.specializations if self._steps else []
 
     @property
     def nonfinite_losses(self) -> dict[str, int]:
         """The tasks whose training loss was NaN or infinite since `fit` began, with the first step where it was."""
-        steps = keras.ops.convert_to_numpy(self._objective.first_nonfinite.value) if self._objective else []
-        return {name: int(step) for name, step in zip(self._task_names, steps) if step >= 0}
+        objective = self.training_setup.objective
+        steps = keras.ops.convert_to_numpy(objective.first_nonfinite.value) if objective else []
+        return {name: int(step) for name, step in zip(self.task_names, steps) if step >= 0}
 
+    @no_automatic_dependency_tracking
     def compile(
         self,
         optimizer: Any = "rmsprop",
         loss: Any = None,
-        loss_weights: Mapping[str, float] | None = None,
+        loss_weights: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
         run_eagerly: bool = False,
@@ -187,6 +230,7 @@ class MultiTaskModel(SavedState, FrozenLayers, keras.Model):
         auto_scale_loss: bool = True,
         *,
         class_weight: Mapping[str, Mapping[int, float]] | None = None,
+        missing_labels: Mapping[str, bool] | None = None,
         max_specializations: int = 8,
         weighting: str | Mapping[str, Any] | weightings.Weighting = "static",
     ) -> None:
@@ -194,15 +238,19 @@ class MultiTaskModel(SavedState, FrozenLayers, keras.Model):
 
         Args:
             optimizer: as for `keras.Model`.
-            loss: task -> loss, or one loss for all tasks. An output without a loss is predicted but not trained.
-            loss_weights: task -> weight >= 0, to begin with; 1 where absent.
+            loss: task -> loss or list of losses, or one loss for all tasks. An output without a loss is predicted but
+                not trained.
+            loss_weights: task -> weight >= 0, to begin with; 1 where absent. A `keras.Variable` is followed.
             metrics: task -> metrics, or one list for all tasks. A task's first metric is its primary one.
             weighted_metrics: as `metrics`, weighted by `sample_weight`.
             run_eagerly: as for `keras.Model`.
             steps_per_execution: as for `keras.Model`.
             jit_compile: as for `keras.Model`.
             auto_scale_loss: as for `keras.Model`.
-            class_weight: task -> class index -> weight of the samples of that class in the task's loss.
+            class_weight: task -> class index -> weight of the samples of that class in the task's training loss.
+            missing_labels: task -> whether NaN in float labels and -1 in integer ones are left out. By default they are
+                for losses of Keras' that are means over labels (-1 only if labels are classes), and a loss of your own
+                gets them as they are.
             max_specializations: how many sets of active tasks may get a compiled function of their own, >= 1. Other
                 sets are run by a function of more tasks, with the same numerical result but at its cost.
             weighting: how much each task counts in a step, given the task weights: a name, a specification such as
@@ -211,16 +259,28 @@ class MultiTaskModel(SavedState, FrozenLayers, keras.Model):
         Raises:
             ValueError: for unknown tasks, negative weights or other arguments out of range.
         """
-        settings = CompileSettings.checked(
+        before = self.training_setup.spec
+        spec = CompileSpec.checked(
             self.outputs_by_task,
+            before,
             loss=loss,
             loss_weights=loss_weights,
             metrics=metrics,
             weighted_metrics=weighted_metrics,
             class_weight=class_weight,
+            missing_labels=missing_labels,
             max_specializations=max_specializations,
             weighting=weighting,
         )
+        own = self._overridden()
+        if own and spec.weighting != weightings.Static():
+            raise ValueError(
+                f"`weighting` cannot be used by a class that overrides {', '.join(own)}: it needs the loss of each "
+                f"task from the library's own step. Received: weighting={weighting!r}"
+            )
+        if not self.compiled and loss_weights is None:  # what was set before the first `compile` is kept
+            kept = {name: self.task_weights[name] for name in spec.task_weights}
+            spec = replace(spec, task_weights=kept if any(kept.values()) else dict.fromkeys(kept, 1.0))
         super().compile(
             optimizer=optimizer,
             loss=loss,
@@ -232,111 +292,332 @@ class MultiTaskModel(SavedState, FrozenLayers, keras.Model):
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
-        # Keras' own loss and metric containers are not used: they would run every task, one by one.
-        self._compile_loss = self._compile_metrics = None
-        self._set_settings(settings)
+        if loss is not None:
+            self._compile_loss = CompileLoss(dict(spec.losses), output_names=sorted(self.outputs_by_task))
+        if metrics is not None or weighted_metrics is not None:
+            self._compile_metrics = spec.compile_metrics(self.outputs_by_task)
+        self._set_up(spec)
+
+    def _overridden(self) -> list[str]:
+        """What the user's class or object has in place of this class's own methods."""
+        return [
+            name
+            for name in _OVERRIDABLE
+            if name in vars(self) or getattr(type(self), name) is not getattr(MultiTaskModel, name)
+        ]
+
+    @property
+    def _runs_own_steps(self) -> bool:
+        """Whether Keras' own steps run, as there is no task or the user overrides something."""
+        return bool(not self.training_setup.spec.losses or self._overridden())
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns the arguments of `compile`, serialized."""
         config = super().get_compile_config()
-        return config | self._settings.config() if config else config
+        return config | self.training_setup.spec.config() if config else config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles with the arguments that `get_compile_config` returned."""
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
 
-    def unpack(self, data: Any) -> tuple[Any, dict[str, Any], dict[str, Any] | None]:
-        """Returns inputs, labels by task and sample weights by task (or `None`) of a batch of `fit`.
+    def unpack(self, data: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+        """Returns inputs, labels by output and sample weights by output of a batch of `fit`.
 
         Raises:
-            ValueError: if a task has no labels, or labels of several tasks are not a dict.
+            ValueError: if a task has no labels.
         """
-        return arguments.unpack(data, self._task_names)
+        return arguments.unpack(data, self.task_names, self.outputs_by_task)
 
+    @property
+    def checks_labels(self) -> bool:
+        """Whether a class index out of range stops a step; XLA cannot stop one."""
+        return not self.jit_compile
+
+    @_like("fit")
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains, as `keras.Model.fit` does.
 
         Warns if a callback monitors `loss` or `val_loss` and task weights change while it does: the numbers before and
         after can then not be compared. `val_mtl_score` can.
+
+        Raises:
+            ValueError: if labels of a task are not what its loss needs, naming the task, the label and the example.
         """
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
-        self._set(_monitored=MonitoredTotals(given.get("callbacks")), _logs_are_read=batch_logs.are_read(given))
-        if self._live_weighting:
-            self._monitored.warn("loss")
+        by_task = given.get("class_weight") or {}
+        if isinstance(by_task, Mapping) and any(isinstance(key, str) for key in by_task):
+            raise ValueError(
+                "Class weights by task are an argument of `compile`: compile(..., class_weight={'task': {0: 2.0}}). "
+                f"Received: fit(class_weight={by_task!r})"
+            )
+        setup = self.training_setup
+        setup.monitored = MonitoredTotals(given.get("callbacks"))
+        setup.label_report = LabelReport(given.get("x"), given.get("y"))
+        if given.get("y") is not None and not self._runs_own_steps:
+            self.unpack((given.get("x"), given["y"]))  # an error now names the shape of the arrays
+        if setup.weighting:
+            setup.monitored.warn("loss")
         try:
-            return super().fit(*args, **kwargs)
+            with self._reading(given):
+                return super().fit(*args, **kwargs)
         finally:
-            self._set(_monitored=MonitoredTotals(), _logs_are_read=True)
-            self._gradients.every = 0
+            setup.monitored, setup.label_report = MonitoredTotals(), None
+            setup.gradients.every = 0
+
+    @_like("evaluate")
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates, as `keras.Model.evaluate` does. Within an epoch of `fit`, the epoch's own sums are kept."""
+        given = inspect.signature(super().evaluate).bind(*args, **kwargs).arguments
+        objective = self.training_setup.objective
+        inside = objective.variables if objective and self.training_setup.in_epoch else []
+        sums = [keras.ops.copy(variable) for variable in inside]
+        with self._reading({**given, **given.get("kwargs", {})}):
+            result = super().evaluate(*args, **kwargs)
+        for variable, value in zip(inside, sums, strict=True):
+            variable.assign(value)
+        if inside:
+            self.training_setup.in_epoch = self.training_setup.sums_of_training = True
+        return result
+
+    @contextmanager
+    def _reading(self, given: Mapping[str, Any]) -> Iterator[None]:
+        setup, before = self.training_setup, self.training_setup.logs_are_read
+        setup.logs_are_read = are_read(given)
+        try:
+            yield
+        finally:
+            setup.logs_are_read = before
 
     def make_train_function(self, force: bool = False) -> Any:
         """Sets `train_function`, which runs the step of the current active set. Called by `fit`."""
-        if self._objective:
-            self._objective.forget_nonfinite()
+        if self.training_setup.objective:
+            self.training_setup.objective.forget_nonfinite()
+        if force or (self.train_function is None and self.test_function is None):
+            self._steps = None
+        if self.optimizer is None or not self.trainable_variables:  # Keras says what is wrong
+            self._steps = OwnSteps(self)
         self.train_function = self._train_on
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
         """Sets `test_function`, which runs all tasks. Called by `evaluate`."""
+        if force or (self.train_function is None and self.test_function is None):
+            self._steps = None
+        if isinstance(self._steps, OwnSteps) and not self._runs_own_steps:
+            self._steps = None
         self.test_function = self._test_on
         return self.test_function
 
-    def _train_on(self, iterator: Any) -> BatchLogs:
-        iterator = self._prepare(iterator)
-        rows = self._step_weights
+    def _train_on(self, iterator: Any) -> Mapping[str, Any]:
+        setup = self.training_setup
+        iterator, steps = self._prepare(iterator, training=True)
+        rows = setup.step_weights
         if rows is None:
-            rows = np.tile(self._current_weights(), (self.steps_per_execution, 1))
-        self._set(_step_weights=None)
-        if self._resumption:
-            summary = self._resumption.skip(len(rows), self._objective, self._gradients)
+            rows = np.tile(setup.weights(), (self.steps_per_execution, 1))
+        setup.step_weights, setup.in_epoch, setup.sums_of_training = None, True, True
+        if setup.resumption and setup.objective:
+            summary = setup.resumption.skip(len(rows), setup.objective, setup.gradients)
         else:
-            summary = self._step_functions.train(iterator, rows)
-        return BatchLogs(self._objective.log_names(training=True), summary, self._logs_are_read)
+            summary = steps.train(iterator, rows)
+        return self._logs(steps, summary, training=True)
 
-    def _test_on(self, iterator: Any) -> BatchLogs:
-        iterator = self._prepare(iterator)
-        summary = self._step_functions.test(iterator, self._current_weights(), self.steps_per_execution)
-        return BatchLogs(self._objective.log_names(training=False), summary, self._logs_are_read)
+    def _test_on(self, iterator: Any) -> Mapping[str, Any]:
+        iterator, steps = self._prepare(iterator, training=False)
+        self.training_setup.sums_of_training = False
+        summary = steps.test(iterator, self.training_setup.weights(), self.steps_per_execution)
+        return self._logs(steps, summary, training=False)
 
-    def _prepare(self, iterator: Any) -> Any:
-        """Builds losses and metrics when the labels of the first batch are known; returns the iterator, unread."""
-        if self._objective is not None:
-            return iterator
-        spec = one_replica(getattr(iterator, "element_spec", None))
-        if spec is None:
-            first = next(iterator)
-            spec, iterator = first, itertools.chain([first], iterator)
-        _, y, _ = self.unpack(spec)
-        specs = self._settings.task_specs(y, self.outputs_by_task)
-        with self.distribute_strategy.scope():
-            objective = Objective(specs)
-            self.optimizer.build(self.trainable_variables)
-        steps = StepFunctions(self, objective, self._settings.max_specializations, self._live_weighting)
-        self._set(_objective=objective, _step_functions=steps)
-        return iterator
+    def _logs(self, steps: StepFunctions | OwnSteps, summary: Any, training: bool) -> Mapping[str, Any]:
+        setup = self.training_setup
+        if isinstance(steps, OwnSteps):
+            return own_logs(summary, steps, setup.objective, training)
+        values, others = summary
+        names = steps.objective.log_names(training)
+        return BatchLogs(names, values, others, self._aliases(), setup.logs_are_read)
+
+    def _aliases(self) -> dict[str, str]:
+        """The names that Keras gives the metrics of a single output -> those that have the task's name in front."""
+        objective = self.training_setup.objective
+        if objective is None or len(objective.specs) > 1:
+            return {}
+        return {name: f"{task}_{name}" for task, spec in objective.specs.items() for name, _, _ in spec.metrics}
+
+    def _prepare(self, iterator: Any, training: bool) -> tuple[Any, Any]:
+        """Builds what the labels of the first batch are needed for; returns the iterator, unread, and the steps."""
+        setup = self.training_setup
+        if self._steps is None:
+            own = self._runs_own_steps
+            if setup.objective is None and not own:
+                spec = one_replica(getattr(iterator, "element_spec", None))
+                if spec is None:
+                    first = next(iterator)
+                    spec, iterator = first, itertools.chain([first], iterator)
+                self._objective(*keras.utils.unpack_x_y_sample_weight(spec)[:2])
+            self._called = True  # its layers are, in models of their own; exporters ask
+            self._steps = OwnSteps(self) if own else StepFunctions(self)
+        if training and isinstance(self._steps, StepFunctions):
+            if not self.optimizer.built:
+                # The scope gives the optimizer's variables the names that they get where Keras builds it.
+                with self.distribute_strategy.scope(), keras.name_scope(self.optimizer.name, caller=self.optimizer):
+                    self.optimizer.build(self.trainable_variables)
+            if setup.label_report:
+                setup.label_report.check(self._steps.objective.specs, self.unpack)
+                setup.label_report = None
+        return iterator, self._steps
+
+    def _objective(self, x: Any, y: Any) -> Objective:
+        """The losses and metrics, built now if these are the first labels."""
+        setup = self.training_setup
+        if setup.objective is None:
+            _, labels, _ = self.unpack((x, y))
+            with outside_of_graphs(), self.distribute_strategy.scope():
+                return setup.build(labels, self.outputs_by_task, self._compile_metrics, self._layer_metrics())
+        return setup.objective
+
+    def _layer_metrics(self) -> list[keras.metrics.Metric]:
+        """The metrics that are updated when the model is called."""
+        known = {id(self._loss_tracker), id(self._compile_metrics)}
+        trackers = self._compile_loss.metrics if self._compile_loss else []
+        known |= {id(metric) for metric in trackers}
+        return [metric for metric in super().metrics if id(metric) not in known]
 
     def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
         # A Functional model is built, and `_prepare` does the rest. Keras' own fails if there are several workers.
         pass
 
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """Returns the total loss, as `keras.Model.compute_loss` does, with the task weights as they are now."""
+        setup = self.training_setup
+        if not setup.spec.losses:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        objective = self._objective(x, y)
+        _, labels, weights = self.unpack((x, y, sample_weight))
+        trackers = self._loss_trackers()
+        row = setup.weights_in_step()
+        values = []
+        for place, task in enumerate(objective.tasks):
+            judge = KerasTask(objective.specs[task])
+            value, count = judge.loss(labels[task], y_pred[task], weights.get(task), training)
+            if task in trackers:
+                replicas = self.distribute_strategy.num_replicas_in_sync
+                trackers[task].update_state(keras.ops.mean(value) * replicas, sample_weight=count)
+            values.append(keras.ops.where(row[place] > 0, keras.ops.cast(row[place], value.dtype) * value, 0.0))
+        losses = [sum(values[1:], values[0]), *(self._aggregate_additional_loss(loss) for loss in self.losses)]
+        return losses[0] if len(losses) == 1 else keras.ops.sum(losses)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Updates the metrics with a batch, as `keras.Model.compute_metrics` does, and returns all results."""
+        if self._compile_metrics is not None and self.training_setup.spec.losses:
+            objective, in_steps = self._objective(x, y), isinstance(self._steps, StepFunctions)
+            if in_steps:
+                objective.publish()
+            _, labels, weights = self.unpack((x, y, sample_weight))
+            for name, spec in objective.specs.items():
+                if spec.metrics:
+                    update_metrics(spec, spec.metrics, labels.get(name), y_pred[name], weights.get(name))
+            if in_steps:
+                objective.adopt()
+            return self.get_metrics_result()
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def _loss_trackers(self, build: bool = True) -> dict[str, keras.metrics.Mean]:
+        """Keras' own running means of the losses, by task; none if the model has a single loss."""
+        container, objective = self._compile_loss, self.training_setup.objective
+        if container is None or objective is None:
+            return {}
+        if not container.built and not build:
+            return {}
+        if not container.built:
+            labels = {name: spec.labels for name, spec in objective.specs.items()}
+            with outside_of_graphs(), self.distribute_strategy.scope(), keras.name_scope(container.name):
+                container.build(labels, self.outputs_by_task)
+        return {loss.path[0]: tracker for loss, tracker in zip(container._flat_losses, container.metrics)}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The metric objects that a stock model has, with the results as they are now."""
+        objective = self.training_setup.objective if hasattr(self, "training_setup") else None
+        if objective is not None and isinstance(self._steps, StepFunctions):
+            trackers = self._loss_trackers()
+            objective.publish()
+            found = self.get_metrics_result()
+            set_mean(self._loss_tracker, found["loss"], 1.0)
+            for task, tracker in trackers.items():
+                set_mean(tracker, found[f"{task}_loss"], 1.0)
+        return super().metrics
+
     def reset_metrics(self) -> None:
         """Forgets the losses and metrics recorded so far. Called at the start of every epoch and evaluation."""
-        super().reset_metrics()
-        if self._objective is not None:
-            self._objective.reset()
+        self.training_setup.in_epoch = False
+        if self.training_setup.objective:
+            self.training_setup.objective.reset()
+        if isinstance(self._steps, OwnSteps):
+            self._steps.reset()
+        if not isinstance(self._steps, StepFunctions):
+            super().reset_metrics()
 
-    def get_metrics_result(self) -> dict[str, float]:
+    def get_metrics_result(self) -> dict[str, Any]:
         """Returns the losses and metrics of all tasks since the last reset, as `evaluate` logs them."""
-        if self._objective is None:
-            return {}
-        summary = self._objective.summary(self._current_weights(), training=False)
-        return dict(BatchLogs(self._objective.log_names(training=False), summary))
+        if not isinstance(self._steps, StepFunctions):
+            return super().get_metrics_result()
+        setup, objective = self.training_setup, self._steps.objective
+        training = setup.sums_of_training
+        values, others = objective.summary(setup.weights(), training)
+        found = BatchLogs(objective.log_names(training), values, others, self._aliases())
+        return {name: value for name, value in found.items() if not name.endswith(("_weight", "_active"))}
 
-    def _get_metrics_result_or_logs(self, logs: Mapping[str, float]) -> dict[str, float]:
+    def _get_metrics_result_or_logs(self, logs: Any) -> dict[str, Any]:
+        setup = self.training_setup
+        if not isinstance(self._steps, StepFunctions):
+            own = super()._get_metrics_result_or_logs(dict(logs))
+            return {**logs, **own}
         # The logs of the last step are those of the whole epoch: they are made from the sums.
         complete = dict(logs)
-        losses = [complete[f"{name}_loss"] for name in self._task_names]
-        if self._live_weighting and f"{self._task_names[0]}_active" in complete:  # an epoch of training, not evaluation
-            self._live_weighting.after_epoch(losses)
+        if setup.weighting and setup.in_epoch and complete:  # an epoch of training, not evaluation
+            setup.weighting.after_epoch([complete[f"{name}_loss"] for name in self.task_names])
+        setup.in_epoch = False
         return complete
+
+    def _flatten_metrics_in_order(self, logs: Mapping[str, Any]) -> Any:
+        ours = {"mtl_score", *(f"{task}_{part}" for task in self.task_names for part in ("weight", "active"))}
+        if not self._loss_trackers(build=isinstance(self._steps, StepFunctions)):
+            ours |= {f"{task}_loss" for task in self.task_names}
+        ours |= set(self._aliases().values())
+        return super()._flatten_metrics_in_order({name: value for name, value in logs.items() if name not in ours})
+
+    def training_state(self) -> dict[str, np.ndarray]:
+        """Returns what training goes on from beside what `save` writes: random seeds, the sums of the epoch so far."""
+        return collect(self._seeds(), self.training_setup)
+
+    def resume_training(self, state: Mapping[str, np.ndarray], steps: int = 0) -> None:
+        """Goes on from what `training_state` returned after some steps of an epoch, with the model saved then.
+
+        The next epoch of `fit` skips these steps: it calls the callbacks, but neither reads data nor trains. Give
+        it the data that come after them, and all of the epoch's `steps_per_epoch`.
+
+        Args:
+            state: from `training_state`.
+            steps: how many of the epoch's steps were made: a multiple of `steps_per_execution`.
+
+        Raises:
+            ValueError: if the state or the number does not fit.
+        """
+        if steps < 0 or steps % self.steps_per_execution:
+            raise ValueError(
+                f"steps must be a multiple of steps_per_execution={self.steps_per_execution}. Received: steps={steps}"
+            )
+        assign("seeds", self._seeds(), state)
+        self.training_setup.resumption = Resumption(steps, state)
+
+    def _seeds(self) -> list[keras.Variable]:
+        """The state of dropout and the like, which Keras does not save with a model."""
+        saved = {id(variable) for variable in self.weights}
+        return [variable for variable in self.variables if id(variable) not in saved]
+
+
+# Files in Keras' legacy HDF5 format have the bare name of the class.
+keras.saving.get_custom_objects()[MultiTaskModel.__name__] = MultiTaskModel

@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from mtl_keras.arguments import checked_weight
+from mtl_keras.config import checked_weight
 from mtl_keras.metrics import BalancedAccuracy, PointError
 from mtl_keras.registry import unknown_value
 from mtl_keras.scaled import ScaledError, ScaledLoss
@@ -202,10 +202,24 @@ def check_task_name(name: object) -> str:
     Raises:
         ValueError: if it is not a string of letters, digits, `_`, `-` and `.`, or has a meaning in the logs.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED or name.startswith("val_"):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
             "A task name starts with a letter or digit, goes on with letters, digits, '_', '-' or '.', does not "
             f"start with 'val_' and is none of {', '.join(_RESERVED)}. Received: {name!r}"
+        )
+    return check_reserved(name)
+
+
+def check_reserved(name: str) -> str:
+    """Returns `name` if it has no meaning in the logs.
+
+    Raises:
+        ValueError: if it has.
+    """
+    if name in _RESERVED or name.startswith("val_"):
+        raise ValueError(
+            f"A task name does not start with 'val_' and is none of {', '.join(_RESERVED)}, which have a meaning in "
+            f"the logs. Received: {name!r}"
         )
     return name
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from mtl_keras import frozen_layers
 from mtl_keras.model import MultiTaskModel
+from mtl_keras.training.dropped import named_layers
 
 Epochs = int | tuple[int, int | None]
 
@@ -54,7 +54,7 @@ class FreezeLayers(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         # A name that is wrong stops training here, not in the epoch that it is first meant for.
-        frozen_layers.named(self.model, self.epochs)
+        named_layers(self.model, self.epochs)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self.model.set_frozen_layers(

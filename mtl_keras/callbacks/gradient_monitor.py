@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mtl_keras.gradient_statistics import GradientSummary
 from mtl_keras.model import MultiTaskModel
+from mtl_keras.training.gradients import GradientSummary
 
 _BLUE, _WHITE, _RED, _GREY = np.array([[33, 102, 172], [255, 255, 255], [178, 24, 43], [128, 128, 128]], "float32")
 _PIXELS = 320

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-from keras.src.callbacks.tensorboard import keras_model_summary
 
+from mtl_keras.keras_private import keras_model_summary
 from mtl_keras.logs import LogKey, parse_key, present, task_names
 
 
@@ -56,7 +56,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
     @property
     def reads_batch_logs(self) -> bool:
-        """Whether it looks at the logs of single steps: see `mtl_keras.batch_logs`."""
+        """Whether it looks at the logs of single steps: see `mtl_keras.training.logs`."""
         return self.update_freq != "epoch"
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:

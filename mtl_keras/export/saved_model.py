@@ -72,6 +72,8 @@ def export_saved_model(
             raise unknown_value("task in `class_names`", task, model.outputs_by_task)
     serving = serving_model(model)
     module = tf.Module()
+    # Lookup tables, such as those of `StringLookup` layers, are no variables.
+    module.tables = [layer.lookup_table for layer in serving._flatten_layers() if hasattr(layer, "lookup_table")]
     module.serve = _serve(serving)  # the name that `keras.Model.export` gives it
     signatures = {"serving_default": module.serve.get_concrete_function()}
     module.weights = list(signatures["serving_default"].variables)

@@ -1,12 +1,14 @@
-"""Undoing what a step did to the tasks that it should have left alone.
+"""What training leaves unchanged: the private state of dropped tasks, and frozen layers.
 
-A compiled step can be run with some of its tasks at weight 0. Their gradients are then 0, but momentum, weight decay,
+A compiled step can run with some of its tasks at weight 0. Their gradients are then 0, but momentum, weight decay,
 BatchNorm statistics and random seeds would move all the same: everything that only dropped tasks reach is put back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import fnmatch
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtl_keras.subgraph import Ownership
+from mtl_keras.registry import unknown_value
+from mtl_keras.training.graph import Ownership
 
 
 def slots(optimizer: keras.optimizers.Optimizer) -> dict[int, list[keras.Variable]]:
@@ -54,8 +57,8 @@ class _Kept:
     value: Any
 
 
-class Freezer:
-    """Remembers the state of the variables that dropped tasks own, and puts it back.
+class DroppedState:
+    """Keeps the state of the variables that dropped tasks own, and puts it back after the step.
 
     Args:
         owned: who reaches each variable; only variables that some tasks do not reach are looked after.
@@ -66,7 +69,7 @@ class Freezer:
         by_variable = slots(optimizer)
         self._watched: list[tuple[keras.Variable, np.ndarray]] = []
         for entry in owned:
-            if not entry.reached.all():
+            if not (entry.reached.all() or entry.always):
                 for variable in (entry.variable, *by_variable.get(id(entry.variable), ())):
                     self._watched.append((variable, _fitting(entry, variable)))
 
@@ -93,3 +96,72 @@ def _fitting(entry: Ownership, variable: keras.Variable) -> np.ndarray:
     if variable.shape == entry.variable.shape:
         return entry.reached
     return np.any(entry.reached, axis=0, keepdims=True)
+
+
+def layer_paths(model: Any) -> dict[str, keras.Layer]:
+    """Returns the layers of a model by name, those within a nested model as `"<its name>/<theirs>"`."""
+    found: dict[str, keras.Layer] = {}
+    for layer in model.layers:
+        found[layer.name] = layer
+        if isinstance(layer, keras.Model):
+            found |= {f"{layer.name}/{path}": inner for path, inner in layer_paths(layer).items()}
+    return found
+
+
+def named_layers(model: Any, patterns: Iterable[str]) -> dict[str, keras.Layer]:
+    """Returns the layers with weights that match one of several patterns, or are within one that does, by path.
+
+    Raises:
+        ValueError: for a pattern that matches no layer.
+    """
+    known = layer_paths(model)
+    chosen: set[str] = set()
+    for pattern in patterns:
+        matching = [path for path in known if fnmatch.fnmatchcase(path, pattern)]
+        if not matching:
+            raise unknown_value("layer to freeze", pattern, [path for path, layer in known.items() if layer.weights])
+        chosen.update(matching)
+    return {path: layer for path, layer in known.items() if _has_weights(layer) and chosen & _around(path)}
+
+
+def _has_weights(layer: keras.Layer) -> bool:
+    """Whether there are weights that do not belong to a layer with a path of its own."""
+    return bool(_own_weights(layer) if isinstance(layer, keras.Model) else layer.weights)
+
+
+def _around(path: str) -> set[str]:
+    """The path itself, and those of the models that it lies in."""
+    names = path.split("/")
+    return {"/".join(names[:length]) for length in range(1, len(names) + 1)}
+
+
+def variable_ids(layers: Iterable[keras.Layer]) -> set[int]:
+    """Returns the `id`s of the weights of layers."""
+    return {id(variable) for layer in layers for variable in layer.weights}
+
+
+@contextmanager
+def at_rest(layers: Iterable[keras.Layer]) -> Iterator[None]:
+    """Lets frozen layers run as `trainable = False` makes them run, while a training step is run or traced.
+
+    Only layers with moving statistics look at it. Their variables are not told: a model would then be saved without
+    the optimizer's state of them, and could not be trained on.
+
+    Args:
+        layers: the frozen layers.
+    """
+    inner = {part for layer in layers for part in layer._flatten_layers()}
+    moving = [part for part in inner if part.trainable and any(not weight.trainable for weight in _own_weights(part))]
+    for layer in moving:
+        layer._trainable = False
+    try:
+        yield
+    finally:
+        for layer in moving:
+            layer._trainable = True
+
+
+def _own_weights(layer: keras.Layer) -> list[keras.Variable]:
+    """The weights of a layer but for those of layers within it."""
+    within = variable_ids(layer._flatten_layers(include_self=False))
+    return [weight for weight in layer.weights if id(weight) not in within]

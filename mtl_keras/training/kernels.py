@@ -35,7 +35,11 @@ def fused_kernels(model: keras.Model) -> Iterator[None]:
         if type(layer) is keras.layers.BatchNormalization and _is_plain(layer)
     ]
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    if type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW) and not optimizer.amsgrad:
+    if (
+        keras.config.floatx() == "float32"
+        and type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW)
+        and not optimizer.amsgrad
+    ):
         replaced.append((optimizer, "update_step", partial(_adam_step, optimizer, optimizer.update_step)))
     for owner, name, function in replaced:
         vars(owner)[name] = function

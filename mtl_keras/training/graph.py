@@ -1,6 +1,7 @@
 """Which part of a Functional model belongs to which task, and sub-models for the tasks that run.
 
-A layer or variable is *shared* if the outputs of several tasks depend on it and *private* if one task's does.
+A layer or variable is *shared* if the outputs of several tasks depend on it and *private* if one task's does. An output
+without a loss is no task: it runs in every step.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ from typing import Any
 import keras
 import numpy as np
 
+from mtl_keras.keras_private import call_inputs, symbolic_producer
 from mtl_keras.split import TaskSplit
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What is computed together: one task's output, or the undivided matrix in front of a `TaskSplit`.
+    """What is computed together: one output, or the undivided matrix in front of a `TaskSplit`.
 
     Args:
-        tasks: the names of the tasks, in the order of their columns.
+        tasks: the names of the outputs, in the order of their columns.
         tensor: the symbolic tensor `(batch, ...)` that holds them.
-        columns: for a fused unit, which share of the last axis each task has; `None` for a single output.
+        columns: for a fused unit, which share of the last axis each output has; `None` for a single output.
         shares: how many shares the last axis has.
     """
 
@@ -41,22 +43,24 @@ class Ownership:
         variable: a `keras.Variable`.
         reached: `(blocks, tasks)` booleans. One block for the whole variable, or, behind a fused head, one block
             for each equal share of its last axis.
+        always: whether an output without a loss reaches it.
     """
 
     variable: keras.Variable
     reached: np.ndarray
+    always: bool = False
 
 
 def _producer(tensor: Any) -> tuple[keras.Operation, Sequence[Any]]:
     """The operation that computes a symbolic tensor, and the tensors it computes it from."""
-    history = tensor._keras_history
-    node = history.operation._inbound_nodes[history.node_index]
-    return history.operation, node.input_tensors
+    operation, node, _ = symbolic_producer(tensor)
+    return operation, call_inputs(operation, node)
 
 
 def _call(tensor: Any) -> tuple[int, int]:
     """Stands for the call of an operation that computed a tensor."""
-    return id(tensor._keras_history.operation), tensor._keras_history.node_index
+    operation, node, _ = symbolic_producer(tensor)
+    return id(operation), node
 
 
 def _ancestors(tensor: Any) -> list[tuple[keras.Operation, Any]]:
@@ -90,7 +94,7 @@ def units(outputs: Mapping[str, Any]) -> list[Unit]:
             result.append(Unit((name,), tensor))
     for names in fused.values():
         split, (matrix,) = _producer(outputs[names[0]])
-        columns = tuple(outputs[name]._keras_history.tensor_index for name in names)
+        columns = tuple(symbolic_producer(outputs[name])[2] for name in names)
         result.append(Unit(tuple(names), matrix, columns, split.tasks))
     return result
 
@@ -145,7 +149,7 @@ def cut(inputs: Any, chosen: Sequence[Unit], outputs: Mapping[str, Any]) -> Cut:
         for operation, tensor in _ancestors(unit.tensor):
             if operation not in shared:
                 read += [source for source in _producer(tensor)[1] if _producer(source)[0] in shared]
-        found = {(*_call(tensor), tensor._keras_history.tensor_index): tensor for tensor in read}
+        found = {(*_call(tensor), symbolic_producer(tensor)[2]): tensor for tensor in read}
         tensors.update(found)
         needed.append(list(found))
     places = {key: place for place, key in enumerate(tensors)}
@@ -182,12 +186,25 @@ def unreached(entry: Ownership) -> Ownership:
     return Ownership(entry.variable, np.zeros_like(entry.reached))
 
 
-def ownership(outputs: Mapping[str, Any]) -> list[Ownership]:
+def ownership(outputs: Mapping[str, Any], tasks: Sequence[str] | None = None) -> list[Ownership]:
     """Returns who reaches each variable (weights, statistics, seeds) of the graph, each variable once.
 
     Args:
-        outputs: task name -> symbolic output; their order is that of the columns of `Ownership.reached`.
+        outputs: name -> symbolic output.
+        tasks: the outputs that have a loss, in the order of the columns of `Ownership.reached`; `None` for all.
     """
+    every = _ownership(outputs)
+    if tasks is None:
+        return every
+    names = list(outputs)
+    columns = [names.index(task) for task in tasks]
+    others = [place for place, name in enumerate(names) if name not in tasks]
+    return [
+        Ownership(entry.variable, entry.reached[:, columns], bool(entry.reached[:, others].any())) for entry in every
+    ]
+
+
+def _ownership(outputs: Mapping[str, Any]) -> list[Ownership]:
     names = list(outputs)
     blocks = dict(_fused_kernels(outputs))
     rows: dict[int, tuple[keras.Variable, np.ndarray]] = {}
@@ -255,3 +272,52 @@ def _layer_depth(operation: keras.Operation) -> int:
     if isinstance(operation, keras.Model) and getattr(operation, "outputs", None):
         return max(_depth(tensor) for tensor in operation.outputs)
     return 1
+
+
+def graph_of(model: keras.Model) -> tuple[Any, dict[str, Any]]:
+    """Returns the symbolic inputs and the named outputs of a Functional model.
+
+    Args:
+        model: a Functional `keras.Model`, whose outputs are a dict from task to output `(batch, ...)`.
+
+    Raises:
+        ValueError: if its layers are not known as a graph, or its outputs are no such dict.
+    """
+    if not isinstance(model, keras.Model) or not hasattr(model, "_outputs_struct"):
+        kind = "Sequential" if isinstance(model, keras.Sequential) else type(model).__name__
+        raise ValueError(
+            "`model` must be a Functional model, keras.Model(inputs, {'item': item, 'group': group}): of a Sequential "
+            f"or subclassed one it is not known which layer belongs to which task. Received: a {kind}"
+        )
+    return model.input, named_outputs(model.output)
+
+
+def named_outputs(outputs: Any) -> dict[str, Any]:
+    """Returns the outputs of a model by task.
+
+    Raises:
+        ValueError: if they are not a dict from names to one tensor each.
+    """
+    if not isinstance(outputs, Mapping) or not outputs:
+        raise ValueError(
+            "`outputs` must be a dict from task name to output, e.g. {'item': item, 'group': group}. "
+            f"Received: {_described(outputs)}"
+        )
+    for name, output in outputs.items():
+        if not isinstance(name, str) or isinstance(output, (Mapping, list, tuple)):
+            raise ValueError(
+                "`outputs` must be a flat dict from task name to one output each, e.g. {'item': item, 'group': group}. "
+                f"Received: {_described(output)} under {name!r}"
+            )
+    return dict(outputs)
+
+
+def _described(outputs: Any) -> str:
+    """Symbolic tensors say little, and say it at length."""
+    if isinstance(outputs, (list, tuple)) and outputs:
+        return f"a {type(outputs).__name__} of {len(outputs)} outputs"
+    if isinstance(outputs, Mapping) and outputs:
+        return f"a dict with the keys {', '.join(map(repr, outputs))}"
+    if isinstance(outputs, keras.KerasTensor):
+        return f"one output {tuple(outputs.shape)}"
+    return repr(outputs)

@@ -1,0 +1,386 @@
+"""The gradients of the tasks: which variables several of them share, their Gramian, and sums for what is watched."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from mtl_keras.keras_private import get_keras_mask, set_keras_mask
+from mtl_keras.training.graph import Cut, Ownership, ownership
+from mtl_keras.training.groups import Predictions, trained_part
+
+if TYPE_CHECKING:
+    from mtl_keras.training.step import Scope
+
+
+@dataclass(frozen=True)
+class SharedGroup:
+    """Trainable variables that the same tasks reach, two or more of them.
+
+    Args:
+        tasks: which tasks, as numbers in the model's order.
+        variables: the variables.
+    """
+
+    tasks: tuple[int, ...]
+    variables: tuple[keras.Variable, ...]
+
+    def matrix(self, gradients: Sequence[Sequence[Any]]) -> Any:
+        """Puts gradients side by side.
+
+        Args:
+            gradients: for each task of the group, the gradient of each variable.
+
+        Returns:
+            `(tasks of the group, coordinates)` float32.
+        """
+        parts = [ops.cast(ops.reshape(part, (-1,)), "float32") for row in gradients for part in row]
+        return ops.reshape(ops.concatenate(parts), (len(self.tasks), -1))
+
+    def gradients(self, vector: Any) -> list[Any]:
+        """Cuts a vector `(coordinates,)` into the gradient of each variable."""
+        return cut_up(vector, self.variables)
+
+    def take(self, values: Any) -> Any:
+        """Returns the group's share of `(all tasks, ...)`."""
+        return ops.take(values, list(self.tasks), axis=0)
+
+    def contested(self, active: Any) -> Any:
+        """Returns a scalar boolean: whether two or more active tasks reach the group."""
+        return ops.sum(ops.cast(self.take(active), "int32")) > 1
+
+    def weights(self, weights: Any, preference: Any, active: Any) -> Any:
+        """Returns what to multiply the group's gradients by: one task alone has the gradient of its own loss."""
+        return self.take(ops.where(self.contested(active), weights, preference))
+
+    def spread(self, rows: Any, tasks: int) -> Any:
+        """Puts `(tasks of the group, ...)` among `(tasks, ...)`, of which the others are 0."""
+        if self.tasks == tuple(range(tasks)):
+            return rows
+        places = np.zeros((tasks, len(self.tasks)), "float32")
+        places[self.tasks, range(len(self.tasks))] = 1
+        return ops.cast(places, rows.dtype) @ rows
+
+
+def cut_up(vector: Any, variables: Sequence[keras.Variable]) -> list[Any]:
+    """Cuts a vector `(coordinates,)` into one array for each variable, of its shape."""
+    ends = np.cumsum([int(np.prod(variable.shape)) for variable in variables]).tolist()
+    starts = [0, *ends[:-1]]
+    parts = [vector[start:end] for start, end in zip(starts, ends, strict=True)]
+    return [ops.reshape(part, variable.shape) for part, variable in zip(parts, variables, strict=True)]
+
+
+def is_shared(entry: Ownership, tasks: Sequence[bool]) -> bool:
+    """Returns whether two or more of some tasks reach (a block of) a variable.
+
+    Args:
+        entry: who reaches the variable.
+        tasks: for each task of the model, whether it counts.
+    """
+    return bool(entry.reached[:, tasks].sum(axis=1).max(initial=0) > 1)
+
+
+def shared_groups(owned: Iterable[Ownership], trained: Collection[int], tasks: Sequence[bool]) -> list[SharedGroup]:
+    """Groups the shared variables by the tasks that reach them.
+
+    Args:
+        owned: who reaches each variable.
+        trained: `id`s of the variables that are trained.
+        tasks: for each task of the model, whether it counts.
+    """
+    found: dict[tuple[int, ...], list[keras.Variable]] = {}
+    for entry in owned:
+        if id(entry.variable) in trained and is_shared(entry, tasks):
+            reached = np.flatnonzero(entry.reached.any(axis=0) & np.array(tasks))
+            found.setdefault(tuple(reached.tolist()), []).append(entry.variable)
+    return [SharedGroup(reached, tuple(variables)) for reached, variables in found.items()]
+
+
+def shared_variables(outputs: Mapping[str, Any], trained: Iterable[keras.Variable]) -> list[keras.Variable]:
+    """Returns the trainable variables that several of all tasks share.
+
+    Args:
+        outputs: task name -> symbolic output.
+        trained: the variables that are trained.
+    """
+    groups = shared_groups(ownership(outputs), {id(variable) for variable in trained}, [True] * len(outputs))
+    return [variable for group in groups for variable in group.variables]
+
+
+def gramian(groups: Sequence[SharedGroup], left: Sequence[Any], right: Sequence[Any], active: Any) -> Any:
+    """Returns the inner products `(tasks, tasks)` of the tasks' gradients, of contested variables alone.
+
+    Args:
+        groups: the shared variables.
+        left: for each group, gradients `(tasks of the group, coordinates)`.
+        right: the same; other gradients for the Gramian of two samples.
+        active: `(tasks,)` booleans.
+    """
+    tasks = active.shape[0]
+    total = ops.zeros((tasks, tasks))
+    for group, one, other in zip(groups, left, right, strict=True):
+        product = one @ ops.transpose(other)
+        product = ops.where(group.contested(active), product, ops.zeros_like(product))
+        total += ops.transpose(group.spread(ops.transpose(group.spread(product, tasks)), tasks))
+    return total
+
+
+@dataclass(frozen=True)
+class GradientSummary:
+    """What is known of the tasks' gradients with respect to the variables that they share.
+
+    Args:
+        cosine: `(tasks, tasks)` mean cosine of the angle between the gradients of two tasks; NaN if they were never
+            seen together, or one had no gradient.
+        conflict: `(tasks, tasks)` share of the steps in which the cosine was below 0; NaN as before.
+        norm: `(tasks,)` mean norm of the gradient over the steps in which it was not 0; NaN if there were none. A task
+            that runs without any task that it shares variables with has the gradient 0 here.
+        steps: number of steps that were looked at.
+    """
+
+    cosine: np.ndarray
+    conflict: np.ndarray
+    norm: np.ndarray
+    steps: int
+
+    @property
+    def conflict_rate(self) -> float:
+        """Mean share of conflicts over the pairs of tasks; NaN if no pair was seen."""
+        return self._over_pairs(self.conflict)
+
+    @property
+    def mean_cosine(self) -> float:
+        """Mean cosine over the pairs of tasks; NaN if no pair was seen."""
+        return self._over_pairs(self.cosine)
+
+    @property
+    def norm_ratio(self) -> float:
+        """The largest mean norm divided by the smallest that is known; NaN if there are not two."""
+        known = self.norm[self.norm > 0]
+        return float(known.max() / known.min()) if known.size > 1 else float("nan")
+
+    def _over_pairs(self, table: np.ndarray) -> float:
+        pairs = table[np.triu_indices(len(table), 1)]
+        known = pairs[~np.isnan(pairs)]
+        return float(known.mean()) if known.size else float("nan")
+
+
+class GradientStatistics:
+    """Sums over the steps whose Gramian was computed, in variables, so that nobody waits for them within an epoch.
+
+    Args:
+        tasks: the number of tasks.
+
+    Attributes:
+        every: gradients are computed every `every` training steps; 0 for never.
+        count: training steps since the last reset.
+    """
+
+    def __init__(self, tasks: int) -> None:
+        self.every = 0
+        self.count = 0
+        self._cosines = _zeros(tasks, tasks)
+        self._conflicts = _zeros(tasks, tasks)
+        self._seen = _zeros(tasks, tasks)
+        self._norms = _zeros(tasks)
+        self._steps = _zeros()
+
+    def due(self, steps: int) -> list[bool]:
+        """Returns which of the next steps to look at: the first after a reset, and each `every`-th from it."""
+        first, self.count = self.count, self.count + steps
+        return [self.every > 0 and place % self.every == 0 for place in range(first, first + steps)]
+
+    def add(self, gramian: Any, active: Any) -> None:
+        """Adds one step to the running sums. Steps with a non-finite Gramian are skipped.
+
+        Args:
+            gramian: `(tasks, tasks)` inner products of the gradients of the unweighted losses.
+            active: `(tasks,)` booleans: which tasks ran and had labels.
+        """
+        finite = ops.all(ops.isfinite(gramian))
+        norms = ops.sqrt(ops.maximum(ops.where(finite, ops.diagonal(gramian), 0.0), 0.0))
+        there = ops.cast(ops.logical_and(active, norms > 0), "float32")
+        pairs = there[:, None] * there[None, :]
+        # One after the other: the product of two small norms may be 0 where they are not.
+        scaled = ops.divide_no_nan(ops.where(finite, gramian, 0.0), norms[:, None])
+        cosines = ops.divide_no_nan(scaled, norms[None, :]) * pairs
+        self._cosines.assign_add(ops.clip(cosines, -1.0, 1.0))
+        self._conflicts.assign_add(ops.cast(cosines < 0, "float32"))
+        self._seen.assign_add(pairs)
+        self._norms.assign_add(norms * there)
+        self._steps.assign_add(ops.cast(finite, "float32"))
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The sums."""
+        return [self._cosines, self._conflicts, self._seen, self._norms, self._steps]
+
+    def reset(self) -> None:
+        """Forgets all steps; the next one is counted as the first."""
+        self.count = 0
+        for variable in self.variables:
+            variable.assign(ops.zeros_like(variable))
+
+    def summary(self) -> GradientSummary:
+        """Returns the means over the steps since the last reset."""
+        cosines, conflicts, seen, norms, steps = (ops.convert_to_numpy(variable.value) for variable in self.variables)
+        with np.errstate(invalid="ignore"):
+            return GradientSummary(cosines / seen, conflicts / seen, norms / np.diagonal(seen), int(steps))
+
+
+def _zeros(*shape: int) -> keras.Variable:
+    return keras.Variable(np.zeros(shape, "float32"), trainable=False, dtype="float32")
+
+
+class ForwardPass:
+    """The losses of a batch.
+
+    Args:
+        scope: what the training step works on.
+        cut: where the shared part of its network ends.
+        tape: records; must be persistent.
+        data: the batch.
+        counting: `(tasks,)` booleans, if some of the tasks may be dropped at run time.
+
+    Attributes:
+        batches: the batch, unit by unit, as `Objective.batches` gives it.
+        totals: `(tasks, 2)`: each task's summed loss and labelled samples, on all replicas together.
+        losses: tasks, and what this replica's samples add to their losses.
+        units: for each of `losses`, which unit it belongs to.
+    """
+
+    def __init__(self, scope: Scope, cut: Cut, tape: tf.GradientTape, data: Any, counting: Any) -> None:
+        self.scope, self.cut, self.tape = scope, cut, tape
+        x, y, sample_weight = scope.model.unpack(data)
+        self.outside = keras.tree.flatten(cut.trunk(x, training=True))
+        # Through copies, so that the derivative by one tensor of the cut is not also that by those made from it.
+        self.inside = [_copy(tensor) for tensor in self.outside]
+        tape.watch([self.inside[place] for place in cut.features])
+        tensors = {}
+        for unit, head, needed in zip(scope.units, cut.heads, cut.needed, strict=True):
+            read = [self.inside[place] for place in needed]
+            tensors[unit.tasks[0]] = head(read, training=True) if head else read[0]
+        predictions = Predictions(scope.units, tensors)
+        objective, check = scope.objective, scope.model.checks_labels
+        # Unit by unit: the losses of alike tasks in one array would take zeros back through each other's heads.
+        self.batches: list[Any] = []
+        self.units: list[int] = []
+        parts: list[Any] = []
+        for place, unit in enumerate(scope.units):
+            found = objective.batches(unit.tasks, y, predictions, sample_weight, counting, check)
+            self.batches += found
+            parts += objective.loss_parts(found, training=True)
+            self.units += [place] * (len(parts) - len(self.units))
+        totals = objective.scattered([(batch, part.totals) for batch, part in parts])
+        with tape.stop_recording():
+            (self.totals,) = scope.replicas.summed([totals])
+        self.losses = [(batch.tasks, trained_part(objective.tasks, batch, part, self.totals)) for batch, part in parts]
+
+
+class Backward:
+    """The gradients of a batch's losses with respect to what lies behind the cut, and the way from there.
+
+    Args:
+        forward: the forward pass.
+        private: the variables that one task has to itself.
+        preference: `(tasks,)` what a task's own gradients are multiplied by.
+        scale: `(tasks,)` what all of a task's gradients are multiplied by.
+
+    Attributes:
+        private: the gradient of each private variable, this replica's share.
+    """
+
+    def __init__(self, forward: ForwardPass, private: Sequence[keras.Variable], preference: Any, scale: Any) -> None:
+        self._forward = forward
+        self._names = forward.scope.objective.tasks
+        found_private: list[list[Any]] = [[] for _ in private]
+        self._at_cut: dict[int, dict[int, Any]] = {}
+        owned = {id(entry.variable): set(np.flatnonzero(entry.reached.any(axis=0))) for entry in forward.scope.owned}
+        features = set(forward.cut.features)
+        for (names, losses), unit in zip(forward.losses, forward.units, strict=True):
+            tasks = [self._names.index(task) for task in names]
+            cut = [place for place in forward.cut.needed[unit] if place in features]
+            own = [place for place, variable in enumerate(private) if owned[id(variable)] & set(tasks)]
+            tensors = [forward.inside[place] for place in cut]
+            variables = [private[place].value for place in own]
+            seeds = tf.gather(scale, tasks)
+            if len(tasks) == 1:
+                found = self._gradient(losses, [*tensors, *variables], seeds)
+                self._at_cut[tasks[0]] = dict(zip(cut, found, strict=False))
+                mine = [gradient * preference[tasks[0]] for gradient in found[len(cut) :]]
+            else:
+                for row, task in enumerate(tasks):
+                    seed = seeds * tf.one_hot(row, len(tasks))
+                    self._at_cut[task] = dict(zip(cut, self._gradient(losses, tensors, seed), strict=True))
+                mine = self._gradient(losses, variables, seeds * tf.gather(preference, tasks))
+            for place, gradient in zip(own, mine, strict=True):
+                found_private[place].append(gradient)
+        self.private = [tf.add_n(parts) for parts in found_private]
+
+    def through(self, groups: Sequence[SharedGroup]) -> list[Any]:
+        """Takes each task's gradients through the shared part, one backward pass a task.
+
+        Returns:
+            For each group, `(tasks of the group, coordinates)` gradients, summed over the replicas.
+        """
+        rows: dict[int, list[list[Any]]] = {}
+        for task in sorted({task for group in groups for task in group.tasks}):
+            mine = [place for place, group in enumerate(groups) if task in group.tasks]
+            sources = [variable.value for place in mine for variable in groups[place].variables]
+            at_cut = self._at_cut[task]
+            targets = [self._forward.outside[place] for place in at_cut]
+            found = iter(self._gradient(targets, sources, list(at_cut.values())))
+            for place in mine:
+                rows.setdefault(place, []).append([next(found) for _ in groups[place].variables])
+        return self._forward.scope.replicas.summed([group.matrix(rows[place]) for place, group in enumerate(groups)])
+
+    def added(self, group: SharedGroup, weights: Any) -> list[Any]:
+        """Returns the gradient of each variable of a group of the weighted sum of the losses, by one backward pass.
+
+        That is this replica's share of the gradient.
+
+        Args:
+            group: the variables.
+            weights: `(tasks of the group,)`.
+        """
+        sums: dict[int, Any] = {}
+        for row, task in enumerate(group.tasks):
+            for place, gradient in self._at_cut[task].items():
+                weighted = gradient * tf.cast(weights[row], gradient.dtype)
+                sums[place] = sums[place] + weighted if place in sums else weighted
+        targets = [self._forward.outside[place] for place in sums]
+        return self._gradient(targets, [variable.value for variable in group.variables], list(sums.values()))
+
+    def at_the_cut(self) -> Any:
+        """Returns the gradients `(tasks, coordinates)` float32 with respect to this replica's tensors of the cut."""
+        rows = []
+        for task in range(len(self._names)):
+            at_cut = self._at_cut.get(task, {})
+            parts = [
+                at_cut[place] if place in at_cut else tf.zeros_like(self._forward.inside[place])
+                for place in self._forward.cut.features
+            ]
+            rows.append(tf.concat([tf.cast(tf.reshape(part, (-1,)), tf.float32) for part in parts], axis=0))
+        return tf.stack(rows)
+
+    def _gradient(self, target: Any, sources: list[Any], seed: Any) -> list[Any]:
+        zero = tf.UnconnectedGradients.ZERO
+        found = self._forward.tape.gradient(target, sources, seed, unconnected_gradients=zero)
+        # Those of embeddings come as a list of rows.
+        return [tf.convert_to_tensor(gradient) for gradient in found]
+
+
+def _copy(tensor: Any) -> Any:
+    copy = tf.identity(tensor)
+    mask = get_keras_mask(tensor)
+    if mask is not None:
+        set_keras_mask(copy, mask)
+    if hasattr(tensor, "_keras_logits"):
+        copy._keras_logits = tensor._keras_logits
+    return copy

@@ -1,0 +1,262 @@
+"""The training step of weightings that need gradients: a backward pass a task, combined linearly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mtl_keras.distribution import batch_size
+from mtl_keras.training import graph
+from mtl_keras.training.gradients import Backward, ForwardPass, SharedGroup, cut_up, gramian, shared_groups
+from mtl_keras.training.state import LiveWeighting
+from mtl_keras.training.step import Scope
+from mtl_keras.weightings import State
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the gradients of a step are weighed from.
+
+    Args:
+        back: of each part of the batch; multiplied by the loss scale and by the part's share of the samples.
+        shares: for each part, `(tasks,)` share of a task's labelled samples.
+        losses: `(tasks,)`.
+        preference: `(tasks,)`.
+        active: `(tasks,)` booleans.
+        scale: the loss scale.
+    """
+
+    back: Sequence[Backward]
+    shares: Sequence[Any]
+    losses: Any
+    preference: Any
+    active: Any
+    scale: Any
+
+
+class GradientsStep:
+    """A training step of a weighting that needs gradients: a backward pass a task, combined linearly.
+
+    The network is cut where its shared part ends. Each task's loss is taken back to the cut, with the gradients of
+    the task's own variables on the way, and from there through the shared part, by itself or, where that will do,
+    added up with the others.
+
+    Args:
+        scope: what it works on.
+        live: the weighting at work.
+        contested: whether there is a variable to train that several of all tasks share.
+    """
+
+    def __init__(self, scope: Scope, live: LiveWeighting, contested: bool) -> None:
+        self._scope, self._live, self._needs = scope, live, live.weighting.needs
+        self._contested = contested
+        outputs = scope.model.outputs_by_task
+        self._cut = graph.cut(scope.model.inputs_struct, scope.units, outputs)
+        self._groups = shared_groups(scope.owned, scope.trained, scope.columns)
+        self._shared = [variable for group in self._groups for variable in group.variables]
+        known = {id(variable) for variable in self._shared}
+        reached = {id(entry.variable) for entry in scope.owned if entry.reached[:, scope.columns].any()}
+        self._private = [one for one in scope.variables if id(one) in reached and id(one) not in known]
+        # Of an output without a loss: trained by regularizers alone.
+        self._others = [one for one in scope.variables if id(one) not in reached]
+        self._sees_parameters = "representation" not in self._needs
+
+    def __call__(self, data: Any, task_weights: Any) -> None:
+        """Trains on a batch.
+
+        Args:
+            data: the batch.
+            task_weights: `(tasks,)`.
+        """
+        scope, replicas = self._scope, self._scope.replicas
+        objective, optimizer = scope.objective, scope.model.optimizer
+        size = batch_size(data)
+        data, there = replicas.filled(data)
+        running = task_weights > 0
+        step = tf.identity(optimizer.iterations)
+        kept = scope.dropped.remember() if scope.dropped else []
+        parts = _halves(data) if "two_halves" in self._needs else [data]
+        models = [self._cut.trunk, *(head for head in self._cut.heads if head)]
+        counting = replicas.counting(running if scope.masked else None, there, len(objective.tasks))
+        variables = [*self._shared, *self._private, *self._others]
+        # Frozen variables are not watched, so no gradient flows to them.
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
+            passes = [ForwardPass(scope, self._cut, tape, part, counting) for part in parts]
+            own_additional = replicas.share(scope.additional_loss(models, running))
+            scale = scope.loss_scale()
+            scaled = own_additional * scale
+        (additional,) = replicas.summed([own_additional])
+        totals = tf.add_n([one.totals for one in passes])
+        losses = tf.math.divide_no_nan(totals[:, 0], totals[:, 1])
+        # A task without a label in the batch has the loss 0, which is not for a weighting to see.
+        active = tf.logical_and(running, totals[:, 1] > 0)
+        preference = tf.where(active, task_weights, 0.0)
+        shares = [tf.math.divide_no_nan(one.totals[:, 1], totals[:, 1]) for one in passes]
+        back = [Backward(one, self._private, preference, scale * share) for one, share in zip(passes, shares)]
+        seen = _Seen(back, shares, losses, preference, active, scale)
+        weights, shared, new = self._shared_gradients(seen)
+        # One task alone is not weighed against others.
+        weights = tf.where(tf.reduce_sum(tf.cast(active, tf.int32)) > 1, weights, preference)
+        private = [tf.add_n([one.private[place] for one in back]) for place in range(len(self._private))]
+        batches = [batch for one in passes for batch in one.batches]
+        statistics = objective.statistics(batches, size)
+        # The gradients of the shared variables are sums over the replicas already, if the weighting saw them.
+        known, own = (shared, private) if self._sees_parameters else ([], [*shared, *private])
+        own, statistics = replicas.exchange(own, scope.statistics, statistics)
+        found = [*known, *own, *([None] * len(self._others))]
+        if any(model.losses for model in models):
+            extra = tape.gradient(scaled, [variable.value for variable in variables])
+            extra = replicas.summed([None if other is None else tf.convert_to_tensor(other) for other in extra])
+            both = zip(found, extra, strict=True)
+            found = [one if other is None else other if one is None else one + other for one, other in both]
+        scope.apply(found, variables, running, kept)
+        self._live.remember(new, optimizer.iterations > step)
+        total = tf.reduce_sum(weights * losses) + additional
+        objective.record(batches, totals, total, statistics, (weights, running), step)
+
+    def _shared_gradients(self, seen: _Seen) -> tuple[Any, list[Any], State]:
+        """Returns the weights `(tasks,)`, the gradients of the shared variables, and the new state."""
+        monitor = self._scope.monitor
+        # Nothing is shared, or all of it is frozen; or one task runs alone, and has no representation to share.
+        if not self._contested or not (self._groups or self._sees_parameters):
+            return seen.preference, [], {}
+        matrices = None
+        if monitor is not None:
+            matrices = self._through(seen)
+            whole = _added(matrices)
+            monitor.add(gramian(self._groups, whole, whole, seen.active) / seen.scale**2, seen.active)
+        if "jacobian" in self._needs:
+            return self._combined(seen, matrices or self._through(seen))
+        product = None
+        if self._scope.replicas.count > 1:
+            # All replicas have to take part in the sums, which a branch of a condition does not allow.
+            matrices = matrices or self._matrices(seen)
+            product = self._gramian(seen, matrices)
+        if self._live.weighting.update_every == 1:
+            return self._weighed(seen, matrices, product)
+        return self._every_n_steps(seen, matrices, product)
+
+    def _through(self, seen: _Seen) -> list[list[Any]]:
+        """The gradients of each task, for each part of the batch."""
+        return [one.through(self._groups) for one in seen.back]
+
+    def _matrices(self, seen: _Seen) -> list[list[Any]] | None:
+        """The same; `None` where the weighting does not see them."""
+        return self._through(seen) if self._sees_parameters else None
+
+    def _gramian(self, seen: _Seen, matrices: list[list[Any]] | None) -> Any:
+        """The inner products `(tasks, tasks)` that the weighting sees."""
+        if not self._sees_parameters or matrices is None:
+            (back,) = seen.back
+            rows = back.at_the_cut()
+            (product,) = self._scope.replicas.summed([rows @ tf.transpose(rows)])
+            return product / seen.scale**2
+        product = gramian(self._groups, matrices[0], matrices[-1], seen.active) / seen.scale**2
+        return tf.math.divide_no_nan(product, seen.shares[0][:, None] * seen.shares[-1][None, :])
+
+    def _weighed(self, seen: _Seen, matrices: Any, product: Any) -> tuple[Any, list[Any], State]:
+        """Weights of this step, and the gradients added up with them."""
+        matrices = matrices or self._matrices(seen)
+        product = self._gramian(seen, matrices) if product is None else product
+        step = self._live.step(losses=seen.losses, preference=seen.preference, gramian=product)
+        return step.weights, self._added_up(seen, step.weights, matrices), step.state
+
+    def _every_n_steps(self, seen: _Seen, matrices: Any, product: Any) -> tuple[Any, list[Any], State]:
+        """Weights every `update_every` steps, and whenever other tasks run; in between the same weights again."""
+        state = self._live.state()
+        names = list(state)
+
+        def fresh() -> list[Any]:
+            weights, shared, new = self._weighed(seen, matrices, product)
+            merged = {**state, **new, "last_weights": weights, "last_active": seen.active, "age": weights * 0}
+            return [weights, *shared, *(tf.cast(merged[name], tf.float32) for name in names)]
+
+        def reused() -> list[Any]:
+            weights = tf.identity(state["last_weights"])
+            merged = {**state, "age": state["age"] + 1}
+            return [weights, *self._added_up(seen, weights, matrices), *(tf.identity(merged[name]) for name in names)]
+
+        same = tf.reduce_all(tf.equal(tf.cast(seen.active, tf.float32), state["last_active"]))
+        young = state["age"][0] + 1 < self._live.weighting.update_every
+        result = tf.cond(same & young, reused, fresh)
+        count = 1 + len(self._shared)
+        return result[0], result[1:count], dict(zip(names, result[count:], strict=True))
+
+    def _added_up(self, seen: _Seen, weights: Any, matrices: Any) -> list[Any]:
+        """The gradients of the shared variables of the weighted sum of the losses.
+
+        Of gradients of each task that are known, or by one backward pass: then they are this replica's share.
+        """
+        found = []
+        for place, group in enumerate(self._groups):
+            row = group.weights(weights, seen.preference, seen.active)
+            if self._sees_parameters and matrices is not None:
+                found += group.gradients((row[None, :] @ _added(matrices)[place])[0])
+            else:
+                parts = [one.added(group, row) for one in seen.back]
+                found += [tf.add_n(list(same)) for same in zip(*parts, strict=True)]
+        return found
+
+    def _combined(self, seen: _Seen, matrices: list[list[Any]]) -> tuple[Any, list[Any], State]:
+        """The direction that a weighting makes of the gradients themselves."""
+        layout = self._live.coordinates
+        jacobian, alone, contested = _jacobian(self._groups, _added(matrices), seen, layout)
+        product = self._gramian(seen, matrices) if "gramian" in self._needs else None
+        step = self._live.step(losses=seen.losses, preference=seen.preference, gramian=product, jacobian=jacobian)
+        pieces = cut_up(step.direction * seen.scale, layout)
+        parts = {id(one): part for one, part in zip(layout, pieces, strict=True)}
+        found = [
+            tf.where(several, parts[id(variable)], own)
+            for variable, own, several in zip(self._shared, alone, contested, strict=True)
+        ]
+        return step.weights, found, step.state
+
+
+def _jacobian(
+    groups: Sequence[SharedGroup], matrices: Sequence[Any], seen: _Seen, layout: Sequence[keras.Variable]
+) -> tuple[Any, list[Any], list[Any]]:
+    """Returns the Jacobian `(tasks, coordinates)`, and of each shared variable its own gradient and if it is contested.
+
+    Args:
+        groups: the shared variables.
+        matrices: for each group, the gradients `(tasks of the group, coordinates)`.
+        seen: of the step.
+        layout: every coordinate has its place, whether its variable is shared now or not: state stays with it.
+    """
+    tasks = seen.active.shape[0]
+    rows: dict[int, Any] = {}
+    alone: list[Any] = []
+    contested: list[Any] = []
+    for group, matrix in zip(groups, matrices, strict=True):
+        several = group.contested(seen.active)
+        contested += [several] * len(group.variables)
+        alone += group.gradients((group.take(seen.preference)[None, :] @ matrix)[0])
+        spread = tf.where(several, group.spread(matrix, tasks), 0.0) / seen.scale
+        sizes = [int(np.prod(variable.shape)) for variable in group.variables]
+        pieces = tf.split(spread, sizes, axis=1)
+        rows |= {id(variable): piece for variable, piece in zip(group.variables, pieces, strict=True)}
+    zeros = [tf.zeros((tasks, int(np.prod(one.shape)))) for one in layout if id(one) not in rows]
+    blanks = iter(zeros)
+    blocks = [rows[id(one)] if id(one) in rows else next(blanks) for one in layout]
+    return tf.concat(blocks, axis=1), alone, contested
+
+
+def _added(matrices: Sequence[Sequence[Any]]) -> list[Any]:
+    """Adds up, group by group, the gradients of the parts of a batch."""
+    return [tf.add_n(list(parts)) for parts in zip(*matrices, strict=True)]
+
+
+def _halves(data: Any) -> list[Any]:
+    """Every other sample of a batch, and the rest; a sample that is alone is in both."""
+    size = batch_size(data)
+    return [_taken(data, tf.range(0, size, 2)), _taken(data, tf.range(tf.minimum(1, size - 1), size, 2))]
+
+
+def _taken(data: Any, places: Any) -> Any:
+    return keras.tree.map_structure(lambda part: None if part is None else tf.gather(part, places), data)

@@ -1,0 +1,398 @@
+"""Alike tasks computed together as one matrix, where that gives the numbers of Keras' own objects.
+
+A `TaskGroup` holds the tasks with one loss configuration, one kind of label and one output shape. Its losses and
+metrics are sums over labelled samples, one row a task.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from mtl_keras import labels
+from mtl_keras.distribution import Replicas
+from mtl_keras.metrics import SampleStatistics
+from mtl_keras.training.graph import Unit
+from mtl_keras.training.spec import TaskSpec, function_name
+
+# Means over the last axis of what is 0, and so is its derivative, where the label is the prediction.
+_DISTANCES = frozenset(
+    "huber log_cosh mean_absolute_error mean_absolute_percentage_error mean_squared_error "
+    "mean_squared_logarithmic_error".split()
+)
+
+# Cross-entropies, and the activation in front of which their logits stand.
+_LOGIT_LOSSES = {
+    "binary_crossentropy": "Sigmoid",
+    "binary_focal_crossentropy": "Sigmoid",
+    "categorical_crossentropy": "Softmax",
+    "sparse_categorical_crossentropy": "Softmax",
+}
+
+
+class Predictions:
+    """The outputs of a forward pass, asked for by task.
+
+    Args:
+        computed: the units that were computed.
+        tensors: first task of each unit -> its tensor `(batch, ...)`.
+    """
+
+    def __init__(self, computed: Sequence[Unit], tensors: Mapping[str, Any]) -> None:
+        self._units = computed
+        self._tensors = tensors
+
+    def gather(self, tasks: Sequence[str], before: str | None = None) -> Any:
+        """Puts the outputs of tasks side by side.
+
+        Args:
+            tasks: names of tasks that were computed.
+            before: return what went into the activation of this name ("Sigmoid", "Softmax") instead.
+
+        Returns:
+            `(batch, ...)` for one task and `(batch, tasks, ...)` for several; `None` if an output does not come
+            straight from the activation asked for, or (eagerly) does not tell what it comes from.
+        """
+        tensors = {
+            name: tensor if before is None else _activation_input(tensor, before)
+            for name, tensor in self._tensors.items()
+        }
+        units = {task: next(unit for unit in self._units if task in unit.tasks) for task in tasks}
+        if any(tensors[unit.tasks[0]] is None for unit in units.values()):
+            return None
+        first = units[tasks[0]]
+        if len(tasks) > 1 and first.columns is not None and all(unit is first for unit in units.values()):
+            matrix = tensors[first.tasks[0]]
+            rows = ops.reshape(matrix, (-1, first.shares, matrix.shape[-1] // first.shares))
+            columns = [first.columns[first.tasks.index(task)] for task in tasks]
+            return rows if columns == list(range(first.shares)) else ops.take(rows, columns, axis=1)
+        single = [_share(unit, task, tensors[unit.tasks[0]]) for task, unit in units.items()]
+        return single[0] if len(single) == 1 else ops.stack(single, axis=1)
+
+
+def _share(unit: Unit, task: str, tensor: Any) -> Any:
+    """One task's share `(batch, ...)` of a unit's tensor."""
+    if unit.columns is None:
+        return tensor
+    size = tensor.shape[-1] // unit.shares
+    start = unit.columns[unit.tasks.index(task)] * size
+    return tensor[:, start : start + size]
+
+
+def _activation_input(tensor: Any, activation: str) -> Any:
+    """What a tensor was computed from by an activation, or `None`; found as Keras finds it."""
+    logits = getattr(tensor, "_keras_logits", None)
+    if logits is not None:
+        return logits
+    operation: Any = getattr(tensor, "op", None)
+    return operation.inputs[0] if getattr(operation, "type", None) == activation else None
+
+
+@dataclass(frozen=True)
+class GroupBatch:
+    """One batch of the tasks of a group that run.
+
+    With one task the arrays have no task axis; the statistics made from them always have one.
+
+    Args:
+        tasks: which of the group's tasks these are.
+        true: labels `(batch, [tasks,] ...)`, missing ones replaced.
+        pred: predictions `(batch, [tasks,] ...)`.
+        logits: what the predictions' sigmoid or softmax was taken of, or `None` if that is not known.
+        present: `(batch, [tasks,] ...)` booleans, false for missing labels and dropped tasks; of a flat batch, the
+            share of a sample's labels that are there.
+        weight: `(batch, [tasks,] ...)` sample weights, or `None`.
+    """
+
+    tasks: tuple[str, ...]
+    true: Any
+    pred: Any
+    logits: Any
+    present: Any
+    weight: Any = None
+
+    @property
+    def leading(self) -> int:
+        """How many axes stand in front of a sample's own."""
+        return 1 if len(self.tasks) == 1 else 2
+
+    def flat(self) -> GroupBatch | None:
+        """Returns the batch with a single axis for all that a sample has, or `None` if it has no more already.
+
+        A mean over one long axis is many times as fast as one over a short axis (three channels, say) and then another.
+        It is the mean over a sample's labels times the share that is there, if missing ones count 0.
+        """
+        own = self.pred.shape[self.leading :]
+        weighted = self.weight is not None and len(self.weight.shape) > self.leading
+        if tuple(self.true.shape) != tuple(self.pred.shape) or len(own) < 2 or None in own or weighted:
+            return None
+
+        def flattened(array: Any) -> Any:
+            return ops.reshape(array, (*ops.shape(array)[: self.leading], math.prod(array.shape[self.leading :])))
+
+        share = ops.mean(ops.cast(flattened(self.present), self.pred.dtype), axis=-1)
+        return replace(self, true=flattened(self.true), pred=flattened(self.pred), logits=None, present=share)
+
+    def mask(self, rank: int) -> Any:
+        """Which samples count: booleans with `rank` axes."""
+        mask = self.present
+        while len(mask.shape) > rank:
+            mask = ops.all(mask, axis=-1)
+        return expand(mask, rank)
+
+    def mean_totals(self, values: Any, weight: Any = None, counted: Any = None) -> Any:
+        """Returns `(tasks, 2)`: the sum of the values over labelled samples, and how many these are.
+
+        Axes of a sample's own (pixels, say) are averaged, so that a sample always counts 1.
+
+        Args:
+            values: `(batch, [tasks,] ...)`.
+            weight: `(batch, [tasks,] ...)` weights of the values.
+            counted: the same for what a sample counts.
+        """
+        rank = len(values.shape)
+        count = ops.cast(self.mask(rank), values.dtype)
+        labelled = count > 0
+        if weight is not None:
+            values = values * expand(weight, rank)
+        if counted is not None:
+            count = count * expand(counted, rank)
+        values = ops.where(labelled, values, ops.zeros_like(values))
+        return ops.stack([self._sum(values), self._sum(count)], axis=-1)
+
+    def statistics_totals(self, statistics: Any, weight: Any = None) -> Any:
+        """Sums `(batch, [tasks,] ..., statistics)` over labelled samples to `(tasks, statistics)`."""
+        rank = len(statistics.shape)
+        mask = self.mask(rank - 1)[..., None]
+        if weight is not None:
+            statistics = statistics * expand(weight, rank)
+        kept = ops.where(mask, statistics, ops.zeros_like(statistics))
+        own = list(range(self.leading, rank - 1))
+        summed = ops.sum(ops.mean(kept, axis=own) if own else kept, axis=0)
+        return ops.reshape(summed, (len(self.tasks), statistics.shape[-1]))
+
+    def _sum(self, array: Any) -> Any:
+        """Sums over samples, after a mean over each sample's own axes: `(tasks,)`."""
+        own = list(range(self.leading, len(array.shape)))
+        return ops.reshape(ops.sum(ops.mean(array, axis=own) if own else array, axis=0), (len(self.tasks),))
+
+
+def expand(array: Any, rank: int) -> Any:
+    """Adds axes of size 1 at the end until `array` has `rank` axes."""
+    while len(array.shape) < rank:
+        array = array[..., None]
+    return array
+
+
+def beside(active: Any, array: Any) -> Any:
+    """`active` `()` or `(tasks,)`, shaped to stand beside `(batch, [tasks,] ...)`."""
+    if len(active.shape) == 0:
+        return ops.reshape(active, [1] * len(array.shape))
+    return ops.reshape(active, [1, -1, *[1] * (len(array.shape) - 2)])
+
+
+@dataclass(frozen=True)
+class LossPart:
+    """The losses of some tasks in a replica's part of a batch.
+
+    Args:
+        totals: `(tasks, 2)`: summed loss, and the samples that it is the sum of. Their quotient is the loss.
+        trained: `(tasks,)` what is differentiated, if it is not the loss: losses that are a sum over the batch.
+    """
+
+    totals: Any
+    trained: Any = None
+
+
+def trained_part(tasks: Sequence[str], batch: Any, part: LossPart, totals: Any) -> Any:
+    """What is differentiated of the losses of some tasks: this replica's share."""
+    if part.trained is not None:
+        return part.trained
+    counts = tf.gather(totals[:, 1], [tasks.index(task) for task in batch.tasks])
+    return tf.math.divide_no_nan(part.totals[:, 0], counts)
+
+
+class TaskGroup:
+    """Tasks that are computed together: how their batches become sums, and sums become losses and metrics.
+
+    Args:
+        specs: their descriptions, all with the same `TaskSpec.key`.
+    """
+
+    def __init__(self, specs: Sequence[TaskSpec]) -> None:
+        self.tasks = tuple(spec.name for spec in specs)
+        self.has_loss = True
+        self.loss = specs[0].losses[0][0]
+        # Of each metric: its name, the objects of the tasks, and whether it is weighted.
+        each = [spec.split_metrics()[0] for spec in specs]
+        self.metrics = [
+            (entries[0][0], [metric for _, metric, _ in entries], entries[0][2]) for entries in zip(*each, strict=True)
+        ]
+        self.class_indices = specs[0].loss_name.startswith("sparse_")
+        self._minus_one = specs[0].minus_one
+        # Missing labels are replaced by predictions, so that they add nothing to a distance.
+        self._fills = specs[0].loss_name in _DISTANCES
+        self._specs = {spec.name: spec for spec in specs}
+
+    @property
+    def statistics_sizes(self) -> list[int]:
+        """How many statistics each summed metric has a task."""
+        shape = tuple(next(iter(self._specs.values())).output.shape[1:])
+        firsts = [metrics[0] for _, metrics, _ in self.metrics]
+        return [metric.size(shape) if isinstance(metric, SampleStatistics) else 2 for metric in firsts]
+
+    def batch(
+        self,
+        tasks: Sequence[str],
+        y: Mapping[str, Any],
+        predictions: Predictions,
+        sample_weight: Mapping[str, Any],
+        active: Any = None,
+        check: bool = False,
+    ) -> GroupBatch:
+        """Puts labels and predictions of some of the group's tasks side by side.
+
+        Args:
+            tasks: the tasks that run.
+            y: task -> labels `(batch, ...)`.
+            predictions: the outputs of the forward pass.
+            sample_weight: task -> `(batch, ...)` weights; 1 for tasks that are not there.
+            active: `(tasks,)` booleans: tasks that are computed but dropped have no labelled sample.
+            check: whether class indices out of range stop the step.
+        """
+        pred = ops.cast(predictions.gather(tasks), self.loss.dtype)
+        each = [pred] if len(tasks) == 1 else [pred[:, i] for i in range(len(tasks))]
+        aligned = [labels.align(y[task], p, class_indices=self.class_indices) for task, p in zip(tasks, each)]
+        true = aligned[0] if len(tasks) == 1 else ops.stack(aligned, axis=1)
+        fill = ops.stop_gradient(pred) if self._fills else None
+        true, present = labels.separate(true, minus_one=self._minus_one, by_vector=True, fill=fill)
+        if check and self.class_indices:
+            true = checked_classes(true, pred.shape[-1], tasks)
+        if active is not None:
+            on = active[0] if len(tasks) == 1 else active
+            present = ops.logical_and(present, beside(on, present))
+        weight = None
+        if any(task in sample_weight for task in tasks):
+            unit = ops.ones(ops.shape(pred)[:1], pred.dtype)
+            given = [ops.cast(sample_weight.get(task, unit), pred.dtype) for task in tasks]
+            weights = [labels.align(w, p, class_indices=True) for w, p in zip(given, each)]
+            weight = weights[0] if len(tasks) == 1 else ops.stack(weights, axis=1)
+        return GroupBatch(tuple(tasks), true, pred, self._logits(tasks, predictions), present, weight)
+
+    def _logits(self, tasks: Sequence[str], predictions: Predictions) -> Any:
+        """Cross-entropies of probabilities close to 0 or 1 are exact only if taken of the logits.
+
+        Keras looks for these behind the output itself; it cannot where outputs were stacked or cut.
+        """
+        activation = _LOGIT_LOSSES.get(function_name(self.loss))
+        if activation is None or self.loss._fn_kwargs.get("from_logits"):
+            return None
+        logits = predictions.gather(tasks, before=activation)
+        return None if logits is None else ops.cast(logits, self.loss.dtype)
+
+    def loss_part(self, batch: GroupBatch, training: bool, replicas: Replicas) -> LossPart:
+        """Returns the losses of the tasks; class weights count in training alone."""
+        table = _weight_table([self._specs[task] for task in batch.tasks]) if training else None
+        if table is None:
+            batch = self._flat_for(self.loss, batch)
+        true = ops.cast(batch.true, self.loss.dtype)
+        if batch.logits is None:
+            values = self.loss.call(true, batch.pred)
+        else:
+            values = self.loss.fn(true, batch.logits, **{**self.loss._fn_kwargs, "from_logits": True})
+        if len(values.shape) == 0:
+            values = ops.broadcast_to(values, ops.shape(batch.pred)[:1])
+        weight = batch.weight
+        if table is not None:
+            class_weight = self._class_weight(batch, table)
+            weight = class_weight if weight is None else class_weight * expand(weight, len(class_weight.shape))
+        counted = weight if self.loss.reduction == "mean_with_sample_weight" else None
+        return LossPart(batch.mean_totals(values, weight, counted))
+
+    def _class_weight(self, batch: GroupBatch, table: np.ndarray) -> Any:
+        classes = batch.true
+        if not self.class_indices:
+            classes = classes[..., 0] if classes.shape[-1] == 1 else ops.argmax(classes, axis=-1)
+        chosen = ops.one_hot(ops.cast(classes, "int32"), table.shape[-1], dtype=self.loss.dtype)
+        rows = table[0] if batch.leading == 1 else table.reshape(-1, *[1] * (len(chosen.shape) - 3), table.shape[-1])
+        return ops.sum(chosen * rows, axis=-1)
+
+    def metric_totals(self, batch: GroupBatch) -> list[Any]:
+        """Returns, for each summed metric, `(tasks, statistics)`."""
+        return [
+            self._metric_totals(metrics[0], weighted, self._flat_for(metrics[0], batch))
+            for _, metrics, weighted in self.metrics
+        ]
+
+    def _metric_totals(self, metric: Any, weighted: bool, batch: GroupBatch) -> Any:
+        weight = batch.weight if weighted else None
+        if isinstance(metric, SampleStatistics):
+            statistics = metric.statistics(batch.true, batch.pred)
+            return batch.statistics_totals(ops.cast(statistics, self.loss.dtype), weight)
+        values = ops.cast(metric._fn(batch.true, batch.pred, **metric._fn_kwargs), self.loss.dtype)
+        if len(values.shape) == 0:
+            values = ops.broadcast_to(values, ops.shape(batch.pred)[:1])
+        return batch.mean_totals(values, weight, weight)
+
+    def _flat_for(self, judge: keras.losses.Loss | keras.metrics.Metric, batch: GroupBatch) -> GroupBatch:
+        """The batch in the form in which a loss or metric is computed fastest."""
+        flat = batch.flat() if self._fills and function_name(judge) in _DISTANCES else None
+        return flat or batch
+
+    def metric_values(self, totals: Sequence[Any]) -> list[Any]:
+        """Returns, for each summed metric, its `(tasks,)` values; NaN for a task without a labelled sample."""
+        return [
+            metrics[0].value(total) if isinstance(metrics[0], SampleStatistics) else total[:, 0] / total[:, 1]
+            for (_, metrics, _), total in zip(self.metrics, totals)
+        ]
+
+
+def _weight_table(specs: Sequence[TaskSpec]) -> np.ndarray | None:
+    """`(tasks, classes)` class weights, or `None` if no task has any."""
+    if not any(spec.class_weight for spec in specs):
+        return None
+    table = np.ones((len(specs), max(2, int(specs[0].output.shape[-1] or 2))), "float32")
+    for row, spec in zip(table, specs):
+        for index, weight in (spec.class_weight or {}).items():
+            row[index] = weight
+    return table
+
+
+def checked_classes(true: Any, classes: int, tasks: Sequence[str]) -> Any:
+    """Returns labels whose computation fails if one of them is not a class.
+
+    Args:
+        true: class indices `(batch, [tasks,] ...)`, none missing.
+        classes: how many classes there are.
+        tasks: the tasks.
+
+    Raises:
+        tf.errors.InvalidArgumentError: naming the task, the label and the number of the example in the batch.
+    """
+    indices = tf.cast(true, tf.int32)
+    outside = tf.logical_or(indices < 0, indices >= classes)
+
+    def fault() -> tf.Operation:
+        place = tf.argmax(tf.reshape(tf.cast(outside, tf.int32), (-1,)))
+        each = tf.size(outside, tf.int64) // tf.cast(tf.shape(outside)[0], tf.int64)
+        inner = each // len(tasks)
+        task = tf.gather(tf.constant(list(tasks)), place % each // inner)
+        label = tf.gather(tf.reshape(indices, (-1,)), place)
+        texts = [f"is not one of its {classes} classes, 0 to {classes - 1}, at example", "of the batch. Received:"]
+        data = ["The label of task", task, texts[0], place // each, texts[1], label]
+        return tf.debugging.Assert(False, data)
+
+    with tf.control_dependencies([tf.cond(tf.reduce_any(outside), fault, tf.no_op)]):
+        return tf.identity(true)
+
+
+def running_dtype() -> str:
+    """Returns the dtype of running sums: that of Keras' `floatx`, but no less than float32."""
+    return "float64" if keras.config.floatx() == "float64" else "float32"

@@ -1,0 +1,195 @@
+"""A task whose loss or metrics Keras' own objects compute, called as `keras.Model` calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from mtl_keras import labels
+from mtl_keras.distribution import Replicas
+from mtl_keras.keras_private import get_keras_mask, set_keras_mask
+from mtl_keras.training.groups import LossPart, Predictions, expand, running_dtype
+from mtl_keras.training.spec import MEANS, TaskSpec, is_own
+
+
+@dataclass(frozen=True)
+class KerasBatch:
+    """A replica's part of a batch of one task, as Keras' objects get it.
+
+    Args:
+        tasks: the task.
+        true: labels as they were given.
+        pred: output, with its mask.
+        weight: sample weights, or `None`.
+        active: scalar boolean, if the task may be dropped at run time.
+    """
+
+    tasks: tuple[str]
+    true: Any
+    pred: Any
+    weight: Any
+    active: Any = None
+
+
+class KerasTask:
+    """A task of which Keras' objects compute the loss or some metrics, called as `keras.Model` calls them.
+
+    Args:
+        spec: its description.
+    """
+
+    def __init__(self, spec: TaskSpec) -> None:
+        self.tasks = (spec.name,)
+        self.has_loss = bool(spec.losses) and not spec.is_fast
+        self.other_metrics = spec.split_metrics()[1]
+        self.metrics: list[Any] = []
+        self.statistics_sizes: list[int] = []
+        self._spec = spec
+
+    def batch(
+        self,
+        tasks: Sequence[str],
+        y: Mapping[str, Any],
+        predictions: Predictions,
+        sample_weight: Mapping[str, Any],
+        active: Any = None,
+        check: bool = False,
+    ) -> KerasBatch:
+        """Takes the task's labels, output and weights; arguments as for `TaskGroup.batch`."""
+        (task,) = self.tasks
+        pred = predictions.gather(tasks)
+        on = None if active is None else active[0]
+        return KerasBatch((task,), y.get(task), pred, sample_weight.get(task), on)
+
+    def loss(self, true: Any, pred: Any, weight: Any, training: bool) -> tuple[Any, Any]:
+        """Returns what the task's loss objects compute of a batch, and the number of labelled samples.
+
+        Args:
+            true: labels `(batch, ...)`.
+            pred: output `(batch, ...)`, with its mask.
+            weight: sample weights, or `None`.
+            training: whether class weights count.
+        """
+        spec = self._spec
+        true, pred, present = labelled(spec, true, pred)
+        count = ops.cast(ops.shape(pred)[0], "float32") if present is None else _samples(present)
+        if training and spec.class_weight:
+            weight = _with_class_weight(spec, true, pred, weight)
+        values = [
+            loss(true, pred, weight) if share == 1 else share * loss(true, pred, weight) for loss, share in spec.losses
+        ]
+        dtype = running_dtype()
+        return sum((ops.cast(value, dtype) for value in values[1:]), ops.cast(values[0], dtype)), ops.cast(count, dtype)
+
+    def loss_part(self, batch: KerasBatch, training: bool, replicas: Replicas) -> LossPart:
+        """Returns the loss of a batch, as a sum over samples; arguments as for `TaskGroup.loss_part`."""
+        value, count = self.loss(batch.true, batch.pred, batch.weight, training)
+        # Of a loss that is a mean, Keras divides by the number of replicas.
+        logged = ops.mean(value) * replicas.count
+        is_mean = all(_is_mean(loss) for loss, _ in self._spec.losses)
+        trained = None if is_mean else ops.reshape(ops.sum(value), (1,))
+        if batch.active is not None:
+            logged, count = ops.where(batch.active, logged, 0.0), ops.where(batch.active, count, 0.0)
+            trained = None if trained is None else ops.where(batch.active, trained, 0.0)
+        return LossPart(ops.reshape(ops.stack([logged * count, count]), (1, 2)), trained)
+
+    def metric_totals(self, batch: KerasBatch) -> list[Any]:
+        """Returns nothing: the metric objects keep their state themselves."""
+        return []
+
+    def metric_values(self, totals: Sequence[Any]) -> list[Any]:
+        """Returns nothing."""
+        return []
+
+    def update_metrics(self, batch: KerasBatch, replicas: Replicas) -> None:
+        """Updates the metric objects, as `keras.Model.compute_metrics` does."""
+
+        def update(on: Any = None) -> tf.Operation:
+            update_metrics(self._spec, self.other_metrics, batch.true, batch.pred, batch.weight, on)
+            return tf.no_op()
+
+        if batch.active is None or replicas.count > 1:  # a branch cannot change what replicas share
+            update(batch.active)
+        else:
+            tf.cond(batch.active, update, tf.no_op)
+
+
+def _is_mean(loss: keras.losses.Loss) -> bool:
+    return type(loss).__call__ is keras.losses.Loss.__call__ and loss.reduction in MEANS
+
+
+def labelled(spec: TaskSpec, true: Any, pred: Any) -> tuple[Any, Any, Any]:
+    """Returns labels without missing ones, outputs whose mask leaves these out, and which labels are there.
+
+    Args:
+        spec: the task.
+        true: labels `(batch, ...)`.
+        pred: outputs `(batch, ...)`, with their mask.
+
+    Returns:
+        Labels, outputs, and booleans `(batch, ...)`, `None` if labels of this task cannot be missing.
+    """
+    if true is None or not spec.finds_missing or not labels.can_be_missing(true.dtype, minus_one=spec.minus_one):
+        return true, pred, None
+    true, present = labels.separate(ops.convert_to_tensor(true), minus_one=spec.minus_one)
+    rank = max(1, len(pred.shape) - 1)
+    mask = present
+    while len(mask.shape) > rank:
+        mask = ops.all(mask, axis=-1)
+    known = get_keras_mask(pred)
+    marked = tf.identity(pred)
+    if hasattr(pred, "_keras_logits"):
+        marked._keras_logits = pred._keras_logits
+    set_keras_mask(marked, mask if known is None else ops.logical_and(expand(known, len(mask.shape)), mask))
+    return true, marked, mask
+
+
+def _samples(present: Any) -> Any:
+    """The number of labelled samples; one that has a share of its labels counts as that share."""
+    present = ops.cast(present, "float32")
+    return ops.sum(ops.mean(present, axis=list(range(1, len(present.shape)))) if len(present.shape) > 1 else present)
+
+
+def _with_class_weight(spec: TaskSpec, true: Any, pred: Any, weight: Any) -> Any:
+    table = np.ones(max(2, int(spec.output.shape[-1] or 2)), "float32")
+    for index, value in (spec.class_weight or {}).items():
+        table[index] = value
+    classes = ops.convert_to_tensor(true)
+    if len(classes.shape) == len(pred.shape) and len(classes.shape) > 1:
+        classes = classes[..., 0] if classes.shape[-1] == 1 else ops.argmax(classes, axis=-1)
+    found = ops.take(ops.convert_to_tensor(table), ops.cast(classes, "int32"))
+    return found if weight is None else found * expand(ops.cast(weight, found.dtype), len(found.shape))
+
+
+def update_metrics(spec: TaskSpec, metrics: Sequence[Any], true: Any, pred: Any, weight: Any, on: Any = None) -> None:
+    """Updates metric objects with a batch, as `keras.Model.compute_metrics` does.
+
+    Metrics of Keras' and this library's leave out missing labels; those of the user get the labels as they are.
+
+    Args:
+        spec: the task.
+        metrics: `(name, metric, weighted)` of each.
+        true: labels `(batch, ...)`.
+        pred: outputs `(batch, ...)`, with their mask.
+        weight: sample weights, or `None`.
+        on: scalar boolean: whether the batch counts; `None` if it does.
+    """
+    known, _, present = labelled(spec, true, pred)
+    for _, metric, weighted in metrics:
+        own = weight if weighted else None
+        masked = present is not None and (is_own(metric) or bool(spec.missing))
+        if not masked and on is None:
+            metric.update_state(true, pred, own)
+        else:
+            mask = ops.cast(present, "float32") if masked else ops.ones(ops.shape(pred)[:1])
+            mask = mask if on is None else mask * ops.cast(on, mask.dtype)
+            if own is not None:
+                rank = max(len(mask.shape), len(own.shape))
+                mask = expand(mask, rank) * expand(ops.cast(own, mask.dtype), rank)
+            metric.update_state(known if masked else true, pred, mask)

@@ -1,0 +1,286 @@
+"""What a multi-task model minimises and reports: task losses, metrics and their running sums."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from mtl_keras.distribution import Replicas
+from mtl_keras.keras_private import compute_output_spec
+from mtl_keras.metrics import SampleStatistics
+from mtl_keras.training.groups import LossPart, Predictions, TaskGroup, running_dtype
+from mtl_keras.training.keras_task import KerasTask
+from mtl_keras.training.spec import TaskSpec
+
+
+class Objective:
+    """All outputs of a model, with the sums that an epoch's logs are made of.
+
+    Args:
+        specs: how each output is trained and judged; those with a loss first, in the model's order.
+        layer_metrics: metrics that layers of the model, or the model itself, update when they are called.
+        replicas: those that take a step together.
+
+    Attributes:
+        tasks: the tasks' names: the order of the rows of every `(tasks, ...)` array here.
+        first_nonfinite: `(tasks,)` integers: the optimizer step at which a task's training loss was
+            NaN or infinite for the first time, or -1.
+    """
+
+    def __init__(
+        self, specs: Sequence[TaskSpec], layer_metrics: Sequence[keras.metrics.Metric], replicas: Replicas
+    ) -> None:
+        self.specs = {spec.name: spec for spec in specs}
+        self.tasks = tuple(spec.name for spec in specs if spec.losses)
+        self.layer_metrics = list(layer_metrics)
+        grouped: dict[str, list[TaskSpec]] = {}
+        for spec in specs:
+            if spec.losses and spec.is_fast:
+                grouped.setdefault(spec.key, []).append(spec)
+        self.groups = [TaskGroup(members) for members in grouped.values()]
+        each = [KerasTask(spec) for spec in specs]
+        self._keras_tasks = [task for task in each if task.has_loss or task.other_metrics]
+        self._judges: list[TaskGroup | KerasTask] = [*self.groups, *self._keras_tasks]
+        self._replicas = replicas
+        self._names = [f"{task}_loss" for task in self.tasks]
+        for group in self.groups:
+            self._names += [f"{task}_{name}" for name, _, _ in group.metrics for task in group.tasks]
+        others = [(*one.tasks, *entry) for one in self._keras_tasks for entry in one.other_metrics]
+        self._other = [(f"{task}_{name}", metric) for task, name, metric, _ in others]
+        self._other += [(metric.name, metric) for metric in self.layer_metrics]
+        self._scalar_names: list[str] = []
+        every = [*self.log_names(training=True), *(name for name, _ in self._other)]
+        twice = [name for name, count in Counter(every).items() if count > 1]
+        if twice:
+            raise ValueError(f"Log entries must have distinct names. Received twice: {', '.join(twice)}")
+        self._build_state()
+
+    def _build_state(self) -> None:
+        count = len(self.tasks)
+        self.loss_sums = _zeros(count, 2)
+        self._run_totals = _zeros(count, 2)
+        self._total = _zeros(2)
+        self._steps = keras.Variable(0, trainable=False, dtype="int32", name="steps")
+        self.first_nonfinite = keras.Variable(-np.ones(count, "int32"), trainable=False, dtype="int32")
+        self._metric_totals = [[_zeros(len(g.tasks), size) for size in g.statistics_sizes] for g in self._judges]
+        for total, metrics in self._summed_metrics():
+            for row, metric in enumerate(metrics):
+                if isinstance(metric, SampleStatistics):
+                    metric.read_from(total, row)
+        # State that metrics make when they are first updated would be made while a step is traced.
+        for one in self._keras_tasks:
+            spec = self.specs[one.tasks[0]]
+            for _, metric, _ in one.other_metrics:
+                built = bool(metric.variables) and getattr(metric, "_built", True)
+                if not built and spec.labels is not None:
+                    compute_output_spec(metric.update_state, spec.labels, spec.output)
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All that is remembered between two steps of an epoch."""
+        others = [variable for _, metric in self._other for variable in metric.variables]
+        return [*self._sums, self.first_nonfinite, *others]
+
+    @property
+    def _sums(self) -> list[keras.Variable]:
+        metric_totals = itertools.chain.from_iterable(self._metric_totals)
+        return [self.loss_sums, self._run_totals, self._total, self._steps, *metric_totals]
+
+    def reset(self) -> None:
+        """Forgets what was recorded."""
+        for variable in self._sums:
+            variable.assign(ops.zeros_like(variable))
+        for _, metric in self._other:
+            metric.reset_state()
+
+    def forget_nonfinite(self) -> None:
+        """Starts looking for non-finite losses again."""
+        self.first_nonfinite.assign(-ops.ones_like(self.first_nonfinite))
+
+    def batches(
+        self,
+        names: Sequence[str],
+        y: Mapping[str, Any],
+        predictions: Predictions,
+        sample_weight: Mapping[str, Any],
+        active: Any = None,
+        check: bool = False,
+    ) -> list[Any]:
+        """Puts the batch of the outputs that run side by side, group by group.
+
+        Args:
+            names: the outputs that were computed.
+            y: output -> labels `(batch, ...)`.
+            predictions: outputs of the forward pass.
+            sample_weight: output -> `(batch, ...)`.
+            active: `(all tasks,)` booleans, if some of the tasks are dropped all the same.
+            check: whether class indices out of range stop the step.
+        """
+        result = []
+        for judge in self._judges:
+            running = [name for name in judge.tasks if name in names]
+            if running:
+                dropping = active is not None and running[0] in self.tasks
+                on = ops.take(active, [self.tasks.index(name) for name in running]) if dropping else None
+                result.append((judge, judge.batch(running, y, predictions, sample_weight, on, check)))
+        return result
+
+    def loss_parts(self, batches: Sequence[Any], training: bool) -> list[tuple[Any, LossPart]]:
+        """Returns, for each of `batches` that has a loss, the losses of its tasks."""
+        return [(batch, judge.loss_part(batch, training, self._replicas)) for judge, batch in batches if judge.has_loss]
+
+    def scattered(self, parts: Sequence[tuple[Any, Any]]) -> Any:
+        """Puts arrays `(tasks of the batch, ...)` in the order of all tasks, with zeros for those that do not run."""
+        rows = [task for batch, _ in parts for task in batch.tasks]
+        return _scatter([array for _, array in parts], rows, self.tasks)
+
+    def statistics(self, batches: Sequence[Any], batch_size: Any) -> list[Any]:
+        """Returns what `record` takes: sums over samples, the number of them first."""
+        totals = [judge.metric_totals(batch) for judge, batch in batches]
+        return [ops.cast(batch_size, running_dtype()), *itertools.chain.from_iterable(totals)]
+
+    def record(
+        self,
+        batches: Sequence[Any],
+        loss_totals: Any,
+        total: Any,
+        statistics: Sequence[Any],
+        used: tuple[Any, Any] | None = None,
+        step: Any = None,
+    ) -> None:
+        """Adds a batch to the sums. With several replicas, pass the globally reduced values.
+
+        Args:
+            batches: the batch, from `batches`.
+            loss_totals: `(tasks, 2)` summed losses and samples of all tasks.
+            total: what this batch adds to the logged `loss`.
+            statistics: from `statistics`.
+            used: of a training step, the `(tasks,)` weights of the losses, and which tasks ran: `(tasks,)` booleans.
+            step: number of the training step.
+        """
+        size, *totals = statistics
+        each = iter(totals)
+        self.loss_sums.assign_add(loss_totals)
+        self._total.assign_add(ops.stack([total * size, size]))
+        if used is not None:
+            self.record_run(*used)
+            bad = ops.logical_and(ops.logical_not(ops.isfinite(loss_totals[:, 0])), self.first_nonfinite < 0)
+            self.first_nonfinite.assign(ops.where(bad, ops.cast(step, "int32"), self.first_nonfinite))
+        for judge, batch in batches:
+            for variable in self._metric_totals[self._judges.index(judge)]:
+                variable.assign_add(_scatter([next(each)], batch.tasks, judge.tasks))
+            if isinstance(judge, KerasTask):
+                judge.update_metrics(batch, self._replicas)
+
+    def record_run(self, weights: Any, active: Any) -> None:
+        """Counts a training step: the `(tasks,)` weights of the losses, and which tasks ran."""
+        dtype = self._run_totals.dtype
+        self._run_totals.assign_add(ops.stack([ops.cast(weights, dtype), ops.cast(active, dtype)], axis=-1))
+        self._steps.assign_add(1)
+
+    def summary(self, weights: Any, training: bool) -> tuple[Any, dict[str, Any]]:
+        """Returns the values of the logs of all that was recorded.
+
+        Args:
+            weights: `(tasks,)` weights of the tasks in the `loss` of an evaluation.
+            training: whether `<task>_weight` and `<task>_active` follow.
+
+        Returns:
+            The values of `log_names(training)` as one vector, and the results of other metrics by log name. A task that
+            did not run has the loss NaN; a metric without labelled samples is NaN, a loss 0.
+        """
+        losses = ops.divide_no_nan(self.loss_sums[:, 0], self.loss_sums[:, 1])
+        loss = ops.divide_no_nan(self._total[0], self._total[1])
+        if training:
+            losses = ops.where(self._run_totals[:, 1] > 0, losses, np.nan)
+        else:
+            weights = ops.cast(weights, losses.dtype)
+            loss = loss + ops.sum(ops.where(weights > 0, weights * losses, 0.0))
+        results = {name: metric.result() for name, metric in self._other}
+        scalars = {name: value for name, value in results.items() if getattr(value, "shape", None) == ()}
+        self._scalar_names = list(scalars)
+        entries = [losses]
+        for judge, totals in zip(self._judges, self._metric_totals):
+            entries += [ops.cast(values, losses.dtype) for values in judge.metric_values(totals)]
+        entries += [ops.reshape(ops.cast(value, losses.dtype), (1,)) for value in scalars.values()]
+        values = ops.concatenate(entries)
+        tail = []
+        if training:
+            run = self._run_totals / ops.cast(ops.maximum(self._steps, 1), losses.dtype)
+            tail = [ops.reshape(ops.transpose(run), (-1,))]
+        summary = ops.concatenate([ops.stack([loss, self._score(values)]), values, *tail])
+        return summary, {name: value for name, value in results.items() if name not in scalars}
+
+    def _score(self, values: Any) -> Any:
+        """The mean of the tasks' primary metrics, those that should fall counted negative; of those that are known."""
+        names = [*self._names, *self._scalar_names]
+        primary = [f"{task}_{self.specs[task].primary[0]}" for task in self.tasks]
+        rows = [row for row, name in enumerate(primary) if name in names]  # a vector has no place in a mean
+        if not rows:
+            return ops.cast(np.nan, values.dtype)
+        signs = [1.0 if self.specs[self.tasks[row]].primary[1] else -1.0 for row in rows]
+        scores = ops.take(values, [names.index(primary[row]) for row in rows]) * np.array(signs, running_dtype())
+        labelled = ops.take(self.loss_sums[:, 1], rows) > 0
+        known = ops.logical_and(labelled, ops.logical_not(ops.isnan(scores)))
+        return ops.sum(ops.where(known, scores, 0.0)) / ops.sum(ops.cast(known, scores.dtype))
+
+    def log_names(self, training: bool) -> list[str]:
+        """Returns the names of the entries of the vector of `summary`."""
+        names = ["loss", "mtl_score", *self._names, *self._scalar_names]
+        if training:
+            names += [f"{task}_weight" for task in self.tasks] + [f"{task}_active" for task in self.tasks]
+        return names
+
+    def publish(self) -> None:
+        """Gives metric objects the sums that a step keeps for alike tasks, so that their results are right."""
+        for total, metrics in self._summed_metrics():
+            for metric, row in zip(metrics, ops.convert_to_numpy(total.value)):
+                if isinstance(metric, SampleStatistics):
+                    metric.set_sums(row)
+                else:
+                    set_mean(metric, *row)
+
+    def adopt(self) -> None:
+        """Takes the sums that metric objects have: the reverse of `publish`."""
+        for total, metrics in self._summed_metrics():
+            sums = [
+                m.sums if isinstance(m, SampleStatistics) else ops.stack([m.total.value, m.count.value])
+                for m in metrics
+            ]
+            total.assign(ops.stack(sums))
+            for row, metric in enumerate(metrics):
+                if isinstance(metric, SampleStatistics):
+                    metric.read_from(total, row)
+
+    def _summed_metrics(self) -> list[tuple[keras.Variable, Sequence[keras.metrics.Metric]]]:
+        """The sums `(tasks, statistics)` of each summed metric, and the metric objects of the tasks."""
+        return [
+            (total, metrics)
+            for group, totals in zip(self.groups, self._metric_totals)
+            for (_, metrics, _), total in zip(group.metrics, totals, strict=True)
+        ]
+
+
+def set_mean(metric: keras.metrics.Mean, total: Any, count: Any) -> None:
+    """Gives a mean the state that it has after values of a sum."""
+    metric.total.assign(total)
+    metric.count.assign(count)
+
+
+def _zeros(*shape: int) -> keras.Variable:
+    return keras.Variable(np.zeros(shape, running_dtype()), trainable=False, dtype=running_dtype())
+
+
+def _scatter(parts: Sequence[Any], rows: Sequence[str], order: Sequence[str]) -> Any:
+    """Puts rows named `rows` in the order `order`, with zeros for those that are not there."""
+    stacked = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=0)
+    if tuple(rows) == tuple(order):
+        return stacked
+    padded = ops.concatenate([stacked, ops.zeros_like(stacked[:1])], axis=0)
+    return ops.take(padded, [rows.index(name) if name in rows else len(rows) for name in order], axis=0)

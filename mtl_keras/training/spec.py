@@ -1,0 +1,358 @@
+"""The arguments of `compile`, checked and sorted by task, and what each task needs once its labels are known."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from mtl_keras import arguments, weightings
+from mtl_keras.keras_private import CompileMetrics, get_keras_mask, get_loss
+from mtl_keras.metrics import SampleStatistics
+from mtl_keras.tasks import Task
+
+# Functions that work on the last axis alone, so that a task axis in front of it changes nothing.
+_ON_LAST_AXIS = frozenset(
+    "binary_accuracy binary_crossentropy binary_focal_crossentropy categorical_accuracy categorical_crossentropy "
+    "categorical_focal_crossentropy categorical_hinge cosine_similarity hinge huber kl_divergence log_cosh "
+    "mean_absolute_error mean_absolute_percentage_error mean_squared_error mean_squared_logarithmic_error poisson "
+    "sparse_categorical_accuracy sparse_categorical_crossentropy sparse_top_k_categorical_accuracy squared_hinge "
+    "top_k_categorical_accuracy".split()
+)
+MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+Metrics = tuple[tuple[str, keras.metrics.Metric, bool], ...]
+
+
+def function_name(judge: keras.losses.Loss | keras.metrics.Metric) -> str:
+    """Returns the name of the function that a loss or metric wraps if both are Keras' own, else `""`."""
+    function = getattr(judge, "fn", None) or getattr(judge, "_fn", None)
+    return getattr(function, "__name__", "") if is_own(judge, "keras.") else ""
+
+
+def is_own(judge: keras.losses.Loss | keras.metrics.Metric, *packages: str) -> bool:
+    """Returns whether a loss or metric, and the function that it wraps, are of Keras or of this library.
+
+    A function or subclass of the user's may bear a name that Keras uses, and compute something else.
+    """
+    function = getattr(judge, "fn", None) or getattr(judge, "_fn", None)
+    modules = [getattr(part, "__module__", "") for part in (type(judge), function) if part]
+    if isinstance(function, keras.losses.Loss):  # its result is one number for the batch
+        return False
+    return all(module.startswith(packages or ("keras.", "mtl_keras.")) for module in modules)
+
+
+def minus_one_is_missing(loss_name: str) -> bool:
+    """Returns whether -1 in integer labels is "no label" for a loss of Keras': if labels are classes."""
+    return loss_name.startswith(("sparse_", "categorical_crossentropy", "categorical_focal", "binary_"))
+
+
+def is_summed(metric: keras.metrics.Metric) -> bool:
+    """Returns whether a metric is a mean or another function of sums over samples, so that tasks share one array."""
+    wrapper = keras.metrics.MeanMetricWrapper
+    same = (type(metric).update_state, type(metric).result) == (wrapper.update_state, wrapper.result)
+    plain = same and function_name(metric) in _ON_LAST_AXIS and metric._fn_kwargs.get("axis", -1) == -1
+    return metric.dtype == "float32" and (isinstance(metric, SampleStatistics) or plain)
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """How one output is trained and judged.
+
+    Args:
+        name: the output.
+        losses: its losses, each with its share; empty for an output that is not trained.
+        metrics: `(name in the logs, metric, weighted)` of each metric.
+        labels: its labels `(batch, ...)`, symbolic; `None` if it has none.
+        output: its output `(batch, ...)`, symbolic.
+        class_weight: class index -> weight of its samples in the training loss.
+        missing: whether labels may be missing: NaN in float labels, -1 in integer ones if they are classes. `None` for
+            the losses and metrics of Keras' and this library's that are known to be means over labels.
+        held: metrics that the user gave as objects, by `id`.
+    """
+
+    name: str
+    losses: tuple[tuple[keras.losses.Loss, float], ...]
+    metrics: Metrics
+    labels: Any
+    output: Any
+    class_weight: Mapping[int, float] | None = None
+    missing: bool | None = None
+    held: frozenset[int] = frozenset()
+
+    @property
+    def loss_name(self) -> str:
+        """The name of the loss function if the task has one loss, of Keras', that works on the last axis alone."""
+        names = [function_name(loss) for loss, _ in self.losses]
+        alone = len(names) == 1 and self.losses[0][0]._fn_kwargs.get("axis", -1) == -1 if all(names) else False
+        return names[0] if alone and names[0] in _ON_LAST_AXIS else ""
+
+    @property
+    def finds_missing(self) -> bool:
+        """Whether NaN or -1 in the labels is looked for."""
+        if self.missing is not None:
+            return self.missing
+        ours = bool(self.losses) and all(is_own(loss, "mtl_keras.") for loss, _ in self.losses)
+        return bool(self.loss_name) or ours
+
+    @property
+    def minus_one(self) -> bool:
+        """Whether -1 in integer labels is "no label"."""
+        return self.finds_missing and (bool(self.missing) or minus_one_is_missing(self.loss_name))
+
+    @property
+    def primary(self) -> tuple[str, bool]:
+        """The log name of the primary metric, and whether higher is better; see `primary_metric`."""
+        return primary_metric(self.metrics)
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether the sums of a `TaskGroup` give the same numbers as the loss object."""
+        if not self.loss_name or self.missing is False or get_keras_mask(self.output) is not None:
+            return False
+        loss, share = self.losses[0]
+        mean = (
+            share == 1.0
+            and loss.reduction in MEANS
+            and loss.dtype == "float32"
+            and loss._fn_kwargs.get("ignore_class") is None
+        )
+        return mean and len(self.output.shape) > 1 and self._labels_fit()
+
+    def _labels_fit(self) -> bool:
+        indices, output = self.loss_name.startswith("sparse_"), tuple(self.output.shape[1:])
+        expected = output[:-1] if indices else output
+        without = [expected[:-1]] if expected[-1:] == (1,) and not indices else []
+        shape = tuple(self.labels.shape[1:])
+        if any(_fits(shape, accepted) for accepted in (expected, (*expected, 1), *without)):
+            return True
+        if indices or not _broadcasts(shape, output):
+            raise ValueError(
+                f"The loss {self.loss_name!r} of task {self.name!r}, whose output has the shape {_batch(output)}, "
+                f"needs labels of the shape {_batch(expected)}. Received: {_batch(shape)}"
+            )
+        return False
+
+    def split_metrics(self) -> tuple[Metrics, Metrics]:
+        """Returns the metrics that a `TaskGroup` sums, and those that Keras' own objects compute."""
+        fast = [entry for entry in self.metrics if self.is_fast and self._sums(entry[1])]
+        return tuple(fast), tuple(entry for entry in self.metrics if entry not in fast)
+
+    def _sums(self, metric: keras.metrics.Metric) -> bool:
+        return is_summed(metric) and (id(metric) not in self.held or isinstance(metric, SampleStatistics))
+
+    @property
+    def key(self) -> str:
+        """Equal for tasks that can be computed together."""
+        loss, labels = self.losses[0][0], self.labels
+        summed = [(name, _config(metric), weighted) for name, metric, weighted in self.split_metrics()[0]]
+        shapes = (tuple(labels.shape[1:]), labels.dtype, tuple(self.output.shape[1:]))
+        return repr((_config(loss), summed, shapes, self.minus_one))
+
+
+def primary_metric(metrics: Metrics) -> tuple[str, bool]:
+    """Returns the name of a task's primary metric and whether higher is better.
+
+    Args:
+        metrics: `(name, metric, weighted)` of each metric. The first is primary; without any it is the loss.
+    """
+    if not metrics:
+        return "loss", False
+    name, metric, _ = metrics[0]
+    return name, getattr(metric, "_direction", "up") != "down"
+
+
+def _config(judge: keras.losses.Loss | keras.metrics.Metric) -> str:
+    config = {key: value for key, value in judge.get_config().items() if key != "name"}
+    return json.dumps([type(judge).__name__, function_name(judge), config], default=str, sort_keys=True)
+
+
+def _fits(shape: Sequence[int | None], expected: Sequence[int | None]) -> bool:
+    return len(shape) == len(expected) and all(a == b or None in (a, b) for a, b in zip(shape, expected))
+
+
+def _broadcasts(shape: Sequence[int | None], other: Sequence[int | None]) -> bool:
+    """Whether `(batch, *shape)` and `(batch, *other)` can be broadcast; -1 stands for the batch."""
+    pairs = itertools.zip_longest(reversed((-1, *shape)), reversed((-1, *other)), fillvalue=1)
+    return all(a == b or None in (a, b) or 1 in (a, b) for a, b in pairs)
+
+
+def _batch(shape: Sequence[int | None]) -> str:
+    return f"({', '.join(['batch', *map(str, shape)])})"
+
+
+@dataclass(frozen=True)
+class CompileSpec:
+    """The arguments of `compile` that Keras does not know, or that mean more here than there.
+
+    Args:
+        losses: loss, or list of losses, by output.
+        shares: the share of each of several losses of an output.
+        metrics: metrics by output.
+        weighted_metrics: metrics with sample weights by output.
+        task_weights: weight to begin with, by task; its keys are the tasks, in the model's order.
+        variables: task -> the `keras.Variable` that was given as its weight, which is followed.
+        class_weight: class index -> weight, by task.
+        missing_labels: whether labels of a task may be missing.
+        max_specializations: how many training functions may be compiled.
+        weighting: how much each task counts in a step.
+    """
+
+    losses: Mapping[str, Any] = field(default_factory=dict)
+    shares: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    metrics: Mapping[str, list[Any]] = field(default_factory=dict)
+    weighted_metrics: Mapping[str, list[Any]] = field(default_factory=dict)
+    task_weights: Mapping[str, float] = field(default_factory=dict)
+    variables: Mapping[str, keras.Variable] = field(default_factory=dict)
+    class_weight: Mapping[str, dict[int, float]] = field(default_factory=dict)
+    missing_labels: Mapping[str, bool] = field(default_factory=dict)
+    max_specializations: int = 8
+    weighting: weightings.Weighting = field(default_factory=weightings.Static)
+
+    @classmethod
+    def checked(
+        cls,
+        outputs: Mapping[str, Any],
+        before: CompileSpec,
+        *,
+        loss: Any,
+        loss_weights: Any,
+        metrics: Any,
+        weighted_metrics: Any,
+        class_weight: Mapping[str, Mapping[Any, float]] | None,
+        missing_labels: Mapping[str, bool] | None,
+        max_specializations: int,
+        weighting: str | Mapping[str, Any] | weightings.Weighting,
+    ) -> CompileSpec:
+        """Returns the settings that arguments of `compile` ask for.
+
+        Args:
+            outputs: name -> symbolic output.
+            before: those of the `compile` before, of which losses and metrics stay if none are given, as in Keras.
+            loss: this and the others: see `MultiTaskModel.compile`.
+            loss_weights: initial task weights.
+            metrics: by task, or for all tasks.
+            weighted_metrics: the same, for metrics with sample weights.
+            class_weight: by task and class.
+            missing_labels: by task.
+            max_specializations: of the training step.
+            weighting: a weighting or what `weightings.get` makes one of.
+
+        Raises:
+            ValueError: for unknown tasks, negative weights or other arguments out of range.
+        """
+        losses = arguments.losses_by_output(loss, outputs) if loss is not None else before.losses
+        names = tuple(name for name in outputs if name in losses) or tuple(outputs)
+        weights: Mapping[str, float]
+        shares: Mapping[str, Sequence[float]]
+        variables: Mapping[str, keras.Variable]
+        weights, shares, variables = arguments.weights_by_task(loss_weights, losses, names, outputs)
+        if loss is None and before.losses:
+            weights, shares, variables = dict(before.task_weights), before.shares, before.variables
+        if max_specializations < 1:
+            raise ValueError(f"`max_specializations` must be >= 1. Received: {max_specializations!r}")
+        both = metrics, weighted_metrics
+        same = metrics is None and weighted_metrics is None
+        plain: Mapping[str, list[Any]]
+        weighted: Mapping[str, list[Any]]
+        plain, weighted = (
+            arguments.metrics_by_output(name, value, outputs)
+            for name, value in zip(("metrics", "weighted_metrics"), both)
+        )
+        classes = {name: max(2, int(outputs[name].shape[-1] or 2)) for name in names}
+        missing = arguments.by_output("missing_labels", missing_labels, outputs)
+        for name, value in missing.items():
+            if not isinstance(value, bool):
+                raise ValueError(f"`missing_labels` of task {name!r} must be True or False. Received: {value!r}")
+        plain, weighted = (before.metrics, before.weighted_metrics) if same else (plain, weighted)
+        arguments.check_log_names(names if losses else (), outputs, plain, weighted)
+        return cls(
+            losses,
+            shares,
+            plain,
+            weighted,
+            weights,
+            variables,
+            arguments.checked_class_weights(class_weight, classes),
+            missing,
+            int(max_specializations),
+            weightings.get(weighting),
+        )
+
+    def config(self) -> dict[str, Any]:
+        """Returns the arguments that `keras.Model.compile` does not have and that are not their defaults, for JSON."""
+        tables = {task: {str(k): v for k, v in table.items()} for task, table in self.class_weight.items()}
+        given = {
+            "class_weight": tables,
+            "missing_labels": dict(self.missing_labels),
+            "max_specializations": self.max_specializations if self.max_specializations != 8 else None,
+            "weighting": None if self.weighting == weightings.Static() else weightings.serialize(self.weighting),
+        }
+        return {name: value for name, value in given.items() if value}
+
+    def compile_metrics(self, outputs: Mapping[str, Any]) -> CompileMetrics:
+        """Returns Keras' container of the metrics."""
+        plain, weighted = ({n: list(m) for n, m in g.items()} for g in (self.metrics, self.weighted_metrics))
+        return CompileMetrics(plain, weighted, output_names=sorted(outputs))
+
+    def task_specs(
+        self, labels: Mapping[str, Any], outputs: Mapping[str, Any], container: CompileMetrics | None
+    ) -> list[TaskSpec]:
+        """Describes each output, now that a batch of labels has been seen.
+
+        Args:
+            labels: name -> labels `(batch, ...)`, symbolic.
+            outputs: name -> symbolic output `(batch, ...)`.
+            container: from `compile_metrics`; builds its metric objects.
+
+        Raises:
+            ValueError: if a loss or metric is unknown, or labels do not have the shape that the loss needs.
+        """
+        if container is not None and not container.built:
+            every = {name: labels.get(name) for name in outputs}
+            container.build(every, dict(outputs))
+        tasks = [*self.task_weights] if self.losses else []
+        return [self._task_spec(name, labels, outputs, container) for name in [*tasks, *(set(outputs) - set(tasks))]]
+
+    def _task_spec(
+        self, name: str, labels: Mapping[str, Any], outputs: Mapping[str, Any], container: CompileMetrics | None
+    ) -> TaskSpec:
+        given = self.losses.get(name, [])
+        shares = self.shares.get(name, (1.0,) * len(given))
+        losses = tuple(
+            (get_loss(loss, labels[name], outputs[name]), share) for loss, share in zip(given, shares, strict=True)
+        )
+        place = sorted(outputs).index(name)
+        lists: list[Any] = [None, None]
+        if container is not None:
+            lists = [container._flat_metrics[place], container._flat_weighted_metrics[place]]
+        plain, weighted = ([*each.metrics] if each else [] for each in lists)
+        metrics = tuple(
+            zip(
+                arguments.log_names(plain, weighted), [*plain, *weighted], [False] * len(plain) + [True] * len(weighted)
+            )
+        )
+        user = [*self.metrics.get(name, ()), *self.weighted_metrics.get(name, ())]
+        held = frozenset(id(metric) for metric in user if isinstance(metric, keras.metrics.Metric))
+        missing = self.missing_labels.get(name)
+        return TaskSpec(
+            name, losses, metrics, labels.get(name), outputs[name], self.class_weight.get(name), missing, held
+        )
+
+
+def task_spec(task: Task, label_shape: Sequence[int], output_shape: Sequence[int]) -> TaskSpec:
+    """Returns how a task by itself is judged.
+
+    Args:
+        task: the task.
+        label_shape: shape of its labels without the batch axis.
+        output_shape: shape of its output without the batch axis.
+    """
+    outputs = {task.name: keras.KerasTensor((None, *output_shape))}
+    losses, metrics = {task.name: [task.loss]}, {task.name: [*task.metrics]}
+    spec = CompileSpec(losses, metrics=metrics, task_weights={task.name: 1.0})
+    labels = {task.name: keras.KerasTensor((None, *label_shape))}
+    return spec.task_specs(labels, outputs, spec.compile_metrics(outputs))[0]

@@ -1,0 +1,309 @@
+"""What training goes on from: task weights, the state of a weighting, and the sums of an epoch that was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from mtl_keras.config import checked_weight
+from mtl_keras.distribution import Replicas
+from mtl_keras.keras_private import CompileMetrics, KerasSaveable
+from mtl_keras.labels import LabelReport
+from mtl_keras.training.gradients import GradientStatistics, shared_variables
+from mtl_keras.training.logs import MonitoredTotals
+from mtl_keras.training.objective import Objective
+from mtl_keras.training.spec import CompileSpec
+from mtl_keras.weightings import Previous, State, Static, Weighting
+from mtl_keras.weightings.base import Step
+
+# Variables made while a function is traced would belong to it.
+outside_of_graphs = tf.init_scope
+
+_COUNT = "gradients_count"
+_WEIGHTS = "task_weights"
+_WEIGHTING = "weighting_"
+
+
+class LiveWeighting:
+    """A weighting at work in a model, with its state in variables.
+
+    Args:
+        weighting: the weighting.
+        tasks: the names of the tasks, which it does not see: they say which row of a saved state is whose.
+        shared: the variables that the tasks share.
+
+    Attributes:
+        weighting: the weighting.
+        coordinates: the variables whose gradients stand side by side in a Jacobian, in this order.
+    """
+
+    def __init__(self, weighting: Weighting, tasks: Sequence[str], shared: Sequence[keras.Variable]) -> None:
+        self.weighting = weighting
+        self.coordinates = list(shared)
+        self._rows = np.argsort(tasks)
+        count = len(tasks)
+        initial = dict(weighting.initial_state(count, sum(int(np.prod(variable.shape)) for variable in shared)))
+        extra: tuple[str, ...] = ()
+        if weighting.update_every > 1:  # what the steps between two updates need
+            extra = ("last_weights", "last_active", "age")
+        if "losses_after" in weighting.needs:
+            extra += tuple(f"previous_{name}" for name in Previous._fields)
+        initial |= {name: np.zeros(count, "float32") for name in extra}
+        self._variables = {
+            name: keras.Variable(value, trainable=False, dtype="float32", name=_WEIGHTING + name)
+            for name, value in initial.items()
+        }
+
+    def state(self) -> State:
+        """Returns the state as it is now."""
+        return {name: variable.value for name, variable in self._variables.items()}
+
+    def step(self, **seen: Any) -> Step:
+        """Returns the weights of a step; takes what `Weighting.step` takes beside the state."""
+        state = self.state()
+        previous = None
+        if "losses_after" in self.weighting.needs:
+            previous = Previous(*(state[f"previous_{name}"] for name in Previous._fields))
+        return self.weighting.step(state, previous=previous, **seen)
+
+    def remember(self, state: State, moved: Any = True, previous: Sequence[Any] | None = None) -> None:
+        """Keeps a new state, unless the network did not move in the step (its gradients overflowed).
+
+        Args:
+            state: what was changed of `state()`.
+            moved: scalar boolean.
+            previous: losses before and after the step, and its preference, for a weighting that needs `"losses_after"`.
+        """
+        if previous is not None and "losses_after" in self.weighting.needs:
+            state = {**state, **{f"previous_{name}": row for name, row in zip(Previous._fields, previous, strict=True)}}
+        for name, value in state.items():
+            variable = self._variables[name]
+            if value is not variable.value:
+                variable.assign(ops.where(moved, ops.cast(value, "float32"), variable.value))
+
+    def after_epoch(self, losses: Sequence[float]) -> None:
+        """Updates the state with the mean losses of an epoch; that of a task that did not run is NaN."""
+        self.remember(self.weighting.after_epoch(ops.convert_to_tensor(losses, "float32"), self.state()))
+
+    def save(self, store: MutableMapping[str, Any]) -> None:
+        """Writes the state into a store of arrays, its rows in the alphabetical order of the tasks."""
+        for name, variable in self._variables.items():
+            store[_WEIGHTING + name] = ops.convert_to_numpy(variable.value)[self._rows]
+
+    def load(self, store: Mapping[str, Any]) -> None:
+        """Goes on from what `save` wrote; if there is nothing, or another weighting's state, from where it is."""
+        saved = {name: store[_WEIGHTING + name] for name in self._variables if _WEIGHTING + name in store}
+        same = [np.shape(value) == self._variables[name].shape for name, value in saved.items()]
+        if len(saved) == len(self._variables) and all(same):
+            for name, value in saved.items():
+                self._variables[name].assign(np.array(value)[np.argsort(self._rows)])
+
+
+class TrainingState(KerasSaveable):
+    """What `compile` set up and training changes, beside what `keras.Model` keeps.
+
+    Keras saves it in a place of its own in the files of a model, which the stock class passes over.
+
+    Args:
+        spec: the arguments of `compile`.
+        outputs: name -> symbolic output.
+        trained: the variables of the model that are trained.
+
+    Attributes:
+        spec: the arguments of `compile`.
+        tasks: the tasks, in the model's order: the outputs that have a loss.
+        task_weights: `(tasks,)` variable: the weights of the tasks whose weight was not given as a variable.
+        step_weights: `(steps, tasks)` weights of the next execution alone, or `None`.
+        row: `(tasks,)` weights that `compute_loss` uses in a step of the user's own; `None` for the task weights.
+        weighting: the weighting at work; `None` for fixed weights.
+        gradients: sums for what is watched of the tasks' gradients.
+        objective: losses and metrics, once the labels are known.
+        resumption: the steps of an interrupted epoch that are skipped.
+        frozen_layers: the layers that training leaves as they are, by path.
+        monitored: what callbacks of `fit` monitor.
+        logs_are_read: whether somebody reads the logs of single steps.
+        label_report: looks through the labels of `fit` before its first step.
+        in_epoch: whether an epoch of training has begun and not ended.
+        sums_of_training: whether the running sums are those of training, not of an evaluation.
+    """
+
+    def __init__(self, spec: CompileSpec, outputs: Mapping[str, Any], trained: Iterable[keras.Variable]) -> None:
+        self.spec = spec
+        self.tasks = tuple(spec.task_weights)
+        self._names = sorted(outputs)
+        # The task weights are state, but not weights of the network: a stock model of the same graph has the same
+        # `variables`.
+        with keras.device("cpu:0"):
+            initial = np.array(list(spec.task_weights.values()), "float32")
+            self.task_weights = keras.Variable(initial, trainable=False, name=_WEIGHTS)
+        self.step_weights: np.ndarray | None = None
+        self.row: Any = None
+        self.weighting: LiveWeighting | None = None
+        if spec.weighting != Static():
+            shared = shared_variables({task: outputs[task] for task in self.tasks}, trained)
+            self.weighting = LiveWeighting(spec.weighting, self.tasks, shared)
+        self.gradients = GradientStatistics(len(self.tasks))
+        self.objective: Objective | None = None
+        self.resumption = Resumption()
+        self.frozen_layers: dict[str, keras.Layer] = {}
+        self.monitored = MonitoredTotals()
+        self.logs_are_read = True
+        self.label_report: LabelReport | None = None
+        self.in_epoch = False
+        self.sums_of_training = False
+
+    def build(
+        self,
+        labels: Mapping[str, Any],
+        outputs: Mapping[str, Any],
+        container: CompileMetrics | None,
+        layer_metrics: Sequence[keras.metrics.Metric],
+    ) -> Objective:
+        """Returns the losses and metrics, now that a batch of labels has been seen.
+
+        Args:
+            labels: name -> labels `(batch, ...)` or a `tf.TensorSpec` of them.
+            outputs: name -> symbolic output `(batch, ...)`.
+            container: Keras' container of the metrics of `compile`.
+            layer_metrics: metrics that are updated when the model is called.
+
+        Raises:
+            ValueError: if labels do not have the shape that their loss needs.
+        """
+        symbolic = {name: _symbolic(name, label) for name, label in labels.items() if label is not None}
+        specs = self.spec.task_specs(symbolic, outputs, container)
+        self.objective = Objective(specs, layer_metrics, Replicas(tf.distribute.get_strategy()))
+        return self.objective
+
+    def weights_in_step(self) -> Any:
+        """Returns the weights `(tasks,)` that a step of the user's own trains with, as a tensor."""
+        if self.row is not None:
+            return self.row
+        rows = [self.spec.variables.get(task, self.task_weights.value[i]) for i, task in enumerate(self.tasks)]
+        return ops.stack([ops.cast(row, "float32") for row in rows])
+
+    @contextmanager
+    def weighted_by(self, row: Any) -> Iterator[None]:
+        """Makes `compute_loss` use the weights `(tasks,)` of a step, while it is run or traced."""
+        self.row = row
+        try:
+            yield
+        finally:
+            self.row = None
+
+    def _obj_type(self) -> str:
+        return "Loss"  # Keras asks for one of its own kinds, to know what to pass over
+
+    def weights(self) -> np.ndarray:
+        """Returns the weights `(tasks,)` as they are now."""
+        found = self.task_weights.numpy().copy()
+        for task, variable in self.spec.variables.items():
+            found[self.tasks.index(task)] = checked_weight(f"`loss_weights` of task {task!r}", variable.numpy())
+        return found
+
+    def set_weights(self, weights: Mapping[str, float]) -> None:
+        """Sets the weights of all tasks."""
+        self.task_weights.assign(np.array([weights[task] for task in self.tasks], "float32"))
+        for task, variable in self.spec.variables.items():
+            variable.assign(weights[task])
+
+    def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
+        """Saves the task weights and the state of the weighting."""
+        if self.weighting:
+            self.weighting.save(store)
+        # In the alphabetical order of the outputs, those without a loss included: files know no other.
+        weights = dict(zip(self.tasks, self.weights(), strict=True))
+        store[_WEIGHTS] = np.array([weights.get(name, 1.0) for name in self._names], "float32")
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        """Loads the task weights and the state of the weighting; without them in the file they stay as they are."""
+        keys = list(store.keys())
+        if _WEIGHTS in keys:
+            self.set_weights(dict(zip(self._names, np.array(store[_WEIGHTS]), strict=True)))
+        if self.weighting:
+            self.weighting.load({key: store[key] for key in keys})
+
+
+def _symbolic(name: str, label: Any) -> keras.KerasTensor:
+    shape = getattr(label, "shape", ())
+    if getattr(shape, "rank", 0) is None:
+        raise ValueError(f"The labels of task {name!r} must have a known number of axes. Received: an unknown shape")
+    return keras.KerasTensor((None, *shape[1:]), keras.backend.standardize_dtype(label.dtype))
+
+
+class Resumption:
+    """The steps of an epoch that were made before it was interrupted, which `fit` skips.
+
+    Args:
+        steps: how many.
+        state: what `collect` returned after them.
+    """
+
+    def __init__(self, steps: int = 0, state: Mapping[str, np.ndarray] | None = None) -> None:
+        self._left = steps
+        self._state = dict(state or {})
+        self._summary: Any = None
+
+    def __bool__(self) -> bool:
+        return self._left > 0
+
+    def skip(self, steps: int, objective: Objective, gradients: GradientStatistics) -> Any:
+        """Skips some steps; the sums of the epoch are then those that there were after all of them.
+
+        Args:
+            steps: as many as one training execution makes.
+            objective: gets its sums back.
+            gradients: gets its sums back.
+
+        Returns:
+            `Objective.summary`.
+        """
+        if self._summary is None:
+            assign("objective", objective.variables, self._state)
+            assign("gradients", gradients.variables, self._state)
+            gradients.count = int(self._state[_COUNT])
+            self._summary = objective.summary(None, training=True)
+        self._left -= steps
+        return self._summary
+
+
+def collect(seeds: Sequence[keras.Variable], state: TrainingState) -> dict[str, np.ndarray]:
+    """Returns the arrays that `Resumption` and `assign` take: seeds, and the sums of the epoch so far.
+
+    Args:
+        seeds: state that Keras does not save.
+        state: of the model.
+    """
+    objective, gradients = state.objective, state.gradients
+    groups = {"seeds": seeds, "objective": objective.variables if objective else [], "gradients": gradients.variables}
+    arrays = {
+        f"{name}_{place}": np.asarray(ops.convert_to_numpy(variable.value))
+        for name, variables in groups.items()
+        for place, variable in enumerate(variables)
+    }
+    return {**arrays, _COUNT: np.asarray(gradients.count)}
+
+
+def assign(name: str, variables: Sequence[keras.Variable], state: Mapping[str, np.ndarray]) -> None:
+    """Gives variables the values that `collect` found in them.
+
+    Args:
+        name: what they are: `"seeds"`, `"objective"` or `"gradients"`.
+        variables: in the order in which they were collected.
+        state: what `collect` returned.
+
+    Raises:
+        ValueError: if the values are those of other variables.
+    """
+    values = [state.get(f"{name}_{place}") for place in range(len(variables))]
+    shapes = [None if value is None else value.shape for value in values]
+    if f"{name}_{len(variables)}" in state or shapes != [tuple(variable.shape) for variable in variables]:
+        raise ValueError(f"The state is that of another model: {name} do not fit. Received: shapes {shapes}")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

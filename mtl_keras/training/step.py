@@ -1,0 +1,244 @@
+"""One training or evaluation step: forward, weigh, backward, apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mtl_keras.distribution import Replicas, batch_size
+from mtl_keras.training import graph
+from mtl_keras.training.dropped import DroppedState
+from mtl_keras.training.gradients import GradientStatistics, gramian, shared_groups
+from mtl_keras.training.graph import Ownership, Unit
+from mtl_keras.training.groups import Predictions, trained_part
+from mtl_keras.training.objective import Objective
+from mtl_keras.training.state import LiveWeighting
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a compiled step works on.
+
+    Args:
+        model: the compiled `MultiTaskModel`.
+        objective: its losses and metrics.
+        replicas: those that take the step together.
+        units: what it computes.
+        owned: who reaches each variable that it computes with.
+        masked: whether some of its tasks may be dropped at run time.
+        dropped: puts back the state of what is dropped, or `None` if nothing has to be.
+        weighting: makes weights of task weights; `None` to take these.
+        monitor: sums up the inner products of the tasks' gradients, or `None`.
+    """
+
+    model: Any
+    objective: Objective
+    replicas: Replicas
+    units: Sequence[Unit]
+    owned: Sequence[Ownership]
+    masked: bool = False
+    dropped: DroppedState | None = None
+    weighting: LiveWeighting | None = None
+    monitor: GradientStatistics | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The outputs that it computes."""
+        return [name for unit in self.units for name in unit.tasks]
+
+    @property
+    def columns(self) -> list[bool]:
+        """For each task of the model, whether it is computed."""
+        return [task in self.names for task in self.objective.tasks]
+
+    @property
+    def statistics(self) -> list[keras.Variable]:
+        """The variables that it moves without training them: moving statistics and random seeds."""
+        return [entry.variable for entry in self.owned if not entry.variable.trainable]
+
+    @property
+    def trained(self) -> set[int]:
+        """The `id`s of the variables that are trained."""
+        return {id(variable) for variable in self.model.trainable_variables}
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The variables that it trains."""
+        trained = self.trained
+        return [entry.variable for entry in self.owned if id(entry.variable) in trained]
+
+    def additional_loss(self, parts: Iterable[keras.Model], active: Any) -> Any:
+        """Regularizers and `add_loss` of the layers that ran.
+
+        Args:
+            parts: the models that were called.
+            active: `(tasks,)` booleans: the layers of other tasks do not count.
+        """
+        parts = list(parts)
+        losses = [loss for part in parts for loss in part.losses]
+        if not losses:
+            return tf.zeros(())
+        if not self.masked:
+            return tf.add_n([tf.reduce_sum(tf.cast(loss, "float32")) for loss in losses])
+        layers = {layer for part in parts for layer in part.layers}
+        names = self.objective.tasks
+        total = tf.zeros(())
+        for layer, reached_by in graph.reach(self.model.outputs_by_task).items():
+            if isinstance(layer, keras.Layer) and layer in layers:
+                reached = [i for i, name in enumerate(names) if name in reached_by]
+                always = any(name not in names for name in reached_by)
+                on = tf.constant(True) if always else tf.reduce_any(tf.gather(active, reached))
+                for loss in layer.losses:
+                    total += tf.where(on, tf.reduce_sum(tf.cast(loss, "float32")), 0.0)
+        return total
+
+    def loss_scale(self) -> Any:
+        """What losses are multiplied by before gradients are taken, a scalar: more than 1 under mixed precision."""
+        return self.model.optimizer.scale_loss(tf.ones(()))
+
+    def apply(self, gradients: Sequence[Any], variables: Sequence[keras.Variable], active: Any, kept: Any) -> None:
+        """Lets the optimizer move the variables, and puts back the state of dropped tasks.
+
+        Args:
+            gradients: sums over the replicas.
+            variables: what they belong to.
+            active: `(tasks,)` booleans.
+            kept: from `DroppedState.remember`.
+        """
+        if variables:
+            self.model.optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
+        if self.dropped:
+            self.dropped.restore(kept, active)
+
+
+def test_step(scope: Scope) -> Callable[[Any, Any], None]:
+    """Returns an evaluation step `(batch, task weights)`."""
+    objective, replicas = scope.objective, scope.replicas
+    forward = graph.sub_model(scope.model.inputs_struct, scope.units)
+
+    def step(data: Any, task_weights: Any) -> None:
+        size = batch_size(data)
+        data, there = replicas.filled(data)
+        x, y, sample_weight = scope.model.unpack(data)
+        predictions = Predictions(scope.units, forward(x, training=False))
+        counting = replicas.counting(None, there, len(objective.tasks))
+        batches = objective.batches(scope.names, y, predictions, sample_weight, counting, scope.model.checks_labels)
+        parts = objective.loss_parts(batches, training=False)
+        additional = replicas.share(scope.additional_loss([forward], task_weights > 0))
+        totals = objective.scattered([(batch, part.totals) for batch, part in parts])
+        found = [totals, additional, *objective.statistics(batches, size)]
+        totals, additional, *statistics = replicas.summed(found)
+        objective.record(batches, totals, tf.cast(additional, totals.dtype), statistics)
+
+    return step
+
+
+class LossesStep:
+    """A training step with one backward pass, of the weighted sum of the losses.
+
+    Args:
+        scope: what it works on.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._forward = graph.sub_model(scope.model.inputs_struct, scope.units)
+        self._variables = scope.variables
+        self._not_trained = scope.statistics
+
+    def __call__(self, data: Any, task_weights: Any) -> None:
+        """Trains on a batch.
+
+        Args:
+            data: the batch.
+            task_weights: `(tasks,)`.
+        """
+        scope = self._scope
+        objective, optimizer, live, replicas = scope.objective, scope.model.optimizer, scope.weighting, scope.replicas
+        size = batch_size(data)
+        data, there = replicas.filled(data)
+        active = task_weights > 0
+        step = tf.identity(optimizer.iterations)
+        kept = scope.dropped.remember() if scope.dropped else []
+        sees_update = live is not None and "losses_after" in live.weighting.needs
+        seeds = [tf.identity(variable.value) for variable in self._not_trained] if sees_update else []
+        trained = [variable.value for variable in self._variables]
+        # Frozen variables are not watched, so no gradient flows to them.
+        with tf.GradientTape(persistent=scope.monitor is not None, watch_accessed_variables=False) as tape:
+            tape.watch(trained)
+            batches = self._batches(data, active, there)
+            parts = objective.loss_parts(batches, training=True)
+            own_totals = objective.scattered([(batch, part.totals) for batch, part in parts])
+            own_additional = replicas.share(scope.additional_loss([self._forward], active))
+            with tape.stop_recording():
+                totals, additional = replicas.summed([own_totals, own_additional])
+            losses = tf.math.divide_no_nan(totals[:, 0], totals[:, 1])
+            # What this replica's samples add to the losses.
+            own = tf.math.divide_no_nan(own_totals[:, 0], totals[:, 1]) if replicas.count > 1 else losses
+            if any(part.trained is not None for _, part in parts):
+                own = objective.scattered(
+                    [(batch, trained_part(objective.tasks, batch, part, totals)) for batch, part in parts]
+                )
+            weights, weighed = tf.cast(task_weights, own.dtype), None
+            if live:
+                # A task without a label in the batch has the loss 0, which is not for a weighting to see.
+                preference = tf.where(totals[:, 1] > 0, weights, tf.zeros_like(weights))
+                weighed = live.step(losses=tf.stop_gradient(losses), preference=preference)
+                weights = tf.stop_gradient(weighed.weights)
+            own_total = tf.reduce_sum(weights * own) + tf.cast(own_additional, own.dtype)
+            scaled = optimizer.scale_loss(own_total)
+        gradients = tape.gradient(scaled, trained)
+        if scope.monitor is not None:
+            self._watch(scope.monitor, tape, own, tf.logical_and(active, totals[:, 1] > 0))
+        statistics = objective.statistics(batches, size)
+        gradients, statistics = replicas.exchange(gradients, self._not_trained, statistics)
+        scope.apply(gradients, self._variables, active, kept)
+        if live and weighed:
+            after = self._losses_again(data, seeds, active, there) if sees_update else None
+            live.remember(weighed.state, optimizer.iterations > step, (losses, after, preference))
+        total = tf.reduce_sum(weights * losses) + tf.cast(additional, losses.dtype)
+        objective.record(batches, totals, total, statistics, (weights, active), step)
+
+    def _batches(self, data: Any, active: Any, there: Any) -> list[Any]:
+        """Takes a batch through the network."""
+        scope = self._scope
+        x, y, sample_weight = scope.model.unpack(data)
+        predictions = Predictions(scope.units, self._forward(x, training=True))
+        counting = scope.replicas.counting(active if scope.masked else None, there, len(scope.objective.tasks))
+        check = scope.model.checks_labels
+        return scope.objective.batches(scope.names, y, predictions, sample_weight, counting, check)
+
+    def _watch(self, monitor: GradientStatistics, tape: tf.GradientTape, own: Any, active: Any) -> None:
+        """Sums up the inner products of the tasks' gradients, which the step itself does not need."""
+        scope = self._scope
+        groups = shared_groups(scope.owned, scope.trained, scope.columns)
+        scale = scope.loss_scale()
+        matrices = []
+        for group in groups:
+            sources = [variable.value for variable in group.variables]
+            rows = []
+            for task in group.tasks:
+                seed = tf.cast(scale, own.dtype) * tf.one_hot(task, len(scope.objective.tasks), dtype=own.dtype)
+                rows.append(tape.gradient(own, sources, seed, unconnected_gradients=tf.UnconnectedGradients.ZERO))
+            matrices.append(group.matrix(rows) / scale)
+        matrices = scope.replicas.summed(matrices)
+        monitor.add(gramian(groups, matrices, matrices, active), active)
+
+    def _losses_again(self, data: Any, seeds: Sequence[Any], active: Any, there: Any) -> Any:
+        """Returns the losses `(tasks,)` of the batch after the step, with the dropout masks that it had before."""
+        objective = self._scope.objective
+        moved = [tf.identity(variable.value) for variable in self._not_trained]
+        _assign(self._not_trained, seeds)
+        parts = objective.loss_parts(self._batches(data, active, there), training=True)
+        (totals,) = self._scope.replicas.summed([objective.scattered([(one, part.totals) for one, part in parts])])
+        _assign(self._not_trained, moved)
+        return tf.math.divide_no_nan(totals[:, 0], totals[:, 1])
+
+
+def _assign(variables: Sequence[keras.Variable], values: Sequence[Any]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
