@@ -1,0 +1,217 @@
+"""Arguments and errors that `keras.Model` does not have: `missing_labels`, names of tasks, labels out of range."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from mtl_keras import MultiTaskModel
+from tests.drop_in import graphs
+from tests.drop_in.graphs import AMOUNT, FLAG, KIND, SAMPLES, TWO, features, heads
+from tests.drop_in.harness import seed
+
+SPARSE = "sparse_categorical_crossentropy"
+KNOWN = np.arange(SAMPLES) % 3 != 0
+
+
+def squared(y_true: Any, y_pred: Any) -> Any:
+    return ops.mean(ops.square(y_true - y_pred), axis=-1)
+
+
+def compiled(graph: Any, loss: Any, **arguments: Any) -> MultiTaskModel:
+    seed(0)
+    model = MultiTaskModel(*graph.build())
+    model.compile(keras.optimizers.SGD(0.1), loss=loss, run_eagerly=True, **arguments)
+    return model
+
+
+def losses_of(model: MultiTaskModel, y: Any, x: Any = None) -> dict[str, float]:
+    return model.test_on_batch(features() if x is None else x, y, return_dict=True)
+
+
+def holes(labels: np.ndarray, missing: float) -> np.ndarray:
+    changed = labels.copy()
+    changed[~KNOWN] = missing
+    return changed
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["alone", "fused"])
+@pytest.mark.parametrize(
+    ("head", "loss", "missing"),
+    [
+        (AMOUNT, "mse", np.nan),
+        (FLAG, "binary_crossentropy", -1),
+        (KIND, SPARSE, -1),
+        (graphs.ONE_HOT, "categorical_crossentropy", np.nan),
+    ],
+    ids=["regression", "binary", "classes", "one_hot"],
+)
+def test_a_loss_is_the_mean_over_labelled_samples(head: graphs.Head, loss: str, missing: float, count: int) -> None:
+    graph = heads(**{f"t{place}": head for place in range(count)}, other=AMOUNT)
+    y = graph.data()[1]
+    model = compiled(graph, {name: "mse" if name == "other" else loss for name in y})
+    some = {**y, "t0": holes(y["t0"], missing)}
+    expected = losses_of(model, {name: values[KNOWN] for name, values in y.items()}, features()[KNOWN])["t0_loss"]
+    assert losses_of(model, some)["t0_loss"] == pytest.approx(expected, rel=1e-5)
+    all_missing = {**y, "t0": np.full_like(y["t0"], missing)}
+    assert losses_of(model, all_missing)["t0_loss"] == 0
+    before = [layer.get_weights() for layer in model.layers]
+    assert np.isfinite(model.train_on_batch(features(), all_missing)[0])
+    head_layer = model.outputs_by_task["t0"]._keras_history.operation
+    for old, new in zip(before[model.layers.index(head_layer)], head_layer.get_weights()):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_labels_of_an_own_loss_are_left_out_on_request() -> None:
+    y = TWO.data()[1]
+    some = {**y, "amount": holes(y["amount"], np.nan)}
+    loss = {"kind": SPARSE, "amount": squared}
+    assert np.isnan(losses_of(compiled(TWO, loss), some)["amount_loss"])
+    model = compiled(TWO, loss, missing_labels={"amount": True})
+    expected = losses_of(model, {name: values[KNOWN] for name, values in y.items()}, features()[KNOWN])["amount_loss"]
+    assert losses_of(model, some)["amount_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_labels_of_a_regression_of_integers_are_left_out_on_request() -> None:
+    numbers = {"amount": np.arange(SAMPLES)[:, None] - 1, "kind": TWO.data()[1]["kind"]}
+    loss = {"kind": SPARSE, "amount": "mse"}
+    with_it = losses_of(compiled(TWO, loss), numbers)["amount_loss"]
+    without = losses_of(compiled(TWO, loss, missing_labels={"amount": True}), numbers)["amount_loss"]
+    later = losses_of(compiled(TWO, loss), {n: v[1:] for n, v in numbers.items()}, features()[1:])["amount_loss"]
+    assert without == pytest.approx(later, rel=1e-5)
+    assert without != pytest.approx(with_it, rel=1e-3)
+
+
+def test_labels_are_used_as_they_are_on_request() -> None:
+    y = TWO.data()[1]
+    model = compiled(TWO, {"kind": SPARSE, "amount": "mse"}, missing_labels={"amount": False})
+    assert np.isnan(losses_of(model, {**y, "amount": holes(y["amount"], np.nan)})["amount_loss"])
+
+
+def test_missing_labels_of_an_unknown_task_are_refused() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        compiled(TWO, {"kind": SPARSE, "amount": "mse"}, missing_labels={"nothing": True})
+
+
+def test_missing_labels_are_saved(tmp_path: Any) -> None:
+    model = compiled(TWO, {"kind": SPARSE, "amount": "mse"}, missing_labels={"amount": False})
+    model.save(tmp_path / "model.keras")
+    y = TWO.data()[1]
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert np.isnan(losses_of(loaded, {**y, "amount": holes(y["amount"], np.nan)})["amount_loss"])
+
+
+@pytest.mark.parametrize("shape", [(SAMPLES,), (SAMPLES, 1)])
+def test_a_binary_task_of_minus_one_and_one_is_refused(shape: tuple[int, ...]) -> None:
+    graph = heads(flag=FLAG, amount=AMOUNT)
+    y = {**graph.data()[1], "flag": np.where(KNOWN, 1, -1).reshape(shape)}
+    model = compiled(graph, {"flag": "binary_crossentropy", "amount": "mse"})
+    with pytest.raises(ValueError, match="flag"):
+        model.fit(features(), y, verbose=0)
+
+
+@pytest.mark.parametrize("name", ["loss", "val", "mtl", "val_kind"])
+def test_names_of_log_entries_are_no_names_of_tasks(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"\b{name}\b"):
+        compiled(heads(**{name: AMOUNT, "other": AMOUNT}), "mse")
+
+
+def test_tasks_whose_log_entries_collide_are_refused() -> None:
+    graph = heads(a=AMOUNT, a_b=AMOUNT)
+    metrics = {
+        "a": [keras.metrics.MeanAbsoluteError(name="b_mae")],
+        "a_b": [keras.metrics.MeanAbsoluteError(name="mae")],
+    }
+    with pytest.raises(ValueError, match="a_b_mae"):
+        compiled(graph, "mse", metrics=metrics)
+    with pytest.raises(ValueError, match="a_loss"):
+        compiled(
+            heads(a=AMOUNT, a_loss=AMOUNT), "mse", metrics={"a": [keras.metrics.MeanAbsoluteError(name="loss_loss")]}
+        )
+
+
+def test_class_weight_by_task_belongs_to_compile() -> None:
+    model = compiled(TWO, {"kind": SPARSE, "amount": "mse"})
+    with pytest.raises(ValueError, match=re.escape("compile")):
+        model.fit(*TWO.data(), verbose=0, class_weight={"kind": {0: 2.0}})
+
+
+def test_class_weights_weigh_training_alone() -> None:
+    x, y = TWO.data()
+    plain = compiled(TWO, {"kind": SPARSE, "amount": "mse"})
+    weighed = compiled(TWO, {"kind": SPARSE, "amount": "mse"}, class_weight={"kind": {0: 5.0, 1: 0.1}})
+    assert weighed.test_on_batch(x, y) == pytest.approx(plain.test_on_batch(x, y))
+    stock = keras.Model(*TWO.build())
+    stock.set_weights(weighed.get_weights())
+    stock.compile(keras.optimizers.SGD(0.1), loss={"kind": SPARSE, "amount": "mse"}, run_eagerly=True)
+    weights = {"kind": np.array([5.0, 0.1, 1.0])[y["kind"]], "amount": np.ones(SAMPLES)}
+    expected = stock.train_on_batch(x, y, weights, return_dict=True)
+    found = weighed.train_on_batch(x, y, return_dict=True)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-5)
+    for one, other in zip(stock.get_weights(), weighed.get_weights()):
+        np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["alone", "fused"])
+@pytest.mark.parametrize("eager", [True, False], ids=["eager", "compiled"])
+@pytest.mark.parametrize("value", [3, -2])
+def test_a_class_out_of_range_names_task_value_and_example(value: int, eager: bool, count: int) -> None:
+    graph = heads(**{f"t{place}": KIND for place in range(count)}, other=AMOUNT)
+    y = graph.data()[1]
+    y["t0"][7] = value
+    model = MultiTaskModel(*graph.build())
+    model.compile("sgd", loss={name: "mse" if name == "other" else SPARSE for name in y}, run_eagerly=eager)
+    with pytest.raises(Exception, match=rf"t0[\s\S]*{value}\b[\s\S]*7|7[\s\S]*{value}\b[\s\S]*t0"):
+        model.fit(features(), y, verbose=0, shuffle=False)
+
+
+def test_weights_set_before_compile_are_not_forgotten() -> None:
+    model = MultiTaskModel(*TWO.build())
+    try:
+        model.set_task_weights({"amount": 0.25})
+    except ValueError:
+        return  # refused is right too
+    model.compile("sgd", loss={"kind": SPARSE, "amount": "mse"})
+    assert model.task_weights == {"kind": 1.0, "amount": 0.25}
+
+
+def test_an_array_in_place_of_labels_by_task_is_described_by_its_shape() -> None:
+    model = compiled(TWO, {"kind": SPARSE, "amount": "mse"})
+    with pytest.raises(ValueError, match=re.escape(f"({SAMPLES},)")) as caught:
+        model.fit(features(), np.zeros(SAMPLES), verbose=0)
+    assert "TensorSpec" not in str(caught.value)
+
+
+def test_labels_of_unknown_rank_are_named() -> None:
+    import tensorflow as tf
+
+    x, y = TWO.data()
+    model = compiled(TWO, {"kind": SPARSE, "amount": "mse"})
+    batches = tf.data.Dataset.from_generator(
+        lambda: [(x, y)],
+        output_signature=(
+            tf.TensorSpec((None, graphs.FEATURES)),
+            {"kind": tf.TensorSpec(None, "int32"), "amount": tf.TensorSpec((None, 1))},
+        ),
+    )
+    model.compile("sgd", loss={"kind": SPARSE, "amount": "mse"})
+    with pytest.raises(ValueError, match="kind"):
+        model.fit(batches, verbose=0)
+
+
+@pytest.mark.parametrize("method", ["mgda", "imtl_g", "upgrad"])
+def test_weightings_of_representations_work_with_one_task_left(method: str) -> None:
+    model = compiled(TWO, {"kind": SPARSE, "amount": "mse"}, weighting=f"{method}(representation=True)")
+    x, y = TWO.data()
+    model.train_on_batch(x, y)
+    model.set_task_weights({"amount": 0.0})
+    dropped = model.outputs_by_task["amount"]._keras_history.operation
+    before = dropped.get_weights()
+    assert np.isfinite(model.train_on_batch(x, y)[0])
+    for old, new in zip(before, dropped.get_weights()):
+        np.testing.assert_array_equal(new, old)
