@@ -12,19 +12,16 @@ from tests.sources import ROOT, python_files
 
 # A room is a top-level file or folder, or one inside `mtl_keras`. Rooms may import their own level and those below.
 LEVELS: dict[float, str] = {
-    6: "train evaluate benchmarks docs",
-    5: "experiments",
-    4: "models data",
-    3: "mtl_keras",  # its `__init__`: the library's front door
-    2: "mtl_keras.callbacks mtl_keras.reports mtl_keras.export mtl_keras.testing",
-    1: "mtl_keras.model mtl_keras.trainers",
-    0: "mtl_keras.analysis mtl_keras.arguments mtl_keras.batch_logs mtl_keras.batches mtl_keras.compile_settings "
-    "mtl_keras.config mtl_keras.distribution mtl_keras.freezing mtl_keras.frozen_layers mtl_keras.functional "
-    "mtl_keras.fusion mtl_keras.gradient_statistics "
-    "mtl_keras.gradients "
-    "mtl_keras.labels mtl_keras.logs mtl_keras.metrics mtl_keras.monitored_totals mtl_keras.objective "
-    "mtl_keras.registry mtl_keras.resumption mtl_keras.saved_state mtl_keras.scaled mtl_keras.schedules "
-    "mtl_keras.split mtl_keras.subgraph mtl_keras.tasks mtl_keras.weightings",
+    7: "train evaluate benchmarks docs",
+    6: "experiments",
+    5: "models data",
+    4: "mtl_keras",  # its `__init__`: the library's front door
+    3: "mtl_keras.callbacks mtl_keras.reports mtl_keras.export mtl_keras.testing",
+    2: "mtl_keras.model",
+    1: "mtl_keras.training",
+    0: "mtl_keras.analysis mtl_keras.arguments mtl_keras.config mtl_keras.distribution mtl_keras.keras_private "
+    "mtl_keras.labels mtl_keras.logs mtl_keras.metrics mtl_keras.registry mtl_keras.scaled mtl_keras.schedules "
+    "mtl_keras.split mtl_keras.tasks mtl_keras.weightings",
 }
 LEVEL = {room: level for level, rooms in LEVELS.items() for room in rooms.split()}
 
@@ -36,8 +33,15 @@ STRANGERS = [
     ("mtl_keras.weightings", "mtl_keras.schedules"),
 ]
 
-# Of the library, these see level 0 only: they describe networks and data, and do not train.
-LEVEL_0_ONLY = ("models", "data")
+# Of the library, these see level 0 only, and what is named here: they describe networks and data, and do not train.
+LEVEL_0_AND = {"models": ("mtl_keras.training.graph",), "data": ()}
+
+# The modules of the core that may name TensorFlow; all others are written in `keras.ops` and NumPy.
+ON_TENSORFLOW = ("mtl_keras.training", "mtl_keras.distribution")
+CORE = {*LEVELS[0].split(), "mtl_keras.model", "mtl_keras.training", "mtl_keras.testing", "mtl_keras"}
+
+
+MODULES = {name for names in LEVEL_0_AND.values() for name in names}
 
 
 def room_of(module: str) -> str | None:
@@ -60,7 +64,7 @@ def imported_modules(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
             for alias in node.names:
                 # `from mtl_keras import schedules` means the room, `from mtl_keras import Task` the front door.
                 name = f"{base}.{alias.name}"
-                yield node.lineno, name if name in LEVEL else base
+                yield node.lineno, name if name in LEVEL or name in MODULES else base
 
 
 def violations(path: Path, source: str) -> list[str]:
@@ -76,6 +80,8 @@ def violations(path: Path, source: str) -> list[str]:
         return [f"{path}: the room {here!r} has no level; add it to LEVELS in {Path(__file__).name}"]
     found = []
     for line, module in imported_modules(path, ast.parse(source)):
+        if here in CORE and here not in ON_TENSORFLOW and module.partition(".")[0] == "tensorflow":
+            found.append(f"{path}:{line}: imports {module}: of the core, {' and '.join(ON_TENSORFLOW)} alone may")
         there = room_of(module)
         if there is None or there == here:
             continue
@@ -85,7 +91,7 @@ def violations(path: Path, source: str) -> list[str]:
             reason = f"{there} lies above {here}"
         elif (here, there) in STRANGERS:
             reason = f"{here} and {there} must not know each other"
-        elif here in LEVEL_0_ONLY and there.startswith("mtl_keras") and LEVEL[there] > 0:
+        elif there.startswith("mtl_keras") and LEVEL[there] > 0 and module not in LEVEL_0_AND.get(here, (module,)):
             reason = f"{here} may import level 0 of the library only"
         else:
             continue
@@ -117,6 +123,13 @@ def test_imports_go_downwards() -> None:
         ("data/pipeline.py", "import mtl_keras", "level 0"),
         ("data/pipeline.py", "from train import main", "lies above"),
         ("experiments/runner.py", "import evaluate", "lies above"),
+        ("models/heads.py", "from mtl_keras.training import groups", "level 0"),
+        ("models/heads.py", "from mtl_keras.training.step import Scope", "level 0"),
+        ("data/pipeline.py", "from mtl_keras.training import graph", "level 0"),
+        ("mtl_keras/training/step.py", "from mtl_keras.model import MultiTaskModel", "lies above"),
+        ("mtl_keras/weightings/dwa.py", "from mtl_keras.training.state import LiveWeighting", "lies above"),
+        ("mtl_keras/model.py", "import tensorflow as tf", "of the core"),
+        ("mtl_keras/schedules/dst.py", "from tensorflow.python import eager", "of the core"),
         ("mtl_keras/model.py", "from mtl_keras.novelties import x", "has no level"),
         ("mtl_keras/novelties.py", "import keras", "has no level"),
         ("novelties/one.py", "import keras", "has no level"),
@@ -139,6 +152,10 @@ def test_a_bad_import_is_caught(path: str, source: str, reason: str) -> None:
         ("mtl_keras/callbacks/task_scheduler.py", "from mtl_keras import schedules\nfrom mtl_keras.model import M"),
         ("mtl_keras/__init__.py", "from mtl_keras.callbacks import TaskScheduler\nfrom .model import M"),
         ("models/heads.py", "from mtl_keras.split import TaskSplit\nfrom mtl_keras import tasks"),
+        ("models/heads.py", "from mtl_keras.training import graph\nfrom mtl_keras.training.graph import reach"),
+        ("mtl_keras/training/step.py", "import tensorflow as tf\nfrom mtl_keras.distribution import Replicas"),
+        ("mtl_keras/distribution.py", "import tensorflow as tf"),
+        ("mtl_keras/callbacks/tensorboard.py", "import tensorflow as tf"),
         ("experiments/runner.py", "import data\nimport models\nimport mtl_keras\nfrom mtl_keras import MultiTaskModel"),
         ("train.py", "from experiments import runner"),
     ],

@@ -22,7 +22,7 @@ from experiments.run_directory import RunDirectory
 from experiments.runner import run
 from experiments.settings import asked, resumed
 from mtl_keras.callbacks import GradientMonitor
-from mtl_keras.gradient_statistics import GradientSummary
+from mtl_keras.training.gradients import GradientSummary
 
 LOGS = {"gradient_cosine", "conflict_rate", "gradient_norm_ratio"}
 QUICK: dict[str, Any] = {"synthetic": True, "examples": 64, "model": "mlp(dense=16)", "batch_size": 16}

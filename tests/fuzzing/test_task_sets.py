@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtl_keras import Task, TaskSet
-from mtl_keras.compile_settings import CompileSettings
 from mtl_keras.logs import SUMMARY, TRAINING, LogKey, group_by_task, parse_key
 from mtl_keras.tasks import check_task_name
+from mtl_keras.training.spec import CompileSpec
 from tests.fuzzing.cases import cases, odd_values, refused, task_names
 
 LETTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
@@ -71,11 +71,13 @@ def test_only_tasks_make_a_set(members: list[Any]) -> None:
     assert (found is not None) == (0 < len(members) == len(set(names)))
 
 
-def compile_settings(chosen: TaskSet) -> CompileSettings:
+def compile_settings(chosen: TaskSet) -> CompileSpec:
     arguments = chosen.compile_args()
-    return CompileSettings.checked(
+    return CompileSpec.checked(
         {name: SimpleNamespace(shape=(None, *task.shape)) for name, task in chosen.items()},
+        CompileSpec(),
         **{"class_weight": None, **arguments},
+        missing_labels=None,
         weighted_metrics=None,
         max_specializations=8,
         weighting="static",

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from mtl_keras import MultiTaskModel, subgraph
-from mtl_keras.freezing import slots
+from mtl_keras import MultiTaskModel
 from mtl_keras.testing import toy_data, toy_model
+from mtl_keras.training import graph
+from mtl_keras.training.dropped import slots
 
 OPTIMIZERS = {
     "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
@@ -27,7 +28,7 @@ def private_state(model: MultiTaskModel, task: str) -> list[np.ndarray]:
     column = list(model.outputs_by_task).index(task)
     by_variable = slots(model.optimizer)
     state = []
-    for entry in subgraph.ownership(model.outputs_by_task):
+    for entry in graph.ownership(model.outputs_by_task):
         others = np.delete(entry.reached, column, axis=1).any(axis=1)
         for variable in (entry.variable, *by_variable.get(id(entry.variable), ())):
             value = keras.ops.convert_to_numpy(variable)

@@ -42,7 +42,7 @@ def train(model: MultiTaskModel, steps: tuple[str, ...]) -> list[np.ndarray]:
 
 def all_state(model: MultiTaskModel) -> dict[str, Any]:
     store: dict[str, Any] = {}
-    model.save_own_variables(store)
+    model.training_setup.save_own_variables(store)
     weights = {f"weight {place}": value for place, value in enumerate(model.get_weights())}
     return {**{name: np.array(value) for name, value in store.items()}, **weights}
 

@@ -108,13 +108,11 @@ def test_step_rows_of_different_active_sets_in_one_execution() -> None:
     assert logs[1]["c_weight"] == pytest.approx([rows[:, 2].mean()])
 
 
-def test_task_weights_are_state_but_not_weights_of_the_network() -> None:
-    model = model_of(loss_weights={"b": 0.5})
-    names = [variable.name for variable in model.variables]
-    assert names.count("task_weights") == 1
-    assert [v.name for v in model.non_trainable_variables].count("task_weights") == 1
-    assert all(variable.name != "task_weights" for variable in model.weights + model.trainable_variables)
-    np.testing.assert_array_equal(model.non_trainable_variables[-1].value, [1.0, 0.5, 1.0])
+def test_task_weights_are_saved_but_are_no_variables_of_the_model() -> None:
+    model, store = model_of(loss_weights={"b": 0.5}), {}
+    assert "task_weights" not in [variable.name for variable in model.variables]
+    model.training_setup.save_own_variables(store)
+    assert {name: value.tolist() for name, value in store.items()} == {"task_weights": [1.0, 0.5, 1.0]}
     model.set_task_weights({"c": 0.0})
     assert model.task_weights == {"a": 1.0, "b": 0.5, "c": 0.0}
 

@@ -197,18 +197,17 @@ def test_class_weights_and_sample_weights_count_labelled_samples_only() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32"])
-def test_the_ignored_class_of_a_loss_is_no_label(dtype: str) -> None:
+def test_the_ignored_class_of_a_loss_is_that_of_keras(dtype: str) -> None:
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(8, 4)).astype("float32"), rng.integers(0, 3, 8)
     inputs = keras.Input((4,))
     outputs = layers.Dense(3, activation="softmax")(inputs)
     loss = losses.SparseCategoricalCrossentropy(ignore_class=255)
     stock, model = keras.Model(inputs, outputs), MultiTaskModel(inputs, {"kind": outputs})
-    stock.compile(loss=loss, run_eagerly=True)
-    model.compile(loss=loss, metrics=["accuracy"], run_eagerly=True)
+    for each in (stock, model):
+        each.compile(loss=loss, metrics=["accuracy"], run_eagerly=True)
     y[::2] = 255
     expected = stock.test_on_batch(x, y.astype(dtype), return_dict=True)
     logs = model.test_on_batch(x, y.astype(dtype), return_dict=True)
     assert logs["loss"] == pytest.approx(expected["loss"], abs=1e-5)
-    hits = stock.predict(x, verbose=0).argmax(-1) == y
-    assert logs["kind_accuracy"] == pytest.approx(hits[1::2].mean())
+    assert logs["kind_accuracy"] == pytest.approx(expected["accuracy"])  # Keras counts ignored samples there

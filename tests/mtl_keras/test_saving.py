@@ -67,6 +67,7 @@ def test_compile_settings_are_saved_again_after_loading(path: Path) -> None:
     assert config["max_specializations"] == 2
 
 
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 def test_task_weights_of_outputs_without_a_loss(tmp_path: Path) -> None:
     inputs = keras.Input((2,))
     model = MultiTaskModel(inputs, {name: keras.layers.Dense(1)(inputs) for name in ("z", "extra", "a")})

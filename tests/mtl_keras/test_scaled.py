@@ -42,6 +42,7 @@ def test_training_does_not_notice_the_unit(tmp_path: Path) -> None:
     _, expected = fitted(Task.regression("price", mean=0.0, deviation=1.0), standardised)
     labels = standardised * DEVIATION + MEAN
     model, history = fitted(Task.regression("price", mean=MEAN, deviation=DEVIATION), labels)
+    assert np.isfinite(history["price_loss"]).all()
     for name in ("price_loss", "price_scaled_mae"):
         np.testing.assert_allclose(history[name], expected[name], rtol=1e-3)
     np.testing.assert_allclose(history["price_mae"], np.array(expected["price_mae"]) * DEVIATION, rtol=1e-3)

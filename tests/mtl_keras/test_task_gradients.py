@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,9 +15,8 @@ from keras import layers, ops
 
 from mtl_keras import MultiTaskModel
 from mtl_keras.testing import toy_data, toy_model
-from mtl_keras.weightings import State
+from mtl_keras.weightings import Direction, Seen, State, Weighting
 from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.jacobian import JacobianWeighting
 
 TASKS = ("kind", "bright", "round", "copy")
 
@@ -28,28 +27,30 @@ class Fixed(GramianWeighting):
 
     weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
 
-    def initial_state(self, tasks: int) -> State:
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {"gramian": np.zeros((tasks, tasks), "float32"), "steps": np.zeros(tasks, "float32")}
 
-    def weigh(self, gramian: Any, losses: Any, active: Any, state: State) -> tuple[Any, State]:
-        return ops.cast(self.weights, "float64"), {"gramian": gramian, "steps": state["steps"] + 1}
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+        return ops.cast(self.weights, "float64"), {"gramian": seen.gramian, "steps": state["steps"] + 1}
 
 
 @dataclass(frozen=True)
 class FixedHalves(Fixed):
-    two_halves: ClassVar[bool] = True
+    needs = frozenset({"gramian", "two_halves"})
 
 
 @dataclass(frozen=True)
-class FixedSum(JacobianWeighting):
+class FixedSum(Weighting):
     weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
+    needs = frozenset({"jacobian"})
 
-    def initial_state(self, tasks: int, size: int = 0) -> State:
-        return {"last": np.zeros((tasks, size), "float32")}
+    def initial_state(self, tasks: int, coordinates: int = 0) -> State:
+        return {"last": np.zeros((tasks, coordinates), "float32")}
 
-    def combine(self, jacobian: Any, losses: Any, active: Any, state: State) -> tuple[Any, Any, State]:
+    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         weights = ops.convert_to_tensor(self.weights, "float32")
-        return ops.sum(weights[:, None] * jacobian, axis=0), weights, {"last": jacobian}
+        combined = ops.sum(weights[:, None] * seen.jacobian, axis=0)
+        return Direction(combined, weights), {"last": seen.jacobian}
 
 
 def trained(weighting: Any = "static", *, weights: Any = None, steps: int = 4, **arguments: Any) -> MultiTaskModel:
@@ -100,7 +101,7 @@ def plainly_trained(weights: tuple[tuple[str, float], ...]) -> MultiTaskModel:
 
 def state(model: MultiTaskModel) -> dict[str, np.ndarray]:
     store: dict[str, Any] = {}
-    model.save_own_variables(store)
+    model.training_setup.save_own_variables(store)
     return {name.removeprefix("weighting_"): value for name, value in store.items() if name.startswith("weighting_")}
 
 

@@ -39,7 +39,7 @@ def fit(model: MultiTaskModel, epochs: int = 3, **arguments: Any) -> dict[str, l
 def state_of(model: MultiTaskModel) -> dict[str, np.ndarray]:
     """The weighting's state as it is saved: its rows are those of tasks a, b, c."""
     store: dict[str, Any] = {}
-    model.save_own_variables(store)
+    model.training_setup.save_own_variables(store)
     return {key: np.array(value) for key, value in store.items() if key.startswith("weighting_")}
 
 
@@ -83,7 +83,7 @@ def test_uncertainty_follows_its_formula() -> None:
         losses = np.array([logs[f"{task}_loss"][0] for task in sorted(TASKS)], "float32")
         expected = 0.5 * np.exp(-np.array(state["log_variances"]))
         np.testing.assert_allclose([logs[f"{task}_weight"][0] for task in sorted(TASKS)], expected, rtol=1e-4)
-        state = weighting.after_step(losses, np.ones(3, "float32"), state)
+        state = weighting.step(state, losses=losses).state
     np.testing.assert_allclose(state_of(model)["weighting_log_variances"], state["log_variances"], rtol=1e-3, atol=1e-5)
 
 
@@ -198,7 +198,7 @@ def test_static_weights_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> Any:
         raise AssertionError("static weights are not asked for")
 
-    monkeypatch.setattr(weightings.Static, "weights", refuse)
+    monkeypatch.setattr(weightings.Static, "update", refuse)
     model = model_of("static", loss_weights={"b": 0.5})
     assert fit(model)["b_weight"] == [0.5, 0.5, 0.5]
     assert state_of(model) == {}
@@ -263,6 +263,6 @@ def test_monitoring_the_total_is_warned_about() -> None:
     with pytest.warns(UserWarning, match="A callback monitors 'loss'"):
         fit(model_of("gls"), epochs=1, callbacks=[stop])
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", message=".*monitors.*")
         fit(model_of("gls"), epochs=1, validation_data=(X, Y), callbacks=[keras.callbacks.EarlyStopping("val_loss")])
         fit(model_of("static"), epochs=1, callbacks=[stop])

@@ -17,8 +17,8 @@ from experiments.gradient_record import entry
 from experiments.plan import METHOD, Plan
 from experiments.predictions import save_examples, save_predictions
 from experiments.run_directory import RunDirectory
-from mtl_keras.gradient_statistics import GradientSummary
 from mtl_keras.tasks import Task, TaskSet
+from mtl_keras.training.gradients import GradientSummary
 
 FORTY_ONE = (*(f"Attribute_number_{number}" for number in range(40)), "landmarks")
 

@@ -13,7 +13,7 @@ import pytest
 
 from mtl_keras import MultiTaskModel
 from mtl_keras.callbacks import FreezeLayers, GradientMonitor
-from mtl_keras.freezing import slots
+from mtl_keras.training.dropped import slots
 
 TRUNK = ("trunk_low", "trunk_norm", "trunk_high")
 X = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
@@ -126,10 +126,10 @@ def with_a_frozen_trunk() -> Arrays:
 @pytest.mark.parametrize("name", ["db_mtl", "graddrop"])
 def test_a_frozen_trunk_has_no_gradients_to_weigh(name: str) -> None:
     model = small_model(weighting=name)
-    at_first = {key: value.numpy().copy() for key, value in model._live_weighting.state().items()}
+    at_first = {key: value.numpy().copy() for key, value in model.training_setup.weighting.state().items()}
     model.set_frozen_layers(TRUNK)
     fit(model, 1)
-    for key, value in model._live_weighting.state().items():
+    for key, value in model.training_setup.weighting.state().items():
         np.testing.assert_array_equal(value.numpy(), at_first[key])
     for ours, theirs in zip(model.get_weights(), with_a_frozen_trunk(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)

@@ -1,7 +1,8 @@
-"""Logs of single steps are made into numbers for those who look at them, and for nobody else."""
+"""The logs of single steps are fetched only if they are read, and monitored totals are warned about."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 from mtl_keras import MultiTaskModel
-from mtl_keras.batch_logs import BatchLogs, are_read
 from mtl_keras.callbacks import Progress, StopOnNonFinite, TaskScheduler, TensorBoard
+from mtl_keras.testing import toy_data, toy_model
+from mtl_keras.training.logs import BatchLogs, are_read
 
 
 class AtTheEnd(keras.callbacks.Callback):
@@ -71,3 +73,35 @@ def test_who_looks_sees_all(callback: Any) -> None:
     history = model.fit(*DATA, batch_size=2, verbose=0, callbacks=[callback])
     assert callback.seen == {name: pytest.approx(values[-1]) for name, values in history.history.items()}
     assert model.train_on_batch(*DATA, return_dict=True).keys() == callback.seen.keys()
+
+
+class Halve(keras.callbacks.Callback):
+    """Changes a weight after each epoch."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.model.set_task_weights({"kind": 0.5**epoch})
+
+
+def fit(monitor: str, changes: keras.callbacks.Callback) -> None:
+    x, y = toy_data(16)
+    stopping = keras.callbacks.EarlyStopping(monitor, mode="min", patience=9)
+    toy_model().fit(x, y, validation_data=(x, y), epochs=2, verbose=0, callbacks=[changes, stopping])
+
+
+@pytest.mark.parametrize(
+    ("monitor", "changes"), [("val_loss", Halve()), ("loss", Halve()), ("loss", TaskScheduler("random_drop"))]
+)
+def test_a_total_whose_weights_change_is_warned_about_once(monitor: str, changes: keras.callbacks.Callback) -> None:
+    with pytest.warns(UserWarning, match=f"monitors '{monitor}'") as caught:
+        fit(monitor, changes)
+    assert sum("monitors" in str(warning.message) for warning in caught) == 1
+
+
+@pytest.mark.parametrize(
+    ("monitor", "changes"),
+    [("val_kind_loss", Halve()), ("val_loss", keras.callbacks.Callback()), ("val_loss", TaskScheduler("random_drop"))],
+)
+def test_what_stays_comparable_is_not(monitor: str, changes: keras.callbacks.Callback) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*monitors.*")
+        fit(monitor, changes)

@@ -8,15 +8,18 @@ import keras
 import pytest
 from keras import losses, metrics, ops
 
-from mtl_keras.arguments import named_metrics, resolve_loss
-from mtl_keras.fusion import TaskSpec, function_name
 from mtl_keras.metrics import BalancedAccuracy
+from mtl_keras.training.spec import CompileSpec, TaskSpec, function_name
 
 
 def spec(name: str = "a", loss: Any = "binary_crossentropy", *judges: Any, **changes: Any) -> TaskSpec:
-    values = {"label_shape": (), "label_dtype": "float32", "output_shape": (1,), **changes}
-    named = tuple(named_metrics(judges, ()))
-    return TaskSpec(name, resolve_loss(name, loss, values["label_shape"], values["output_shape"]), named, **values)
+    given = {"label_shape": (), "label_dtype": "float32", "output_shape": (1,), "weighted": (), **changes}
+    tables = {name: given["class_weight"]} if "class_weight" in given else {}
+    outputs = {name: keras.KerasTensor((None, *given["output_shape"]))}
+    labels = {name: keras.KerasTensor((None, *given["label_shape"]), given["label_dtype"])}
+    metrics, weighted = {name: [*judges]}, {name: [*given["weighted"]]}
+    compiled = CompileSpec({name: [loss]}, {}, metrics, weighted, {name: 1.0}, {}, tables)
+    return compiled.task_specs(labels, outputs, compiled.compile_metrics(outputs))[0]
 
 
 def hinge(y_true: Any, y_pred: Any) -> Any:
@@ -42,7 +45,8 @@ class Masked(losses.BinaryCrossentropy):
         (spec(), spec("b", class_weight={1: 2.0})),
         (spec("a", losses.Huber(name="x")), spec("b", losses.Huber(name="y"))),
         (spec("a", "mse", metrics.AUC()), spec("b", "mse")),
-        (spec("a", "mse", metrics.BinaryAccuracy()), spec("b", "mse", metrics.BinaryAccuracy())),
+        (spec("a", "mse", "binary_accuracy"), spec("b", "mse", "binary_accuracy")),
+        (spec("a", "mse", metrics.BinaryAccuracy()), spec("b", "mse")),  # held by the user
     ],
 )
 def test_alike(one: TaskSpec, other: TaskSpec) -> None:
@@ -57,7 +61,7 @@ def test_alike(one: TaskSpec, other: TaskSpec) -> None:
         spec("b", label_dtype="int32"),
         spec("b", label_shape=(1,)),
         spec("b", output_shape=(2,), label_shape=(2,)),
-        spec("b", "binary_crossentropy", metrics.BinaryAccuracy()),
+        spec("b", "binary_crossentropy", "binary_accuracy"),
         spec("b", "binary_crossentropy", BalancedAccuracy()),
     ],
 )
@@ -67,14 +71,15 @@ def test_not_alike(other: TaskSpec) -> None:
 
 @pytest.mark.parametrize("loss", [hinge, Masked(), lambda y_true, y_pred: y_pred])
 def test_what_keras_did_not_write_is_computed_alone(loss: Any) -> None:
-    assert spec("a", loss).key != spec("b", loss).key
-    assert function_name(resolve_loss("a", loss, (), (1,))) == ""
+    found = spec("a", loss)
+    assert not found.is_fast
+    assert [function_name(each) for each, _ in found.losses] == [""]
 
 
 def test_a_summed_metric_with_an_update_of_its_own_is_left_to_itself() -> None:
-    judges = spec("a", "mse", Precise(), metrics.BinaryAccuracy(), BalancedAccuracy(), metrics.AUC())
-    assert [type(metric) for _, metric, _ in judges.other_metrics] == [Precise, metrics.AUC]
-    assert [type(metric) for _, metric, _ in judges.summed_metrics] == [metrics.BinaryAccuracy, BalancedAccuracy]
+    summed, others = spec("a", "mse", Precise(), "binary_accuracy", BalancedAccuracy(), metrics.AUC()).split_metrics()
+    assert [type(metric) for _, metric, _ in others] == [Precise, metrics.AUC]
+    assert [type(metric) for _, metric, _ in summed] == [metrics.BinaryAccuracy, BalancedAccuracy]
 
 
 SPARSE = "sparse_categorical_crossentropy"
@@ -96,7 +101,12 @@ SPARSE = "sparse_categorical_crossentropy"
     ],
 )
 def test_labels_that_fit(loss: Any, label_shape: tuple[Any, ...], output_shape: tuple[Any, ...]) -> None:
-    assert spec("a", loss, label_shape=label_shape, output_shape=output_shape)
+    assert spec("a", loss, label_shape=label_shape, output_shape=output_shape).is_fast is (loss is not hinge)
+
+
+@pytest.mark.parametrize(("label_shape", "output_shape"), [((1,), (4,)), ((3,), (1,)), ((4, 1), (4, 3))])
+def test_labels_that_broadcast_are_left_to_keras(label_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> None:
+    assert not spec("a", "mse", label_shape=label_shape, output_shape=output_shape).is_fast
 
 
 @pytest.mark.parametrize(
@@ -112,12 +122,13 @@ def test_labels_that_fit(loss: Any, label_shape: tuple[Any, ...], output_shape: 
 )
 def test_labels_that_do_not_fit(loss: str, label_shape: Any, output_shape: Any, needed: str) -> None:
     with pytest.raises(ValueError, match=rf"of task 'a', whose output .* needs labels of the shape {needed}"):
-        spec("a", loss, label_shape=label_shape, output_shape=output_shape)
+        assert not spec("a", loss, label_shape=label_shape, output_shape=output_shape).is_fast
 
 
 def test_metric_names_are_those_of_keras() -> None:
-    named = named_metrics(["accuracy", "accuracy", hinge, metrics.AUC(name="auc")], ["accuracy", "mae", "accuracy"])
-    assert [(name, weighted) for name, _, weighted in named] == [
+    judges = ("accuracy", "accuracy", hinge, metrics.AUC(name="auc"))
+    found = spec("a", "mse", *judges, weighted=("accuracy", "mae", "accuracy"))
+    assert [(name, weighted) for name, _, weighted in found.metrics] == [
         ("accuracy", False),
         ("accuracy_1", False),
         ("hinge", False),
@@ -129,6 +140,5 @@ def test_metric_names_are_those_of_keras() -> None:
 
 
 @pytest.mark.parametrize("reduction", ["sum", None])
-def test_losses_that_are_no_mean(reduction: Any) -> None:
-    with pytest.raises(ValueError, match=f"The loss of task 'a' must be a mean.*reduction={reduction!r}"):
-        spec("a", keras.losses.MeanSquaredError(reduction=reduction))
+def test_losses_that_are_no_mean_are_left_to_keras(reduction: Any) -> None:
+    assert not spec("a", losses.MeanSquaredError(reduction=reduction)).is_fast

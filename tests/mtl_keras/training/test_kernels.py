@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from mtl_keras import MultiTaskModel
-from mtl_keras.trainers.fused_kernels import fused_kernels
+from mtl_keras.training.kernels import fused_kernels
 
 BatchNormalization = keras.layers.BatchNormalization
 
@@ -167,7 +167,7 @@ def test_fit_uses_the_kernels_and_leaves_layers_as_they_were(rng: np.random.Gene
     model = compiled(layer, (3,))
     x, y = rng.normal(size=(8, 3)).astype("float32"), {"a": rng.normal(size=(8, 1)).astype("float32")}
     model.fit(x, y, verbose=0)
-    (functions,) = model._step_functions._functions.values()
+    (functions,) = model._steps._functions.values()
     (function,) = functions.values()
     (traced,) = function._several._list_all_concrete_functions()
     used = set(re.findall(r'op: "(\w+)"', str(traced.graph.as_graph_def())))

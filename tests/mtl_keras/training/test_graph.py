@@ -1,3 +1,5 @@
+"""What the graph of a model says of its tasks, and what a `MultiTaskModel` can be made of."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -7,8 +9,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from mtl_keras import TaskSplit, subgraph
+from mtl_keras import MultiTaskModel, TaskSplit
 from mtl_keras.testing import toy_graph
+from mtl_keras.training import graph
 
 
 def owners(outputs: dict[str, Any]) -> dict[str, list[str]]:
@@ -18,7 +21,7 @@ def owners(outputs: dict[str, Any]) -> dict[str, list[str]]:
         "/".join(entry.variable.path.split("/")[-2:]): [
             " ".join(name for name, reached in zip(names, row) if reached) for row in entry.reached
         ]
-        for entry in subgraph.ownership(outputs)
+        for entry in graph.ownership(outputs)
     }
 
 
@@ -36,7 +39,7 @@ def test_each_variable_is_listed_once_and_a_layer_called_twice_belongs_to_both()
     inputs = keras.Input((4,))
     twice, own = layers.Dense(4, name="twice"), layers.Dense(4, name="own")
     outputs = {"a": twice(inputs), "b": twice(own(inputs))}
-    entries = subgraph.ownership(outputs)
+    entries = graph.ownership(outputs)
     assert len({id(entry.variable) for entry in entries}) == len(entries) == 4
     assert owners(outputs) == {
         "twice/kernel": ["a b"], "twice/bias": ["a b"], "own/kernel": ["b"], "own/bias": ["b"],
@@ -58,7 +61,7 @@ def test_nested_models() -> None:
     assert found["trunk_dense/kernel"] == ["a b"]
     assert found["decoder_first/kernel"] == found["decoder_second/bias"] == ["a"]
     assert found["b/kernel"] == ["b"]
-    assert subgraph.depths(outputs) == {"a": 3, "b": 2}
+    assert graph.depths(outputs) == {"a": 3, "b": 2}
 
 
 def test_inputs_of_their_own() -> None:
@@ -67,7 +70,7 @@ def test_inputs_of_their_own() -> None:
     outputs = {"l": layers.Dense(1, name="l")(x), "both": layers.Dense(1, name="both")(layers.Add()([x, y]))}
     found = owners(outputs)
     assert (found["x/kernel"], found["y/kernel"]) == (["l both"], ["both"])
-    model = subgraph.sub_model([left, right], [unit for unit in subgraph.units(outputs) if "l" in unit.tasks])
+    model = graph.sub_model([left, right], [unit for unit in graph.units(outputs) if "l" in unit.tasks])
     assert list(model([np.ones((1, 2)), np.full((1, 3), np.nan)])) == ["l"]
     assert not np.isnan(model([np.ones((1, 2)), np.full((1, 3), np.nan)])["l"]).any()
     assert "y" not in [layer.name for layer in model.layers]
@@ -81,7 +84,7 @@ def test_two_splits_with_several_units_a_task() -> None:
     found = owners(outputs)
     assert found["first/kernel"] == ["f0", "f1"]
     assert found["second/bias"] == ["s0", "s1", ""]
-    units = {unit.tasks: (unit.columns, unit.shares) for unit in subgraph.units(outputs)}
+    units = {unit.tasks: (unit.columns, unit.shares) for unit in graph.units(outputs)}
     assert units == {("s1", "s0"): ((1, 0), 3), ("f0", "f1"): ((0, 1), 2)}
 
 
@@ -135,11 +138,71 @@ def test_depth_is_that_of_the_longest_branch() -> None:
         long = layers.Activation("relu")(layers.Dense(3)(long))
     joined = layers.Add()([short, long])
     outputs = {"none": layers.Flatten()(inputs), "short": short, "joined": joined, "more": layers.Dense(1)(joined)}
-    assert subgraph.depths(outputs) == {"none": 0, "short": 1, "joined": 3, "more": 4}
+    assert graph.depths(outputs) == {"none": 0, "short": 1, "joined": 3, "more": 4}
 
 
 def test_depth_of_many_joined_branches_is_found_quickly() -> None:
     x = keras.Input((2,))
     for _ in range(60):
         x = layers.Add()([x, layers.Dense(2)(x)])
-    assert subgraph.depths({"a": x}) == {"a": 60}
+    assert graph.depths({"a": x}) == {"a": 60}
+
+
+INPUTS = keras.Input((4,))
+FEATURES = keras.layers.Dense(3)(INPUTS)
+A, B = (keras.layers.Dense(2)(FEATURES) for _ in range(2))
+
+
+class Subclassed(keras.Model):
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+
+def test_from_a_functional_model() -> None:
+    model = keras.Model(INPUTS, {"a": A, "b": B}, name="mine")
+    ours = MultiTaskModel.from_model(model)
+    assert (ours.name, list(ours.outputs_by_task)) == ("mine", ["a", "b"])
+    assert [one is other for one, other in zip(ours.weights, model.weights, strict=True)] == [True] * 6
+    x = np.ones((2, 4), "float32")
+    np.testing.assert_array_equal(ours(x)["b"], model(x)["b"])
+
+
+def test_inputs_keep_their_structure() -> None:
+    named = {"low": keras.Input((2,), name="low"), "high": keras.Input((2,), name="high")}
+    sum_ = keras.layers.Add()(list(named.values()))
+    model = keras.Model(named, {"a": keras.layers.Dense(1)(sum_)})
+    assert set(MultiTaskModel.from_model(model).inputs_struct) == {"low", "high"}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "received"),
+    [
+        ([A, B], "a list of 2 outputs"),
+        (A, r"one output \(None, 2\)"),
+        ({"a": A, "more": {"b": B}}, "a dict with the keys 'b' under 'more'"),
+        ({"a": [A], "b": B}, "a list of 1 outputs under 'a'"),
+        ({0: A}, "one output .* under 0"),
+        ({}, "{}"),
+    ],
+)
+def test_outputs_are_a_flat_dict(outputs: Any, received: str) -> None:
+    with pytest.raises(ValueError, match=rf"^`outputs` must be a .*dict from task name to .*Received: {received}$"):
+        MultiTaskModel(INPUTS, outputs)
+
+
+def test_a_list_of_outputs_of_a_model() -> None:
+    with pytest.raises(ValueError, match=r"must be a dict .*Received: a list of 2 outputs"):
+        MultiTaskModel.from_model(keras.Model(INPUTS, [A, B]))
+
+
+@pytest.mark.parametrize(
+    ("model", "received"),
+    [
+        (keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), "a Sequential"),
+        (Subclassed(), "a Subclassed"),
+        (keras.layers.Dense(2), "a Dense"),
+    ],
+)
+def test_models_without_a_graph(model: Any, received: str) -> None:
+    with pytest.raises(ValueError, match=rf"must be a Functional model.*Received: {received}$"):
+        MultiTaskModel.from_model(model)

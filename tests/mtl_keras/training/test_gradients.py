@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mtl_keras.gradient_statistics import GradientStatistics
+from mtl_keras.training.gradients import GradientStatistics
 
 NAN = math.nan
 
