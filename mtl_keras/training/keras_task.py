@@ -192,4 +192,6 @@ def update_metrics(spec: TaskSpec, metrics: Sequence[Any], true: Any, pred: Any,
             if own is not None:
                 rank = max(len(mask.shape), len(own.shape))
                 mask = expand(mask, rank) * expand(ops.cast(own, mask.dtype), rank)
+            else:  # `MeanIoU` counts in integers
+                mask = ops.cast(mask, metric.dtype)
             metric.update_state(known if masked else true, pred, mask)

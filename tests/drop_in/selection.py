@@ -33,7 +33,6 @@ OCCASIONAL: dict[str, tuple[str, ...]] = {
         "2 steps an execution",
         "XLA",
         "metrics that build late*",
-        "on two devices*",
     ),
     "test_data": (
         "generator, finite",

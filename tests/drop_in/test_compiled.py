@@ -33,7 +33,7 @@ from tests.drop_in.graphs import (
     heads,
 )
 from tests.drop_in.harness import Case, Run, check, seed, two_steps
-from tests.drop_in.selection import runs, selected
+from tests.drop_in.selection import selected
 
 LATE = heads(one_hot=ONE_HOT, flags=FLAGS, values=POSITIVE)
 LATE_LOSSES = {"one_hot": "categorical_crossentropy", "flags": "binary_crossentropy", "values": "mse"}
@@ -152,7 +152,6 @@ def found_on_two_devices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return json.loads(output.read_text("utf-8"))
 
 
-@pytest.mark.skipif(not runs(__name__, "on two devices"), reason="slow: runs with DROP_IN=all")
 @pytest.mark.parametrize("case", mirrored.NAMES)
 def test_on_two_devices(case: str, found_on_two_devices: dict[str, list[str]]) -> None:
     listed = reason(f"test_compiled: on two devices: {case}") is not None
