@@ -552,7 +552,7 @@ class MultiTaskModel(keras.Model):
 
     def reset_metrics(self) -> None:
         """Forgets the losses and metrics recorded so far. Called at the start of every epoch and evaluation."""
-        self.training_setup.in_epoch = False
+        self.training_setup.in_epoch = self.training_setup.sums_of_training = False
         if self.training_setup.objective:
             self.training_setup.objective.reset()
         if isinstance(self._steps, OwnSteps):
