@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tests.drop_in.graphs import LOSSES, TWO, by_task_weights, weights
-from tests.drop_in.harness import BATCH, Case, Run, check, seed
+from tests.drop_in.harness import BATCH, Case, Run, check
 from tests.drop_in.selection import selected
 
 
@@ -75,7 +75,7 @@ def positional(run: Run) -> None:
 
 
 def shuffled(run: Run) -> None:
-    seed(11)
+    keras.utils.set_random_seed(11)
     run.logs("fit", run.model.fit(run.x, run.y, BATCH, 2, verbose=0).history)
     run.state()
 
