@@ -359,10 +359,12 @@ class MultiTaskModel(keras.Model):
             self.unpack((given.get("x"), given["y"]))  # an error now names the shape of the arrays
         if setup.weighting:
             setup.monitored.warn("loss")
+        setup.in_fit = True
         try:
             with self._reading(given):
                 return super().fit(*args, **kwargs)
         finally:
+            setup.in_fit = setup.in_epoch = False
             setup.monitored, setup.label_report = MonitoredTotals(), None
             setup.gradients.every = 0
 
@@ -416,7 +418,7 @@ class MultiTaskModel(keras.Model):
         rows = setup.step_weights
         if rows is None:
             rows = np.tile(setup.weights(), (self.steps_per_execution, 1))
-        setup.step_weights, setup.in_epoch, setup.sums_of_training = None, True, True
+        setup.step_weights, setup.in_epoch, setup.sums_of_training = None, setup.in_fit, True
         if setup.resumption and setup.objective:
             summary = setup.resumption.skip(len(rows), setup.objective, setup.gradients)
         else:
@@ -568,7 +570,11 @@ class MultiTaskModel(keras.Model):
         training = setup.sums_of_training
         values, others = objective.summary(setup.weights(), training)
         found = BatchLogs(objective.log_names(training), values, others, self._aliases())
-        return {name: value for name, value in found.items() if not name.endswith(("_weight", "_active"))}
+        return {name: value for name, value in found.items() if name not in self._run_entries()}
+
+    def _run_entries(self) -> set[str]:
+        """The log entries that say how a task ran, in training alone."""
+        return {f"{task}_{part}" for task in self.task_names for part in ("weight", "active")}
 
     def _get_metrics_result_or_logs(self, logs: Any) -> dict[str, Any]:
         setup = self.training_setup
@@ -583,7 +589,7 @@ class MultiTaskModel(keras.Model):
         return complete
 
     def _flatten_metrics_in_order(self, logs: Mapping[str, Any]) -> Any:
-        ours = {"mtl_score", *(f"{task}_{part}" for task in self.task_names for part in ("weight", "active"))}
+        ours = {"mtl_score", *self._run_entries()}
         if not self._loss_trackers(build=isinstance(self._steps, StepFunctions)):
             ours |= {f"{task}_loss" for task in self.task_names}
         ours |= set(self._aliases().values())

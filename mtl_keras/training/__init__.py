@@ -1,1 +1,1 @@
-"""The compiled training step, one file a Keras backend."""
+"""How a training step is computed; with `mtl_keras.distribution`, the part of the core that knows TensorFlow."""

@@ -387,6 +387,9 @@ def checked_classes(true: Any, classes: int, tasks: Sequence[str]) -> Any:
         label = tf.gather(tf.reshape(indices, (-1,)), place)
         texts = [f"is not one of its {classes} classes, 0 to {classes - 1}, at example", "of the batch. Received:"]
         data = ["The label of task", task, texts[0], place // each, texts[1], label]
+        if tf.executing_eagerly():  # `Assert` would show the bytes of each part
+            message = " ".join(part if isinstance(part, str) else str(part.numpy()) for part in data)
+            raise tf.errors.InvalidArgumentError(None, None, message.replace("b'", "'"))
         return tf.debugging.Assert(False, data)
 
     with tf.control_dependencies([tf.cond(tf.reduce_any(outside), fault, tf.no_op)]):

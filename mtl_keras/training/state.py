@@ -129,6 +129,7 @@ class TrainingState(KerasSaveable):
         monitored: what callbacks of `fit` monitor.
         logs_are_read: whether somebody reads the logs of single steps.
         label_report: looks through the labels of `fit` before its first step.
+        in_fit: whether `fit` is running.
         in_epoch: whether an epoch of training has begun and not ended.
         sums_of_training: whether the running sums are those of training, not of an evaluation.
     """
@@ -155,6 +156,7 @@ class TrainingState(KerasSaveable):
         self.monitored = MonitoredTotals()
         self.logs_are_read = True
         self.label_report: LabelReport | None = None
+        self.in_fit = False
         self.in_epoch = False
         self.sums_of_training = False
 

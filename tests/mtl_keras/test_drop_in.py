@@ -326,3 +326,32 @@ def test_results_after_fit_and_evaluate_are_those_of_the_logs() -> None:
         }
         logs = model.evaluate(x, y, 16, verbose=0, return_dict=True)
         assert float(model.get_metrics_result()["loss"]) == pytest.approx(logs["loss"])
+
+
+def test_evaluating_after_a_batch_leaves_the_results_of_the_evaluation() -> None:
+    x, y = two_inputs_data()
+    results = []
+    for model in twins(two_inputs, lambda: TWO_INPUTS, run_eagerly=True):
+        model.train_on_batch(x, y)
+        logs = model.evaluate(x, y, SAMPLES, verbose=0, return_dict=True)
+        results.append({name: float(value) for name, value in model.get_metrics_result().items()})
+        assert results[-1]["loss"] == pytest.approx(logs["loss"])
+    assert_same_logs(*results)
+
+
+def test_a_metric_may_be_called_as_entries_of_other_logs_end() -> None:
+    x, y = two_inputs_data()
+    arguments = {"loss": TWO_INPUTS["loss"], "metrics": {"kind": [metrics.SparseCategoricalAccuracy(name="my_weight")]}}
+    stock, ours = twins(two_inputs, lambda: arguments, run_eagerly=True)
+    for model in (stock, ours):
+        model.train_on_batch(x, y)
+        assert "kind_my_weight" in model.get_metrics_result()
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_a_class_out_of_range_is_named_within_a_step(eager: bool) -> None:
+    x, y = two_inputs_data()
+    y["kind"][5] = 7
+    _, ours = twins(two_inputs, lambda: TWO_INPUTS, run_eagerly=eager)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)task.*kind.*not one of its 3 classes.*5.*7"):
+        ours.train_on_batch(x, y)
