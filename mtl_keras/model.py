@@ -23,7 +23,7 @@ from mtl_keras.training.function import Specialization, StepFunctions
 from mtl_keras.training.gradients import GradientStatistics
 from mtl_keras.training.keras_task import KerasTask, update_metrics
 from mtl_keras.training.logs import BatchLogs, MonitoredTotals, are_read
-from mtl_keras.training.objective import Objective, set_mean
+from mtl_keras.training.objective import Objective
 from mtl_keras.training.own_steps import OwnSteps, own_logs
 from mtl_keras.training.spec import CompileSpec
 from mtl_keras.training.state import Resumption, TrainingState, assign, collect, outside_of_graphs
@@ -542,14 +542,11 @@ class MultiTaskModel(keras.Model):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The metric objects that a stock model has, with the results as they are now."""
-        objective = self.training_setup.objective if hasattr(self, "training_setup") else None
-        if objective is not None and isinstance(self._steps, StepFunctions):
-            trackers = self._loss_trackers()
-            objective.publish()
-            found = self.get_metrics_result()
-            set_mean(self._loss_tracker, found["loss"], 1.0)
-            for task, tracker in trackers.items():
-                set_mean(tracker, found[f"{task}_loss"], 1.0)
+        setup = getattr(self, "training_setup", None)
+        if setup is not None and setup.objective is not None and isinstance(self._steps, StepFunctions):
+            weights = None if setup.sums_of_training else setup.weights()
+            setup.objective.publish()
+            setup.objective.publish_losses(self._loss_tracker, self._loss_trackers(), weights)
         return super().metrics
 
     def reset_metrics(self) -> None:

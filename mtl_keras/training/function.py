@@ -196,13 +196,15 @@ class StepFunctions:
         return self._test(iterator, np.broadcast_to(weights, (steps, len(weights))))
 
     def _running(self, tasks: set[str]) -> list[graph.Unit]:
-        return [unit for unit in self._units if (tasks | self._always) & set(unit.tasks)]
+        computed = tasks | self._always
+        return [unit for unit in self._units if not computed.isdisjoint(unit.tasks)]
 
     def _training_function(self, active: np.ndarray) -> Function:
         """The smallest function that serves an active set, compiled now if there is none and the limit allows it."""
         running = {task for task, on in zip(self.objective.tasks, active) if on}
         units = self._running(running)
-        tasks = tuple(task for task in self.objective.tasks if any(task in unit.tasks for unit in units))
+        computed = {task for unit in units for task in unit.tasks}
+        tasks = tuple(task for task in self.objective.tasks if task in computed)
         key = (tasks, set(tasks) != running)
         functions = self._functions.setdefault(tuple(self._model.frozen_layers), {})
         if key in functions:

@@ -13,7 +13,7 @@ from keras import ops
 
 from mtl_keras.keras_private import get_keras_mask, set_keras_mask
 from mtl_keras.training.graph import Cut, Ownership, ownership
-from mtl_keras.training.groups import Predictions, trained_part
+from mtl_keras.training.groups import Predictions, running_sum, trained_part
 
 if TYPE_CHECKING:
     from mtl_keras.training.step import Scope
@@ -185,11 +185,11 @@ class GradientStatistics:
     def __init__(self, tasks: int) -> None:
         self.every = 0
         self.count = 0
-        self._cosines = _zeros(tasks, tasks)
-        self._conflicts = _zeros(tasks, tasks)
-        self._seen = _zeros(tasks, tasks)
-        self._norms = _zeros(tasks)
-        self._steps = _zeros()
+        pairs = (tasks, tasks)
+        self._cosines, self._conflicts, self._seen = (
+            running_sum(name, pairs) for name in ("cosines", "conflicts", "seen")
+        )
+        self._norms, self._steps = running_sum("norms", (tasks,)), running_sum("steps", ())
 
     def due(self, steps: int) -> list[bool]:
         """Returns which of the next steps to look at: the first after a reset, and each `every`-th from it."""
@@ -232,10 +232,6 @@ class GradientStatistics:
         cosines, conflicts, seen, norms, steps = (ops.convert_to_numpy(variable.value) for variable in self.variables)
         with np.errstate(invalid="ignore"):
             return GradientSummary(cosines / seen, conflicts / seen, norms / np.diagonal(seen), int(steps))
-
-
-def _zeros(*shape: int) -> keras.Variable:
-    return keras.Variable(np.zeros(shape, "float32"), trainable=False, dtype="float32")
 
 
 class ForwardPass:

@@ -191,13 +191,6 @@ def expand(array: Any, rank: int) -> Any:
     return array
 
 
-def beside(active: Any, array: Any) -> Any:
-    """`active` `()` or `(tasks,)`, shaped to stand beside `(batch, [tasks,] ...)`."""
-    if len(active.shape) == 0:
-        return ops.reshape(active, [1] * len(array.shape))
-    return ops.reshape(active, [1, -1, *[1] * (len(array.shape) - 2)])
-
-
 @dataclass(frozen=True)
 class LossPart:
     """The losses of some tasks in a replica's part of a batch.
@@ -276,8 +269,8 @@ class TaskGroup:
         if check and self.class_indices:
             true = checked_classes(true, pred.shape[-1], tasks)
         if active is not None:
-            on = active[0] if len(tasks) == 1 else active
-            present = ops.logical_and(present, beside(on, present))
+            own = [1] * (len(present.shape) - 1)  # axes beside those of the batch and of the tasks
+            present = ops.logical_and(present, ops.reshape(active, [1, *own] if len(tasks) == 1 else [1, -1, *own[1:]]))
         weight = None
         if any(task in sample_weight for task in tasks):
             unit = ops.ones(ops.shape(pred)[:1], pred.dtype)
@@ -399,3 +392,8 @@ def checked_classes(true: Any, classes: int, tasks: Sequence[str]) -> Any:
 def running_dtype() -> str:
     """Returns the dtype of running sums: that of Keras' `floatx`, but no less than float32."""
     return "float64" if keras.config.floatx() == "float64" else "float32"
+
+
+def running_sum(name: str, shape: tuple[int, ...], dtype: str = "float32") -> keras.Variable:
+    """Returns a variable of zeros. It has a name, as those that have none are numbered with the model's own."""
+    return keras.Variable(np.zeros(shape, dtype), trainable=False, dtype=dtype, name=name)

@@ -14,7 +14,7 @@ from keras import ops
 from mtl_keras.distribution import Replicas
 from mtl_keras.keras_private import compute_output_spec
 from mtl_keras.metrics import SampleStatistics
-from mtl_keras.training.groups import LossPart, Predictions, TaskGroup, running_dtype
+from mtl_keras.training.groups import LossPart, Predictions, TaskGroup, running_dtype, running_sum
 from mtl_keras.training.keras_task import KerasTask
 from mtl_keras.training.spec import TaskSpec
 
@@ -63,12 +63,18 @@ class Objective:
 
     def _build_state(self) -> None:
         count = len(self.tasks)
-        self.loss_sums = _zeros(count, 2)
-        self._run_totals = _zeros(count, 2)
-        self._total = _zeros(2)
-        self._steps = keras.Variable(0, trainable=False, dtype="int32", name="steps")
-        self.first_nonfinite = keras.Variable(-np.ones(count, "int32"), trainable=False, dtype="int32")
-        self._metric_totals = [[_zeros(len(g.tasks), size) for size in g.statistics_sizes] for g in self._judges]
+        dtype = running_dtype()
+        self.loss_sums = running_sum("loss_sums", (count, 2), dtype)
+        self._run_totals = running_sum("run_totals", (count, 2), dtype)
+        self._total = running_sum("total", (2,), dtype)
+        self._steps = running_sum("steps", (), "int32")
+        self.first_nonfinite = keras.Variable(
+            -np.ones(count, "int32"), trainable=False, dtype="int32", name="first_nonfinite"
+        )
+        self._metric_totals = [
+            [running_sum("metric_totals", (len(judge.tasks), size), dtype) for size in judge.statistics_sizes]
+            for judge in self._judges
+        ]
         for total, metrics in self._summed_metrics():
             for row, metric in enumerate(metrics):
                 if isinstance(metric, SampleStatistics):
@@ -244,7 +250,25 @@ class Objective:
                 if isinstance(metric, SampleStatistics):
                     metric.set_sums(row)
                 else:
-                    set_mean(metric, *row)
+                    _set_mean(metric, *row)
+
+    def publish_losses(
+        self, total: keras.metrics.Mean, trackers: Mapping[str, keras.metrics.Mean], weights: np.ndarray | None
+    ) -> None:
+        """Gives Keras' own running means of the losses the sums that a step keeps.
+
+        Args:
+            total: the mean of `loss`.
+            trackers: task -> the mean of its loss.
+            weights: `(tasks,)` weights of the tasks in the `loss` of an evaluation; `None` in training.
+        """
+        sums, (loss, size) = (ops.convert_to_numpy(variable.value) for variable in (self.loss_sums, self._total))
+        if weights is not None:
+            for (value, count), weight in zip(sums, weights):
+                loss += weight * value / count * size if weight and count else 0.0
+        _set_mean(total, loss, size)
+        for task, tracker in trackers.items():
+            _set_mean(tracker, *sums[self.tasks.index(task)])
 
     def adopt(self) -> None:
         """Takes the sums that metric objects have: the reverse of `publish`."""
@@ -267,14 +291,10 @@ class Objective:
         ]
 
 
-def set_mean(metric: keras.metrics.Mean, total: Any, count: Any) -> None:
+def _set_mean(metric: keras.metrics.Mean, total: Any, count: Any) -> None:
     """Gives a mean the state that it has after values of a sum."""
     metric.total.assign(total)
     metric.count.assign(count)
-
-
-def _zeros(*shape: int) -> keras.Variable:
-    return keras.Variable(np.zeros(shape, running_dtype()), trainable=False, dtype=running_dtype())
 
 
 def _scatter(parts: Sequence[Any], rows: Sequence[str], order: Sequence[str]) -> Any:
