@@ -292,6 +292,7 @@ LOSS_WEIGHTS = [
 CASES = [*MASKS, *SAMPLE_WEIGHTS, *CLASS_WEIGHTS, *LOSS_WEIGHTS]
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # of an output without a loss
 @pytest.mark.parametrize("case", selected(__name__, CASES), ids=lambda case: case.id)
 def test_weights(case: Case, tmp_path: Path) -> None:
     check(case, tmp_path, __name__)
