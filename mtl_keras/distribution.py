@@ -200,17 +200,17 @@ class Replicas:
 
         return keras.tree.map_structure(padded, data), missing == 0
 
-    def counting(self, active: Any, there: Any, tasks: int) -> Any:
+    def counting(self, active: Any, not_empty: Any, tasks: int) -> Any:
         """Returns whose samples count in this replica's part of a batch: `(tasks,)` booleans, `None` for everybody's.
 
         Args:
             active: `(tasks,)` booleans: which tasks run; `None` for all.
-            there: from `filled`.
+            not_empty: from `filled`.
             tasks: how many there are.
         """
-        if there is None:
+        if not_empty is None:
             return active
-        return tf.fill([tasks], there) if active is None else tf.logical_and(active, there)
+        return tf.fill([tasks], not_empty) if active is None else tf.logical_and(active, not_empty)
 
     def share(self, value: Any) -> Any:
         """Returns what a replica adds to a sum over all of them so that it becomes the mean."""

@@ -51,7 +51,7 @@ def slots(optimizer: keras.optimizers.Optimizer) -> dict[int, list[keras.Variabl
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _Saved:
     variable: keras.Variable
     reached: np.ndarray
     value: Any
@@ -73,18 +73,18 @@ class DroppedState:
                 for variable in (entry.variable, *by_variable.get(id(entry.variable), ())):
                     self._watched.append((variable, _fitting(entry, variable)))
 
-    def remember(self) -> list[_Kept]:
+    def remember(self) -> list[_Saved]:
         """Returns the state as it is now."""
-        return [_Kept(variable, reached, ops.copy(variable)) for variable, reached in self._watched]
+        return [_Saved(variable, reached, ops.copy(variable)) for variable, reached in self._watched]
 
-    def restore(self, kept: Sequence[_Kept], active: Any) -> None:
+    def restore(self, saved: Sequence[_Saved], active: Any) -> None:
         """Puts back the share of the state that no active task reaches.
 
         Args:
-            kept: from `remember`.
+            saved: from `remember`.
             active: `(tasks,)` booleans.
         """
-        for entry in kept:
+        for entry in saved:
             moved = ops.any(ops.logical_and(entry.reached, active), axis=-1)
             blocks = entry.reached.shape[0]
             moved = ops.repeat(moved, entry.variable.shape[-1] // blocks) if blocks > 1 else moved[0]
@@ -141,7 +141,7 @@ def variable_ids(layers: Iterable[keras.Layer]) -> set[int]:
 
 
 @contextmanager
-def at_rest(layers: Iterable[keras.Layer]) -> Iterator[None]:
+def freeze(layers: Iterable[keras.Layer]) -> Iterator[None]:
     """Lets frozen layers run as `trainable = False` makes them run, while a training step is run or traced.
 
     Only layers with moving statistics look at it. Their variables are not told: a model would then be saved without

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from mtl_keras.distribution import Replicas
 from mtl_keras.training import graph
-from mtl_keras.training.dropped import DroppedState, at_rest, variable_ids
+from mtl_keras.training.dropped import DroppedState, freeze, variable_ids
 from mtl_keras.training.gradients import GradientStatistics, shared_groups
 from mtl_keras.training.gradients_step import GradientsStep
 from mtl_keras.training.kernels import fused_kernels
@@ -74,7 +74,7 @@ class Function:
                 step(data, task_weights)
 
         def one_step(data: Any, task_weights: Any) -> None:
-            with at_rest(frozen), fused_kernels(model), replicas.gradients_already_summed(optimizer):
+            with freeze(frozen), fused_kernels(model), replicas.gradients_already_summed(optimizer):
                 strategy.run(replica_step, args=(data, task_weights))
 
         self._eager = model.run_eagerly
@@ -232,11 +232,11 @@ class StepFunctions:
         model, objective = self._model, self.objective
         inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         frozen = list(model.frozen_layers.values())
-        still = variable_ids(frozen)
-        partial = masked or tasks != objective.tasks or bool(still)
+        frozen_ids = variable_ids(frozen)
+        partial = masked or tasks != objective.tasks or bool(frozen_ids)
         check_accumulation(inner, partial)
         columns = [task in tasks for task in objective.tasks]
-        owned = [graph.unreached(entry) if id(entry.variable) in still else entry for entry in self._owned]
+        owned = [graph.unreached(entry) if id(entry.variable) in frozen_ids else entry for entry in self._owned]
         reached = [entry for entry in owned if entry.reached[:, columns].any() or entry.always]
         # A moving average of the weights (use_ema) moves in every step, that of variables not in the step included.
         average = getattr(inner, "use_ema", False)

@@ -13,7 +13,7 @@ from keras import ops
 
 from mtl_keras.keras_private import get_keras_mask, set_keras_mask
 from mtl_keras.training.graph import Cut, Ownership, ownership
-from mtl_keras.training.groups import Predictions, running_sum, trained_part
+from mtl_keras.training.groups import ForwardBatch, running_sum, trained_part
 
 if TYPE_CHECKING:
     from mtl_keras.training.step import Scope
@@ -205,15 +205,15 @@ class GradientStatistics:
         """
         finite = ops.all(ops.isfinite(gramian))
         norms = ops.sqrt(ops.maximum(ops.where(finite, ops.diagonal(gramian), 0.0), 0.0))
-        there = ops.cast(ops.logical_and(active, norms > 0), "float32")
-        pairs = there[:, None] * there[None, :]
+        known = ops.cast(ops.logical_and(active, norms > 0), "float32")
+        pairs = known[:, None] * known[None, :]
         # One after the other: the product of two small norms may be 0 where they are not.
         scaled = ops.divide_no_nan(ops.where(finite, gramian, 0.0), norms[:, None])
         cosines = ops.divide_no_nan(scaled, norms[None, :]) * pairs
         self._cosines.assign_add(ops.clip(cosines, -1.0, 1.0))
         self._conflicts.assign_add(ops.cast(cosines < 0, "float32"))
         self._seen.assign_add(pairs)
-        self._norms.assign_add(norms * there)
+        self._norms.assign_add(norms * known)
         self._steps.assign_add(ops.cast(finite, "float32"))
 
     @property
@@ -262,14 +262,14 @@ class ForwardPass:
         for unit, head, needed in zip(scope.units, cut.heads, cut.needed, strict=True):
             read = [self.inside[place] for place in needed]
             tensors[unit.tasks[0]] = head(read, training=True) if head else read[0]
-        predictions = Predictions(scope.units, tensors)
-        objective, check = scope.objective, scope.model.checks_labels
+        forward = ForwardBatch(scope.units, tensors, y, sample_weight, scope.model.checks_labels)
+        objective = scope.objective
         # Unit by unit: the losses of alike tasks in one array would take zeros back through each other's heads.
         self.batches: list[Any] = []
         self.units: list[int] = []
         parts: list[Any] = []
         for place, unit in enumerate(scope.units):
-            found = objective.batches(unit.tasks, y, predictions, sample_weight, counting, check)
+            found = objective.batches(unit.tasks, forward, counting)
             self.batches += found
             parts += objective.loss_parts(found, training=True)
             self.units += [place] * (len(parts) - len(self.units))

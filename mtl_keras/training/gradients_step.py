@@ -76,13 +76,13 @@ class GradientsStep:
         scope, replicas = self._scope, self._scope.replicas
         objective, optimizer = scope.objective, scope.model.optimizer
         size = batch_size(data)
-        data, there = replicas.filled(data)
+        data, not_empty = replicas.filled(data)
         running = task_weights > 0
         step = tf.identity(optimizer.iterations)
-        kept = scope.dropped.remember() if scope.dropped else []
+        saved = scope.dropped.remember() if scope.dropped else []
         parts = _halves(data) if "two_halves" in self._needs else [data]
         models = [self._cut.trunk, *(head for head in self._cut.heads if head)]
-        counting = replicas.counting(running if scope.masked else None, there, len(objective.tasks))
+        counting = replicas.counting(running if scope.masked else None, not_empty, len(objective.tasks))
         variables = [*self._shared, *self._private, *self._others]
         # Frozen variables are not watched, so no gradient flows to them.
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
@@ -115,7 +115,7 @@ class GradientsStep:
             extra = replicas.summed([None if other is None else tf.convert_to_tensor(other) for other in extra])
             both = zip(found, extra, strict=True)
             found = [one if other is None else other if one is None else one + other for one, other in both]
-        scope.apply(found, variables, running, kept)
+        scope.apply(found, variables, running, saved)
         self._live.remember(new, optimizer.iterations > step)
         total = tf.reduce_sum(weights * losses) + additional
         objective.record(batches, totals, total, statistics, (weights, running), step)

@@ -37,19 +37,25 @@ _LOGIT_LOSSES = {
 }
 
 
-class Predictions:
-    """The outputs of a forward pass, asked for by task.
+@dataclass(frozen=True)
+class ForwardBatch:
+    """A replica's part of a batch after the forward pass.
 
     Args:
-        computed: the units that were computed.
+        units: what was computed.
         tensors: first task of each unit -> its tensor `(batch, ...)`.
+        y: output -> labels `(batch, ...)`.
+        sample_weight: output -> `(batch, ...)` weights; 1 for outputs that are not in it.
+        checks_classes: whether class indices out of range stop the step.
     """
 
-    def __init__(self, computed: Sequence[Unit], tensors: Mapping[str, Any]) -> None:
-        self._units = computed
-        self._tensors = tensors
+    units: Sequence[Unit]
+    tensors: Mapping[str, Any]
+    y: Mapping[str, Any]
+    sample_weight: Mapping[str, Any]
+    checks_classes: bool = False
 
-    def gather(self, tasks: Sequence[str], before: str | None = None) -> Any:
+    def outputs(self, tasks: Sequence[str], before: str | None = None) -> Any:
         """Puts the outputs of tasks side by side.
 
         Args:
@@ -62,9 +68,9 @@ class Predictions:
         """
         tensors = {
             name: tensor if before is None else _activation_input(tensor, before)
-            for name, tensor in self._tensors.items()
+            for name, tensor in self.tensors.items()
         }
-        units = {task: next(unit for unit in self._units if task in unit.tasks) for task in tasks}
+        units = {task: next(unit for unit in self.units if task in unit.tasks) for task in tasks}
         if any(tensors[unit.tasks[0]] is None for unit in units.values()):
             return None
         first = units[tasks[0]]
@@ -208,7 +214,8 @@ def trained_part(tasks: Sequence[str], batch: Any, part: LossPart, totals: Any) 
     """What is differentiated of the losses of some tasks: this replica's share."""
     if part.trained is not None:
         return part.trained
-    counts = tf.gather(totals[:, 1], [tasks.index(task) for task in batch.tasks])
+    # No gradient: it would be 0, and take a backward pass through the heads of all tasks.
+    counts = tf.stop_gradient(tf.gather(totals[:, 1], [tasks.index(task) for task in batch.tasks]))
     return tf.math.divide_no_nan(part.totals[:, 0], counts)
 
 
@@ -241,45 +248,34 @@ class TaskGroup:
         firsts = [metrics[0] for _, metrics, _ in self.metrics]
         return [metric.size(shape) if isinstance(metric, SampleStatistics) else 2 for metric in firsts]
 
-    def batch(
-        self,
-        tasks: Sequence[str],
-        y: Mapping[str, Any],
-        predictions: Predictions,
-        sample_weight: Mapping[str, Any],
-        active: Any = None,
-        check: bool = False,
-    ) -> GroupBatch:
+    def batch(self, tasks: Sequence[str], forward: ForwardBatch, active: Any = None) -> GroupBatch:
         """Puts labels and predictions of some of the group's tasks side by side.
 
         Args:
             tasks: the tasks that run.
-            y: task -> labels `(batch, ...)`.
-            predictions: the outputs of the forward pass.
-            sample_weight: task -> `(batch, ...)` weights; 1 for tasks that are not there.
+            forward: labels, outputs and weights.
             active: `(tasks,)` booleans: tasks that are computed but dropped have no labelled sample.
-            check: whether class indices out of range stop the step.
         """
-        pred = ops.cast(predictions.gather(tasks), self.loss.dtype)
+        pred = ops.cast(forward.outputs(tasks), self.loss.dtype)
         each = [pred] if len(tasks) == 1 else [pred[:, i] for i in range(len(tasks))]
-        aligned = [labels.align(y[task], p, class_indices=self.class_indices) for task, p in zip(tasks, each)]
+        aligned = [labels.align(forward.y[task], p, class_indices=self.class_indices) for task, p in zip(tasks, each)]
         true = aligned[0] if len(tasks) == 1 else ops.stack(aligned, axis=1)
         fill = ops.stop_gradient(pred) if self._fills else None
         true, present = labels.separate(true, minus_one=self._minus_one, by_vector=True, fill=fill)
-        if check and self.class_indices:
+        if forward.checks_classes and self.class_indices:
             true = checked_classes(true, pred.shape[-1], tasks)
         if active is not None:
             own = [1] * (len(present.shape) - 1)  # axes beside those of the batch and of the tasks
             present = ops.logical_and(present, ops.reshape(active, [1, *own] if len(tasks) == 1 else [1, -1, *own[1:]]))
         weight = None
-        if any(task in sample_weight for task in tasks):
+        if any(task in forward.sample_weight for task in tasks):
             unit = ops.ones(ops.shape(pred)[:1], pred.dtype)
-            given = [ops.cast(sample_weight.get(task, unit), pred.dtype) for task in tasks]
+            given = [ops.cast(forward.sample_weight.get(task, unit), pred.dtype) for task in tasks]
             weights = [labels.align(w, p, class_indices=True) for w, p in zip(given, each)]
             weight = weights[0] if len(tasks) == 1 else ops.stack(weights, axis=1)
-        return GroupBatch(tuple(tasks), true, pred, self._logits(tasks, predictions), present, weight)
+        return GroupBatch(tuple(tasks), true, pred, self._logits(tasks, forward), present, weight)
 
-    def _logits(self, tasks: Sequence[str], predictions: Predictions) -> Any:
+    def _logits(self, tasks: Sequence[str], forward: ForwardBatch) -> Any:
         """Cross-entropies of probabilities close to 0 or 1 are exact only if taken of the logits.
 
         Keras looks for these behind the output itself; it cannot where outputs were stacked or cut.
@@ -287,7 +283,7 @@ class TaskGroup:
         activation = _LOGIT_LOSSES.get(function_name(self.loss))
         if activation is None or self.loss._fn_kwargs.get("from_logits"):
             return None
-        logits = predictions.gather(tasks, before=activation)
+        logits = forward.outputs(tasks, before=activation)
         return None if logits is None else ops.cast(logits, self.loss.dtype)
 
     def loss_part(self, batch: GroupBatch, training: bool, replicas: Replicas) -> LossPart:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from keras import ops
 from mtl_keras import labels
 from mtl_keras.distribution import Replicas
 from mtl_keras.keras_private import get_keras_mask, set_keras_mask
-from mtl_keras.training.groups import LossPart, Predictions, expand, running_dtype
+from mtl_keras.training.groups import ForwardBatch, LossPart, expand, running_dtype
 from mtl_keras.training.spec import MEANS, TaskSpec, is_own
 
 
@@ -52,20 +52,11 @@ class KerasTask:
         self.statistics_sizes: list[int] = []
         self._spec = spec
 
-    def batch(
-        self,
-        tasks: Sequence[str],
-        y: Mapping[str, Any],
-        predictions: Predictions,
-        sample_weight: Mapping[str, Any],
-        active: Any = None,
-        check: bool = False,
-    ) -> KerasBatch:
+    def batch(self, tasks: Sequence[str], forward: ForwardBatch, active: Any = None) -> KerasBatch:
         """Takes the task's labels, output and weights; arguments as for `TaskGroup.batch`."""
         (task,) = self.tasks
-        pred = predictions.gather(tasks)
         on = None if active is None else active[0]
-        return KerasBatch((task,), y.get(task), pred, sample_weight.get(task), on)
+        return KerasBatch((task,), forward.y.get(task), forward.outputs(tasks), forward.sample_weight.get(task), on)
 
     def loss(self, true: Any, pred: Any, weight: Any, training: bool) -> tuple[Any, Any]:
         """Returns what the task's loss objects compute of a batch, and the number of labelled samples.

@@ -14,7 +14,7 @@ from keras import ops
 from mtl_keras.distribution import Replicas
 from mtl_keras.keras_private import compute_output_spec
 from mtl_keras.metrics import SampleStatistics
-from mtl_keras.training.groups import LossPart, Predictions, TaskGroup, running_dtype, running_sum
+from mtl_keras.training.groups import ForwardBatch, LossPart, TaskGroup, running_dtype, running_sum
 from mtl_keras.training.keras_task import KerasTask
 from mtl_keras.training.spec import TaskSpec
 
@@ -109,24 +109,13 @@ class Objective:
         """Starts looking for non-finite losses again."""
         self.first_nonfinite.assign(-ops.ones_like(self.first_nonfinite))
 
-    def batches(
-        self,
-        names: Sequence[str],
-        y: Mapping[str, Any],
-        predictions: Predictions,
-        sample_weight: Mapping[str, Any],
-        active: Any = None,
-        check: bool = False,
-    ) -> list[Any]:
+    def batches(self, names: Sequence[str], forward: ForwardBatch, active: Any = None) -> list[Any]:
         """Puts the batch of the outputs that run side by side, group by group.
 
         Args:
             names: the outputs that were computed.
-            y: output -> labels `(batch, ...)`.
-            predictions: outputs of the forward pass.
-            sample_weight: output -> `(batch, ...)`.
+            forward: labels, outputs and weights.
             active: `(all tasks,)` booleans, if some of the tasks are dropped all the same.
-            check: whether class indices out of range stop the step.
         """
         result = []
         for judge in self._judges:
@@ -134,7 +123,7 @@ class Objective:
             if running:
                 dropping = active is not None and running[0] in self.tasks
                 on = ops.take(active, [self.tasks.index(name) for name in running]) if dropping else None
-                result.append((judge, judge.batch(running, y, predictions, sample_weight, on, check)))
+                result.append((judge, judge.batch(running, forward, on)))
         return result
 
     def loss_parts(self, batches: Sequence[Any], training: bool) -> list[tuple[Any, LossPart]]:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mtl_keras.training import graph
-from mtl_keras.training.dropped import DroppedState, at_rest
+from mtl_keras.training.dropped import DroppedState, freeze
 from mtl_keras.training.function import Specialization, check_accumulation, without_optionals
 from mtl_keras.training.logs import score
 from mtl_keras.training.objective import Objective
@@ -82,15 +82,15 @@ class OwnSteps:
 
         def replica_step(data: Any, row: Any) -> Any:
             report.traces += 1
-            kept = dropped.remember() if dropped else []
+            saved = dropped.remember() if dropped else []
             with state.weighted_by(row):
                 logs = own_step(data)
             if dropped:
-                dropped.restore(kept, row > 0)
+                dropped.restore(saved, row > 0)
             return logs
 
         def one_step(data: Any, row: Any) -> Any:
-            frozen = at_rest(model.frozen_layers.values()) if name == "train_step" else nullcontext()
+            frozen = freeze(model.frozen_layers.values()) if name == "train_step" else nullcontext()
             with frozen:
                 logs = strategy.run(replica_step, args=(data, row))
             return keras.tree.map_structure(lambda part: _mean_over_replicas(strategy, part), logs)

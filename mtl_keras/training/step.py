@@ -14,7 +14,7 @@ from mtl_keras.training import graph
 from mtl_keras.training.dropped import DroppedState
 from mtl_keras.training.gradients import GradientStatistics, gramian, shared_groups
 from mtl_keras.training.graph import Ownership, Unit
-from mtl_keras.training.groups import Predictions, trained_part
+from mtl_keras.training.groups import ForwardBatch, trained_part
 from mtl_keras.training.objective import Objective
 from mtl_keras.training.state import LiveWeighting
 
@@ -71,6 +71,22 @@ class Scope:
         trained = self.trained
         return [entry.variable for entry in self.owned if id(entry.variable) in trained]
 
+    def batches(self, network: keras.Model, data: Any, active: Any, not_empty: Any, training: bool) -> list[Any]:
+        """Takes a batch through a network; returns it group by group.
+
+        Args:
+            network: computes `units`.
+            data: inputs, labels and sample weights.
+            active: `(tasks,)` booleans.
+            not_empty: whether the batch counts, from `Replicas.filled`.
+            training: whether this is a training step.
+        """
+        x, y, sample_weight = self.model.unpack(data)
+        tensors = network(x, training=training)
+        forward = ForwardBatch(self.units, tensors, y, sample_weight, self.model.checks_labels)
+        counting = self.replicas.counting(active if self.masked else None, not_empty, len(self.objective.tasks))
+        return self.objective.batches(self.names, forward, counting)
+
     def additional_loss(self, parts: Iterable[keras.Model], active: Any) -> Any:
         """Regularizers and `add_loss` of the layers that ran.
 
@@ -100,19 +116,19 @@ class Scope:
         """What losses are multiplied by before gradients are taken, a scalar: more than 1 under mixed precision."""
         return self.model.optimizer.scale_loss(tf.ones(()))
 
-    def apply(self, gradients: Sequence[Any], variables: Sequence[keras.Variable], active: Any, kept: Any) -> None:
+    def apply(self, gradients: Sequence[Any], variables: Sequence[keras.Variable], active: Any, saved: Any) -> None:
         """Lets the optimizer move the variables, and puts back the state of dropped tasks.
 
         Args:
             gradients: sums over the replicas.
             variables: what they belong to.
             active: `(tasks,)` booleans.
-            kept: from `DroppedState.remember`.
+            saved: from `DroppedState.remember`.
         """
         if variables:
             self.model.optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
         if self.dropped:
-            self.dropped.restore(kept, active)
+            self.dropped.restore(saved, active)
 
 
 def test_step(scope: Scope) -> Callable[[Any, Any], None]:
@@ -122,11 +138,8 @@ def test_step(scope: Scope) -> Callable[[Any, Any], None]:
 
     def step(data: Any, task_weights: Any) -> None:
         size = batch_size(data)
-        data, there = replicas.filled(data)
-        x, y, sample_weight = scope.model.unpack(data)
-        predictions = Predictions(scope.units, forward(x, training=False))
-        counting = replicas.counting(None, there, len(objective.tasks))
-        batches = objective.batches(scope.names, y, predictions, sample_weight, counting, scope.model.checks_labels)
+        data, not_empty = replicas.filled(data)
+        batches = scope.batches(forward, data, task_weights > 0, not_empty, training=False)
         parts = objective.loss_parts(batches, training=False)
         additional = replicas.share(scope.additional_loss([forward], task_weights > 0))
         totals = objective.scattered([(batch, part.totals) for batch, part in parts])
@@ -160,17 +173,17 @@ class LossesStep:
         scope = self._scope
         objective, optimizer, live, replicas = scope.objective, scope.model.optimizer, scope.weighting, scope.replicas
         size = batch_size(data)
-        data, there = replicas.filled(data)
+        data, not_empty = replicas.filled(data)
         active = task_weights > 0
         step = tf.identity(optimizer.iterations)
-        kept = scope.dropped.remember() if scope.dropped else []
+        saved = scope.dropped.remember() if scope.dropped else []
         sees_update = live is not None and "losses_after" in live.weighting.needs
         seeds = [tf.identity(variable.value) for variable in self._not_trained] if sees_update else []
         trained = [variable.value for variable in self._variables]
         # Frozen variables are not watched, so no gradient flows to them.
         with tf.GradientTape(persistent=scope.monitor is not None, watch_accessed_variables=False) as tape:
             tape.watch(trained)
-            batches = self._batches(data, active, there)
+            batches = scope.batches(self._forward, data, active, not_empty, training=True)
             parts = objective.loss_parts(batches, training=True)
             own_totals = objective.scattered([(batch, part.totals) for batch, part in parts])
             own_additional = replicas.share(scope.additional_loss([self._forward], active))
@@ -196,21 +209,12 @@ class LossesStep:
             self._watch(scope.monitor, tape, own, tf.logical_and(active, totals[:, 1] > 0))
         statistics = objective.statistics(batches, size)
         gradients, statistics = replicas.exchange(gradients, self._not_trained, statistics)
-        scope.apply(gradients, self._variables, active, kept)
+        scope.apply(gradients, self._variables, active, saved)
         if live and weighed:
-            after = self._losses_again(data, seeds, active, there) if sees_update else None
+            after = self._losses_again(data, seeds, active, not_empty) if sees_update else None
             live.remember(weighed.state, optimizer.iterations > step, (losses, after, preference))
         total = tf.reduce_sum(weights * losses) + tf.cast(additional, losses.dtype)
         objective.record(batches, totals, total, statistics, (weights, active), step)
-
-    def _batches(self, data: Any, active: Any, there: Any) -> list[Any]:
-        """Takes a batch through the network."""
-        scope = self._scope
-        x, y, sample_weight = scope.model.unpack(data)
-        predictions = Predictions(scope.units, self._forward(x, training=True))
-        counting = scope.replicas.counting(active if scope.masked else None, there, len(scope.objective.tasks))
-        check = scope.model.checks_labels
-        return scope.objective.batches(scope.names, y, predictions, sample_weight, counting, check)
 
     def _watch(self, monitor: GradientStatistics, tape: tf.GradientTape, own: Any, active: Any) -> None:
         """Sums up the inner products of the tasks' gradients, which the step itself does not need."""
@@ -228,13 +232,14 @@ class LossesStep:
         matrices = scope.replicas.summed(matrices)
         monitor.add(gramian(groups, matrices, matrices, active), active)
 
-    def _losses_again(self, data: Any, seeds: Sequence[Any], active: Any, there: Any) -> Any:
+    def _losses_again(self, data: Any, seeds: Sequence[Any], active: Any, not_empty: Any) -> Any:
         """Returns the losses `(tasks,)` of the batch after the step, with the dropout masks that it had before."""
-        objective = self._scope.objective
+        scope, objective = self._scope, self._scope.objective
         moved = [tf.identity(variable.value) for variable in self._not_trained]
         _assign(self._not_trained, seeds)
-        parts = objective.loss_parts(self._batches(data, active, there), training=True)
-        (totals,) = self._scope.replicas.summed([objective.scattered([(one, part.totals) for one, part in parts])])
+        batches = scope.batches(self._forward, data, active, not_empty, training=True)
+        parts = objective.loss_parts(batches, training=True)
+        (totals,) = scope.replicas.summed([objective.scattered([(one, part.totals) for one, part in parts])])
         _assign(self._not_trained, moved)
         return tf.math.divide_no_nan(totals[:, 0], totals[:, 1])
 

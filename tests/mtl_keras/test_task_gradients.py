@@ -314,3 +314,35 @@ def test_masks_of_sequences_reach_the_heads() -> None:
             found.train_on_batch(words, y)
             plain.train_on_batch(words, y)
         assert_same(found, plain, atol=1e-6)
+
+
+class CountedBackward(layers.Layer):
+    """An identity that counts, in eager mode, how often a gradient is taken back through it."""
+
+    count = 0
+
+    def call(self, inputs: Any) -> Any:
+        @tf.custom_gradient
+        def identity(x: Any) -> Any:
+            def backward(gradient: Any) -> Any:
+                self.count += 1
+                return gradient
+
+            return tf.identity(x), backward
+
+        return identity(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+
+def test_a_gradient_goes_back_through_each_head_once() -> None:
+    inputs = keras.Input((4,))
+    features = layers.Dense(3)(inputs)
+    outputs = {name: CountedBackward()(layers.Dense(2)(features)) for name in ("first", "second", "third")}
+    model = MultiTaskModel(inputs, outputs)
+    model.compile("sgd", loss="mse", weighting="pcgrad", run_eagerly=True)
+    labels = {name: np.ones((8, 2), "float32") for name in outputs}
+    model.fit(np.ones((8, 4), "float32"), labels, batch_size=8, verbose=0)
+    counts = [layer.count for layer in model.layers if isinstance(layer, CountedBackward)]
+    assert counts == [1, 1, 1]
