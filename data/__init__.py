@@ -22,7 +22,7 @@ from data.own.tfds_features import from_tfds
 from data.pipeline import CACHES
 from data.recipe import Recipe, recipes
 from data.source import DataUnavailable, open_reader
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 
 __all__ = [
     "CACHES",

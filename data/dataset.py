@@ -18,7 +18,7 @@ from data.reader import Reader
 from data.recipe import Recipe
 from data.split import Split
 from data.tracing import traced_as_written
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import TaskSet
 
 _LARGE = 2**14

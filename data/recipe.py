@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from data import images
 from data.reader import Reader
-from mtl_keras.registry import Registry, snake_case
+from mtl_keras.serialization import Registry, snake_case
 from mtl_keras.tasks import TaskSet
 
 

@@ -14,7 +14,7 @@ from experiments.files import write_json
 from experiments.plan import METHOD, Plan
 from experiments.records import Record, by_seed, read_records
 from mtl_keras.analysis import Comparison, Cost, CostComparison, TaskResults, compare, compare_costs
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 
 Measure = tuple[str, str]
 """A split and a metric; the metric "primary" is each task's own."""

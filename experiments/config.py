@@ -15,7 +15,7 @@ import data
 from experiments import workers
 from mtl_keras import schedules, weightings
 from mtl_keras.export.formats import SUFFIXES
-from mtl_keras.registry import Spec, parse_spec, unknown_value
+from mtl_keras.serialization import Spec, parse_spec, unknown_value
 
 OWN = "own"
 """What the dataset of a run is called that was made in Python."""

@@ -14,8 +14,8 @@ from experiments.building import open_dataset
 from experiments.config import RunConfig
 from experiments.files import read_json, write_json
 from mtl_keras import schedules, weightings
-from mtl_keras.registry import parse_spec, unknown_value
 from mtl_keras.schedules import SCHEDULES
+from mtl_keras.serialization import parse_spec, unknown_value
 from mtl_keras.weightings import WEIGHTINGS
 
 METHOD = "multi_task"

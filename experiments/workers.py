@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from mtl_keras import distribution
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 
 
 @dataclass(frozen=True)

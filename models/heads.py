@@ -13,7 +13,7 @@ from typing import Any
 from keras import layers
 from keras.initializers import Constant
 
-from mtl_keras.split import TaskSplit
+from mtl_keras.layers import TaskSplit
 from mtl_keras.tasks import Task
 
 SHARED = "binary_tasks"

@@ -7,7 +7,7 @@ from typing import Any
 
 from models import saved, trunks
 from models.hard_sharing import hard_sharing
-from mtl_keras.registry import Registry, parse_spec, unknown_value
+from mtl_keras.serialization import Registry, parse_spec, unknown_value
 from mtl_keras.tasks import TaskSet
 
 Graph = tuple[Any, dict[str, Any]]

@@ -12,7 +12,7 @@ from keras import layers
 from models import heads
 from models import weights as weight_files
 from models.networks import NETWORKS, Graph, Network, check_heads, check_share
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
 _FILTERS = (8, 16, 32)

@@ -16,7 +16,7 @@ from keras import layers
 
 from models import weights as weight_files
 from models.applications import APPLICATIONS, application
-from mtl_keras.registry import Registry, parse_spec, unknown_value
+from mtl_keras.serialization import Registry, parse_spec, unknown_value
 
 Trunk = Callable[[Any], Any]
 

@@ -1,7 +1,56 @@
 """Multi-task learning for Keras: live task weights, scheduled task dropping, missing labels, many tasks at once."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from mtl_keras.layers import TaskSplit
 from mtl_keras.model import MultiTaskModel
-from mtl_keras.split import TaskSplit
 from mtl_keras.tasks import Task, TaskSet
 
-__all__ = ["MultiTaskModel", "Task", "TaskSet", "TaskSplit"]
+if TYPE_CHECKING:
+    from mtl_keras import (
+        analysis,
+        callbacks,
+        distribution,
+        export,
+        layers,
+        losses,
+        metrics,
+        reports,
+        schedules,
+        testing,
+        weightings,
+    )
+
+__version__ = "0.2.0"
+
+__all__ = [
+    "MultiTaskModel",
+    "Task",
+    "TaskSet",
+    "TaskSplit",
+    "analysis",
+    "callbacks",
+    "distribution",
+    "export",
+    "layers",
+    "losses",
+    "metrics",
+    "reports",
+    "schedules",
+    "testing",
+    "weightings",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when first used: some of these need packages that training does not.
+    if name in __all__:
+        return importlib.import_module(f"mtl_keras.{name}")
+    raise AttributeError(f"module 'mtl_keras' has no attribute {name!r}. Choices: {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -169,3 +169,37 @@ class PointError(SampleStatistics):
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype, "scale": self.scale}
+
+
+@keras.saving.register_keras_serializable("mtl_keras")
+class ScaledError(SampleStatistics):
+    """Mean absolute error, divided by a number: with the labels' standard deviation, one without a unit.
+
+    Args:
+        scale: what the error is divided by, > 0.
+        name: name of the metric in the logs.
+        dtype: dtype of the sums.
+    """
+
+    _direction = "down"
+
+    def __init__(self, scale: float = 1.0, name: str = "scaled_mae", dtype: Any = None) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.scale = scale
+
+    def size(self, output_shape: tuple[int | None, ...]) -> int:
+        """Returns 2."""
+        return 2
+
+    def statistics(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns `(..., 2)`: a sample's mean error over its numbers, and 1."""
+        errors = ops.abs(ops.cast(y_pred, self.dtype) - ops.cast(y_true, self.dtype)) / self.scale
+        error = ops.mean(errors, axis=-1)
+        return ops.stack([error, ops.ones_like(error)], axis=-1)
+
+    def value(self, totals: Any) -> Any:
+        """Returns the mean error `(...)`."""
+        return totals[..., 0] / totals[..., 1]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "dtype": self.dtype, "scale": self.scale}

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from mtl_keras.layers import TaskSplit
 from mtl_keras.model import MultiTaskModel
-from mtl_keras.split import TaskSplit
 from mtl_keras.tasks import Task, TaskSet
 
 

@@ -19,9 +19,9 @@ LEVELS: dict[float, str] = {
     3: "mtl_keras.callbacks mtl_keras.reports mtl_keras.export mtl_keras.testing",
     2: "mtl_keras.model",
     1: "mtl_keras.training",
-    0: "mtl_keras.analysis mtl_keras.arguments mtl_keras.config mtl_keras.distribution mtl_keras.keras_private "
-    "mtl_keras.labels mtl_keras.logs mtl_keras.metrics mtl_keras.registry mtl_keras.scaled mtl_keras.schedules "
-    "mtl_keras.split mtl_keras.tasks mtl_keras.weightings",
+    0: "mtl_keras.analysis mtl_keras.arguments mtl_keras.checks mtl_keras.distribution mtl_keras.extras "
+    "mtl_keras.keras_private mtl_keras.labels mtl_keras.layers mtl_keras.logs mtl_keras.losses mtl_keras.metrics "
+    "mtl_keras.schedules mtl_keras.serialization mtl_keras.tasks mtl_keras.weightings",
 }
 LEVEL = {room: level for level, rooms in LEVELS.items() for room in rooms.split()}
 
@@ -147,11 +147,11 @@ def test_a_bad_import_is_caught(path: str, source: str, reason: str) -> None:
         ("mtl_keras/schedules/dst.py", "import numpy as np\nfrom mtl_keras.schedules.base import Schedule"),
         (
             "mtl_keras/schedules/dst.py",
-            "from . import base\nfrom .curves import cosine\nfrom ..registry import get",
+            "from . import base\nfrom .curves import cosine\nfrom ..serialization import Registry",
         ),
         ("mtl_keras/callbacks/task_scheduler.py", "from mtl_keras import schedules\nfrom mtl_keras.model import M"),
         ("mtl_keras/__init__.py", "from mtl_keras.callbacks import TaskScheduler\nfrom .model import M"),
-        ("models/heads.py", "from mtl_keras.split import TaskSplit\nfrom mtl_keras import tasks"),
+        ("models/heads.py", "from mtl_keras.layers import TaskSplit\nfrom mtl_keras import tasks"),
         ("models/heads.py", "from mtl_keras.training import graph\nfrom mtl_keras.training.graph import reach"),
         ("mtl_keras/training/step.py", "import tensorflow as tf\nfrom mtl_keras.distribution import Replicas"),
         ("mtl_keras/distribution.py", "import tensorflow as tf"),

@@ -10,7 +10,7 @@ from data.interface import AnyDataset
 from data.mixtures.mixture import Mixture
 from data.mixtures.same_task import same_task
 from data.own.recipe import checked_image_shape
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
 

@@ -17,7 +17,7 @@ from data.own.recipe import SPLITS
 from data.own.shares import arrangement, counts
 from data.parts import Parts
 from data.tracing import traced_as_written
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import TaskSet
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data.own.inference import known
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import Task
 
 

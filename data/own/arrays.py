@@ -15,7 +15,7 @@ from data.own.inference import infer_task
 from data.own.reader import OwnReader
 from data.own.recipe import SPLITS, check_splits, fields_of, labelled, own_recipe
 from data.pipeline import Kept
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
 Labels: TypeAlias = Mapping[str, Any]

@@ -16,7 +16,7 @@ from data.own.table import Table, read_table
 from data.own.table_images import image_column, image_files, image_shape
 from data.own.table_labels import label_columns
 from data.own.table_splits import COLUMN, rows_by_split
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 
 
 def from_csv(

@@ -13,7 +13,7 @@ from data import images
 from data.pipeline import CACHES
 from data.recipe import Recipe
 from mtl_keras.metrics import PointError
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
 SPLITS = ("train", "validation", "test")

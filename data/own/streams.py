@@ -17,7 +17,7 @@ from data.own.reader import OwnReader
 from data.own.recipe import check_cache, check_splits, fields_of, labelled, own_recipe
 from data.recipe import Recipe
 from data.tracing import traced_as_written
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
 _PROBED = 16

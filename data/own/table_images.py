@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from data.own.table import Table
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 
 NAMES = ("image", "file", "filename", "path")
 """What the column with the images may be called; without any of them it is the first."""

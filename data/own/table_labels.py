@@ -11,7 +11,7 @@ import numpy as np
 
 from data.own.inference import BINARY_WORDS, regression
 from data.own.table import Table
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import Task, TaskSet, check_task_name
 
 KINDS = ("classification", "binary", "regression")

@@ -9,7 +9,7 @@ import numpy as np
 
 from data.own.recipe import SPLITS
 from data.own.table import Table
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 
 COLUMN = "split"
 """The column that says it, if there is one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 
 
 def checked_sizes(name: str, default: Mapping[str, int], sizes: Mapping[str, int] | None, seed: int) -> dict[str, int]:

@@ -12,7 +12,7 @@ from experiments.presets import (
     cifar100,
     fashion_mnist,
 )
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 
 _ROOMS = (fashion_mnist, cifar10, cifar10_weightings, cifar10_wide, cifar100, celeba_attributes, celeba_landmarks)
 PRESETS: dict[str, Preset] = {name: preset for room in _ROOMS for name, preset in room.PRESETS.items()}

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtl_keras.extras import import_extra
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -62,8 +64,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
         return Interval(mean, float("nan"), float("nan"), confidence, count)
     # What `scipy.stats.t.ppf` calls; `scipy.stats` alone would take a second to import. Programs that compare nothing
     # need neither.
-    from scipy.special import stdtrit
-
+    stdtrit = import_extra("scipy.special", "analysis").stdtrit
     half = float(stdtrit(count - 1, (1 + confidence) / 2) * array.std(ddof=1) / np.sqrt(count))
     return Interval(mean, mean - half, mean + half, confidence, count)
 

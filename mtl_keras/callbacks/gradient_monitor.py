@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mtl_keras.extras import import_extra
 from mtl_keras.model import MultiTaskModel
 from mtl_keras.training.gradients import GradientSummary
 
@@ -67,6 +68,8 @@ class GradientMonitor(keras.callbacks.Callback):
             raise ValueError(f"every must be a number of steps, an integer >= 1. Received: every={every!r}")
         if log_dir is not None and not isinstance(log_dir, (str, os.PathLike)):
             raise TypeError(f"log_dir must be a path or None. Received: log_dir={log_dir!r}")
+        if log_dir is not None:
+            import_extra("tensorboard", "tensorboard")
         self.every = every
         self.log_dir = None if log_dir is None else Path(log_dir)
         self.summary: GradientSummary | None = None

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mtl_keras.extras import import_extra
 from mtl_keras.tasks import TaskSet
 
 TAG = "predictions"
@@ -53,6 +54,8 @@ class PredictionImages(keras.callbacks.Callback):
         for name in tasks:
             if name not in labels:
                 raise ValueError(f"labels must have all tasks. Received: none for {name!r}")
+        import_extra("tensorboard", "tensorboard")
+        import_extra("mtl_keras.reports", "report")
         self.log_dir = Path(log_dir)
         self.every = every
         self._images = np.asarray(images)

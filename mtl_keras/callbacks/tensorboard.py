@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from mtl_keras.extras import import_extra
 from mtl_keras.keras_private import keras_model_summary
 from mtl_keras.logs import LogKey, parse_key, present, task_names
 
@@ -48,6 +49,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
     """
 
     def __init__(self, log_dir: str | os.PathLike[str] = "logs", **options: Any) -> None:
+        import_extra("tensorboard", "tensorboard")
         super().__init__(log_dir, **options)
 
     def set_model(self, model: keras.Model) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mtl_keras.export.formats import SUFFIXES, onnx_package
+from mtl_keras.export.formats import SUFFIXES
 from mtl_keras.export.opening import open_saved_model
+from mtl_keras.extras import import_extra
 from mtl_keras.model import MultiTaskModel
 
 Predictor = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -83,7 +84,7 @@ def _load_saved_model(path: Path) -> Predictor:
 
 
 def _load_onnx(path: Path) -> Predictor:
-    session = onnx_package("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = import_extra("onnxruntime", "onnx").InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (image,), tasks = session.get_inputs(), [output.name for output in session.get_outputs()]
     return lambda images: dict(zip(tasks, session.run(tasks, {image.name: images}), strict=True))
 

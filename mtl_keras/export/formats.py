@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import keras
@@ -16,8 +14,9 @@ import tensorflow as tf
 from mtl_keras.export.replacing import replacing
 from mtl_keras.export.saved_model import export_saved_model
 from mtl_keras.export.serving import input_signature, serving_model
+from mtl_keras.extras import import_extra
 from mtl_keras.model import MultiTaskModel
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 
 SUFFIXES = {"saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
 """What the path of an export ends in, by format."""
@@ -77,8 +76,8 @@ def export(
                 f"Received: a layer {layer.name!r} that computes in {layer.compute_dtype}"
             )
     if format == "onnx":
-        onnx_package("onnx")
-        onnx_package("tf2onnx")
+        import_extra("onnx", "onnx")
+        import_extra("tf2onnx", "onnx")
         shared = {tensor.name for tensor in model.inputs} & set(model.outputs_by_task)
         if shared:
             raise ValueError(f"In 'onnx' no task can have the name of an input. Received: {', '.join(sorted(shared))}")
@@ -88,20 +87,6 @@ def export(
         serving = serving_model(model)
         serving.export(str(temporary), format=format, verbose=False, input_signature=input_signature(serving))
     return None
-
-
-def onnx_package(name: str) -> ModuleType:
-    """Imports one of the packages that come with the extra `onnx`.
-
-    Raises:
-        ImportError: if it is not installed, naming the extra.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f'ONNX needs the package {name}, not installed here: pip install "mtl-keras[onnx]"'
-        ) from error
 
 
 def _layers(model: Any) -> Iterator[keras.layers.Layer]:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from mtl_keras.export.replacing import replacing
 from mtl_keras.export.serving import input_signature, serving_model
 from mtl_keras.model import MultiTaskModel
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 
 _CLASS_NAMES = "class_names.json"
 

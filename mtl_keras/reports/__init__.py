@@ -1,1 +1,6 @@
-"""Pictures and pages of what runs did, from their records: figures by matplotlib, one HTML file that needs no other."""
+"""Figures (matplotlib) and self-contained HTML pages, drawn from the files of runs."""
+
+from mtl_keras.extras import import_extra
+
+for _package in ("matplotlib", "PIL", "sklearn"):
+    import_extra(_package, "report")

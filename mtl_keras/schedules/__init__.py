@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mtl_keras.config import serialize
 from mtl_keras.schedules.base import SCHEDULES, Records, Schedule
 from mtl_keras.schedules.curves import CURVES, Constant, Cosine, Curve, Join, Linear, Step
 from mtl_keras.schedules.dst import DST
 from mtl_keras.schedules.random_drop import RandomDrop
 from mtl_keras.schedules.static import Static
 from mtl_keras.schedules.weight_curves import WeightCurves
+from mtl_keras.serialization import serialize
 
 __all__ = [
     "CURVES",

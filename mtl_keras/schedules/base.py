@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from mtl_keras.config import Configurable
-from mtl_keras.registry import Registry, unknown_value
 from mtl_keras.schedules.curves import CURVES
+from mtl_keras.serialization import Configurable, Registry, unknown_value
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from mtl_keras.config import Configurable, check_number
-from mtl_keras.registry import Registry
+from mtl_keras.checks import check_number
+from mtl_keras.serialization import Configurable, Registry
 
 CURVES: Registry[Curve] = Registry("curve")
 

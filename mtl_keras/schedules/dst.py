@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_keras.config import check_number
+from mtl_keras.checks import check_number
 from mtl_keras.schedules.base import SCHEDULES, Records, Schedule
 
 Vector = NDArray[np.float64]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from mtl_keras.config import check_number, check_numbers
+from mtl_keras.checks import check_number, check_numbers
 from mtl_keras.schedules.base import SCHEDULES, Records, Schedule, per_task
 
 

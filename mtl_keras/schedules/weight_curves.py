@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from mtl_keras.config import check_number
+from mtl_keras.checks import check_number
 from mtl_keras.schedules.base import SCHEDULES, Records, Schedule, per_task
 from mtl_keras.schedules.curves import Curve, get
 

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 from mtl_keras.training.graph import Ownership
 
 

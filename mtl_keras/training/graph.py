@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from mtl_keras.keras_private import call_inputs, symbolic_producer
-from mtl_keras.split import TaskSplit
+from mtl_keras.layers import TaskSplit
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from mtl_keras.config import checked_weight
+from mtl_keras.checks import checked_weight
 from mtl_keras.distribution import Replicas
 from mtl_keras.keras_private import CompileMetrics, KerasSaveable
 from mtl_keras.labels import LabelReport

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mtl_keras.config import serialize
+from mtl_keras.serialization import serialize
 from mtl_keras.weightings.aligned_mtl import AlignedMTL
 from mtl_keras.weightings.base import WEIGHTINGS, Direction, Previous, Seen, State, Weighting
 from mtl_keras.weightings.cagrad import CAGrad

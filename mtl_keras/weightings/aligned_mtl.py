@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from keras import ops
 
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.pseudoinverse import spectrum

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from mtl_keras.config import Configurable
-from mtl_keras.registry import Registry, unknown_value
+from mtl_keras.serialization import Configurable, Registry, unknown_value
 
 State = Mapping[str, Any]
 

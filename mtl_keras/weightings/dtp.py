@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mtl_keras.config import check_number
+from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
 # A task that is not learned at all would have an infinite weight; this is where a cross-entropy is 16.

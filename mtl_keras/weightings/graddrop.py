@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from mtl_keras.config import check_number
+from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
 from mtl_keras.weightings.noise import StepSeed, check_seed, draws_state, next_draws
 

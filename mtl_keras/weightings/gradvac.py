@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops
 
-from mtl_keras.config import check_number
+from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.encounters import in_order, random_order, to_columns
 from mtl_keras.weightings.gramian import GramianWeighting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mtl_keras.config import check_number
+from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import Weighting
 
 

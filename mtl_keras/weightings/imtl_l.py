@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops
 
-from mtl_keras.config import check_number
+from mtl_keras.checks import check_number
 from mtl_keras.weightings.adam import adam, adam_state
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from mtl_keras.config import check_number
+from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
 # Closer to the ray than this, relative to the length of the losses, the penalty is smooth.

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtl_keras.registry import unknown_value
+from mtl_keras.serialization import unknown_value
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 from mtl_keras.weightings.noise import StepSeed, check_seed, draws_state, next_draws
 from mtl_keras.weightings.softmax import masked_softmax

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from mtl_keras.config import check_number
+from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.dual_proj import regularize
 from mtl_keras.weightings.gramian import GramianWeighting

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mtl_keras import MultiTaskModel, TaskSplit
-from mtl_keras.metrics import BalancedAccuracy, PointError
-from mtl_keras.scaled import ScaledError, ScaledLoss
+from mtl_keras.losses import ScaledLoss
+from mtl_keras.metrics import BalancedAccuracy, PointError, ScaledError
 from mtl_keras.testing import toy_data, toy_graph
 
 OBJECTS = [

@@ -11,7 +11,8 @@ import pytest
 
 from models import heads
 from mtl_keras import MultiTaskModel, Task, TaskSet
-from mtl_keras.scaled import ScaledError, ScaledLoss
+from mtl_keras.losses import ScaledLoss
+from mtl_keras.metrics import ScaledError
 
 MEAN, DEVIATION = 250_000.0, 90_000.0
 

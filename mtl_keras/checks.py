@@ -1,52 +1,15 @@
-"""What every schedule, curve and weighting can do: turn into a config and back."""
+"""Checks of numbers that users pass, with errors that name the argument and the value."""
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 
 import numpy as np
 
-from mtl_keras.registry import name_of
-
-T = TypeVar("T", bound="Configurable")
-
-
-class Configurable:
-    """An object that keeps each constructor argument in an attribute of the same name.
-
-    Attributes:
-        NAME: the name of its class in specifications, where that in snake case would not do.
-    """
-
-    NAME: ClassVar[str] = ""
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns every constructor argument, as values that JSON can hold."""
-        return {name: _plain(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
-
-    @classmethod
-    def from_config(cls: type[T], config: Mapping[str, Any]) -> T:
-        """Returns the object that `get_config` described."""
-        return cls(**config)
-
-
-def serialize(value: Configurable) -> dict[str, Any]:
-    """Returns `{"name": ..., "config": ...}`, which `get` turns back into an equal object."""
-    return {"name": name_of(type(value)), "config": value.get_config()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Configurable):
-        return serialize(value)
-    if isinstance(value, Mapping):
-        return {key: _plain(element) for key, element in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(element) for element in value]
-    return value.item() if isinstance(value, np.generic) else value
+_LARGEST = float(np.finfo("float32").max)
 
 
 def check_number(argument: str, value: object, minimum: float = -math.inf, maximum: float = math.inf) -> float:
@@ -83,9 +46,6 @@ def check_numbers(
     if not isinstance(values, Mapping) or not all(isinstance(task, str) for task in values):
         raise ValueError(f"{argument} must map task names to numbers. Received: {argument}={values!r}")
     return {task: check_number(f"{argument}[{task!r}]", value, minimum, maximum) for task, value in values.items()}
-
-
-_LARGEST = float(np.finfo("float32").max)
 
 
 def checked_weight(what: str, weight: Any) -> float:

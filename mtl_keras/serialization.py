@@ -1,4 +1,4 @@
-"""Objects by name: `"dst(floor=0.3)"` -> `DST(floor=0.3)`.
+"""Objects by name and their configs: `"dst(floor=0.3)"` <-> `DST(floor=0.3)`.
 
 Specifications are parsed with `ast` and never evaluated: only names, calls and literals are understood.
 """
@@ -12,9 +12,12 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
 
 T = TypeVar("T")
+C = TypeVar("C", bound="Configurable")
 
 _MOST_BITS = 1024  # of an integer in a specification: no float is larger
 
@@ -191,3 +194,37 @@ class Registry(Generic[T]):
         if isinstance(value, dict):
             return {key: self._resolve(element) for key, element in value.items()}
         return value
+
+
+class Configurable:
+    """An object that keeps each constructor argument in an attribute of the same name.
+
+    Attributes:
+        NAME: the name of its class in specifications, where that in snake case would not do.
+    """
+
+    NAME: ClassVar[str] = ""
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns every constructor argument, as values that JSON can hold."""
+        return {name: _plain(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
+
+    @classmethod
+    def from_config(cls: type[C], config: Mapping[str, Any]) -> C:
+        """Returns the object that `get_config` described."""
+        return cls(**config)
+
+
+def serialize(value: Configurable) -> dict[str, Any]:
+    """Returns `{"name": ..., "config": ...}`, which `get` turns back into an equal object."""
+    return {"name": name_of(type(value)), "config": value.get_config()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Configurable):
+        return serialize(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(element) for key, element in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(element) for element in value]
+    return value.item() if isinstance(value, np.generic) else value

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_keras.registry import Registry, Spec, parse_spec, snake_case, unknown_value
+from mtl_keras.serialization import Registry, Spec, parse_spec, snake_case, unknown_value
 
 
 @pytest.mark.parametrize(

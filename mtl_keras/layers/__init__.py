@@ -1,0 +1,5 @@
+"""Keras layers for multi-task networks."""
+
+from mtl_keras.layers.task_split import TaskSplit
+
+__all__ = ["TaskSplit"]

@@ -1,0 +1,50 @@
+"""The front door: what `import mtl_keras` gives, and what happens without the extras."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tomllib
+from typing import Any
+
+import pytest
+
+import mtl_keras
+from mtl_keras.extras import import_extra
+from tests.sources import ROOT
+
+
+@pytest.mark.parametrize("name", mtl_keras.__all__)
+def test_all_names_are_there(name: str) -> None:
+    assert getattr(mtl_keras, name).__name__ in (name, f"mtl_keras.{name}")
+    assert name in dir(mtl_keras)
+
+
+def test_unknown_names_are_refused_with_the_choices() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'schedule'\. Choices: MultiTaskModel, .*, schedules, "):
+        _ = mtl_keras.schedule
+
+
+def test_submodules_work_without_an_import_of_their_own() -> None:
+    assert repr(mtl_keras.schedules.get("dst")).startswith("DST(")
+    assert mtl_keras.__version__ in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("package", "use", "extra"),
+    [
+        ("matplotlib", lambda: importlib.import_module("mtl_keras.reports"), "report"),
+        ("scipy.special", lambda: mtl_keras.analysis.mean_interval([1.0, 2.0]), "analysis"),
+        ("tensorboard", lambda: mtl_keras.callbacks.TensorBoard("logs"), "tensorboard"),
+        ("onnxruntime", lambda: import_extra("onnxruntime", "onnx"), "onnx"),
+    ],
+    ids=["report", "analysis", "tensorboard", "onnx"],
+)
+def test_a_missing_extra_is_named(package: str, use: Any, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # importing it then fails
+    monkeypatch.delitem(sys.modules, "mtl_keras.reports", raising=False)
+    with pytest.raises(ImportError, match=rf'not installed: pip install "mtl-keras\[{extra}\]"'):
+        use()
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert any(requirement.startswith(package.partition(".")[0]) for requirement in extras[extra])
+    assert extra in extras["all"][0]
