@@ -285,8 +285,9 @@ class Backward:
     Args:
         forward: the forward pass.
         private: the variables that one task has to itself.
-        preference: `(tasks,)` what a task's own gradients are multiplied by.
-        scale: `(tasks,)` what all of a task's gradients are multiplied by.
+        preference: `(tasks,)` what the gradients of private variables are multiplied by. Those at the cut are not: the
+            weights of the shared part have it in them.
+        scale: `(tasks,)` what all of a task's gradients are multiplied by: loss scale and share of the samples.
 
     Attributes:
         private: the gradient of each private variable, this replica's share.

@@ -168,13 +168,13 @@ class GradientsStep:
         return step.weights, self._added_up(seen, step.weights, matrices), step.state
 
     def _every_n_steps(self, seen: _Seen, matrices: Any, product: Any) -> tuple[Any, list[Any], State]:
-        """Weights every `update_every` steps, and whenever other tasks run; in between the same weights again."""
+        """Weights every `update_every` steps, and whenever task weights change; in between the same weights again."""
         state = self._live.state()
         names = list(state)
 
         def fresh() -> list[Any]:
             weights, shared, new = self._weighed(seen, matrices, product)
-            merged = {**state, **new, "last_weights": weights, "last_active": seen.active, "age": weights * 0}
+            merged = {**state, **new, "last_weights": weights, "last_preference": seen.preference, "age": weights * 0}
             return [weights, *shared, *(tf.cast(merged[name], tf.float32) for name in names)]
 
         def reused() -> list[Any]:
@@ -182,7 +182,7 @@ class GradientsStep:
             merged = {**state, "age": state["age"] + 1}
             return [weights, *self._added_up(seen, weights, matrices), *(tf.identity(merged[name]) for name in names)]
 
-        same = tf.reduce_all(tf.equal(tf.cast(seen.active, tf.float32), state["last_active"]))
+        same = tf.reduce_all(tf.equal(seen.preference, state["last_preference"]))
         young = state["age"][0] + 1 < self._live.weighting.update_every
         result = tf.cond(same & young, reused, fresh)
         count = 1 + len(self._shared)

@@ -51,7 +51,7 @@ class LiveWeighting:
         initial = dict(weighting.initial_state(count, sum(int(np.prod(variable.shape)) for variable in shared)))
         extra: tuple[str, ...] = ()
         if weighting.update_every > 1:  # what the steps between two updates need
-            extra = ("last_weights", "last_active", "age")
+            extra = ("last_weights", "last_preference", "age")
         if "losses_after" in weighting.needs:
             extra += tuple(f"previous_{name}" for name in Previous._fields)
         initial |= {name: np.zeros(count, "float32") for name in extra}

@@ -124,8 +124,10 @@ def test_gramian_and_combination_are_those_of_the_task_gradients() -> None:
     np.testing.assert_allclose(moved, 0.01 * combined, rtol=1e-3, atol=1e-7)
 
 
-def test_heads_take_the_gradient_of_their_own_loss() -> None:
-    weighted, plain = trained(Fixed(weights=(5.0, 7.0, 0.0, 0.1)), steps=1, **SGD), trained(steps=1, **SGD)
+def test_heads_take_the_gradient_of_their_own_loss_and_task_weight() -> None:
+    weights = {"kind": 0.1, "bright": 0.3, "round": 2.0, "copy": 0.5}
+    odd = Fixed(weights=(5.0, 7.0, 0.0, 0.1))
+    weighted, plain = (trained(one, steps=1, weights=weights, **SGD) for one in (odd, "static"))
     trunk = [v for v in weighted.weights if v.path.startswith("trunk") and v.trainable]
     assert any(not np.allclose(v, w) for v, w in zip(weighted.weights, plain.weights) if v in trunk)
     for one, other in zip(weighted.weights, plain.weights, strict=True):
@@ -223,6 +225,11 @@ def test_weights_are_used_again_between_updates() -> None:
     model.set_task_weights({"b": 0})
     model.train_on_batch(X, Y)
     assert state(model)["steps"].tolist() == [4, 4, 4]  # other tasks run: the weights are not for them
+    model.train_on_batch(X, Y)
+    assert state(model)["steps"].tolist() == [4, 4, 4]
+    model.set_task_weights({"a": 2})
+    model.train_on_batch(X, Y)
+    assert state(model)["steps"].tolist() == [5, 5, 5]  # other task weights are live in the next step
     assert sum(s.traces for s in model.specializations) == 2
 
 
