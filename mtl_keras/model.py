@@ -278,9 +278,9 @@ class MultiTaskModel(keras.Model):
                 f"`weighting` cannot be used by a class that overrides {', '.join(own)}: it needs the loss of each "
                 f"task from the library's own step. Received: weighting={weighting!r}"
             )
-        if not self.compiled and loss_weights is None:  # what was set before the first `compile` is kept
-            kept = {name: self.task_weights[name] for name in spec.task_weights}
-            spec = replace(spec, task_weights=kept if any(kept.values()) else dict.fromkeys(kept, 1.0))
+        if not self.compiled and loss_weights is None:  # weights set before the first `compile` stay
+            weights = {name: self.task_weights[name] for name in spec.task_weights}
+            spec = replace(spec, task_weights=weights if any(weights.values()) else dict.fromkeys(weights, 1.0))
         super().compile(
             optimizer=optimizer,
             loss=loss,
@@ -593,7 +593,7 @@ class MultiTaskModel(keras.Model):
         return super()._flatten_metrics_in_order({name: value for name, value in logs.items() if name not in ours})
 
     def training_state(self) -> dict[str, np.ndarray]:
-        """Returns what training goes on from beside what `save` writes: random seeds, the sums of the epoch so far."""
+        """Returns what `resume_training` takes beside a saved model: random seeds, the sums of the epoch so far."""
         return collect(self._seeds(), self.training_setup)
 
     def resume_training(self, state: Mapping[str, np.ndarray], steps: int = 0) -> None:

@@ -1,7 +1,7 @@
 """What training leaves unchanged: the private state of dropped tasks, and frozen layers.
 
 A compiled step can run with some of its tasks at weight 0. Their gradients are then 0, but momentum, weight decay,
-BatchNorm statistics and random seeds would move all the same: everything that only dropped tasks reach is put back.
+BatchNorm statistics and random seeds would still change, so everything that only dropped tasks reach is restored.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ class _Saved:
 
 
 class DroppedState:
-    """Keeps the state of the variables that dropped tasks own, and puts it back after the step.
+    """Saves the state of the variables that dropped tasks own, and restores it after the step.
 
     Args:
-        owned: who reaches each variable; only variables that some tasks do not reach are looked after.
-        optimizer: its slots are looked after with their variables.
+        owned: the tasks that reach each variable; only variables that some tasks do not reach are restored.
+        optimizer: its slots are restored with their variables.
     """
 
     def __init__(self, owned: Iterable[Ownership], optimizer: keras.optimizers.Optimizer) -> None:
@@ -78,7 +78,7 @@ class DroppedState:
         return [_Saved(variable, reached, ops.copy(variable)) for variable, reached in self._watched]
 
     def restore(self, saved: Sequence[_Saved], active: Any) -> None:
-        """Puts back the share of the state that no active task reaches.
+        """Restores the share of the state that no active task reaches.
 
         Args:
             saved: from `remember`.
@@ -142,10 +142,10 @@ def variable_ids(layers: Iterable[keras.Layer]) -> set[int]:
 
 @contextmanager
 def freeze(layers: Iterable[keras.Layer]) -> Iterator[None]:
-    """Lets frozen layers run as `trainable = False` makes them run, while a training step is run or traced.
+    """Runs frozen layers as with `trainable = False`, while a training step is run or traced.
 
-    Only layers with moving statistics look at it. Their variables are not told: a model would then be saved without
-    the optimizer's state of them, and could not be trained on.
+    Only layers with moving statistics read `trainable`. Their variables keep theirs: otherwise a model would be saved
+    without the optimizer's state of them, and training could not continue.
 
     Args:
         layers: the frozen layers.

@@ -30,7 +30,7 @@ class Specialization:
 
     Args:
         tasks: the tasks it computes.
-        masked: whether some of them may be dropped at run time, their state being put back after the step.
+        masked: whether some of them may be dropped at run time; their state is restored after the step.
         monitored: whether it computes the gradients of each task too; see `mtl_keras.callbacks.GradientMonitor`.
         frozen: how many layers it leaves as they are; see `mtl_keras.callbacks.FreezeLayers`.
         traces: how often it was traced.
@@ -131,9 +131,9 @@ def without_optionals(data: Any) -> Any:
 class StepFunctions:
     """Builds and keeps the compiled steps of a model, and picks the one that the next step needs.
 
-    For each set of frozen layers that is met, at most `max_specializations` training functions are compiled. One of
-    them is kept for the set of all tasks in the form that can drop any of them, which serves every set of tasks that
-    has no function of its own.
+    At most `max_specializations` training functions are compiled for each set of frozen layers. One of them is
+    reserved for the masked function of all tasks, which can drop any of them and serves every set of tasks without a
+    function of its own.
 
     Args:
         model: a compiled `MultiTaskModel`, whose labels are known.
@@ -219,7 +219,7 @@ class StepFunctions:
         return functions[key]
 
     def _monitoring_function(self, active: np.ndarray) -> Function:
-        """The function for steps whose gradients are computed: of all tasks, of which some may be dropped."""
+        """The function of all tasks for steps that compute the gradients of the tasks; some tasks may be dropped."""
         masked = not active.all()
         place = (tuple(self._model.frozen_layers), masked)
         if place not in self._monitored:

@@ -1,4 +1,4 @@
-"""The gradients of the tasks: which variables several of them share, their Gramian, and sums for what is watched."""
+"""The gradients of the tasks: the variables that several tasks share, the Gramian, and running statistics."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def is_shared(entry: Ownership, tasks: Sequence[bool]) -> bool:
     """Returns whether two or more of some tasks reach (a block of) a variable.
 
     Args:
-        entry: who reaches the variable.
+        entry: the tasks that reach the variable.
         tasks: for each task of the model, whether it counts.
     """
     return bool(entry.reached[:, tasks].sum(axis=1).max(initial=0) > 1)
@@ -90,7 +90,7 @@ def shared_groups(owned: Iterable[Ownership], trained: Collection[int], tasks: S
     """Groups the shared variables by the tasks that reach them.
 
     Args:
-        owned: who reaches each variable.
+        owned: the tasks that reach each variable.
         trained: `id`s of the variables that are trained.
         tasks: for each task of the model, whether it counts.
     """
@@ -133,7 +133,7 @@ def gramian(groups: Sequence[SharedGroup], left: Sequence[Any], right: Sequence[
 
 @dataclass(frozen=True)
 class GradientSummary:
-    """What is known of the tasks' gradients with respect to the variables that they share.
+    """Statistics of the tasks' gradients with respect to the variables that they share.
 
     Args:
         cosine: `(tasks, tasks)` mean cosine of the angle between the gradients of two tasks; NaN if they were never
@@ -172,7 +172,7 @@ class GradientSummary:
 
 
 class GradientStatistics:
-    """Sums over the steps whose Gramian was computed, in variables, so that nobody waits for them within an epoch.
+    """Sums over the steps whose Gramian was computed, in variables: no step waits for the device to read them.
 
     Args:
         tasks: the number of tasks.

@@ -20,7 +20,7 @@ from mtl_keras.weightings import State
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the gradients of a step are weighed from.
+    """The losses and gradients that a step is weighted by.
 
     Args:
         back: of each part of the batch; multiplied by the loss scale and by the part's share of the samples.
@@ -42,13 +42,13 @@ class _Seen:
 class GradientsStep:
     """A training step of a weighting that needs gradients: a backward pass a task, combined linearly.
 
-    The network is cut where its shared part ends. Each task's loss is taken back to the cut, with the gradients of
-    the task's own variables on the way, and from there through the shared part, by itself or, where that will do,
-    added up with the others.
+    The network is cut where its shared part ends. One backward pass a task goes from the loss to the cut and gives the
+    gradients of the task's own variables. From the cut through the shared part, there is either one pass a task or,
+    where weights are known already, one pass for the weighted sum.
 
     Args:
         scope: what it works on.
-        live: the weighting at work.
+        live: the weighting and its state.
         contested: whether there is a variable to train that several of all tasks share.
     """
 

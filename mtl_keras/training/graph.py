@@ -187,7 +187,7 @@ def unreached(entry: Ownership) -> Ownership:
 
 
 def ownership(outputs: Mapping[str, Any], tasks: Sequence[str] | None = None) -> list[Ownership]:
-    """Returns who reaches each variable (weights, statistics, seeds) of the graph, each variable once.
+    """Returns the tasks that reach each variable (weights, statistics, seeds) of the graph, each variable once.
 
     Args:
         outputs: name -> symbolic output.
@@ -225,7 +225,7 @@ def _ownership(outputs: Mapping[str, Any]) -> list[Ownership]:
 
 
 def _fused_kernels(outputs: Mapping[str, Any]) -> Iterator[tuple[int, Unit]]:
-    """The `Dense` layers whose columns are private: called once, and read by one `TaskSplit` that nobody reads."""
+    """The `Dense` layers whose columns are private: called once, and read by one `TaskSplit` that no layer reads."""
     calls = {_call(tensor): tensor for output in outputs.values() for _, tensor in _ancestors(output)}
     times_called = Counter(operation for operation, _ in calls)
     readers = Counter(_call(source) for tensor in calls.values() for source in _producer(tensor)[1])

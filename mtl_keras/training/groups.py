@@ -64,7 +64,7 @@ class ForwardBatch:
 
         Returns:
             `(batch, ...)` for one task and `(batch, tasks, ...)` for several; `None` if an output does not come
-            straight from the activation asked for, or (eagerly) does not tell what it comes from.
+            straight from this activation, or (eagerly) does not record what it was computed from.
         """
         tensors = {
             name: tensor if before is None else _activation_input(tensor, before)
@@ -179,9 +179,9 @@ class GroupBatch:
         mask = self.mask(rank - 1)[..., None]
         if weight is not None:
             statistics = statistics * expand(weight, rank)
-        kept = ops.where(mask, statistics, ops.zeros_like(statistics))
+        labelled = ops.where(mask, statistics, ops.zeros_like(statistics))
         own = list(range(self.leading, rank - 1))
-        summed = ops.sum(ops.mean(kept, axis=own) if own else kept, axis=0)
+        summed = ops.sum(ops.mean(labelled, axis=own) if own else labelled, axis=0)
         return ops.reshape(summed, (len(self.tasks), statistics.shape[-1]))
 
     def _sum(self, array: Any) -> Any:

@@ -72,10 +72,11 @@ def _normalise(layer: Any, otherwise: Any, inputs: Any, training: Any = None, ma
     )
     # The kernel's variance is that of a sample (divided by n - 1), Keras' that of the batch.
     count = tf.cast(tf.size(x) // channels, tf.float32)
-    kept = layer.momentum
-    layer.moving_mean.assign(layer.moving_mean * kept + mean * (1.0 - kept))
-    layer.moving_variance.assign(layer.moving_variance * kept + variance * ((count - 1.0) / count) * (1.0 - kept))
-    # Keeps TensorFlow from fusing it with a ReLU behind it: that kernel makes 0 of NaN, so that nobody would see one.
+    momentum = layer.momentum
+    layer.moving_mean.assign(layer.moving_mean * momentum + mean * (1.0 - momentum))
+    unbiased = variance * ((count - 1.0) / count)
+    layer.moving_variance.assign(layer.moving_variance * momentum + unbiased * (1.0 - momentum))
+    # Prevents TensorFlow from fusing it with a following ReLU: that kernel turns NaN into 0, which would hide it.
     normalised = tf.ensure_shape(normalised, normalised.shape)
     return ops.cast(normalised if rank == 4 else tf.reshape(normalised, tf.shape(x)), layer.compute_dtype)
 

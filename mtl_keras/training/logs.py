@@ -1,4 +1,4 @@
-"""The logs of a step, read from the device only when somebody looks, and who looks at them."""
+"""The logs of a step, read from the device on first access, and which callbacks read them."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class BatchLogs(Mapping[str, Any]):
         values: `(names,)` tensor.
         others: results that are no numbers, by name.
         aliases: further name -> name of an entry.
-        read: whether somebody reads the logs of single steps. If nobody does, these logs pass for empty
-            (`bool(logs)` is false): Keras would make numbers of all of them at each step, one by one.
+        read: whether a callback reads the logs of single steps. If none does, these logs count as empty
+            (`bool(logs)` is false): otherwise Keras converts each entry to a number in every step.
     """
 
     def __init__(

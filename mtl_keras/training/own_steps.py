@@ -1,4 +1,4 @@
-"""Keras' own steps, run where a class overrides a part of them: dropped tasks are computed, and put back."""
+"""Keras' own steps, for classes that override a part of them: dropped tasks are computed, then restored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mtl_keras.training.objective import Objective
 class OwnSteps:
     """Runs the model's own `train_step` and `test_step`, where the user overrides a part of them.
 
-    A task at weight 0 is computed and then put back as it was.
+    A task at weight 0 is computed, and its state is restored afterwards.
 
     Args:
         model: a compiled `MultiTaskModel`.

@@ -186,7 +186,7 @@ def _batch(shape: Sequence[int | None]) -> str:
 
 @dataclass(frozen=True)
 class CompileSpec:
-    """The arguments of `compile` that Keras does not know, or that mean more here than there.
+    """The arguments of `compile` that Keras does not have, or that mean more here.
 
     Args:
         losses: loss, or list of losses, by output.
@@ -344,7 +344,7 @@ class CompileSpec:
 
 
 def task_spec(task: Task, label_shape: Sequence[int], output_shape: Sequence[int]) -> TaskSpec:
-    """Returns how a task by itself is judged.
+    """Returns the losses and metrics of a single task.
 
     Args:
         task: the task.

@@ -1,4 +1,4 @@
-"""What training goes on from: task weights, the state of a weighting, and the sums of an epoch that was interrupted."""
+"""The state that training resumes from: task weights, the state of a weighting, the sums of an interrupted epoch."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _WEIGHTING = "weighting_"
 
 
 class LiveWeighting:
-    """A weighting at work in a model, with its state in variables.
+    """A weighting in use by a model, with its state in variables.
 
     Args:
         weighting: the weighting.
-        tasks: the names of the tasks, which it does not see: they say which row of a saved state is whose.
+        tasks: the names of the tasks, in the order of the rows of the state.
         shared: the variables that the tasks share.
 
     Attributes:
@@ -97,7 +97,7 @@ class LiveWeighting:
             store[_WEIGHTING + name] = ops.convert_to_numpy(variable.value)[self._rows]
 
     def load(self, store: Mapping[str, Any]) -> None:
-        """Goes on from what `save` wrote; if there is nothing, or another weighting's state, from where it is."""
+        """Loads what `save` wrote; without it, or if it is the state of another weighting, the state stays as it is."""
         saved = {name: store[_WEIGHTING + name] for name in self._variables if _WEIGHTING + name in store}
         same = [np.shape(value) == self._variables[name].shape for name, value in saved.items()]
         if len(saved) == len(self._variables) and all(same):
@@ -121,14 +121,14 @@ class TrainingState(KerasSaveable):
         task_weights: `(tasks,)` variable: the weights of the tasks whose weight was not given as a variable.
         step_weights: `(steps, tasks)` weights of the next execution alone, or `None`.
         row: `(tasks,)` weights that `compute_loss` uses in a step of the user's own; `None` for the task weights.
-        weighting: the weighting at work; `None` for fixed weights.
+        weighting: the weighting in use; `None` for fixed weights.
         gradients: sums for what is watched of the tasks' gradients.
         objective: losses and metrics, once the labels are known.
         resumption: the steps of an interrupted epoch that are skipped.
         frozen_layers: the layers that training leaves as they are, by path.
         monitored: what callbacks of `fit` monitor.
-        logs_are_read: whether somebody reads the logs of single steps.
-        label_report: looks through the labels of `fit` before its first step.
+        logs_are_read: whether a callback reads the logs of single steps.
+        label_report: checks the labels of `fit` before its first step.
         in_fit: whether `fit` is running.
         in_epoch: whether an epoch of training has begun and not ended.
         sums_of_training: whether the running sums are those of training, not of an evaluation.
@@ -200,7 +200,7 @@ class TrainingState(KerasSaveable):
             self.row = None
 
     def _obj_type(self) -> str:
-        return "Loss"  # Keras asks for one of its own kinds, to know what to pass over
+        return "Loss"  # one of the kinds that Keras passes over when it saves a model's weights
 
     def weights(self) -> np.ndarray:
         """Returns the weights `(tasks,)` as they are now."""
@@ -256,7 +256,7 @@ class Resumption:
         return self._left > 0
 
     def skip(self, steps: int, objective: Objective, gradients: GradientStatistics) -> Any:
-        """Skips some steps; the sums of the epoch are then those that there were after all of them.
+        """Skips some steps, and restores the sums of the epoch that were saved after them.
 
         Args:
             steps: as many as one training execution makes.

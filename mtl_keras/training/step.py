@@ -21,17 +21,17 @@ from mtl_keras.training.state import LiveWeighting
 
 @dataclass(frozen=True)
 class Scope:
-    """What a compiled step works on.
+    """What a compiled step consists of.
 
     Args:
         model: the compiled `MultiTaskModel`.
         objective: its losses and metrics.
         replicas: those that take the step together.
         units: what it computes.
-        owned: who reaches each variable that it computes with.
+        owned: the tasks that reach each variable of the step.
         masked: whether some of its tasks may be dropped at run time.
-        dropped: puts back the state of what is dropped, or `None` if nothing has to be.
-        weighting: makes weights of task weights; `None` to take these.
+        dropped: restores the state of dropped tasks, or `None` if there is nothing to restore.
+        weighting: computes the weights of a step; `None` for the task weights.
         monitor: sums up the inner products of the tasks' gradients, or `None`.
     """
 
@@ -117,7 +117,7 @@ class Scope:
         return self.model.optimizer.scale_loss(tf.ones(()))
 
     def apply(self, gradients: Sequence[Any], variables: Sequence[keras.Variable], active: Any, saved: Any) -> None:
-        """Lets the optimizer move the variables, and puts back the state of dropped tasks.
+        """Applies the gradients, and restores the state of dropped tasks.
 
         Args:
             gradients: sums over the replicas.
