@@ -71,13 +71,6 @@ def test_degenerate_gramians() -> None:
         np.testing.assert_allclose(CAGrad()(scale * np.eye(2)), [0.75, 0.75])
 
 
-def test_a_dropped_task_is_as_if_it_were_not_there() -> None:
-    case, rows = CASES[1], np.array([0, 2, 3, 4])
-    weights = np.array(CAGrad()(case.gramian, None, [1, 0, 1, 2, 1]))
-    np.testing.assert_allclose(weights[rows], CAGrad()(case.gramian[np.ix_(rows, rows)], None, [1, 1, 2, 1]))
-    assert weights[1] == 0
-
-
 @pytest.mark.parametrize("c", [-0.1, float("nan"), float("inf"), "1"])
 def test_impossible_radii(c: float) -> None:
     with pytest.raises(ValueError, match=r"c must be a finite number from 0 on\. Received: c="):

@@ -49,14 +49,6 @@ def test_degenerate_gradients() -> None:
     assert np.isfinite(np.array(ConFIG()(np.diag([1e-36, 1e36])))).all()
 
 
-def test_dropped_task_is_as_if_it_were_not_there() -> None:
-    jacobian = np.random.default_rng(0).normal(size=(3, 6))
-    gramian = jacobian @ jacobian.T
-    weights = np.array(ConFIG()(gramian, preference=[1, 0, 2]))
-    assert weights[1] == 0
-    np.testing.assert_allclose(weights[[0, 2]], ConFIG()(gramian[[0, 2]][:, [0, 2]], preference=[1, 2]))
-
-
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_spectrum_is_as_exact_compiled(jit_compile: bool) -> None:
     jacobian = np.random.default_rng(0).normal(size=(6, 20))

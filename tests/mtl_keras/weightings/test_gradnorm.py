@@ -134,20 +134,6 @@ def test_losses_are_compared_without_preferences() -> None:
     np.testing.assert_allclose(np.array(other["logits"]), np.array(state["logits"]), rtol=1e-6)
 
 
-def test_dropped_task_is_as_if_it_were_not_there() -> None:
-    weighting = GradNorm()
-    state: Any = started(weighting)
-    pair_state: Any = {name: np.array(value)[[0, 2]] for name, value in state.items()}
-    for norms, losses in zip(NORMS, LOSSES[1:]):
-        weights, _, state = one_step(weighting, gramian_of(norms), losses, [1, 0, 1], state)
-        pair, _, pair_state = one_step(
-            weighting, gramian_of(norms)[[0, 2]][:, [0, 2]], losses[[0, 2]], state=pair_state
-        )
-        np.testing.assert_allclose(np.array(weights), np.insert(pair, 1, 0))
-    for name, value in started(weighting).items():
-        assert np.array(state[name])[1] == np.array(value)[1]
-
-
 @pytest.mark.parametrize("losses", [[0, 0, 0], [1e-18, 1, 1e18], [np.nan, 1, np.inf]])
 @pytest.mark.parametrize("squares", [[0, 0, 0], [1e-36, 1, 1e36]])
 def test_degenerate_numbers(squares: list[float], losses: list[float]) -> None:

@@ -45,12 +45,3 @@ def test_degenerate_gradients() -> None:
     for scale in (1e-36, 1e36):
         np.testing.assert_allclose(IMTLG()(scale * np.diag([1.0, 4.0])), [2 / 3, 1 / 3])
     np.testing.assert_allclose(IMTLG()(np.diag([1e-36, 1e36])), [0, 1], atol=1e-12)
-
-
-def test_dropped_task_is_as_if_it_were_not_there() -> None:
-    jacobian = np.random.default_rng(0).normal(size=(3, 6))
-    gramian = jacobian @ jacobian.T
-    weights = np.array(IMTLG()(gramian, preference=[1, 0, 2]))
-    pair = gramian[[0, 2]][:, [0, 2]]
-    assert weights[1] == 0
-    np.testing.assert_allclose(weights[[0, 2]], IMTLG()(pair, preference=[1, 2]))

@@ -71,7 +71,7 @@ def test_too_few_active_tasks_are_averaged() -> None:
 
 @pytest.mark.parametrize("arguments", [{"n_byzantine": 1}, {"n_selected": 4}])
 def test_takes_the_mean_of_too_few_tasks(arguments: dict[str, int]) -> None:
-    with pytest.warns(UserWarning, match=r"chooses among 4 tasks or more; of 3 it takes the mean"):
+    with pytest.warns(UserWarning, match=r"needs at least 4 tasks; with 3 it averages all gradients"):
         weights = Krum(**arguments)(np.diag([1.0, 4.0, 9.0]))
     np.testing.assert_allclose(weights, [1 / 3] * 3)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_keras.weightings.mgda import MGDA
-from tests.mtl_keras.weightings.gramians import CASES, cases_with
+from tests.mtl_keras.weightings.gramians import cases_with
 
 
 @pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-9), ("float32", 1e-4)])
@@ -54,15 +54,6 @@ def test_degenerate_gramians() -> None:
         np.testing.assert_allclose(MGDA()(scale * np.diag([1.0, 4.0])), [0.8, 0.2])
     for normalization in ("l2", "loss", "loss+"):
         assert np.isfinite(MGDA(normalization=normalization)(np.diag([0.0, 1.0]), [0.0, np.inf])).all()
-
-
-def test_a_dropped_task_is_as_if_it_were_not_there() -> None:
-    case = CASES[1]
-    weights = np.array(MGDA()(case.gramian, None, [1, 0, 1, 2, 1]))
-    rows = np.array([0, 2, 3, 4])
-    without = MGDA()(case.gramian[np.ix_(rows, rows)], None, [1, 1, 2, 1])
-    np.testing.assert_allclose(weights[rows], without)
-    assert weights[1] == 0
 
 
 def test_impossible_normalizations() -> None:

@@ -73,18 +73,6 @@ def test_a_large_rho_makes_weights_equal() -> None:
     np.testing.assert_allclose(MoDo(gamma=0.1, rho=10)(np.zeros((2, 2)), state=state), [0.5, 0.5])
 
 
-def test_dropped_task_is_as_if_it_were_not_there() -> None:
-    gramian = np.array(HALVES[0, 1])
-    weighting = MoDo(gamma=0.1)
-    state, pair_state = weighting.initial_state(3), weighting.initial_state(2)
-    for _ in range(3):
-        weights, _, state = one_step(weighting, gramian, preference=[1, 0, 1], state=state)
-        pair, _, pair_state = one_step(weighting, gramian[[0, 2]][:, [0, 2]], state=pair_state)
-        np.testing.assert_allclose(np.array(weights), np.insert(pair, 1, 0), atol=1e-6)
-    np.testing.assert_allclose(np.array(state["shares"])[1], 1 / 3)
-    assert np.array(state["shares"]).sum() == pytest.approx(1)
-
-
 def test_degenerate_gradients() -> None:
     np.testing.assert_allclose(MoDo()(np.zeros((3, 3))), [1 / 3] * 3, rtol=1e-6)
     np.testing.assert_allclose(MoDo()([[-7.0]]), [1])

@@ -58,13 +58,6 @@ def test_degenerate_gramians() -> None:
         np.testing.assert_allclose(NashMTL(max_norm=0)(np.diag([scale**2, 1.0])), [1 / scale, 1])
 
 
-def test_a_dropped_task_is_as_if_it_were_not_there() -> None:
-    case, rows = CASES[6], np.array([0, 2, 3, 4])
-    weights = np.array(NashMTL()(case.gramian, None, [1, 0, 1, 2, 1]))
-    np.testing.assert_allclose(weights[rows], NashMTL()(case.gramian[np.ix_(rows, rows)], None, [1, 1, 2, 1]))
-    assert weights[1] == 0
-
-
 @pytest.mark.parametrize("max_norm", [-1, float("nan"), float("inf"), "1"])
 def test_impossible_norms(max_norm: float) -> None:
     with pytest.raises(ValueError, match=r"max_norm must be a finite number from 0 on\. Received: max_norm="):

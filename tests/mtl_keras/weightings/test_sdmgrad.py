@@ -57,16 +57,6 @@ def test_common_scale_does_not_matter() -> None:
         np.testing.assert_allclose(SDMGrad()(scale * gramian), SDMGrad()(gramian), rtol=1e-9)
 
 
-def test_dropped_task_is_as_if_it_were_not_there() -> None:
-    gramian, weighting = np.array(HALVES[1, 2]), SDMGrad()
-    state, pair_state = weighting.initial_state(3), weighting.initial_state(2)
-    for _ in range(3):
-        weights, _, state = one_step(weighting, gramian, preference=[1, 0, 1], state=state)
-        pair, _, pair_state = one_step(weighting, gramian[[0, 2]][:, [0, 2]], state=pair_state)
-        np.testing.assert_allclose(np.array(weights), np.insert(pair, 1, 0), atol=1e-6)
-    np.testing.assert_allclose(np.array(state["shares"])[1], 1 / 3)
-
-
 def test_degenerate_gradients() -> None:
     np.testing.assert_allclose(SDMGrad()(np.zeros((3, 3))), [1 / 3] * 3, rtol=1e-6)
     np.testing.assert_allclose(SDMGrad()([[-7.0]]), [1])

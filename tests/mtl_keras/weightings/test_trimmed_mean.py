@@ -67,7 +67,7 @@ def test_one_task_keeps_its_gradient() -> None:
 
 
 def test_too_few_tasks_of_the_model() -> None:
-    with pytest.warns(UserWarning, match="leaves nothing of fewer than 5 tasks; of 4 it takes the mean"):
+    with pytest.warns(UserWarning, match="needs at least 5 tasks; with 4 it averages all gradients"):
         vector = TrimmedMean(2)(np.array([[1.0], [2.0], [3.0], [6.0]]))
     np.testing.assert_array_equal(vector, [3])
 

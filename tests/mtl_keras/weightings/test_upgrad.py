@@ -48,13 +48,6 @@ def test_degenerate_gramians() -> None:
         assert np.isfinite(UPGrad(smallest=0)(scale * np.array([[1.0, -0.9], [-0.9, 1.0]]))).all()
 
 
-def test_a_dropped_task_is_as_if_it_were_not_there() -> None:
-    case, rows = CASES[6], np.array([0, 2, 3, 4])
-    weights = np.array(UPGrad()(case.gramian, None, [1, 0, 1, 2, 1]))
-    np.testing.assert_allclose(weights[rows], UPGrad()(case.gramian[np.ix_(rows, rows)], None, [1, 1, 2, 1]))
-    assert weights[1] == 0
-
-
 @pytest.mark.parametrize("argument", ["regularization", "smallest"])
 @pytest.mark.parametrize("value", [-1e-4, float("nan"), float("inf"), "1"])
 def test_impossible_arguments(argument: str, value: Any) -> None:
