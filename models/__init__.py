@@ -1,4 +1,4 @@
-"""Networks built with the functional API: trunks, heads and ways to join them."""
+"""Networks built with the functional API: trunks, heads and their combinations."""
 
 from models.face_groups import face_groups
 from models.hard_sharing import hard_sharing

@@ -10,21 +10,21 @@ from typing import Any
 import keras
 from keras import layers
 
-# Lower-case name -> the function that builds the architecture, for all that the installed Keras has.
+# Lower-case name -> function that builds the architecture, for all architectures in the installed Keras.
 APPLICATIONS: dict[str, Callable[..., keras.Model]] = {
     name.lower(): value for name, value in vars(keras.applications).items() if inspect.isfunction(value)
 }
 
 
 def application(name: str, images: Any, imagenet: bool = False) -> Any:
-    """Applies an architecture of `keras.applications` without its classifier, behind its own preprocessing.
+    """Applies a `keras.applications` architecture without its classifier, after its own preprocessing.
 
     The last feature map is averaged over its positions.
 
     Args:
         name: a key of `APPLICATIONS`.
         images: a Keras tensor `(batch, height, width, channels)` in [0, 1] with 1 or 3 channels.
-        imagenet: whether to begin with the weights that Keras fetches, instead of random ones.
+        imagenet: whether to start from the weights that Keras fetches, instead of random ones.
 
     Returns:
         Features `(batch, features)`.
@@ -37,26 +37,26 @@ def application(name: str, images: Any, imagenet: bool = False) -> Any:
 
 
 def preprocess(name: str, images: Any) -> Any:
-    """Applies an architecture's own `preprocess_input`, which is written for colours in [0, 255].
+    """Applies an architecture's own `preprocess_input`, which expects colours in [0, 255].
 
     Args:
         name: a key of `APPLICATIONS`.
         images: a Keras tensor `(batch, height, width, channels)` in [0, 1] with 1 or 3 channels.
     """
     x = layers.Rescaling(255.0, name="trunk_rescaling")(to_colour(name, images))
-    # Every architecture's module brings the preprocessing that it was published with.
+    # The module of each architecture has the preprocessing that it was published with.
     return sys.modules[APPLICATIONS[name].__module__].preprocess_input(x)
 
 
 def to_colour(trunk: str, images: Any) -> Any:
-    """Returns images `(batch, height, width, 3)`: grey ones are repeated into three channels.
+    """Returns images `(batch, height, width, 3)`: grey images are repeated into three channels.
 
     Args:
-        trunk: who needs them, for the error.
+        trunk: name of the trunk, for the error message.
         images: a Keras tensor `(batch, height, width, channels)`.
 
     Raises:
-        ValueError: if there are neither 1 nor 3 channels.
+        ValueError: if the number of channels is neither 1 nor 3.
     """
     channels = images.shape[-1]
     if channels not in (1, 3):
@@ -67,12 +67,12 @@ def to_colour(trunk: str, images: Any) -> Any:
 
 
 def build(name: str, images: Any, *, imagenet: bool, pooling: str | None) -> Any:
-    """Applies an architecture without its classifier to images that were preprocessed.
+    """Applies an architecture without its classifier to preprocessed images.
 
     Args:
         name: a key of `APPLICATIONS`.
         images: a Keras tensor `(batch, height, width, 3)`.
-        imagenet: whether to begin with the weights that Keras fetches, instead of random ones.
+        imagenet: whether to start from the weights that Keras fetches, instead of random ones.
         pooling: `"avg"` for features `(batch, features)`, `None` for maps `(batch, rows, columns, features)`.
 
     Raises:
@@ -87,7 +87,7 @@ def build(name: str, images: Any, *, imagenet: bool, pooling: str | None) -> Any
     except ValueError as cause:
         raise ValueError(f"Trunk {name!r} cannot take images of {shape[0]}x{shape[1]}. {cause}") from cause
     except Exception as cause:
-        # `keras.utils.get_file` raises this class itself when it cannot fetch a file, and names the URL.
+        # `keras.utils.get_file` raises a plain Exception that names the URL if it cannot fetch a file.
         raise ValueError(
             f"The ImageNet weights of trunk {name!r} could not be fetched: {cause}. Fetch that file elsewhere and pass "
             "its path as weights (--weights FILE), or put it into ~/.keras/models."

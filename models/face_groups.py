@@ -1,4 +1,4 @@
-"""One head for all attributes of a face and one for its landmarks, on a trunk that others have trained."""
+"""One head for all face attributes and one for the landmarks, on a pretrained trunk."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mtl_keras.tasks import TaskSet
 
 @NETWORKS.register
 def face_groups(trunk: str = "resnet18", hidden: int = 256, frozen: bool = True) -> Network:
-    """A trunk, one dense layer that the binary tasks share, and one for each regression (the landmarks).
+    """Builds a trunk, one dense layer shared by the binary tasks, and one per regression task (the landmarks).
 
     Args:
-        trunk: the name of a trunk: see `models.trunks.get`.
+        trunk: name of a trunk: see `models.trunks.get`.
         hidden: width of the dense layers.
-        frozen: whether training leaves the trunk as it is. Its BatchNorm then keeps its statistics and uses them in
-            training too.
+        frozen: whether the trunk is frozen. Its BatchNorm layers then keep their statistics and use them in training
+            too.
 
     References:
         K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016.

@@ -1,4 +1,4 @@
-"""Hard parameter sharing: one trunk, and one head a task on its features."""
+"""Hard parameter sharing: one trunk, and one head per task on its features."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ def hard_sharing(
     """Returns the inputs and the named outputs of a network that shares its trunk among all tasks.
 
     Args:
-        trunk: what `models.trunks.get` takes: a name (`"cnn"`, `"cnn(filters=16)"`, `"mobilenetv2"`), a model, a
+        trunk: an identifier for `models.trunks.get`: a name (`"cnn"`, `"cnn(filters=16)"`, `"mobilenetv2"`), a model, a
             layer or a function from images to features.
-        tasks: what to predict. Each task's `head` says how; all binary tasks share one layer.
+        tasks: the tasks to predict. Each task's `head` selects the kind of its head; all binary tasks share one layer.
         image_shape: `(height, width, channels)` of the images, which are in [0, 1].
-        weights: what the trunk begins with: see `models.trunks.get`.
+        weights: initial weights of the trunk: see `models.trunks.get`.
 
     Returns:
         The images, a Keras tensor `(batch, height, width, channels)`, and for each task, in the order of `tasks`, its
         output, a Keras tensor `(batch, *task.shape)`.
 
     Raises:
-        ValueError: if there is no such trunk, it cannot take images of that shape, or the weights do not fit.
+        ValueError: if the trunk is unknown or cannot take images of that shape, or the weights do not fit.
 
     Example:
 

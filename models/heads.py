@@ -1,8 +1,8 @@
-"""Heads: the private part of each task, from features to its output.
+"""Heads: the task-specific layers, from features to the output of a task.
 
-The layer that gives a task's output is named after the task, and the layers before it begin with its name, so that
-`summary()` shows whose they are. Outputs are float32 under every dtype policy: losses of half-precision probabilities
-are not worth having.
+The output layer of a task has the task's name, and names of the layers before it begin with that name, so `summary()`
+shows which task they belong to. Outputs are float32 under every dtype policy: half precision is not enough for losses
+of probabilities.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from mtl_keras.layers import TaskSplit
 from mtl_keras.tasks import Task
 
 SHARED = "binary_tasks"
-"""What the names of layers begin with that all binary tasks share."""
+"""Name prefix of the layers that all binary tasks share."""
 _GRID = 8  # a decoder starts at no more than 8x8 positions
 
 
 def probabilities(task: Task, features: Any) -> Any:
-    """Returns the output `(batch, classes)` or `(batch, 1)` of a task that chooses among classes: one layer.
+    """Returns the class probabilities `(batch, classes)` or `(batch, 1)` of a task: one layer.
 
     Args:
         task: a task whose head is `"classification"` or `"binary"`.
@@ -33,12 +33,12 @@ def probabilities(task: Task, features: Any) -> Any:
 
 
 def classification(task: Task, features: Any, dropout: float = 0.3) -> Any:
-    """Returns the probabilities `(batch, classes)` of one class among several.
+    """Returns the probabilities `(batch, classes)` of mutually exclusive classes.
 
     Args:
         task: a task whose head is `"classification"`.
         features: a Keras tensor `(batch, features)`.
-        dropout: the share of the features that this head does without in training.
+        dropout: the share of the features that is dropped in training.
     """
     x = layers.Dropout(dropout, name=f"{task.name}_dropout")(features)
     return probabilities(task, x)
@@ -47,7 +47,8 @@ def classification(task: Task, features: Any, dropout: float = 0.3) -> Any:
 def binary(tasks: Sequence[Task], features: Any) -> dict[str, Any]:
     """Returns the probability `(batch, 1)` of "yes" for each of several tasks.
 
-    Two tasks or more are one layer of as many units, cut at the end: one matrix product instead of many.
+    Two or more tasks share one layer with one unit per task, whose output is then split: one matrix product instead of
+    many.
 
     Args:
         tasks: tasks whose head is `"binary"`.
@@ -62,11 +63,11 @@ def binary(tasks: Sequence[Task], features: Any) -> dict[str, Any]:
 
 
 def regression(task: Task, features: Any, hidden: int = 128) -> Any:
-    """Returns numbers `(batch, size)` without bounds.
+    """Returns unbounded numbers `(batch, size)`.
 
-    Every output begins at 0.5, the middle of the [0, 1] that targets are normally scaled to. From a random beginning,
-    the first hundreds of steps would go into the offset, with gradients that drown those of other tasks. For a task
-    that knows the mean and the deviation of its targets, a last layer brings standardised numbers to these.
+    Every output starts at 0.5, the middle of the range [0, 1] that targets are normally scaled to. With a random start,
+    the first hundreds of steps would learn this offset, and their gradients would dominate those of other tasks. If the
+    task has the mean and deviation of its targets, a final layer scales standardised outputs to them.
 
     Args:
         task: a task whose head is `"regression"`.
@@ -86,14 +87,14 @@ def regression(task: Task, features: Any, hidden: int = 128) -> Any:
 
 
 def reconstruction(task: Task, features: Any, filters: int = 64) -> Any:
-    """Returns an image `(batch, height, width, channels)` in [0, 1], drawn from the features alone.
+    """Returns an image `(batch, height, width, channels)` in [0, 1], decoded from the features alone.
 
-    Transposed convolutions double the resolution, from at most 8x8 positions, and halve the channels.
+    Each transposed convolution doubles the resolution, from at most 8x8 positions, and halves the channels.
 
     Args:
         task: a task whose head is `"reconstruction"` and whose shape is `(height, width, channels)`.
         features: a Keras tensor `(batch, features)`.
-        filters: channels at the lowest resolution; at no resolution fewer than 16.
+        filters: channels at the lowest resolution; later layers have at least 16.
     """
     height, width, channels = task.shape
     doublings = 0

@@ -1,4 +1,4 @@
-"""Networks by name: those that were published as a whole, hard sharing of any trunk, and those in files."""
+"""Networks by name: published networks, hard sharing of any trunk, and networks from files."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def network(
 ) -> Graph:
     """Returns the inputs and the named outputs of a network.
 
-    A network for some of the tasks is that for all of them without the paths of the others, so that one for a single
-    task is what the tasks together are compared with.
+    A network for a subset of tasks is the network for all tasks without the paths of the others, so single-task
+    networks can be compared with the multi-task network.
 
     Args:
-        identifier: the name of a network, with or without arguments (`"two_paths"`, `"strided(width=2)"`), or a trunk,
-            which all tasks then share: what `models.trunks.get` takes; or the path of a `.keras` file: see
+        identifier: the name of a network, with or without arguments (`"two_paths"`, `"strided(width=2)"`); a trunk that
+            all tasks share: an identifier for `models.trunks.get`; or the path of a `.keras` file: see
             `models.saved.saved_network`.
-        tasks: what to predict.
+        tasks: the tasks to predict.
         image_shape: `(height, width, channels)` of the images, which are in [0, 1].
-        weights: what the trunk begins with: `None` for random weights, `"imagenet"`, or the path of a file. See
+        weights: initial weights of the trunk: `None` for random weights, `"imagenet"`, or the path of a file. See
             `models.trunks.get`.
 
     Returns:
@@ -38,8 +38,8 @@ def network(
         output, a Keras tensor `(batch, *task.shape)`.
 
     Raises:
-        ValueError: for an unknown name, wrong arguments, tasks or images that the network does not take, or weights
-            that are not there or do not fit.
+        ValueError: for an unknown name, wrong arguments, tasks or images that the network does not support, or weights
+            that are missing or do not fit.
 
     Example:
 
@@ -60,17 +60,17 @@ def network(
         if name in NETWORKS:
             return NETWORKS.get(identifier)(tasks, image_shape, weights)
         return hard_sharing(identifier, tasks, image_shape, weights)
-    except (TypeError, OverflowError) as cause:  # of layers that were given what they cannot work with
+    except (TypeError, OverflowError) as cause:  # from layers with invalid arguments
         raise ValueError(f"Wrong arguments for network {name!r}: {cause}. Received: {identifier!r}") from cause
 
 
 def check_heads(name: str, tasks: TaskSet, accepted: Sequence[str]) -> None:
-    """Raises an error if a network has no path for one of the tasks.
+    """Raises an error if a network has no head for one of the tasks.
 
     Args:
-        name: the network.
-        tasks: what it is asked to predict.
-        accepted: the kinds of heads that it has.
+        name: name of the network.
+        tasks: the tasks to predict.
+        accepted: the kinds of heads that the network has.
 
     Raises:
         ValueError: naming the first task that it cannot predict.
@@ -84,7 +84,7 @@ def check_heads(name: str, tasks: TaskSet, accepted: Sequence[str]) -> None:
 
 
 def check_share(argument: str, value: float) -> None:
-    """Raises an error if a share of units to drop is not in [0, 1).
+    """Raises an error if a dropout rate is not in [0, 1).
 
     Raises:
         ValueError: naming the argument.

@@ -1,4 +1,4 @@
-"""ResNet-18 as a trunk; `keras.applications` begins with ResNet-50."""
+"""ResNet-18 as a trunk; the smallest ResNet of `keras.applications` is ResNet-50."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from models.applications import to_colour
 from models.trunks import TRUNKS, Trunk
 
 _CHANNELS = (64, 128, 256, 512)
-# Of ImageNet, for red, green and blue in [0, 1].
+# Mean and deviation of ImageNet for red, green and blue in [0, 1].
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
 
 
 @TRUNKS.register
 def resnet18() -> Trunk:
-    """The 18-layer residual network without its classifier: 512 features, 11.2 million weights.
+    """Returns the 18-layer residual network without its classifier: 512 features, 11.2 million weights.
 
     The layout is torchvision's: a 7x7 convolution of stride 2 and 3x3 max-pooling of stride 2; four stages of two basic
     blocks with 64, 128, 256 and 512 channels; average pooling. Padding is symmetric and BatchNorm has epsilon 1e-5 and
-    momentum 0.9, so that torchvision's weights fit once their kernels are transposed to (height, width, in, out). In a
-    file, the weights come in the order of the layers, each shortcut after the two convolutions of its block. Images,
-    grey ones as three equal channels, are normalised with the means and deviations of ImageNet.
+    momentum 0.9, so torchvision's weights fit after transposing their kernels to (height, width, in, out). In a file,
+    the weights are in the order of the layers, each shortcut after the two convolutions of its block. Images (grey
+    images as three equal channels) are normalised with the means and deviations of ImageNet.
 
     References:
         K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, table 1.
@@ -38,7 +38,7 @@ def resnet18() -> Trunk:
         )(to_colour("resnet18", images))
         x = _convolution(x, 64, 7, 2, "trunk_stem")
         x = layers.ReLU(name="trunk_stem_relu")(x)
-        # The values are not negative: zeros at the edges are never the largest.
+        # The values are not negative, so padding with zeros does not change the maxima.
         x = layers.ZeroPadding2D(1, name="trunk_stem_pool_pad")(x)
         x = layers.MaxPooling2D(3, strides=2, name="trunk_stem_pool")(x)
         for stage, channels in enumerate(_CHANNELS, start=1):
@@ -61,9 +61,9 @@ def _block(x: Any, channels: int, stride: int, name: str) -> Any:
 
 
 def _convolution(x: Any, channels: int, size: int, stride: int, name: str) -> Any:
-    """A convolution without bias, padded alike on all sides, and its normalisation."""
+    """Applies a convolution without bias, padded equally on all sides, and batch normalisation."""
     if size > 1:
-        # With a stride, padding="same" would pad at the right and the bottom only.
+        # With a stride, padding="same" would pad only at the right and the bottom.
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
     x = layers.Conv2D(
         channels,

@@ -1,4 +1,4 @@
-"""A network from a `.keras` file: any Functional model whose outputs are named after the tasks."""
+"""Networks from `.keras` files: any Functional model whose outputs are named after the tasks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SUFFIX = ".keras"
 
 
 def load(path: Path, compiled: bool = True) -> keras.Model:
-    """Loads a model, without running code that is in the file.
+    """Loads a model without running code from the file.
 
     Args:
-        path: the file.
-        compiled: whether to compile it as it was when it was saved.
+        path: path of the file.
+        compiled: whether to compile the model as it was when saved.
 
     Raises:
-        ValueError: if the file is missing or damaged, or holds code of its own, naming it.
+        ValueError: if the file is missing, damaged or contains code; the message names the file.
     """
     if not path.exists():
         raise ValueError(f"There is no model to be found at {path}")
@@ -30,7 +30,7 @@ def load(path: Path, compiled: bool = True) -> keras.Model:
     except (OSError, ValueError, KeyError, TypeError) as cause:
         if "safe_mode" in str(cause):
             raise ValueError(f"{path} is refused: it holds code of its own, such as a Lambda layer") from cause
-        # Keras calls a file that is no zip archive one that it has not found.
+        # Keras reports a file that is not a zip archive as not found.
         reason = "it is no model file of Keras" if "File not found" in str(cause) else str(cause).splitlines()[0]
         raise ValueError(f"{path} is damaged: {reason}") from cause
 
@@ -38,15 +38,16 @@ def load(path: Path, compiled: bool = True) -> keras.Model:
 def saved_network(
     file: str, tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None
 ) -> tuple[Any, dict[str, Any]]:
-    """Returns the inputs and the named outputs of the network in a file, which begins with the weights in it.
+    """Returns the inputs and named outputs of the network in a file, initialised with the weights in the file.
 
-    Outputs that are no task are left out, so that a file for all tasks is one for some of them too.
+    Outputs without a task are omitted, so a file for all tasks also works for a subset of them.
 
     Args:
-        file: what `save` wrote of a Functional model with a dict of outputs, a `MultiTaskModel` or not.
-        tasks: what to predict: the keys of outputs. Classes and yes or no are predicted as probabilities.
-        image_shape: `(height, width, channels)` of the images, which are in [0, 1]: what else they have to go through
-            is for the model to do.
+        file: a file that `save` wrote for a Functional model with a dict of outputs, a `MultiTaskModel` or not.
+        tasks: the tasks to predict; their names are keys of the outputs. Classification and binary outputs must be
+            probabilities.
+        image_shape: `(height, width, channels)` of the images, which are in [0, 1]; the model must do any other
+            preprocessing itself.
         weights: must be `None`.
 
     Returns:
@@ -54,8 +55,8 @@ def saved_network(
         output, a Keras tensor `(batch, *task.shape)`.
 
     Raises:
-        ValueError: if there is no such file, it holds another kind of model, this takes something else than one batch
-            of images of that shape, or has no output for a task, or one of another shape.
+        ValueError: if the file is missing or has another kind of model, if the model takes anything but one batch of
+            images of that shape, or if the output of a task is missing or has another shape.
     """
     if weights is not None:
         raise ValueError(f"A network from a file begins with the weights in it. Received: weights={weights!r}")
@@ -75,13 +76,13 @@ def saved_network(
 
 
 def _check_inputs(path: Path, inputs: Any, image_shape: tuple[int, int, int]) -> None:
-    found = [(tuple(tensor.shape[1:]), str(tensor.dtype)) for tensor in keras.tree.flatten(inputs)]
-    shape, dtype = found[0]
+    received = [(tuple(tensor.shape[1:]), str(tensor.dtype)) for tensor in keras.tree.flatten(inputs)]
+    shape, dtype = received[0]
     fits = len(shape) == len(image_shape) and all(a in (None, b) for a, b in zip(shape, image_shape))
-    if len(found) != 1 or not fits or "float" not in dtype:
+    if len(received) != 1 or not fits or "float" not in dtype:
         raise ValueError(
             f"{path} must take one batch of images of shape {tuple(image_shape)}, floats in [0, 1]. Received: inputs "
-            + ", ".join(f"{shape} {dtype}" for shape, dtype in found)
+            + ", ".join(f"{shape} {dtype}" for shape, dtype in received)
         )
 
 

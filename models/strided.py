@@ -1,4 +1,4 @@
-"""A narrow network of strided convolutions that classifies images and draws them again."""
+"""A narrow network of strided convolutions that classifies and reconstructs images."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ def strided(
     dense: int = 256,
     decoder_width: float | None = None,
 ) -> Network:
-    """Three 3x3 convolutions of stride 2 with ReLU and batch normalisation; what follows is each task's own.
+    """Builds three 3x3 convolutions of stride 2 with ReLU and batch normalisation, and heads for each task.
 
-    A classifier takes the last map, a dense layer and a sigmoid or softmax. A reconstruction goes through a vector
-    (`latent`) and a dense layer back to the last map, and transposed convolutions of 32, 16 and 8 channels to an image.
+    A classifier has a dense layer and a sigmoid or softmax on the last map. A reconstruction goes through a vector
+    (`latent`) and a dense layer back to the size of the last map, and through transposed convolutions of 32, 16 and 8
+    channels to an image.
 
-    The source has published the notebooks of its single-task networks only. There a classifier takes the largest value
-    of each channel (`pool="max"`), with which the network is too small to overfit as the source's multi-task networks
-    did; without it they can. The notebooks normalise and drop in the decoder too; by the source's own table that
-    doubles the error of the reconstruction (0.025 against 0.012), and it does without here.
+    The source published only the notebooks of its single-task networks. There a classifier takes the maximum of each
+    channel (`pool="max"`); with it the network is too small to overfit, unlike the source's multi-task networks;
+    without it, it can overfit. The notebooks also use normalisation and dropout in the decoder; according to the
+    source's own table, these double the reconstruction error (0.025 against 0.012), so the decoder here has neither.
 
     Args:
-        shared: how many of the convolutions all tasks share, 1 to 3. Each task has the others to itself.
-        width: what the channels, 8, 16 and 32, and the length of the vector are multiplied with.
+        shared: number of convolutions that all tasks share, 1 to 3. Each task has its own copy of the others.
+        width: factor of the channels (8, 16 and 32) and of the length of the vector.
         dropout: `"none"`, `"one"` (a layer at the end of the shared part) or `"each"` (after each convolution).
-        rate: the share that a dropout layer drops in training.
-        pool: what a classifier takes of the last map: `"none"` (all of it) or `"max"` (the largest value a channel).
+        rate: rate of the dropout layers.
+        pool: input of a classifier from the last map: `"none"` (all of it) or `"max"` (the maximum per channel).
         latent: length of the vector between image and reconstruction, at width 1.
         dense: width of the layer in front of a classifier's output.
-        decoder_width: what the channels of the decoder, which is most of the work, are multiplied with; by default
-            `width`.
+        decoder_width: factor of the decoder's channels, which take most of the computation; `width` by default.
 
     Raises:
         ValueError: for arguments out of range.
@@ -86,9 +86,9 @@ def strided(
         weight_files.load(keras.Model(images, x, name="trunk"), weights, "strided")
         outputs = {}
         for task in tasks.values():
-            own = parts.convolutions(x, shared, len(_FILTERS), task.name)
+            task_maps = parts.convolutions(x, shared, len(_FILTERS), task.name)
             head = parts.reconstruction if task.head == "reconstruction" else parts.classifier
-            outputs[task.name] = head(task, own)
+            outputs[task.name] = head(task, task_maps)
         return images, outputs
 
     return build

@@ -1,8 +1,8 @@
-"""Trunks: the part of a network that all its tasks share, from images to features.
+"""Trunks: the part of a network that all tasks share, from images to features.
 
-A trunk is anything that can be called on images `(batch, height, width, channels)` in [0, 1] and gives features
-`(batch, features)`: a function, a `keras.layers.Layer`, a `keras.Model`. Those registered in `TRUNKS` can be asked for
-by name, with arguments (`"cnn(filters=16)"`), and so can every architecture in `keras.applications` (`"mobilenetv2"`).
+A trunk is any callable from images `(batch, height, width, channels)` in [0, 1] to features `(batch, features)`: a
+function, a `keras.layers.Layer`, a `keras.Model`. Trunks registered in `TRUNKS` can be selected by name, with arguments
+(`"cnn(filters=16)"`), and so can every architecture in `keras.applications` (`"mobilenetv2"`).
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ Trunk = Callable[[Any], Any]
 TRUNKS: Registry[Trunk] = Registry("trunk")
 
 _FULL_RESOLUTION = 64  # images of up to this size are convolved at every position
-_GRID = 8  # feature maps are halved until they are no larger
-_WIDEST = 128  # channels are doubled up to here
+_GRID = 8  # feature maps are halved until they are at most this size
+_WIDEST = 128  # channels are doubled up to this number
 
 
 @TRUNKS.register
 def cnn(filters: int = 32, dense: int = 128, dropout: float = 0.5) -> Trunk:
-    """A compact convolutional network for images from 28x28 to some 200x200.
+    """Returns a compact convolutional network for images from 28x28 to about 200x200.
 
-    Blocks of 3x3 convolution, max-pooling, batch normalisation and ReLU. Each block sees half the resolution and has
-    twice the channels (up to 128) of the one before; the last works on at most 8x8 positions. These are flattened, not
-    averaged, so that the features can still tell where things are. The first convolution of an image larger than 64
-    pixels has a stride of 2.
+    Blocks of 3x3 convolution, max-pooling, batch normalisation and ReLU. Each block has half the resolution and twice
+    the channels (up to 128) of the previous block; the last works on at most 8x8 positions. Its output is flattened,
+    not averaged, so the features keep spatial information. The first convolution has stride 2 for images larger than 64
+    pixels.
 
     Args:
         filters: channels of the first convolution.
-        dense: how many features it gives.
-        dropout: the share of the last feature map that is dropped in training. The features themselves are not
-            dropped: points could not be told to a pixel from features that come and go.
+        dense: number of features.
+        dropout: the share of the last feature map that is dropped in training. The features themselves are not dropped,
+            because dropout on them makes the regression of points inaccurate.
     """
 
     def trunk(images: Any) -> Any:
@@ -52,7 +52,7 @@ def cnn(filters: int = 32, dense: int = 128, dropout: float = 0.5) -> Trunk:
             x = layers.Conv2D(channels, 3, stride, padding="same", use_bias=False, name=f"trunk_conv{block}")(x)
             last = size <= _GRID
             if not last:
-                # Before the normalisation, which is then over a quarter of the values: half the time of a step.
+                # Pool before the normalisation, which then has a quarter of the values: half the time of a step.
                 x = layers.MaxPooling2D(padding="same", name=f"trunk_pool{block}")(x)
             x = _normalisation(f"trunk_norm{block}")(x)
             x = layers.ReLU(name=f"trunk_relu{block}")(x)
@@ -70,17 +70,17 @@ def cnn(filters: int = 32, dense: int = 128, dropout: float = 0.5) -> Trunk:
 
 
 def _normalisation(name: str) -> layers.Layer:
-    # A short memory: the moving averages have to keep up in runs of a few hundred steps.
+    # Low momentum, so the moving averages converge in runs of a few hundred steps.
     return layers.BatchNormalization(momentum=0.9, name=name)
 
 
 @TRUNKS.register
 def mlp(dense: int = 256, depth: int = 2, dropout: float = 0.2) -> Trunk:
-    """Fully connected layers on the flattened image.
+    """Returns fully connected layers on the flattened image.
 
     Args:
-        dense: width of each layer, and how many features it gives.
-        depth: how many layers.
+        dense: width of each layer and number of features.
+        depth: number of layers.
         dropout: the share of each layer's output that is dropped in training.
     """
 
@@ -95,28 +95,28 @@ def mlp(dense: int = 256, depth: int = 2, dropout: float = 0.2) -> Trunk:
 
 
 def names() -> list[str]:
-    """The names that `get` takes: those registered, and the architectures of `keras.applications`."""
+    """Returns the names that `get` accepts: registered trunks and the architectures of `keras.applications`."""
     return [*TRUNKS.names, *APPLICATIONS]
 
 
 def get(identifier: str | Trunk, input_shape: tuple[int, int, int], weights: str | None = None) -> keras.Model:
-    """Returns a trunk as a model of its own.
+    """Returns a trunk as a model.
 
     Args:
         identifier: the name of a trunk, with or without arguments (`"mlp"`, `"cnn(filters=16)"`); the name of an
-            architecture in `keras.applications` in any case (`"MobileNetV2"`); or a trunk. A functional
-            `keras.Model` is returned as it is.
+            architecture in `keras.applications`, in any case (`"MobileNetV2"`); or a trunk. A functional `keras.Model`
+            is returned unchanged.
         input_shape: `(height, width, channels)` of the images.
-        weights: `None` for random ones (or those that a trunk has), `"imagenet"` for what Keras fetches for an
-            architecture of `keras.applications`, or the path of a file of the trunk's weights: see
+        weights: `None` for random weights (or those of the given trunk), `"imagenet"` for the weights that Keras
+            fetches for an architecture of `keras.applications`, or the path of a file of the trunk's weights: see
             `models.weights.load`.
 
     Returns:
         A model from images `(batch, height, width, channels)` in [0, 1] to features `(batch, features)`.
 
     Raises:
-        ValueError: for an unknown name, wrong arguments, images that the trunk cannot take, a trunk that gives
-            something else than features, or weights that are not there or do not fit.
+        ValueError: for an unknown name, wrong arguments, images that the trunk does not support, a trunk whose output
+            is not features, or weights that are missing or do not fit.
     """
     imagenet = weights == weight_files.IMAGENET
     if isinstance(identifier, str):
@@ -131,7 +131,7 @@ def get(identifier: str | Trunk, input_shape: tuple[int, int, int], weights: str
         images = keras.Input(input_shape, name="images")
         model = keras.Model(images, trunk(images), name="trunk")
     _check(model, tuple(input_shape))
-    if not (imagenet and name.lower() in APPLICATIONS):  # those have been fetched
+    if not (imagenet and name.lower() in APPLICATIONS):  # these weights are already loaded
         weight_files.load(model, weights, name)
     return model
 
@@ -150,8 +150,8 @@ def _by_name(identifier: str, imagenet: bool) -> Trunk:
 
 def _check(model: keras.Model, input_shape: tuple[int, ...]) -> None:
     shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
-    takes = len(shapes) == 1 and len(shapes[0]) == len(input_shape)
-    if not takes or any(a not in (None, b) for a, b in zip(shapes[0], input_shape)):
+    same_rank = len(shapes) == 1 and len(shapes[0]) == len(input_shape)
+    if not same_rank or any(a not in (None, b) for a, b in zip(shapes[0], input_shape)):
         raise ValueError(
             f"The trunk must take one batch of images of shape {input_shape}. Received: inputs of shape {shapes}"
         )

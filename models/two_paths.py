@@ -1,4 +1,4 @@
-"""A convolutional trunk that splits into dense paths, one a task."""
+"""A convolutional trunk that splits into one dense path per task."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from models import weights as weight_files
 from models.networks import NETWORKS, Graph, Network, check_heads
 from mtl_keras.tasks import TaskSet
 
-_SMALLEST = 18  # two unpadded convolutions with pooling, and a third, leave one position of it
+_SMALLEST = 18  # the convolutions and poolings reduce this size to one position
 
 
 @NETWORKS.register
 def two_paths(filters: int = 32, shared: int = 1024, dense: int = 100) -> Network:
-    """Three convolutions and a dense layer that all tasks share, then a dense layer and a classifier for each task.
+    """Builds three convolutions and a dense layer shared by all tasks, then a dense layer and a classifier per task.
 
-    The convolutions are 3x3, unpadded, with ReLU; the first two are followed by 2x2 max-pooling. The channels double
-    from one to the next: 32, 64, 128. This is what the code of the source builds. Its text has a wider dense layer
-    (3136) and puts that of 1024 into each path.
+    The convolutions are 3x3, unpadded, with ReLU; 2x2 max-pooling follows the first two. The channels double from each
+    to the next: 32, 64, 128. This is the network in the source's code. The source's text has a wider dense layer (3136)
+    and puts the one of 1024 into each path.
 
     Args:
         filters: channels of the first convolution.

@@ -1,4 +1,4 @@
-"""VGG16 with two dense layers, and a yes or no for each of many attributes."""
+"""VGG16 with two dense layers, and binary outputs for many attributes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mtl_keras.tasks import TaskSet
 
 @NETWORKS.register
 def vgg16_dense(dense: int = 4096, dropout: float = 0.5, frozen: bool = False) -> Network:
-    """The convolutions of VGG16 and two dense layers with dropout, shared by binary tasks.
+    """Builds the convolutions of VGG16 and two dense layers with dropout, shared by binary tasks.
 
-    The last feature map is flattened, not averaged. From random weights, images are scaled to [-1, 1]; with weights
-    from ImageNet or a file, they go through the preprocessing that VGG16 was published with.
+    The last feature map is flattened, not averaged. With random weights, images are scaled to [-1, 1]; with ImageNet
+    weights or weights from a file, they get the preprocessing that VGG16 was published with.
 
     Args:
         dense: width of the two dense layers.
         dropout: the share of each dense layer's output that is dropped in training.
-        frozen: whether training leaves the convolutions as they are. The dense layers are trained in any case.
+        frozen: whether the convolutions are frozen. The dense layers are always trained.
 
     References:
         K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.

@@ -1,4 +1,4 @@
-"""What a trunk begins with: random weights, or those in a file."""
+"""Loads initial trunk weights: random, or from a file."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ IMAGENET = "imagenet"
 
 
 def load(trunk: keras.Model, weights: str | None, name: str) -> None:
-    """Gives a trunk the weights that it should begin with, in place.
+    """Loads the initial weights of a trunk, in place.
 
     Args:
         trunk: a trunk for which Keras ships no weights.
-        weights: `None` to leave it as it is, or a path: what `save_weights` (`.weights.h5`) or `save` (`.keras`) wrote
-            for a trunk with the same layers, or the file that `keras.applications` fetches for an architecture
-            (`..._notop.h5`).
-        name: what to call the trunk in an error.
+        weights: `None` to leave the trunk unchanged, or a path: a file that `save_weights` (`.weights.h5`) or `save`
+            (`.keras`) wrote for a trunk with the same layers, or the file that `keras.applications` fetches for an
+            architecture (`..._notop.h5`).
+        name: name of the trunk in error messages.
 
     Raises:
-        ValueError: for `"imagenet"`, a file that is missing, one without weights, or one with those of other layers.
+        ValueError: for `"imagenet"`, a missing file, a file without weights, or weights of other layers.
     """
     if weights is None:
         return
@@ -38,6 +38,6 @@ def load(trunk: keras.Model, weights: str | None, name: str) -> None:
     try:
         trunk.load_weights(path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as cause:
-        # Keras explains over many lines, and what does not fit is not always in the first.
+        # Messages of Keras have many lines, and the reason is not always in the first.
         reason = " ".join(str(cause).split())
         raise ValueError(f"{path} does not hold weights for {name!r}: {reason[:300]}") from cause

@@ -1,4 +1,4 @@
-"""Which tasks run: pure functions of the epoch and of the records so far.
+"""Task schedules: which tasks run, as pure functions of the epoch and the records so far.
 
 ```python
 schedule = mtl_keras.schedules.get("dst(floor=0.3)")

@@ -1,4 +1,4 @@
-"""What a schedule is told (`Records`) and what it answers (`Schedule`)."""
+"""The schedule protocol: its input (`Records`) and its base class (`Schedule`)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mtl_keras.serialization import Configurable, Registry, unknown_value
 
 @dataclass(frozen=True)
 class Records:
-    """What is known when an epoch begins.
+    """Records of the tasks and their past losses at the start of an epoch.
 
     Args:
-        tasks: the names of the tasks, in the model's order.
-        depths: layers with weights on the longest path from the input to the task's output.
-        counts: labelled training samples of each task.
-        losses: one entry for each past epoch: the mean unweighted training loss of each task over the steps in
-            which it ran; the epoch before's where it did not run; NaN where it never ran yet.
+        tasks: names of the tasks, in the model's order.
+        depths: number of layers with weights on the longest path from the input to the task's output.
+        counts: number of labelled training samples of each task.
+        losses: one entry per past epoch: the mean unweighted training loss of each task over the steps in which it ran;
+            the previous epoch's loss if it did not run; NaN if it has never run.
 
     Raises:
-        ValueError: if there are no tasks, or `depths` or `counts` leaves one out.
+        ValueError: if there are no tasks, or a task is missing in `depths` or `counts`.
     """
 
     tasks: tuple[str, ...]
@@ -36,14 +36,14 @@ class Records:
         if not self.tasks:
             raise ValueError("Records need at least one task. Received: tasks=()")
         for argument, values in (("depths", self.depths), ("counts", self.counts)):
-            absent = [task for task in self.tasks if task not in values]
-            if absent:
-                raise ValueError(f"{argument} must name every task. Missing: {absent}. Received: {dict(values)!r}")
+            missing = [task for task in self.tasks if task not in values]
+            if missing:
+                raise ValueError(f"{argument} must name every task. Missing: {missing}. Received: {dict(values)!r}")
 
     def before(self, epoch: int) -> Records:
-        """Returns what was known when `epoch` began: exactly `epoch` entries of losses.
+        """Returns the records at the start of `epoch`: exactly `epoch` entries of losses.
 
-        Later entries are left out; epochs of which nothing is known count as epochs in which no task ran.
+        Later entries are removed; epochs without an entry count as epochs in which no task ran.
         """
         losses = list(self.losses[:epoch])
         while len(losses) < epoch:
@@ -51,24 +51,24 @@ class Records:
         return replace(self, losses=tuple(losses))
 
     def after(self, epoch: int, losses: Mapping[str, float]) -> Records:
-        """Returns what is known when `epoch` has ended.
+        """Returns the records at the end of `epoch`.
 
         Args:
             epoch: the epoch that ended.
-            losses: each task's mean loss in it; NaN where the task did not run.
+            losses: mean loss of each task in that epoch; NaN if the task did not run.
         """
-        known = self.before(epoch)
-        last = known.losses[-1] if known.losses else dict.fromkeys(self.tasks, math.nan)
+        records = self.before(epoch)
+        last = records.losses[-1] if records.losses else dict.fromkeys(self.tasks, math.nan)
         entry = {task: last[task] if math.isnan(losses[task]) else float(losses[task]) for task in self.tasks}
-        return replace(known, losses=(*known.losses, entry))
+        return replace(records, losses=(*records.losses, entry))
 
 
 class Schedule(Configurable, ABC):
-    """Which tasks run: a pure function of the epoch and of what is known so far.
+    """Decides which tasks run: a pure function of the epoch and the records so far.
 
-    `kind` says what the numbers are: `"probability"`, with which a task runs at a step (from 0 to 1), or
-    `"weight"`, by which a task's own weight is multiplied (>= 0; 0 drops the task). Subclasses keep each
-    constructor argument in an attribute of the same name, from which `get_config` is made.
+    `kind` is the meaning of the numbers: `"probability"`, with which a task runs in a step (from 0 to 1), or
+    `"weight"`, by which the task's own weight is multiplied (>= 0; 0 drops the task). Subclasses store each constructor
+    argument in an attribute of the same name, which `get_config` reads.
     """
 
     kind: ClassVar[Literal["probability", "weight"]]
@@ -79,7 +79,7 @@ class Schedule(Configurable, ABC):
 
 
 class _Schedules(Registry[Schedule]):
-    """In a specification, the names inside a schedule's parentheses are those of curves."""
+    """Registry of schedules. In a specification, names inside a schedule's parentheses are those of curves."""
 
     def _resolve(self, value: Any) -> Any:
         return CURVES._resolve(value)
@@ -89,10 +89,10 @@ SCHEDULES: Registry[Schedule] = _Schedules("schedule")
 
 
 def per_task(argument: str, values: Mapping[str, float], tasks: Sequence[str], default: float) -> dict[str, float]:
-    """Returns a value for each task: its own where `values` has one, else `default`.
+    """Returns a value for each task: its entry in `values` if there is one, else `default`.
 
     Raises:
-        ValueError: if `values` names a task that is not there.
+        ValueError: if `values` has a name that is not in `tasks`.
     """
     for name in values:
         if name not in tasks:

@@ -1,7 +1,7 @@
 """Curves: pure functions of the epoch, which can be joined.
 
 References:
-    The idea of small composable schedule functions is that of `optax.schedules`.
+    The design of small composable schedule functions is that of `optax.schedules`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CURVES: Registry[Curve] = Registry("curve")
 
 
 class Curve(Configurable, ABC):
-    """A number for each epoch; a pure function."""
+    """A value for each epoch; a pure function."""
 
     @abstractmethod
     def __call__(self, epoch: float) -> float:
@@ -30,7 +30,7 @@ class Curve(Configurable, ABC):
 @CURVES.register
 @dataclass(frozen=True)
 class Constant(Curve):
-    """The same value always."""
+    """A constant value."""
 
     value: float
 
@@ -44,7 +44,7 @@ class Constant(Curve):
 @CURVES.register
 @dataclass(frozen=True)
 class Linear(Curve):
-    """A straight line from `start` at epoch 0 to `end` at epoch `epochs`; `end` from there on.
+    """A straight line from `start` at epoch 0 to `end` at epoch `epochs`; constant at `end` afterwards.
 
     Raises:
         ValueError: if an argument is not a finite number, or `epochs` is below 1.
@@ -55,23 +55,24 @@ class Linear(Curve):
     epochs: float
 
     def __post_init__(self) -> None:
-        _check_course(self.start, self.end, self.epochs)
+        _check_arguments(self.start, self.end, self.epochs)
 
     def __call__(self, epoch: float) -> float:
-        done = min(epoch / self.epochs, 1.0)
-        return self.start * (1.0 - done) + self.end * done
+        progress = min(epoch / self.epochs, 1.0)
+        return self.start * (1.0 - progress) + self.end * progress
 
 
 @CURVES.register
 @dataclass(frozen=True)
 class Cosine(Curve):
-    """Half a cosine wave from `start` at epoch 0 to `end` at epoch `epochs`; `end` from there on.
+    """Half a cosine wave from `start` at epoch 0 to `end` at epoch `epochs`; constant at `end` afterwards.
 
     Raises:
         ValueError: if an argument is not a finite number, or `epochs` is below 1.
 
     References:
-        I. Loshchilov, F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017, equation 5.
+        I. Loshchilov, F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017, equation 5,
+        https://arxiv.org/abs/1608.03983.
     """
 
     start: float
@@ -79,11 +80,11 @@ class Cosine(Curve):
     epochs: float
 
     def __post_init__(self) -> None:
-        _check_course(self.start, self.end, self.epochs)
+        _check_arguments(self.start, self.end, self.epochs)
 
     def __call__(self, epoch: float) -> float:
-        done = (1.0 - math.cos(math.pi * min(epoch / self.epochs, 1.0))) / 2.0
-        return self.start * (1.0 - done) + self.end * done
+        progress = (1.0 - math.cos(math.pi * min(epoch / self.epochs, 1.0))) / 2.0
+        return self.start * (1.0 - progress) + self.end * progress
 
 
 @CURVES.register
@@ -92,7 +93,7 @@ class Step(Curve):
     """`values[0]` before epoch `boundaries[0]`, `values[1]` from there to `boundaries[1]`, and so on.
 
     Raises:
-        ValueError: if there is not one value more than boundaries, or the boundaries do not increase.
+        ValueError: if there is not exactly one more value than boundaries, or the boundaries do not increase.
     """
 
     values: Sequence[float]
@@ -110,14 +111,14 @@ class Step(Curve):
 @CURVES.register
 @dataclass(frozen=True)
 class Join(Curve):
-    """One curve after another; each counts its epochs from the boundary at which it begins.
+    """Curves joined in sequence; each counts its epochs from the boundary at which it begins.
 
     Args:
         curves: the curves, as objects, specifications (`"linear(0, 1, 5)"`) or configs.
         boundaries: the epochs at which the second, third, ... curve begins.
 
     Raises:
-        ValueError: if there is not one curve more than boundaries, or the boundaries do not increase.
+        ValueError: if there is not exactly one more curve than boundaries, or the boundaries do not increase.
 
     Example:
 
@@ -155,7 +156,7 @@ def get(identifier: str | Mapping[str, Any] | Curve) -> Curve:
     return curve
 
 
-def _check_course(start: float, end: float, epochs: float) -> None:
+def _check_arguments(start: float, end: float, epochs: float) -> None:
     check_number("start", start)
     check_number("end", end)
     check_number("epochs", epochs, 1)

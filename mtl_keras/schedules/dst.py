@@ -19,9 +19,9 @@ _ROUNDING = 1e-6
 @SCHEDULES.register
 @dataclass(frozen=True)
 class DST(Schedule):
-    """Dropped Scheduled Task: P(t, k) is a weighted mean of five numbers from 0 to 1 for each task.
+    """Dropped Scheduled Task: the probability P(t, k) is a weighted mean of five metrics in [0, 1] per task.
 
-    With L_t(k) the mean unweighted loss of task t in epoch k, d_t its depth and c_t its labelled samples:
+    With L_t(k) the mean unweighted loss of task t in epoch k, d_t its depth and c_t its number of labelled samples:
 
     - depth: d_t / max_i d_i.
     - count: c_t / max_i c_i.
@@ -29,20 +29,20 @@ class DST(Schedule):
     - stagnancy: min(1, mean_i R_i / R_t), where R_t = abs(L_t(k-2) - L_t(k-1)) / L_t(k-2).
     - floor: 1.
 
-    Where there is no history yet, where a denominator is zero or not finite, and for a task that never ran, the
-    number is 1; such tasks are left out of the means and the maxima, so that they do not hide the others'. A task
-    that did not run in epoch 0 has no L_t(0), and so its incompleteness stays at 1.
+    A metric is 1 if there is no history yet, if a denominator is zero or not finite, and for a task that never ran;
+    such tasks are excluded from the means and maxima, so that they do not affect the other tasks. A task that did not
+    run in epoch 0 has no L_t(0), so its incompleteness stays at 1.
 
     Args:
-        depth: the share of each number in P. The five shares add up to 1; those not given (None) share
-            equally what the others leave, so that `DST()` gives each 0.2 and `DST(count=1)` is count alone.
+        depth: share of the depth metric in P. The five shares add up to 1; shares that are not given (None) divide the
+            rest equally, so `DST()` gives each metric 0.2, and `DST(count=1)` uses the count alone.
         count: see `depth`.
         incompleteness: see `depth`.
         stagnancy: see `depth`.
-        floor: see `depth`. A share of the constant 1 keeps any task from starving.
+        floor: see `depth`. A share of the constant 1 prevents any task from starving.
 
     Raises:
-        ValueError: for a share below 0, a sum above 1, or five shares of another sum than 1.
+        ValueError: for a share below 0, a sum above 1, or five shares that do not add up to 1.
 
     Example:
 
@@ -52,9 +52,9 @@ class DST(Schedule):
     ```
 
     References:
-        A. Malhotra, M. Vatsa, R. Singh, "Dropped Scheduled Task: Mitigating Negative Transfer in Multi-task
-        Learning using Dynamic Task Dropping", TMLR 2023 (openreview.net/forum?id=myjAVQrRxS), names the four
-        metrics; these formulas are this project's own reading of them.
+        A. Malhotra, M. Vatsa, R. Singh, "Dropped Scheduled Task: Mitigating Negative Transfer in Multi-task Learning
+        using Dynamic Task Dropping", TMLR 2023, https://openreview.net/forum?id=myjAVQrRxS, names the four metrics; the
+        formulas are this project's own interpretation.
     """
 
     depth: float | None = None
@@ -79,7 +79,7 @@ class DST(Schedule):
 
     @property
     def shares(self) -> dict[str, float]:
-        """The share of each of the five numbers in P, those not given included."""
+        """Shares of the five metrics in P, including those that are not given."""
         config = self.get_config()
         given = [value for value in config.values() if value is not None]
         rest = max(0.0, 1.0 - sum(given)) / max(1, len(config) - len(given))
@@ -87,25 +87,25 @@ class DST(Schedule):
 
     @np.errstate(all="ignore")
     def metrics(self, epoch: int, records: Records) -> dict[str, dict[str, float]]:
-        """Returns the five numbers of each task: `{"depth": {task: number}, ...}`."""
+        """Returns the five metrics of each task: `{"depth": {task: number}, ...}`."""
         past = [_vector(losses, records) for losses in records.losses[:epoch]]
-        unknown = np.full(len(records.tasks), np.nan)
+        nans = np.full(len(records.tasks), np.nan)
         depths, counts = _vector(records.depths, records), _vector(records.counts, records)
-        left = _divide(past[epoch - 1], past[0]) if 0 < epoch <= len(past) else unknown
-        moved = _divide(abs(past[epoch - 2] - past[epoch - 1]), past[epoch - 2]) if 1 < epoch <= len(past) else unknown
-        numbers = {
+        remaining = _divide(past[epoch - 1], past[0]) if 0 < epoch <= len(past) else nans
+        rates = _divide(abs(past[epoch - 2] - past[epoch - 1]), past[epoch - 2]) if 1 < epoch <= len(past) else nans
+        metrics = {
             "depth": _share(depths, _largest(depths)),
             "count": _share(counts, _largest(counts)),
-            "incompleteness": _share(left, _mean(left)),
-            "stagnancy": _share(_mean(moved), moved),
+            "incompleteness": _share(remaining, _mean(remaining)),
+            "stagnancy": _share(_mean(rates), rates),
             "floor": np.ones(len(records.tasks)),
         }
-        return {name: dict(zip(records.tasks, vector.tolist(), strict=True)) for name, vector in numbers.items()}
+        return {name: dict(zip(records.tasks, vector.tolist(), strict=True)) for name, vector in metrics.items()}
 
     def __call__(self, epoch: int, records: Records) -> dict[str, float]:
-        numbers, shares = self.metrics(epoch, records), self.shares
+        metrics, shares = self.metrics(epoch, records), self.shares
         return {
-            task: min(1.0, sum(share * numbers[name][task] for name, share in shares.items())) for task in records.tasks
+            task: min(1.0, sum(share * metrics[name][task] for name, share in shares.items())) for task in records.tasks
         }
 
 
@@ -114,13 +114,13 @@ def _vector(values: Mapping[str, float], records: Records) -> Vector:
 
 
 def _divide(numerator: Vector | float, denominator: Vector | float) -> Vector:
-    """The ratio, NaN where it is not a finite number."""
+    """Returns the ratio, NaN where it is not finite."""
     ratio = np.divide(numerator, denominator)
     return np.where(np.isfinite(ratio) & np.isfinite(denominator), ratio, np.nan)
 
 
 def _share(numerator: Vector | float, denominator: Vector | float) -> Vector:
-    """The ratio held between 0 and 1, and 1 where it is not a finite number."""
+    """Returns the ratio clipped to [0, 1], and 1 where it is not finite."""
     return np.nan_to_num(np.clip(_divide(numerator, denominator), 0.0, 1.0), nan=1.0)
 
 

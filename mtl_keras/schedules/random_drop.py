@@ -1,4 +1,4 @@
-"""Random dropping: every step, each task runs with a fixed probability."""
+"""Random dropping: each task runs with a fixed probability in every step."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mtl_keras.schedules.base import SCHEDULES, Records, Schedule, per_task
 @SCHEDULES.register
 @dataclass(frozen=True)
 class RandomDrop(Schedule):
-    """Keeps each task with a fixed probability, whatever happens in training: the baseline for DST.
+    """Keeps each task with a fixed probability, independent of the training: the baseline for DST.
 
     Args:
-        keep: the probability with which a task runs: one number for all, or a number for each task by name;
-            tasks not named always run.
+        keep: probability with which a task runs: one number for all tasks, or a number for each task by name; tasks not
+            named always run.
 
     Raises:
-        ValueError: for a probability outside [0, 1]; when called, for the name of a task that is not there.
+        ValueError: for a probability outside [0, 1]; when called, for an unknown task name.
     """
 
     keep: float | Mapping[str, float] = 0.5

@@ -1,4 +1,4 @@
-"""Seeded draws: which tasks run at which step."""
+"""Seeded draws of the tasks that run in each step."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 
 def epoch_generator(seed: int, epoch: int, skip: int = 0) -> np.random.Generator:
-    """Returns the generator of an epoch's draws, which depends on nothing else.
+    """Returns the random generator of an epoch, which depends only on `seed` and `epoch`.
 
     Args:
         seed: the seed of the run, >= 0.
         epoch: the epoch, >= 0.
-        skip: how many numbers to pass over. A row of `draw` takes one for each task, so that row i of the epoch
-            comes first after `skip=i * tasks`.
+        skip: how many numbers to skip. A row of `draw` takes one per task, so row i of the epoch comes first with
+            `skip=i * tasks`.
     """
-    # PCG64 by name: `advance` is its own, and the default generator of NumPy may change. A float takes one step.
+    # PCG64 explicitly: for `advance`, and because NumPy's default generator may change. A float takes one step.
     return np.random.Generator(np.random.PCG64([seed, epoch]).advance(skip))
 
 
@@ -25,16 +25,16 @@ def draw(
     rng: np.random.Generator,
     eligible: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
-    """Draws which tasks run: each by itself, with its probability; never none.
+    """Draws which tasks run: each independently with its probability; at least one.
 
-    Where no task is drawn, the eligible one with the highest probability runs (the first of several).
+    If no task is drawn, the eligible task with the highest probability runs (the first of several).
 
     Args:
         probabilities: `(tasks,)`, from 0 to 1.
-        steps: how many rows to draw. A row depends on the numbers of the generator that it takes, hence drawing
-            5 rows and then 3 gives the same 8 rows as drawing 8.
-        rng: a generator, such as `epoch_generator` gives.
-        eligible: `(tasks,)`, the tasks that may run at all; every one by default.
+        steps: number of rows to draw. A row depends only on the random numbers that it takes: drawing 5 rows and then 3
+            gives the same 8 rows as drawing 8.
+        rng: a generator, for example from `epoch_generator`.
+        eligible: `(tasks,)`, the tasks that may run; all by default.
 
     Returns:
         `(steps, tasks)`, True where the task runs.
@@ -51,13 +51,14 @@ def draw(
 def running_probabilities(
     probabilities: NDArray[np.float64], eligible: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """Returns with which probability `draw` lets each task run.
+    """Returns the probability with which `draw` runs each task.
 
-    That is the task's own, except for the one that runs where none is drawn: to it comes the probability of none.
+    This is the task's own probability, except for the task that runs if none is drawn: the probability of no draw is
+    added to it.
 
     Args:
         probabilities: `(tasks,)`, from 0 to 1.
-        eligible: `(tasks,)`, the tasks that may run at all; every one by default.
+        eligible: `(tasks,)`, the tasks that may run; all by default.
 
     Returns:
         `(tasks,)`.

@@ -13,14 +13,14 @@ from mtl_keras.schedules.base import SCHEDULES, Records, Schedule, per_task
 @SCHEDULES.register
 @dataclass(frozen=True)
 class Static(Schedule):
-    """Multiplies the tasks' weights by fixed numbers.
+    """Multiplies the task weights by fixed numbers.
 
     Args:
         weights: a number >= 0 for each task by name; 0 drops the task for the whole run. Tasks not named keep 1.
 
     Raises:
-        ValueError: for a negative weight; when called, for the name of a task that is not there, or if every
-            task would be dropped.
+        ValueError: for a negative weight; when called, for an unknown task name, or if every task would be
+            dropped.
 
     Example:
 

@@ -17,12 +17,11 @@ class WeightCurves(Schedule):
     """Multiplies each task's weight by a curve over the epochs.
 
     Args:
-        curves: a curve for each task by name, as an object, a specification (`"linear(1, 0, 10)"`) or a config.
-            Tasks not named keep 1. Where a curve is 0 its task is dropped.
+        curves: a curve for each task by name, as an object, a specification (`"linear(1, 0, 10)"`) or a config. Tasks
+            not named keep 1. A task is dropped while its curve is 0.
 
     Raises:
-        ValueError: for anything but curves; when called, for the name of a task that is not there, or a curve
-            that is below 0.
+        ValueError: for anything but curves; when called, for an unknown task name or a curve below 0.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""How much each task counts: weights from losses or gradients, as pure functions.
+"""Task weightings: loss weights computed from losses or gradients, as pure functions.
 
 ```python
 weighting = mtl_keras.weightings.get("dwa(temperature=1)")

@@ -1,4 +1,4 @@
-"""Adam as a pure function, for the few numbers that a weighting trains itself."""
+"""Adam as a pure function, for the parameters that a weighting trains itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BETA_1, _BETA_2 = 0.9, 0.999
 
 
 def adam_state(tasks: int) -> State:
-    """Returns the moments before the first step, one number a task."""
+    """Returns the moments before the first step, one number per task."""
     return {name: np.zeros(tasks, "float32") for name in ("momentum", "velocity", "steps")}
 
 
@@ -27,19 +27,19 @@ def adam(
     epsilon: float = 1e-7,
     corrected: bool = False,
 ) -> tuple[Any, State]:
-    """Takes a step of Adam for some of the tasks, with the constants that `keras.optimizers.Adam` has by default.
+    """Takes an Adam step for some of the tasks, with the default constants of `keras.optimizers.Adam`.
 
-    Each task has its own count of steps: a task that was left out for a while goes on as if it had not been.
+    Each task has its own step count: a task that was left out for a while resumes as if it had run without a break.
 
     Args:
-        value: `(tasks,)` what is trained.
+        value: `(tasks,)` parameters to train.
         gradient: `(tasks,)`; not read where `moves` is false.
         state: from `adam_state` or an earlier step; other entries are not read.
         learning_rate: size of the step.
         moves: `(tasks,)` booleans: the tasks whose value and moments change.
         epsilon: added to the root of the second moment.
-        corrected: whether it is added to the root of the corrected second moment, as in PyTorch, not to that of the
-            moment itself, as in Keras.
+        corrected: whether `epsilon` is added to the root of the bias-corrected second moment, as in PyTorch, or to that
+            of the uncorrected one, as in Keras.
 
     Returns:
         The new value and the new moments.

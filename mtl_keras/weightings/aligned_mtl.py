@@ -1,4 +1,4 @@
-"""Gradients made orthogonal and equally long before they are added."""
+"""Aligned-MTL: makes the gradients orthogonal and equally long before averaging them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class AlignedMTL(GramianWeighting):
     """Aligned-MTL: replaces the gradients by the closest set of orthogonal, equally long ones, and takes their mean.
 
     With the Gramian G = V diag(l) V^T of the N active tasks, the weights are B 1/N, where
-    B = sqrt(s) V diag(1 / sqrt(l)) V^T is over the eigenvalues l that are not zero, and s is one number made of them.
-    Eigenvalues not above N e max(l) count as zero, where e is the spacing of float64 at 1. (A Gramian that was
-    computed in float32 has eigenvalues of rounding that are above it.) Weights may be negative.
+    B = sqrt(s) V diag(1 / sqrt(l)) V^T is over the nonzero eigenvalues l, and the scale s is computed from them.
+    Eigenvalues not above N e max(l) count as zero, where e is the spacing of float64 at 1. (A Gramian computed in
+    float32 has rounding errors that exceed this threshold.) Weights may be negative.
 
-    The direction depends on the scale of each gradient: B is the identity for gradients that are orthogonal and equally
-    long already. A gradient of zero has the weight 0; if all are zero, weights are 1/N.
+    The direction depends on the scale of each gradient: B is the identity for gradients that are already orthogonal and
+    equally long. A zero gradient gets the weight 0; if all are zero, weights are 1/N.
 
     Args:
         scale_mode: s is the smallest of the l ("min", the paper's), their lower median ("median"), or their mean
@@ -39,8 +39,8 @@ class AlignedMTL(GramianWeighting):
 
     References:
         D. Senushkin, N. Patakin, A. Kuznetsov, A. Konushin, *Independent Component Alignment for Multi-Task Learning*,
-        CVPR 2023, algorithm 1, https://arxiv.org/abs/2305.19000. As in TorchJD, the mean of the tasks is taken; LibMTL
-        adds them.
+        CVPR 2023, algorithm 1, https://arxiv.org/abs/2305.19000. The tasks are averaged, as in TorchJD; LibMTL adds
+        them.
     """
 
     scale_mode: ScaleMode = "min"
@@ -58,15 +58,15 @@ class AlignedMTL(GramianWeighting):
         ones = ops.cast(active, gramian.dtype)
         count = ops.maximum(ops.sum(ones), 1.0)
         values, vectors = spectrum(gramian)
-        kept = values > ops.maximum(count * _EPSILON * values[-1], 1e-290)
-        rank = ops.sum(ops.cast(kept, np.int32))
-        safe = ops.where(kept, values, 1.0)
+        nonzero = values > ops.maximum(count * _EPSILON * values[-1], 1e-290)
+        rank = ops.sum(ops.cast(nonzero, np.int32))
+        safe = ops.where(nonzero, values, 1.0)
         if self.scale_mode == "rmse":
-            scale = ops.sum(ops.where(kept, values, 0.0)) / ops.cast(ops.maximum(rank, 1), gramian.dtype)
+            scale = ops.sum(ops.where(nonzero, values, 0.0)) / ops.cast(ops.maximum(rank, 1), gramian.dtype)
         else:
-            # Eigenvalues ascend, so the last ones are kept.
-            place = size - rank + (ops.maximum(rank - 1, 0) // 2 if self.scale_mode == "median" else 0)
-            scale = ops.sum(ops.where(ops.arange(size) == place, safe, 0.0))
-        factors = ops.where(kept, ops.sqrt(scale / safe), 0.0)
+            # Eigenvalues ascend, so the last ones are nonzero.
+            index = size - rank + (ops.maximum(rank - 1, 0) // 2 if self.scale_mode == "median" else 0)
+            scale = ops.sum(ops.where(ops.arange(size) == index, safe, 0.0))
+        factors = ops.where(nonzero, ops.sqrt(scale / safe), 0.0)
         shares = ops.sum(vectors * ones[:, None], axis=0) * factors
         return ops.where(rank > 0, ops.sum(vectors * shares[None, :], axis=1), 1.0) / count, state

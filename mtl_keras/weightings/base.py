@@ -1,4 +1,4 @@
-"""The protocol of weightings: what a method sees in a training step, what it returns, and its state."""
+"""The weighting protocol: the inputs of a method in a training step, its result and its state."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NEEDS = ("gramian", "jacobian", "losses_after", "representation", "two_halves")
 
 
 class Previous(NamedTuple):
-    """The step before, for methods that need `"losses_after"`; zeros before the first step.
+    """The previous step, for methods that need `"losses_after"`; zeros before the first step.
 
     Attributes:
-        before: `(tasks,)` losses of its batch before the step.
+        before: `(tasks,)` losses of the previous batch before that step.
         after: `(tasks,)` losses of the same batch after the step.
-        preference: `(tasks,)` preferences of that step; there is nothing to learn from a task with preference 0.
+        preference: `(tasks,)` preferences in that step; ignore tasks with preference 0.
     """
 
     before: Any
@@ -60,18 +60,18 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Seen:
-    """What a method sees in a step.
+    """Inputs of a method in one step.
 
     The Gramian and the Jacobian are those of the weighted losses: each task's gradient is multiplied by its preference.
 
     Attributes:
         losses: `(tasks,)` unweighted losses of the batch; 1 for inactive tasks.
-        preference: `(tasks,)` numbers >= 0, the task weights of the step. Most methods need not read them.
+        preference: `(tasks,)` numbers >= 0, the task weights of the step. Most methods can ignore them.
         active: `(tasks,)` booleans, `preference > 0`. A task is inactive if it is dropped or has no label in the batch.
         gramian: `(tasks, tasks)` float64, finite; rows and columns of inactive tasks are 0. Symmetric and positive
             semidefinite up to rounding, except with `"two_halves"`.
         jacobian: `(tasks, coordinates)`; rows of inactive tasks are 0.
-        previous: the step before, for methods that need `"losses_after"`.
+        previous: the previous step, for methods that need `"losses_after"`.
     """
 
     losses: Any
@@ -88,14 +88,14 @@ class Seen:
 
 
 class Weighting(Configurable, ABC):
-    """How much each task counts in a training step.
+    """Computes the weight of each task in a training step.
 
     A weighting is a set of pure functions in `keras.ops`. Its state is a mapping from names to float32 arrays
-    `(tasks, ...)`; each function takes it and returns a new one. Subclasses keep each constructor argument in an
-    attribute of the same name, from which `get_config` is made.
+    `(tasks, ...)`; each function takes the state and returns a new one. Subclasses store each constructor argument in
+    an attribute of the same name, which `get_config` reads.
 
-    A task with preference 0 (dropped, or without a label in the batch) always gets the weight 0. It must not influence
-    the weights of the others, and its rows of the state must not change.
+    A task with preference 0 (dropped, or without a label in the batch) always gets the weight 0. It must not affect the
+    weights of other tasks, and its rows of the state must not change.
 
     Attributes:
         update_every: new weights are computed every `update_every` steps and reused in between.
@@ -105,15 +105,12 @@ class Weighting(Configurable, ABC):
 
     @property
     def needs(self) -> frozenset[str]:
-        """What a training step computes for the method, besides the losses.
+        """Inputs that a training step must compute for the method, in addition to the losses.
 
-        Subclasses set a class attribute or a property, with any of:
+        Subclasses define a class attribute or a property with any of:
 
         - `"gramian"`: inner products `(tasks, tasks)` of the tasks' gradients with respect to the shared variables;
         - `"representation"`: the Gramian is with respect to the shared representation instead;
-        - `"two_halves"`: the Gramian is `J1 @ J2.T` of the two halves of the batch;
-        - `"jacobian"`: the gradients `(tasks, coordinates)` themselves;
-        - `"losses_after"`: the losses of the batch after the step, at the cost of another forward pass.
         """
         return frozenset()
 
@@ -135,12 +132,12 @@ class Weighting(Configurable, ABC):
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         """Returns the weights of a step and the state after it.
 
-        The weights `(tasks,)` multiply the weighted losses: weights of 1 give the training of fixed task weights. Those
-        of inactive tasks are not read. A method that needs the Jacobian returns a `Direction` in their place.
+        The weights `(tasks,)` multiply the weighted losses: weights of 1 are the same as training with fixed task
+        weights. Weights of inactive tasks are ignored. A method that needs the Jacobian returns a `Direction` instead.
 
         Args:
             seen: losses and gradients of the step.
-            state: the state after the step before.
+            state: the state after the previous step.
         """
 
     def after_epoch(self, losses: Any, state: State) -> State:
@@ -164,8 +161,8 @@ class Weighting(Configurable, ABC):
     ) -> Step:
         """Computes the weights of a training step.
 
-        Gradients that are not finite change no state, and a Gramian that is not finite gives finite weights. Gramians
-        are converted to float64, as the systems of equations behind many methods are ill-conditioned.
+        Non-finite gradients do not change the state, and a non-finite Gramian still gives finite weights. Gramians are
+        converted to float64, because many methods solve ill-conditioned systems of equations.
 
         Args:
             state: from `initial_state`, `step` or `after_epoch`.
@@ -173,7 +170,7 @@ class Weighting(Configurable, ABC):
             preference: `(tasks,)` numbers >= 0, the task weights of the step; None for 1 each.
             gramian: `(tasks, tasks)` inner products of the gradients of the unweighted losses.
             jacobian: `(tasks, coordinates)` gradients of the unweighted losses.
-            previous: the step before, for methods that need `"losses_after"`; None before the first step.
+            previous: the previous step, for methods that need `"losses_after"`; None before the first step.
 
         Raises:
             ValueError: for missing inputs, wrong shapes, or unknown `needs`.
@@ -210,9 +207,9 @@ class Weighting(Configurable, ABC):
         """Returns the weights `(tasks,)`, or the combined gradient `(coordinates,)` if the method needs the Jacobian.
 
         Args:
-            inputs: the losses `(tasks,)`, the Gramian `(tasks, tasks)` or the Jacobian `(tasks, coordinates)`: what the
-                method needs. Those of unweighted losses.
-            losses: `(tasks,)` unweighted losses, besides a Gramian or a Jacobian; None for 1 each.
+            inputs: what the method needs, for unweighted losses: the losses `(tasks,)`, the Gramian `(tasks, tasks)` or
+                the Jacobian `(tasks, coordinates)`.
+            losses: `(tasks,)` unweighted losses, in addition to a Gramian or a Jacobian; None for 1 each.
             preference: `(tasks,)` numbers >= 0, the task weights; None for 1 each.
             state: from `initial_state`, `step` or `after_epoch`; None for the initial one.
 
@@ -243,24 +240,24 @@ class Weighting(Configurable, ABC):
 
 
 def check_needs(cls: type, needs: Iterable[str]) -> frozenset[str]:
-    """Returns the `needs` of a class.
+    """Checks and returns the `needs` of a class.
 
     Raises:
-        ValueError: for an unknown value, or one that goes with a Gramian without it.
+        ValueError: for an unknown value, or one that requires `"gramian"` without it.
     """
-    found = frozenset(needs)
-    if unknown := [needs] if isinstance(needs, str) else sorted(found - set(NEEDS)):
+    values = frozenset(needs)
+    if unknown := [needs] if isinstance(needs, str) else sorted(values - set(NEEDS)):
         raise unknown_value(f"value in {cls.__name__}.needs", unknown[0], NEEDS)
-    if found & {"representation", "two_halves"} and "gramian" not in found:
-        raise ValueError(f"{cls.__name__}.needs must have 'gramian' too. Received: {sorted(found)}")
-    return found
+    if values & {"representation", "two_halves"} and "gramian" not in values:
+        raise ValueError(f"{cls.__name__}.needs must have 'gramian' too. Received: {sorted(values)}")
+    return values
 
 
 def floating(name: str, value: Any) -> Any:
-    """Returns losses, a Gramian or a Jacobian as a tensor of floats; float64 for integers.
+    """Returns losses, a Gramian or a Jacobian as a floating-point tensor; float64 for integers.
 
     Raises:
-        ValueError: if it is missing, or for another shape.
+        ValueError: if it is missing or has the wrong shape.
     """
     if value is None:
         raise ValueError(f"{name} is needed. Received: {name}=None")
@@ -277,7 +274,7 @@ def floating(name: str, value: Any) -> Any:
 
 
 def one_each(name: str, value: Any, like: Any) -> Any:
-    """Returns an argument with one number for each task as a tensor like `(tasks,)` `like`; ones if it is None.
+    """Returns an argument with one number per task as a tensor with the shape and dtype of `like`; ones if it is None.
 
     Raises:
         ValueError: for another shape.
@@ -298,7 +295,7 @@ def _main_input(needs: Iterable[str]) -> str:
 
 
 def _next(finite: Any, value: Any, old: Any) -> Any:
-    """Returns an entry of the new state in the dtype of the old one, which is kept if gradients were not finite."""
+    """Returns an entry of the new state in the dtype of the old one; the old entry if gradients were not finite."""
     if value is old:
         return value
     value = ops.cast(value, keras.backend.standardize_dtype(old.dtype))

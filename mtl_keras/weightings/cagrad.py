@@ -1,4 +1,4 @@
-"""The mean gradient, moved within a ball so that the worst-off task gains most."""
+"""CAGrad: moves the mean gradient within a ball to improve the worst-off task most."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from mtl_keras.weightings.solvers import (
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class CAGrad(GramianWeighting):
-    """Conflict-averse gradient: near the mean gradient, that which improves the worst-off task most.
+    """Conflict-averse gradient: the direction near the mean gradient that improves the worst-off task most.
 
     With g_0 the mean gradient of the N active tasks, the combined gradient d maximises min_t g_t'd over all d with
     |d - g_0| <= c |g_0|. It is g_0 + sum_t y_t g_t with y >= 0, and the weights are 1/N + y_t: 1/N for c = 0, and
     closer to the direction of `mgda` the larger c is.
 
-    The problem is solved exactly, in the weights that this form gives, without the floors and the division by 1 + c^2
-    of the authors' code. At Pareto-stationary points and where an active gradient is zero, no d can give every task a
-    gain. Then d is the one nearest to g_0 under which no task loses, if there is one in the ball; TorchJD gives no
-    update there. A task that is alone keeps its gradient. Equal gradients get equal weights. Multiplying one task's
-    loss by 10 changes the direction: short gradients are those of the worst-off tasks.
+    The problem is solved exactly for the weights y, without the floors and the division by 1 + c^2 of the authors'
+    code. At Pareto-stationary points and if an active gradient is zero, no d improves every task. Then d is the vector
+    nearest to g_0 under which no task loses, if the ball contains one; TorchJD gives no update in this case. A single
+    active task keeps its gradient. Equal gradients get equal weights. Multiplying one task's loss by 10 changes the
+    direction: the worst-off tasks are those with short gradients.
 
     Args:
         c: radius of the ball, relative to |g_0|, >= 0. Below 1 the method converges to a minimum of the mean loss; from
-            1 on no task loses, and it may stop at any Pareto-stationary point.
+            1 on no task loses, and the method may stop at any Pareto-stationary point.
 
     Raises:
         ValueError: for a c that is not a finite number >= 0.
@@ -81,9 +81,9 @@ class CAGrad(GramianWeighting):
 def _correction(cosine: Any, gains: Any, a: Any, radius: Any, present: Any, capped: Any) -> Any:
     """Returns the u >= 0 with z = Cu + gains - nu a >= 0, z'u = 0 and u'Cu = radius.
 
-    Pairs of u and nu that fulfil all but the last are those of a quadratic programme for each nu, and u'Cu grows with
-    nu. Given which u are above 0, nu is the root of a quadratic. Both are improved together as long as that goes well;
-    then one variable after another at the same nu, until its programme is solved.
+    For each nu, the u that satisfies all conditions but the last solves a quadratic programme, and u'Cu grows with nu.
+    Given which u are above 0, nu is the root of a quadratic. Both are updated together while this makes progress;
+    afterwards variables are exchanged one at a time at a fixed nu, until its programme is solved.
     """
     right = ops.stack([a, -gains], axis=-1)
 
@@ -91,14 +91,14 @@ def _correction(cosine: Any, gains: Any, a: Any, radius: Any, present: Any, capp
         p, r = ops.unstack(ops.linalg.solve(restrict(cosine, free), ops.where(free[:, None], right, 0.0)), axis=-1)
         slope, offset, least = ops.sum(a * p), ops.sum(a * r), -ops.sum(gains * r)
         root = (ops.sqrt(ops.maximum(offset**2 - slope * (least - radius), 0.0)) - offset) / ops.maximum(slope, 1e-300)
-        # p is in proportion to the shortest affine combination: with one sign, it is a convex one.
+        # p is proportional to the shortest affine combination; if all its signs agree, that combination is convex.
         stationary = ops.logical_and(slope * STATIONARY > 1, ops.all(p >= -1e-3 * ops.max(p)))
         capped = ops.logical_or(capped, stationary)
         nu = ops.where(move, ops.where(capped, ops.minimum(root, 0.0), root), nu)
         u = nu * p + r
         free, pivots, wrong = exchange(free, u, times(cosine, u) + gains - nu * a, present, pivots)
         running = ops.logical_or(wrong, ops.logical_not(move))
-        # Once the chances of moving all at once are used up, nu moves only when the programme at it is solved.
+        # After the joint updates are used up, nu changes only when the programme for the current nu is solved.
         move = ops.logical_or(ops.logical_not(wrong), pivots[1] > 0)
         return free, u, nu, pivots, move, capped, running
 

@@ -1,4 +1,4 @@
-"""A weighted sum of losses, and the angle between the losses and the weights."""
+"""COSMOS: a weighted sum of losses, minus the cosine between the losses and the weights."""
 
 from __future__ import annotations
 
@@ -10,36 +10,37 @@ from keras import ops
 from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
-# Losses shorter than this have no direction.
-_SHORTEST = 1e-8
+# A loss vector with a smaller norm has no direction.
+_MIN_NORM = 1e-8
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class COSMOS(Weighting):
-    """Minimises a weighted sum of the losses, less the cosine of the angle between the losses and the weights.
+    """Minimises a weighted sum of the losses minus the cosine of the angle between the losses and the weights.
 
-    The preferences, divided by their sum, are r. The value r.L - lam cos(r, L) is minimised: the weights are its
+    r are the preferences divided by their sum. The method minimises r.L - lam cos(r, L): the weights are the
     derivatives r_t - lam (u_t - cos(r, L) L_t / |L|) / |L|, where u = r / |r|.
 
-    A preference has two meanings here: the factor of a loss in the sum, and its place in the ratio in which the losses
-    are to stand. By the second, a task with a larger one may keep a larger loss. Only the ratios of the preferences
-    matter; without any, each r_t is 1 / N.
+    A preference has two roles here: it multiplies the loss in the sum, and it sets the target ratio of the losses.
+    Because of the second role, a task with a larger preference may keep a larger loss. Only the ratios of the
+    preferences matter; without preferences, each r_t is 1 / N.
 
-    **A weight may be below 0**, for a task whose loss is smaller than its place in that ratio: the loss is made to grow
-    until the ratio is right.
+    **A weight may be below 0** for a task whose loss is smaller than its part in that ratio: its loss then grows until
+    the ratio is reached.
 
-    The cosine's part grows as 1 / |L| where the losses fall: lam has the unit of a loss. It is left out where |L| is
-    below 1e-8. Identical tasks have equal weights, and one task has the weight 1.
+    The cosine term grows as 1 / |L| when the losses fall: lam has the unit of a loss. The term is omitted if |L| is
+    below 1e-8. Identical tasks have equal weights, and a single task has the weight 1.
 
-    The method of the paper also shows r to the network, and draws it for each batch, to learn a whole front of
-    solutions. Here there is one network for one r.
+    The paper also feeds r to the network and draws it for each batch, to learn a whole Pareto front. Here one network
+    is trained for one r.
 
     Args:
-        lam: lambda, how much the angle counts, >= 0. At 0 the weights are r. The paper uses 0.01 to 8, by data set.
+        lam: lambda, the weight of the cosine term, >= 0. At 0 the weights are r. The paper uses 0.01 to 8, depending on
+            the data set.
 
     Raises:
-        ValueError: for a lam that is not a finite number from 0 on.
+        ValueError: for a lam that is not a finite number >= 0.
 
     References:
         M. Ruchte, J. Grabocka, *Scalable Pareto Front Approximation for Deep Multi-Objective Learning*, ICDM 2021,
@@ -54,12 +55,12 @@ class COSMOS(Weighting):
         check_number("lam", self.lam, 0)
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        # Near the right ratio two nearly equal directions are subtracted.
+        # float64: near the target ratio, two nearly equal directions are subtracted.
         ray = ops.cast(seen.preference, "float64")
-        found = ops.where(seen.active, ops.cast(seen.losses, "float64"), 0.0)
-        size = ops.sqrt(ops.sum(found * found))
-        towards = ops.divide_no_nan(found, size)
-        wanted = ops.divide_no_nan(ray, ops.sqrt(ops.sum(ray * ray)))
-        turn = wanted - ops.sum(wanted * towards) * towards
-        pull = ops.where(size > _SHORTEST, self.lam / ops.maximum(size, _SHORTEST), 0.0)
-        return ops.divide_no_nan(ops.divide_no_nan(ray, ops.sum(ray)) - pull * turn, ray), state
+        losses = ops.where(seen.active, ops.cast(seen.losses, "float64"), 0.0)
+        norm = ops.sqrt(ops.sum(losses * losses))
+        direction = ops.divide_no_nan(losses, norm)
+        target = ops.divide_no_nan(ray, ops.sqrt(ops.sum(ray * ray)))
+        orthogonal = target - ops.sum(target * direction) * direction
+        factor = ops.where(norm > _MIN_NORM, self.lam / ops.maximum(norm, _MIN_NORM), 0.0)
+        return ops.divide_no_nan(ops.divide_no_nan(ray, ops.sum(ray)) - factor * orthogonal, ray), state

@@ -1,4 +1,4 @@
-"""The weights of another method, smoothed."""
+"""CR-MOGM: smooths the weights of another method."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _PREFIX = "inner_"
 class CRMOGM(GramianWeighting):
     """Correlation-reduced multi-objective gradient manipulation: a moving average of another method's weights.
 
-    The weights are alpha times those of the step before, plus (1 - alpha) times those that the other method gives. In a
-    task's first step they are the latter. What is averaged are the weights before they are multiplied with the
-    preferences. A task that is not active keeps its weight for the next step in which it is.
+    The weights are alpha times the weights of the previous step, plus (1 - alpha) times the new weights of the inner
+    method. In a task's first step, the inner method's weights are used. The weights are averaged before they are
+    multiplied by the preferences. An inactive task keeps its weight until its next active step.
 
-    Scales and degenerate cases are as the other method has them.
+    Behaviour under scaling and in degenerate cases is that of the inner method.
 
     Args:
-        weighting: the other method: a specification, a config or an object of one that sees the Gramian, without
-            `update_every` or `representation`, which are for this object.
-        alpha: share of the old weights, from 0 (no smoothing) to 1 (the first weights stay).
+        weighting: the inner method, which must use the Gramian: a specification, a config or an object. Set
+            `update_every` and `representation` on this object instead.
+        alpha: share of the old weights, from 0 (no smoothing) to 1 (the first weights never change).
 
     Raises:
-        ValueError: for a weighting that does not see the Gramian, or an alpha that is not a number from 0 to 1.
+        ValueError: for a weighting that does not use the Gramian, or an alpha that is not a number from 0 to 1.
 
     References:
         S. Zhou, W. Zhang, J. Jiang, W. Zhong, J. Gu, W. Zhu, *On the Convergence of Stochastic Multi-Objective Gradient
@@ -72,34 +72,34 @@ class CRMOGM(GramianWeighting):
         return {
             "smoothed": np.zeros(tasks, "float32"),
             "started": np.zeros(tasks, "float32"),
-            **_outer(self._inner.initial_state(tasks, coordinates)),
+            **_add_prefix(self._inner.initial_state(tasks, coordinates)),
         }
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        fresh, inner = self._inner.update(seen, _inner_of(state))
-        fresh, active = ops.cast(fresh, "float64"), seen.active
+        weights, inner = self._inner.update(seen, _inner_state(state))
+        weights, active = ops.cast(weights, "float64"), seen.active
         old, started = state["smoothed"], state["started"]
-        smoothed = ops.where(ops.cast(started, "bool"), self.alpha * ops.cast(old, fresh.dtype), self.alpha * fresh)
-        smoothed = smoothed + (1 - self.alpha) * fresh
+        smoothed = ops.where(ops.cast(started, "bool"), self.alpha * ops.cast(old, weights.dtype), self.alpha * weights)
+        smoothed = smoothed + (1 - self.alpha) * weights
         return smoothed, {
             "smoothed": ops.where(active, ops.cast(smoothed, old.dtype), old),
             "started": ops.where(active, ops.ones_like(started), started),
-            **_outer(inner),
+            **_add_prefix(inner),
         }
 
     def after_epoch(self, losses: Any, state: State) -> State:
-        return {**state, **_outer(self._inner.after_epoch(losses, _inner_of(state)))}
+        return {**state, **_add_prefix(self._inner.after_epoch(losses, _inner_state(state)))}
 
 
 def _sees_gramian(weighting: Any) -> bool:
-    """Whether an object or a class needs the Gramian, and not the gradients themselves."""
+    """Returns whether an object or a class needs the Gramian but not the Jacobian."""
     needs = getattr(weighting, "needs", None)
     return isinstance(needs, frozenset) and "gramian" in needs and "jacobian" not in needs
 
 
-def _outer(state: State) -> dict[str, Any]:
+def _add_prefix(state: State) -> dict[str, Any]:
     return {_PREFIX + name: value for name, value in state.items()}
 
 
-def _inner_of(state: State) -> dict[str, Any]:
+def _inner_state(state: State) -> dict[str, Any]:
     return {name.removeprefix(_PREFIX): value for name, value in state.items() if name.startswith(_PREFIX)}

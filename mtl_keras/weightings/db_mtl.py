@@ -1,4 +1,4 @@
-"""Gradients of the logarithms of the losses, averaged over the steps and made equally long."""
+"""DB-MTL: gradients of the log-losses, averaged over the steps and scaled to equal length."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weight
 from mtl_keras.weightings.norms import row_norms
 
 _EPSILON = 1e-8
-# Weights are logged only, but must be finite there.
+# The weights are only logged, but must be finite.
 _LARGEST_WEIGHT = 1e30
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class DBMTL(Weighting):
-    """Dual balancing: balances the losses by their logarithm, and the gradients by stretching all to the longest.
+    """Dual balancing: takes the logarithm of each loss, and scales all gradients to the longest one.
 
-    In step t, of the gradients h_k = g_k / (L_k + 1e-8) of the logarithms of the losses:
+    In step t, with the gradients h_k = g_k / (L_k + 1e-8) of the log-losses:
 
         b_k <- h_k + beta / t^beta_sigma (b_k - h_k),  b_k = 0 at first;  a_k = max_j |b_j| / |b_k|;
 
-    the combined gradient is sum_k a_k b_k. Weights in the logs: a_k / (L_k + 1e-8), by which g_k is multiplied if
-    `beta=0`. As b_k is not corrected for its start from 0, the first steps are short (1 - `beta` of the gradient's
-    length), also those of a single task, whose gradient is that of its log-loss, averaged over the steps.
+    the combined gradient is sum_k a_k b_k. Weights in the logs: a_k / (L_k + 1e-8), the factor of g_k if `beta=0`. b_k
+    has no bias correction, so the first steps are short (1 - `beta` of the gradient's length), also for a single task,
+    which follows the gradient of its log-loss averaged over the steps.
 
-    Nothing changes if a loss is given in another unit, so a task weight changes nothing either, unless it is 0. For
-    losses > 0: below 0 counts as 0. Each task counts the steps in which it runs; a b_k that is 0 stays 0.
+    Changing the unit of a loss changes nothing; neither does a task weight, unless it is 0. For losses > 0: a loss
+    below 0 counts as 0. Each task counts only the steps in which it runs; a b_k that is 0 stays 0.
 
-    Remembers one number a task for each coordinate.
+    The state has one number per task and coordinate.
 
     Args:
-        beta: how much of the average is kept in the first step, from 0 (no average) to below 1.
-        beta_sigma: how fast that falls, >= 0; 0 for never.
+        beta: weight of the old average in the first step, from 0 (no average) to below 1.
+        beta_sigma: how fast this weight falls, >= 0; 0 for never.
 
     Raises:
-        ValueError: for values out of their ranges.
+        ValueError: for values out of range.
 
     References:
         B. Lin et al., *Dual-Balancing for Multi-Task Learning*, 2023, https://arxiv.org/abs/2308.12029. The defaults
@@ -64,16 +64,16 @@ class DBMTL(Weighting):
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         jacobian, losses, active = seen.jacobian, seen.weighted_losses, seen.active
         old, steps = (ops.cast(state[name], jacobian.dtype) for name in ("average", "steps"))
-        runs = active[:, None]
+        active_rows = active[:, None]
         step = ops.where(active, steps + 1, 1.0)
         slope = ops.where(ops.isnan(losses), 0.0, 1 / (ops.maximum(losses, 0.0) + _EPSILON))
         gradients = jacobian * slope[:, None]
         moved = gradients + (self.beta * step**-self.beta_sigma)[:, None] * (old - gradients)
-        tracked = ops.where(runs, moved, 0.0)
+        tracked = ops.where(active_rows, moved, 0.0)
         norms = row_norms(tracked)
         longest = ops.max(norms)
-        # Not by way of the ratio of two norms, which may be more than a float can hold.
+        # Do not use the ratio of two norms here: it may overflow.
         vector = longest * ops.sum(ops.divide_no_nan(tracked, norms[:, None]), axis=0)
         weights = ops.minimum(ops.divide_no_nan(longest, norms) * slope, _LARGEST_WEIGHT)
-        new = {"average": ops.where(runs, moved, old), "steps": ops.where(active, step, steps)}
+        new = {"average": ops.where(active_rows, moved, old), "steps": ops.where(active, step, steps)}
         return Direction(vector, weights), new

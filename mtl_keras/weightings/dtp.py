@@ -1,4 +1,4 @@
-"""More weight for the tasks that are hard."""
+"""DTP: higher weights for hard tasks."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from keras import ops
 from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
-# A task that is not learned at all would have an infinite weight; this is where a cross-entropy is 16.
+# Bounds the weight of a task that is not learned at all; it corresponds to a cross-entropy of 16.
 _WORST = 1e-7
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class DTP(Weighting):
-    """Dynamic task prioritisation: the focal loss of a measure of how well each task is learned.
+    """Dynamic task prioritisation: a focal loss of an indicator of how well each task is learned.
 
     With the key performance indicator k_t in (0, 1], the weight of task t is -p_t (1 - k_t)^gamma log k_t, where p_t is
-    its preference: 0 for a task that is perfect. It does not depend on the other tasks.
+    its preference: 0 for a perfectly learned task. The weight does not depend on the other tasks.
 
-    The paper leaves the choice of the indicator open, for example accuracy. Here it is our reading of it for a method
-    that sees nothing but losses: a moving average of exp(-L_t), begun at its first value. For a cross-entropy exp(-L_t)
-    is the geometric mean of the probabilities that the network gave to the true classes. In other units it means
-    little, so this is a method for cross-entropies: losses on one scale, >= 0. It notices if a loss is scaled.
+    The paper leaves the choice of the indicator open, for example accuracy. This implementation only uses losses: its
+    indicator, our choice, is a moving average of exp(-L_t) that starts at the first value. For a cross-entropy,
+    exp(-L_t) is the geometric mean of the probabilities predicted for the true classes. For other losses it has little
+    meaning, so use this method for cross-entropies: losses >= 0 on one scale. Scaling a loss changes the weights.
 
-    The indicator is kept between 1e-7 and 1, so that no weight is above 16.2 p_t; a loss below 0 counts as 0. A task
-    that does not run keeps its average. With one task the weight is no other.
+    The indicator is clipped to [1e-7, 1], so no weight exceeds 16.2 p_t; a loss below 0 counts as 0. A task that does
+    not run keeps its average. A single task has the same weight as among others.
 
     Args:
-        gamma: how much less the easy tasks count, >= 0.
-        alpha: share of the present step in the moving average, above 0 and up to 1 (no averaging).
+        gamma: how strongly easy tasks are down-weighted, >= 0.
+        alpha: share of the current step in the moving average, above 0 and up to 1 (no averaging).
 
     Raises:
         ValueError: for a gamma below 0, or an alpha that is not above 0 and at most 1.
@@ -52,13 +52,13 @@ class DTP(Weighting):
             raise ValueError(f"alpha must be above 0. Received: alpha={self.alpha!r}")
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
-        # 0 stands for an indicator that is not known yet.
+        # 0 marks an unknown indicator.
         return {"indicators": np.zeros(tasks, "float32")}
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         average = ops.cast(state["indicators"], seen.losses.dtype)
-        present = ops.clip(ops.exp(-seen.losses), _WORST, 1.0)
-        indicators = ops.where(average > 0, self.alpha * present + (1 - self.alpha) * average, present)
+        current = ops.clip(ops.exp(-seen.losses), _WORST, 1.0)
+        indicators = ops.where(average > 0, self.alpha * current + (1 - self.alpha) * average, current)
         runs = ops.logical_and(seen.active, ops.isfinite(seen.losses))
         weights = -((1 - indicators) ** self.gamma) * ops.log(indicators)
         return weights, {"indicators": ops.where(runs, indicators, average)}

@@ -1,4 +1,4 @@
-"""The mean gradient, projected on the cone of directions that conflict with no task."""
+"""DualProj: projects the mean gradient onto the cone of directions that conflict with no task."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from mtl_keras.weightings.solvers import mean_weights, nonnegative_qp, share_equ
 class DualProj(GramianWeighting):
     """Dual-cone projection: the direction nearest to the mean gradient along which no task's loss rises.
 
-    With N active tasks, the weights minimise |sum_t w_t g_t| subject to w_t >= 1/N; without conflict they are 1/N. What
-    is minimised is w'(G / trace G + r I) w, with the small r of TorchJD: some conflict of the order of r can remain.
-    Multiplying one task's loss by 10 does change the direction, as it does that of the mean. Zero gradients keep the
+    With N active tasks, the weights minimise |sum_t w_t g_t| subject to w_t >= 1/N; without conflict they are 1/N. The
+    objective is w'(G / trace G + r I) w, with the small r of TorchJD: conflicts of the order of r can remain.
+    Multiplying one task's loss by 10 changes the direction, as it changes the mean gradient. Zero gradients keep the
     weight 1/N.
 
     Args:
-        regularization: r, >= 0. At 0 the projection is exact, and weights have no bound near Pareto-stationary points.
-        smallest: below this trace of the Gramian, the sum of the squared norms, it counts as zero, and weights are
-            1/N, >= 0. The default is TorchJD's and absolute; 0 makes the method independent of a common scale of the
-            losses.
+        regularization: r, >= 0. At 0 the projection is exact, but weights are unbounded near Pareto-stationary points.
+        smallest: threshold for the trace of the Gramian (the sum of the squared norms), >= 0. A smaller trace counts as
+            zero, and weights are 1/N. The default is TorchJD's and absolute; 0 makes the method independent of a common
+            scale of the losses.
 
     Raises:
         ValueError: for an argument that is not a finite number >= 0.

@@ -1,4 +1,4 @@
-"""More weight for the tasks whose losses fall slowly."""
+"""DWA: higher weights for tasks whose losses fall slowly."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class DWA(Weighting):
-    """Dynamic weight average: a softmax of how fast each task's loss fell from one epoch to the next.
+    """Dynamic weight average: a softmax over the rates at which the losses fell between epochs.
 
-    In epoch k the rate of task t is r_t = L_t(k-1) / L_t(k-2), of its mean losses in the last two epochs in which it
-    ran; 1 as long as there are not two. Its weight is p_t N exp(r_t / T) / sum_i exp(r_i / T), where p_t is its
-    preference, and the sum is over the N tasks with a preference above 0.
+    In epoch k the rate of task t is r_t = L_t(k-1) / L_t(k-2), the ratio of its mean losses in the last two epochs in
+    which it ran; 1 before it has run in two epochs. Its weight is p_t N exp(r_t / T) / sum_i exp(r_i / T), where p_t is
+    its preference, and the sum is over the N tasks with a preference above 0.
 
-    For losses > 0: an epoch in which a task's mean loss is not a finite number above 0 leaves its rate as it was.
+    For losses > 0: epochs in which a task's mean loss is not a finite number above 0 do not change its rate.
 
     Args:
         temperature: T > 0; the higher, the closer to equal weights.
@@ -41,18 +41,18 @@ class DWA(Weighting):
             raise ValueError(f"temperature must be above 0. Received: temperature={self.temperature!r}")
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
-        # 0 stands for a mean loss that is not known yet.
+        # 0 marks an unknown mean loss.
         return {"last": np.zeros(tasks, "float32"), "last_but_one": np.zeros(tasks, "float32")}
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         active, dtype = seen.active, seen.losses.dtype
-        last, before = (ops.cast(state[name], dtype) for name in ("last", "last_but_one"))
-        heat = ops.divide_no_nan(last, before) / self.temperature
-        heat = ops.where(ops.logical_and(before > 0, ops.isfinite(heat)), heat, 1 / self.temperature)
-        highest = ops.max(ops.where(active, heat, -np.inf))
-        raised = ops.where(active, ops.exp(heat - highest), 0.0)
+        last, last_but_one = (ops.cast(state[name], dtype) for name in ("last", "last_but_one"))
+        logits = ops.divide_no_nan(last, last_but_one) / self.temperature
+        logits = ops.where(ops.logical_and(last_but_one > 0, ops.isfinite(logits)), logits, 1 / self.temperature)
+        largest = ops.max(ops.where(active, logits, -np.inf))
+        exponentials = ops.where(active, ops.exp(logits - largest), 0.0)
         count = ops.sum(ops.cast(active, dtype))
-        return count * ops.divide_no_nan(raised, ops.sum(raised)), state
+        return count * ops.divide_no_nan(exponentials, ops.sum(exponentials)), state
 
     def after_epoch(self, losses: Any, state: State) -> State:
         losses = ops.convert_to_tensor(losses)

@@ -1,4 +1,4 @@
-"""More weight for the tasks that are still far from their best."""
+"""ExcessMTL: higher weights for tasks that are far from their optimum."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
 
 _EPSILON = 1e-7
-# Their squares, and the sums of these, must stay below 3e38.
+# The squares of these entries, and their sums, must stay below 3e38.
 _LARGEST_ENTRY = 1e18
 _LARGEST_SUM = 1e37
 _LARGEST_RATIO = 1e6
@@ -21,31 +21,32 @@ _LARGEST_RATIO = 1e6
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class ExcessMTL(Weighting):
-    """Weights by excess risk: how much a task's loss could still fall, by a diagonal estimate of its curvature.
+    """Weights tasks by excess risk: how much a loss can still fall, estimated with a diagonal curvature.
 
     With the sum S_k of the squared gradients g_k of the steps so far, the excess risk of task k is
 
         e_k = sum over coordinates of g_k^2 / sqrt(S_k + 1e-7);  w_k <- w_k exp(step_size e_k / e_k(1)),
 
-    where e_k(1) is that of its first step. The combined gradient is sum_k w_k g_k. The w_k start at 1 and add up to
-    the number of tasks. A single task keeps its gradient.
+    where e_k(1) is the excess risk in its first step. The combined gradient is sum_k w_k g_k. The w_k start at 1 and
+    add up to the number of tasks. A single task keeps its gradient.
 
-    A loss that is scaled scales its gradient, but (but for the 1e-7) no weight. A task whose gradient is 0 has no
-    first step yet, and its w_k stays. In a step without some tasks, the weights of the others are scaled to add up to
-    their number, and afterwards back to what they had together. Ratios of excess risks above 1e6 count as 1e6.
+    Scaling a loss scales its gradient but, except for the 1e-7, changes no weight. For a task whose gradients have all
+    been 0, e_k(1) is unknown and w_k does not change. In a step with inactive tasks, the weights of the active tasks
+    are scaled to add up to their number, and afterwards back to their previous sum. Ratios of excess risks above 1e6
+    count as 1e6.
 
-    Remembers one number a task for each coordinate.
+    The state has one number per task and coordinate.
 
     Args:
-        step_size: of the weights, >= 0; 0 for equal weights.
+        step_size: step size of the weights, >= 0; 0 for equal weights.
 
     Raises:
         ValueError: for a step size that is not a finite number >= 0.
 
     References:
         Y. He et al., *Robust Multi-Task Learning with Excess Risks*, ICML 2024, algorithm 1,
-        https://openreview.net/forum?id=JzWFmMySpn. The sum of the weights and the default step size are those of
-        LibMTL.
+        https://arxiv.org/abs/2402.02009, https://openreview.net/forum?id=JzWFmMySpn. The sum of the weights and the
+        default step size are those of LibMTL.
     """
 
     step_size: float = 0.01
@@ -56,7 +57,7 @@ class ExcessMTL(Weighting):
         check_number("step_size", self.step_size, 0)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
-        # 0 stands for an excess risk that is not known yet.
+        # 0 marks an unknown excess risk.
         return {
             "squares": np.zeros((tasks, coordinates), "float32"),
             "first": np.zeros(tasks, "float32"),

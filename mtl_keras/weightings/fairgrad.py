@@ -1,4 +1,4 @@
-"""Alpha-fair gains of the tasks."""
+"""FairGrad: alpha-fair gains of the tasks."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mtl_keras.weightings.solvers import fair_point, unless_alone
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class FairGrad(GramianWeighting):
-    """Fair resource allocation: a step under which the first-order gains of the tasks are alpha-fair.
+    """Fair resource allocation: computes weights that make the first-order gains of the tasks alpha-fair.
 
-    The gain of task t along the combined gradient is (G w)_t. The weights are those for which it is w_t^(-1/alpha), so
-    that no task conflicts with the combined gradient. For alpha = 1 that is the Nash bargaining solution, which is
-    invariant: multiplying a task's loss by 10 divides its weight by 10. The larger alpha, the more the tasks with short
-    gradients count. The length of the combined gradient does not shrink with the gradients: for alpha = 1 it is the
-    square root of the number of tasks at any point.
+    The gain of task t along the combined gradient is (G w)_t. The weights w satisfy (G w)_t = w_t^(-1/alpha), so no
+    task conflicts with the combined gradient. For alpha = 1 this is the Nash bargaining solution, which is
+    scale-invariant: multiplying a task's loss by 10 divides its weight by 10. A larger alpha favours tasks with short
+    gradients. The length of the combined gradient does not shrink with the gradients: for alpha = 1 it is always the
+    square root of the number of tasks.
 
-    The equations are solved exactly. Zero gradients get the weight 0, and have no part in the others'. If a convex
-    combination of the gradients is zero, there is no solution: the weights are in proportion to such a combination,
-    and the network stays where it is. Equal gradients get equal weights. A task that is alone keeps its gradient.
+    The equations are solved exactly. Zero gradients get the weight 0 and do not affect the others. If a convex
+    combination of the gradients is zero, there is no solution: the weights are proportional to that combination, and
+    the network does not change. Equal gradients get equal weights. A single active task keeps its gradient.
 
     Args:
         alpha: from 0.5 to 5; 1 is proportional fairness, 2 minimal potential delay.

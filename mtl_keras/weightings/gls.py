@@ -1,4 +1,4 @@
-"""The geometric mean of the losses."""
+"""GLS: the geometric mean of the losses."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from keras import ops
 
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
-# A loss of 0 has no logarithm; below this one, a task's weight grows no more.
+# A loss of 0 has no logarithm; below this value, a task's weight stops growing.
 _SMALLEST = 1e-7
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class GLS(Weighting):
-    """Geometric loss strategy: minimises the geometric mean of the losses, which no unit of a loss can change.
+    """Geometric loss strategy: minimises the geometric mean of the losses, independent of their units.
 
-    The mean is G = prod_t L_t^(p_t / P), where p_t is the preference of task t and P that of all tasks. Its gradient
-    is the sum of those of the losses, weighted with G p_t / (P L_t); these are the weights. The sum of the weighted
-    losses is G itself.
+    The mean is G = prod_t L_t^(p_t / P), where p_t is the preference of task t and P the sum of the preferences. Its
+    gradient is the sum of the losses' gradients, weighted by G p_t / (P L_t); these are the weights. The sum of the
+    weighted losses is G itself.
 
     For losses > 0. A loss below 1e-7 is weighted as if it were 1e-7.
 

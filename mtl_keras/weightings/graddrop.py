@@ -1,4 +1,4 @@
-"""Coordinate by coordinate, gradients of one sign only."""
+"""GradDrop: keeps gradients of one sign only in each coordinate."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from mtl_keras.weightings.noise import StepSeed, check_seed, draws_state, next_d
 
 
 def keep_one_sign(jacobian: Any, uniform: Any, leak: Any = 0.0) -> Direction:
-    """Returns the combined gradient and, as weights, the share `(tasks,)` of each task's gradient that is in it.
+    """Returns the combined gradient and, as weights, the kept share `(tasks,)` of each task's gradient.
 
     Args:
         jacobian: `(tasks, coordinates)`.
-        uniform: `(coordinates,)` numbers in [0, 1) that decide on the signs.
-        leak: number or `(tasks,)`: the part of a dropped entry that stays.
+        uniform: `(coordinates,)` random numbers in [0, 1) that select the signs.
+        leak: number or `(tasks,)`: the fraction kept of dropped entries.
     """
     sizes = ops.abs(jacobian)
     purity = 0.5 + 0.5 * ops.divide_no_nan(ops.sum(jacobian, axis=0), ops.sum(sizes, axis=0))
     chosen = ops.where(uniform < purity, jacobian > 0, jacobian < 0)
-    kept = ops.where(chosen, 1.0, ops.reshape(ops.cast(leak, jacobian.dtype), (-1, 1)))
-    share = ops.divide_no_nan(ops.sum(kept * sizes, axis=1), ops.sum(sizes, axis=1))
-    return Direction(ops.sum(kept * jacobian, axis=0), share)
+    factors = ops.where(chosen, 1.0, ops.reshape(ops.cast(leak, jacobian.dtype), (-1, 1)))
+    share = ops.divide_no_nan(ops.sum(factors * sizes, axis=1), ops.sum(sizes, axis=1))
+    return Direction(ops.sum(factors * jacobian, axis=0), share)
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class GradDrop(Weighting):
-    """Gradient sign dropout: in each coordinate, draws a sign, and adds up the entries of that sign only.
+    """Gradient sign dropout: draws a sign per coordinate, and adds up the entries of that sign only.
 
-    The sign is + with probability P = (1 + sum_t g_t / sum_t |g_t|) / 2, of the entries g_t of the tasks in the
-    coordinate. The others are multiplied by the leak. Where all entries have one sign, nothing is dropped: a single
-    task keeps its gradient. The sum is not divided by the number of tasks.
+    The sign is + with probability P = (1 + sum_t g_t / sum_t |g_t|) / 2, where g_t are the tasks' entries in the
+    coordinate. Entries of the other sign are multiplied by the leak. If all entries have one sign, nothing is dropped:
+    a single task keeps its gradient. The sum is not divided by the number of tasks.
 
-    A gradient that is scaled changes the probabilities and what is added up. The weights in the logs are the shares
-    of the tasks' gradients (their sums of absolute entries) that were kept; 0 for a gradient that is 0.
+    Scaling a gradient changes the probabilities and the sum. The weights in the logs are the kept shares of the tasks'
+    gradients (of their sums of absolute entries); 0 for a zero gradient.
 
     Args:
-        leak: what stays of a dropped entry, from 0 (nothing) to 1 (all of it: the sum of the gradients).
-        seed: of the draws, an integer. They are the same in every run, but others where XLA compiles the step.
+        leak: fraction kept of a dropped entry, from 0 (nothing) to 1 (all of it: the sum of the gradients).
+        seed: seed of the draws, an integer. Draws are the same in every run, but differ if XLA compiles the step.
 
     Raises:
-        ValueError: for a leak outside 0 to 1, or another seed.
+        ValueError: for a leak outside 0 to 1, or a seed that is not an integer.
 
     References:
         Z. Chen et al., *Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout*, NeurIPS 2020,

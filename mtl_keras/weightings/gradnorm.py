@@ -1,4 +1,4 @@
-"""Weights trained to make the norms of the gradients alike."""
+"""GradNorm: weights trained to balance the norms of the gradients."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 
 _LARGEST = 20.0
-# Adam squares the gradient, and would not recover from an infinite square.
+# Adam squares the gradient and would not recover from an infinite square.
 _STEEPEST = 1e6
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class GradNorm(GramianWeighting):
-    """GradNorm: trains the weights until slow tasks have larger gradients than fast ones, by a common rule.
+    """GradNorm: trains the weights so that slow tasks have larger gradients than fast ones.
 
     The weights are w_t = N exp(s_t) / sum_i exp(s_i) over the N active tasks. With n_t the norm of the gradient of task
-    t, and r_t = (L_t / L_t(0)) / mean_i (L_i / L_i(0)) its relative inverse training rate, the weighted norm w_t n_t
-    should be T_t = r_t^alpha mean_i (w_i n_i). sum_t |w_t n_t - T_t| is minimised in s, with the T_t held fixed.
+    t, and r_t = (L_t / L_t(0)) / mean_i (L_i / L_i(0)) its relative inverse training rate, the target of the weighted
+    norm w_t n_t is T_t = r_t^alpha mean_i (w_i n_i). sum_t |w_t n_t - T_t| is minimised in s, with fixed T_t.
 
-    L_t(0) is the mean unweighted loss of the first epoch in which task t ran; until it is known, its s_t does not move,
-    and r_t is 1. So all weights are 1 in the first epoch. It knows epochs of `fit` only.
+    L_t(0) is the mean unweighted loss of the first epoch in which task t ran; until it is known, s_t does not change,
+    and r_t is 1. So all weights are 1 in the first epoch. Only epochs of `fit` count.
 
-    The s start at 0 and are not the model's optimizer's business: Adam trains them at a learning rate of their own,
-    each in the steps in which its task runs. They stay between -20 and 20. Preferences multiply the n_t; losses are
-    compared as they are.
+    The s start at 0. Adam trains them with a separate learning rate, independent of the model's optimizer, and updates
+    each only in the steps in which its task runs. They stay between -20 and 20. Preferences multiply the n_t; losses
+    are compared unweighted.
 
-    Where a task's gradient is larger by a constant factor, its weight settles lower by it. For losses > 0; others
-    count as 0.
+    If a task's gradient is larger by a constant factor, its weight converges to a value smaller by that factor. For
+    losses > 0; other losses count as 0.
 
     Args:
-        alpha: how strongly slow tasks are favoured, >= 0; 0 asks for equal norms.
-        learning_rate: of the s, > 0: about how far each of them can go in a step.
+        alpha: how strongly slow tasks are favoured, >= 0; 0 gives equal norms.
+        learning_rate: learning rate of the s, > 0: roughly the largest change of each s in one step.
 
     Raises:
-        ValueError: for an alpha that is not a finite number from 0 on, or a learning rate not above 0.
+        ValueError: for an alpha that is not a finite number >= 0, or a learning rate not above 0.
 
     References:
         Z. Chen, V. Badrinarayanan, C.-Y. Lee, A. Rabinovich, *GradNorm: Gradient Normalization for Adaptive Loss
         Balancing in Deep Multitask Networks*, ICML 2018, equations 1 and 2, https://arxiv.org/abs/1711.02257. The paper
-        trains the w_t and scales them to the sum N after each step, and takes the losses of the first step for L(0);
-        the softmax and the first epoch are LibMTL's.
+        trains the w_t, scales them to the sum N after each step, and uses the losses of the first step as L(0); the
+        softmax and the first epoch are LibMTL's.
     """
 
     alpha: float = 1.5
@@ -63,7 +63,7 @@ class GradNorm(GramianWeighting):
             raise ValueError(f"learning_rate must be above 0. Received: learning_rate={self.learning_rate!r}")
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
-        # 0 stands for a first loss that is not known yet.
+        # 0 marks an unknown first loss.
         return {"logits": np.zeros(tasks, "float32"), "first": np.zeros(tasks, "float32"), **adam_state(tasks)}
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
@@ -76,7 +76,7 @@ class GradNorm(GramianWeighting):
         return self._weights(active, state), new
 
     def gradient(self, gramian: Any, losses: Any, active: Any, state: State) -> Any:
-        """Returns the derivative `(tasks,)` of what is minimised with respect to the s of each task."""
+        """Returns the derivative `(tasks,)` of the objective with respect to the s of each task."""
         weights, ones = self._weights(active, state), ops.cast(active, "float64")
         count = ops.maximum(ops.sum(ones), 1.0)
         norms = ops.sqrt(ops.maximum(ops.diagonal(gramian), 0.0))
@@ -91,10 +91,10 @@ class GradNorm(GramianWeighting):
 
     def after_epoch(self, losses: Any, state: State) -> State:
         losses, first = ops.convert_to_tensor(losses), state["first"]
-        fresh = ops.logical_and(first == 0, ops.logical_and(ops.isfinite(losses), losses > 0))
-        return {**state, "first": ops.where(fresh, ops.cast(losses, first.dtype), first)}
+        is_first = ops.logical_and(first == 0, ops.logical_and(ops.isfinite(losses), losses > 0))
+        return {**state, "first": ops.where(is_first, ops.cast(losses, first.dtype), first)}
 
     def _weights(self, active: Any, state: State) -> Any:
         logits = ops.where(active, ops.cast(state["logits"], "float64"), -np.inf)
-        raised = ops.where(active, ops.exp(logits - ops.maximum(ops.max(logits), -_LARGEST)), 0.0)
-        return ops.sum(ops.cast(active, "float64")) * ops.divide_no_nan(raised, ops.sum(raised))
+        exponentials = ops.where(active, ops.exp(logits - ops.maximum(ops.max(logits), -_LARGEST)), 0.0)
+        return ops.sum(ops.cast(active, "float64")) * ops.divide_no_nan(exponentials, ops.sum(exponentials))

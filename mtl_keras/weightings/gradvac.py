@@ -1,4 +1,4 @@
-"""Gradients turned until they are as much alike as they usually are."""
+"""GradVac: aligns gradients until their cosines reach their moving averages."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from mtl_keras.weightings.encounters import in_order, random_order, to_columns
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.noise import check_seed, draws_state, next_draws
 
-# To reach a cosine of 1 takes infinitely much of the other gradient.
+# A cosine of 1 would need an infinite multiple of the other gradient.
 _HIGHEST = 1 - 1e-6
-# A copy of a gradient of which no more is left than this (of its square) has no direction.
-_LEFT = 1e-24
+# If no more than this fraction of a gradient's squared norm is left, it has no direction.
+_VANISHED = 1e-24
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class GradVac(GramianWeighting):
-    """Gradient vaccine: adds to each gradient as much of another's as brings their cosine to its usual value.
+    """Gradient vaccine: adds enough of the other gradients to reach the usual cosine with each of them.
 
-    As in PCGrad, a copy of each gradient g_i meets the gradients g_j of the other tasks, in a random order. If their
-    cosine c is below the target t_ij, the copy becomes g_i + a g_j, whose cosine with g_j is t_ij:
+    As in PCGrad, a copy of each gradient g_i is compared with the gradients g_j of the other tasks, in random order. If
+    their cosine c is below the target t_ij, the copy becomes g_i + a g_j, whose cosine with g_j is t_ij:
     a = |g_i| (t sqrt(1 - c^2) - c sqrt(1 - t^2)) / (|g_j| sqrt(1 - t^2)). Then t_ij becomes (1 - beta) t_ij + beta c.
-    The copies are added (not averaged). Targets start at 0, so the first step is one of PCGrad.
+    The copies are added (not averaged). Targets start at 0, so the first step equals PCGrad.
 
-    Weights are at least 1. The direction depends on the scale of each gradient, as in PCGrad; targets do not. A
-    gradient of zero has no cosines: it changes nothing, has the weight 1, and its targets stay. (A square not above
-    1e-24 times the largest counts as zero.) Copies are turned to cosines of 1 - 1e-6 at most. The gradient is treated
-    as a whole, not layer by layer.
+    Weights are at least 1. The direction depends on the scale of each gradient, as in PCGrad; targets do not. A zero
+    gradient has no cosines: it changes nothing, has the weight 1, and its targets do not change. (A squared norm not
+    above 1e-24 times the largest counts as zero.) Target cosines are limited to 1 - 1e-6. The gradient is treated as a
+    whole, not layer by layer.
 
-    The target of tasks i and j is kept in row i, in the column that task j had when training began; `columns` says
-    which that was. So rows can be permuted.
+    The target of tasks i and j is stored in row i, in the column that task j had when training began; `columns` stores
+    these column numbers. So rows can be permuted.
 
     Args:
         beta: share of the new cosine in the target, from 0 to 1.
-        seed: of the orders, an integer.
+        seed: seed of the random orders, an integer.
 
     Raises:
         ValueError: for a beta that is not a number from 0 to 1, or a seed that is not an integer.
@@ -83,40 +83,40 @@ class GradVac(GramianWeighting):
 
 
 def vaccinate(gramian: Any, order: Any, targets: Any) -> tuple[Any, Any]:
-    """Returns the weights `(tasks,)` of the sum of the turned gradients, and the cosines that were met.
+    """Returns the weights `(tasks,)` of the sum of the aligned gradients, and the observed cosines.
 
     Args:
         gramian: `(tasks, tasks)`, of two tasks or more.
-        order: `(tasks, tasks - 1)` integers: in row i the tasks that the copy of gradient i meets, one after another.
-        targets: `(tasks, tasks)` of row i with column j. It is what the cosine is said to be where there is none.
+        order: `(tasks, tasks - 1)` integers: row i has the tasks that gradient i is compared with, in this order.
+        targets: `(tasks, tasks)` of row i with column j; also returned as the cosine of zero gradients.
     """
-    products, squares, met = in_order(gramian, order)
+    products, squares, other_products = in_order(gramian, order)
     targets = ops.take_along_axis(targets, order, axis=1)
     aims = ops.clip(targets, -_HIGHEST, _HIGHEST)
     cotangents = aims / ops.sqrt(1.0 - ops.square(aims))
     original = ops.diagonal(gramian)
     steps = ops.arange(order.shape[1])
 
-    def meet(step: Any, values: Any) -> Any:
-        left, products, added, cosines = values
+    def align(step: Any, values: Any) -> Any:
+        copy_square, products, added, cosines = values
         product, square, cotangent, aim = (
             ops.take(each, step, axis=1) for each in (products, squares, cotangents, aims)
         )
-        exists = ops.logical_and(left > _LEFT * original, square > 0)
-        ratio = ops.sqrt(ops.where(exists, left, 0.0) / ops.where(exists, square, 1.0))
+        has_direction = ops.logical_and(copy_square > _VANISHED * original, square > 0)
+        ratio = ops.sqrt(ops.where(has_direction, copy_square, 0.0) / ops.where(has_direction, square, 1.0))
         cosine = ops.clip(ops.divide_no_nan(product, ratio * square), -1.0, 1.0)
-        turn = ratio * (cotangent * ops.sqrt(1.0 - ops.square(cosine)) - cosine)
-        amount = ops.where(ops.logical_and(exists, cosine < aim), turn, 0.0)
-        now = steps == step
+        needed = ratio * (cotangent * ops.sqrt(1.0 - ops.square(cosine)) - cosine)
+        amount = ops.where(ops.logical_and(has_direction, cosine < aim), needed, 0.0)
+        is_current = steps == step
         return (
-            left + amount * (2.0 * product + amount * square),
-            products + amount[:, None] * ops.take(met, step, axis=0),
-            ops.where(now, amount[:, None], added),
-            ops.where(ops.logical_and(now, exists[:, None]), cosine[:, None], cosines),
+            copy_square + amount * (2.0 * product + amount * square),
+            products + amount[:, None] * ops.take(other_products, step, axis=0),
+            ops.where(is_current, amount[:, None], added),
+            ops.where(ops.logical_and(is_current, has_direction[:, None]), cosine[:, None], cosines),
         )
 
-    # A loop, as XLA takes long to compile many tasks' steps one after another.
+    # A loop, because XLA takes long to compile the unrolled steps of many tasks.
     start = (original, products, ops.zeros_like(products), targets)
-    _, _, added, cosines = ops.fori_loop(0, order.shape[1], meet, start)
+    _, _, added, cosines = ops.fori_loop(0, order.shape[1], align, start)
     weights = 1.0 + ops.sum(to_columns(added, order), axis=0)
     return weights, to_columns(cosines, order)

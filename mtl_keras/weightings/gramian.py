@@ -1,4 +1,4 @@
-"""The constructor arguments that all methods share that see the Gramian of the gradients."""
+"""Constructor arguments shared by all methods that use the Gramian of the gradients."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from mtl_keras.weightings.base import Weighting
 
 @dataclass(frozen=True, kw_only=True)
 class GramianWeighting(Weighting):
-    """A weighting with the options of methods that see the Gramian of the tasks' gradients.
+    """Base class of weightings that use the Gramian of the tasks' gradients.
 
     Args:
         update_every: new weights are computed every `update_every` steps, >= 1, and reused in between. A step that
             reuses them costs as much as one with fixed weights.
-        representation: whether the gradients are with respect to the shared representation (the tensors in which the
-            shared part of the network ends) instead of the shared variables: one backward pass through the shared part
+        representation: whether the gradients are with respect to the shared representation (the output tensors of the
+            shared part of the network) instead of the shared variables: one backward pass through the shared part
             instead of one per task. This is an approximation, the upper bound of section 3.3 of the reference.
 
     Raises:
-        ValueError: for an `update_every` that is no whole number >= 1, or `representation=True` for a method that
-            needs `"two_halves"`.
+        ValueError: for an `update_every` that is not an integer >= 1, or `representation=True` for a method that needs
+            `"two_halves"`.
 
     References:
         O. Sener, V. Koltun, *Multi-Task Learning as Multi-Objective Optimization*, NeurIPS 2018,

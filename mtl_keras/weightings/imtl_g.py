@@ -1,4 +1,4 @@
-"""Weights that give the sum of the gradients the same component along each of them."""
+"""IMTL-G: equal components of the combined gradient along all gradients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.pseudoinverse import cosines_of, pseudo_solve, spectrum
 
-# A sum of weights that is not above this times the sum of their sizes is rounding.
+# A sum of weights not above this times the sum of their absolute values is rounding error.
 _CANCELLED = 1e-12
 
 
@@ -22,14 +22,14 @@ class IMTLG(GramianWeighting):
     """Impartial multi-task learning, the gradient part: the combined gradient is impartial to all tasks.
 
     With the Gramian G, v = pinv(G) sqrt(diag G), and the weights are v / sum(v): they add up to 1, may be negative, and
-    the components of the combined gradient along all gradients are the same.
+    the combined gradient has the same component along each gradient.
 
-    The direction does not depend on the scale of any gradient (if they are linearly independent), its length does, and
-    its sign: where sum(v) is below 0, the update points against all gradients, as the definition has it.
+    If the gradients are linearly independent, the direction does not depend on the scale of any gradient; its length
+    and sign do: if sum(v) is below 0, the update points against all gradients, in accordance with the definition.
 
-    A gradient of zero has the weight 0. (A square not above 1e-24 times the largest counts as zero.) Which gradients
-    are linearly dependent is judged by their cosines, whatever their norms are: G is taken to have the rank of those.
-    If the sum of v vanishes, all weights are 0; this is so if all gradients are zero.
+    A zero gradient gets the weight 0. (A squared norm not above 1e-24 times the largest counts as zero.) Linear
+    dependence is judged by the cosines, independent of the norms: G gets the rank of the cosine matrix. If the sum of v
+    vanishes, all weights are 0; this includes the case that all gradients are zero.
 
     References:
         L. Liu, Y. Li, Z. Kuang, J.-H. Xue, Y. Chen, W. Yang, Q. Liao, W. Zhang, *Towards Impartial Multi-task
@@ -42,11 +42,11 @@ class IMTLG(GramianWeighting):
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         gramian = seen.gramian
         cosines, inverse_norms = cosines_of(gramian)
-        some = inverse_norms > 0
-        # For independent gradients pinv(G) sqrt(diag G) is this too, without the loss of digits through their scales.
+        nonzero = inverse_norms > 0
+        # For independent gradients this equals pinv(G) sqrt(diag G), without loss of precision from their scales.
         amounts, rank = pseudo_solve(cosines, ops.ones_like(inverse_norms))
-        independent = rank == ops.sum(ops.cast(some, np.int32))
-        norms = ops.sqrt(ops.where(some, ops.diagonal(gramian), 0.0))
+        independent = rank == ops.sum(ops.cast(nonzero, np.int32))
+        norms = ops.sqrt(ops.where(nonzero, ops.diagonal(gramian), 0.0))
         largest = ops.maximum(ops.max(norms), 1e-145)
         solved = ops.where(
             independent,
@@ -54,15 +54,15 @@ class IMTLG(GramianWeighting):
             _solve_with_rank(gramian / largest / largest, norms / largest, rank),
         )
         total = ops.sum(solved)
-        stands = ops.abs(total) > _CANCELLED * ops.sum(ops.abs(solved))
-        return ops.where(stands, solved / ops.where(stands, total, 1.0), 0.0), state
+        is_reliable = ops.abs(total) > _CANCELLED * ops.sum(ops.abs(solved))
+        return ops.where(is_reliable, solved / ops.where(is_reliable, total, 1.0), 0.0), state
 
 
 def _solve_with_rank(matrix: Any, right: Any, rank: Any) -> Any:
     """Returns `pinv(matrix) @ right`, as if all but the `rank` largest eigenvalues were 0."""
     values, vectors = spectrum(matrix)
     size = matrix.shape[0]
-    kept = ops.logical_and(ops.arange(size) >= size - rank, values > 0)
-    inverse = ops.where(kept, 1.0 / ops.where(kept, values, 1.0), 0.0)
+    in_rank = ops.logical_and(ops.arange(size) >= size - rank, values > 0)
+    inverse = ops.where(in_rank, 1.0 / ops.where(in_rank, values, 1.0), 0.0)
     shares = ops.sum(vectors * right[:, None], axis=0) * inverse
     return ops.sum(vectors * shares[None, :], axis=1)

@@ -1,4 +1,4 @@
-"""Weights that bring all losses to the same size."""
+"""IMTL-L: weights that bring all losses to the same size."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from mtl_keras.checks import check_number
 from mtl_keras.weightings.adam import adam, adam_state
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
-# A loss that is 0 for good would drive its weight to infinity, and infinity times 0 is NaN.
+# A loss that stays at 0 would drive its weight to infinity, and infinity times 0 is NaN.
 _LARGEST = 20.0
-# Adam squares the gradient, and would not recover from an infinite square.
+# Adam squares the gradient and would not recover from an infinite square.
 _STEEPEST = 1e6
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class IMTLL(Weighting):
-    """Impartial multi-task learning, loss balance: learns a factor for each loss that brings it to 1.
+    """Impartial multi-task learning, loss balance: learns a factor per loss that scales it to 1.
 
-    With s_t the logarithm of the factor, sum_t L_t exp(s_t) - s_t is minimised, in the network's weights and in s. The
-    weight of task t is p_t exp(s_t), where p_t is its preference (which does not change what s_t is trained for). s_t
-    starts at 0 and settles where exp(s_t) is 1 / L_t: each task then adds p_t to the total, in whatever unit its loss
-    is given.
+    With s_t the logarithm of the factor, sum_t L_t exp(s_t) - s_t is minimised in the network's weights and in s. The
+    weight of task t is p_t exp(s_t), where p_t is its preference (which does not affect the training of s_t). s_t
+    starts at 0 and converges to exp(s_t) = 1 / L_t: each task then adds p_t to the total, whatever the unit of its
+    loss.
 
-    It is `Uncertainty` with -s for s and without the factor 1/2: as Adam does not mind the size of a gradient, its
-    weights are twice those of `Uncertainty` at the same learning rate, but for the epsilon of Adam.
+    The method is `Uncertainty` with -s instead of s and without the factor 1/2: because Adam is invariant to the scale
+    of a gradient, its weights are twice those of `Uncertainty` at the same learning rate, except for the epsilon of
+    Adam.
 
-    The s are not the model's optimizer's business: Adam trains them at a learning rate of their own, each in the steps
-    in which its task runs. They stay between -20 and 20. For losses > 0.
+    Adam trains the s with a separate learning rate, independent of the model's optimizer, and updates each only in the
+    steps in which its task runs. They stay between -20 and 20. For losses > 0.
 
     Args:
-        learning_rate: of the s, > 0: about how far each of them can go in a step.
+        learning_rate: learning rate of the s, > 0: roughly the largest change of each s in one step.
 
     Raises:
         ValueError: for a learning rate that is not a finite number above 0.
@@ -57,7 +58,7 @@ class IMTLL(Weighting):
         return {"log_scales": np.zeros(tasks, "float32"), **adam_state(tasks)}
 
     def gradient(self, losses: Any, state: State) -> Any:
-        """Returns the derivative `(tasks,)` of what is minimised with respect to the s of each task."""
+        """Returns the derivative `(tasks,)` of the objective with respect to the s of each task."""
         return losses * ops.exp(ops.cast(state["log_scales"], losses.dtype)) - 1
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:

@@ -1,4 +1,4 @@
-"""The gradients that are closest to the others."""
+"""Multi-Krum: the mean of the gradients that are closest to the others."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 
-# Scores that differ by less than this times the largest squared norm differ by rounding.
+# Score differences below this times the largest squared norm are rounding errors.
 _ROUNDING = 1e-12
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class Krum(GramianWeighting):
-    """Multi-Krum: the mean of the gradients that are closest to their nearest neighbours.
+    """Multi-Krum: averages the gradients that are closest to their nearest neighbours.
 
-    The score of a task is the sum of the distances of its gradient to the N - b - 2 nearest others, of N active tasks;
-    as in TorchJD, distances are not squared unless `squared` asks for it, as the paper does. The s tasks with the
-    lowest scores have the weight 1/s, all others 0. Tasks that tie for the last place share it. (With three tasks and
-    b = 0, the two nearest gradients always tie.)
+    The score of a task is the sum of the distances from its gradient to the N - b - 2 nearest others, for N active
+    tasks; as in TorchJD, distances are not squared unless `squared` is true, as in the paper. The s tasks with the
+    lowest scores have the weight 1/s, all others 0. Tasks that tie for the last place share its weight. (With three
+    tasks and b = 0, the two nearest gradients always tie.)
 
     A task whose gradient becomes much larger or smaller than the others' loses its weight. With fewer active tasks than
-    b + 3 or s there is nothing to choose, and weights are 1/N; a model that never has more is warned about.
+    b + 3 or s, weights are 1/N; a model with fewer tasks in total triggers a warning.
 
     Args:
-        n_byzantine: b, how many gradients may be anything at all, an integer >= 0.
-        n_selected: s, how many gradients are averaged, an integer >= 1.
+        n_byzantine: b, the number of gradients that may be arbitrary, an integer >= 0.
+        n_selected: s, the number of averaged gradients, an integer >= 1.
         squared: whether distances are squared.
 
     Raises:
@@ -59,21 +59,21 @@ class Krum(GramianWeighting):
             raise ValueError(f"squared must be True or False. Received: squared={self.squared!r}")
 
     @property
-    def _least(self) -> int:
+    def _min_tasks(self) -> int:
         return max(self.n_byzantine + 3, self.n_selected)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
-        if tasks < self._least:
+        if tasks < self._min_tasks:
             warnings.warn(
-                f"krum(n_byzantine={self.n_byzantine}, n_selected={self.n_selected}) chooses among {self._least} tasks "
-                f"or more; of {tasks} it takes the mean.",
+                f"krum(n_byzantine={self.n_byzantine}, n_selected={self.n_selected}) needs at least "
+                f"{self._min_tasks} tasks; with {tasks} it averages all gradients.",
                 stacklevel=2,
             )
         return {}
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         gramian, active = seen.gramian, seen.active
-        tasks, least = gramian.shape[0], self._least
+        tasks, min_tasks = gramian.shape[0], self._min_tasks
         ones = ops.cast(active, gramian.dtype)
         count = ops.sum(ones)
         squares = ops.diagonal(gramian)
@@ -87,10 +87,10 @@ class Krum(GramianWeighting):
         counted = ops.arange(tasks, dtype=gramian.dtype) < count - self.n_byzantine - 2
         scores = ops.sum(ops.where(counted[None, :], nearest, 0.0), axis=1)
         scores = ops.where(active, scores, np.inf)
-        # The s-th lowest score; in or out, or sharing what places those below it leave.
+        # The s-th lowest score: tasks below it are selected, tasks tied with it share the remaining places.
         last = ops.sort(scores)[min(self.n_selected, tasks) - 1]
         below = ops.cast(scores < last - _ROUNDING, gramian.dtype)
         ties = ops.cast(ops.abs(scores - last) <= _ROUNDING, gramian.dtype)
-        places = self.n_selected - ops.sum(below)
-        chosen = (below + ties * places / ops.maximum(ops.sum(ties), 1.0)) / self.n_selected
-        return ops.where(count >= least, chosen, ones / ops.maximum(count, 1.0)), state
+        places_left = self.n_selected - ops.sum(below)
+        chosen = (below + ties * places_left / ops.maximum(ops.sum(ties), 1.0)) / self.n_selected
+        return ops.where(count >= min_tasks, chosen, ones / ops.maximum(count, 1.0)), state

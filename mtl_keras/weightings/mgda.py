@@ -1,4 +1,4 @@
-"""The convex combination of the gradients that has the least norm."""
+"""MGDA: the convex combination of the gradients with the smallest norm."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _NORMALIZATIONS = ("none", "l2", "loss", "loss+")
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class MGDA(GramianWeighting):
-    """Multiple-gradient descent: the weights >= 0 with sum 1 for which the weighted gradient is shortest.
+    """Multiple-gradient descent: the weights >= 0 with sum 1 that minimise the norm of the combined gradient.
 
-    A step against it lowers the loss of every task at the same first-order rate, or faster for tasks of weight 0. It is
-    0 only at Pareto-stationary points. Tasks with short gradients get much of the weight, so that multiplying a task's
-    loss by 10 takes weight from it.
+    A step against the combined gradient lowers the loss of every task at the same first-order rate, or faster for tasks
+    of weight 0. The combined gradient is 0 only at Pareto-stationary points. Tasks with short gradients get much of the
+    weight: multiplying a task's loss by 10 lowers its weight.
 
-    The problem is solved exactly; the papers' loops stop early. If some gradients are zero, the shortest one is zero:
-    these tasks share the weight, and the network stays where it is. Equal gradients get equal weights.
+    The problem is solved exactly; the papers' loops stop early. Zero gradients share the whole weight, and the network
+    does not change. Equal gradients get equal weights.
 
     Args:
-        normalization: what each gradient is divided by before the problem is solved: "none"; "l2", its norm; "loss",
-            the loss; "loss+", both (losses > 0). The normalised gradients are also those that are combined, as in
-            LibMTL: the weights are those of the solution divided by what the gradients were. A gradient whose divisor
-            would be 0 is not divided. With "l2" no weight depends on the scale of another task's loss.
+        normalization: the divisor of each gradient before the problem is solved: "none"; "l2", its norm; "loss", the
+            loss; "loss+", both (losses > 0). The normalised gradients are also the ones that are combined, as in
+            LibMTL: the weights are the solution divided by the divisors. A gradient with divisor 0 is not divided. With
+            "l2" no weight depends on the scale of another task's loss.
 
     Raises:
-        ValueError: for another normalisation.
+        ValueError: for an unknown normalisation.
 
     References:
         O. Sener, V. Koltun, *Multi-Task Learning as Multi-Objective Optimization*, NeurIPS 2018, equation 3,

@@ -1,4 +1,4 @@
-"""Min-norm weights of gradients that are tracked over the steps."""
+"""MoCo: min-norm weights of moving averages of the gradients."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
 from mtl_keras.weightings.norms import row_norms
 
-# Products of tracked gradients, which are as long as the losses, must stay below 3e38.
+# Products of tracked gradients, which are scaled by the losses, must stay below 3e38.
 _LARGEST_LOSS = 1e15
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class MoCo(Weighting):
-    """Multi-objective gradient with correction: tracks each task's gradient, and takes a step towards their min norm.
+    """Multi-objective gradient with correction: tracks each gradient and takes one step towards the min-norm weights.
 
-    In step t, of gradients that are as long as the losses, h_k = L_k g_k / |g_k|:
+    In step t, with gradients scaled to the length of the losses, h_k = L_k g_k / |g_k|:
 
         y_k <- y_k - beta / t^beta_sigma (y_k - h_k),  y_k = 0 at first;
         lambda <- softmax(lambda - gamma / t^gamma_sigma (Y Y' + rho I) lambda),  lambda_k = 1/K at first;
 
-    the combined gradient is sum_k lambda_k y_k. Weights in the logs: lambda, which add up to 1. As y_k lags behind, a
-    single task has the weight 1, but its gradient of the step is not what the network moves by.
+    the combined gradient is sum_k lambda_k y_k. Weights in the logs: lambda, which add up to 1. y_k is a moving
+    average, so a single task has the weight 1, but the update differs from its gradient in that step.
 
-    A gradient's length does not matter; a loss that is scaled scales its h_k. For losses > 0: below 0 counts as 0,
-    above 1e15 as 1e15. A gradient that is 0 has h_k = 0. Each task counts the steps in which it runs. In a step
-    without some tasks, the lambda of the others are scaled to add up to 1, and afterwards back to what they had
-    together.
+    The length of a gradient does not matter; scaling a loss scales its h_k. For losses > 0: a loss below 0 counts as 0,
+    above 1e15 as 1e15. For a zero gradient h_k = 0. Each task counts only the steps in which it runs. In a step with
+    inactive tasks, the lambda of the active tasks are scaled to add up to 1, and afterwards back to their previous sum.
 
-    Remembers one number a task for each coordinate.
+    The state has one number per task and coordinate.
 
     Args:
-        beta: rate of the tracking in the first step, from 0 to 1.
+        beta: rate of the moving average in the first step, from 0 to 1.
         beta_sigma: how fast it falls, >= 0.
         gamma: step size of lambda in the first step, >= 0.
         gamma_sigma: how fast it falls, >= 0.
         rho: regularisation of lambda, >= 0.
 
     Raises:
-        ValueError: for values out of their ranges.
+        ValueError: for values out of range.
 
     References:
         H. Fernando et al., *Mitigating Gradient Bias in Multi-objective Learning: A Provably Convergent Approach*, ICLR
-        2023, algorithm 1, https://openreview.net/forum?id=dLAYGdKTi2. The softmax instead of a projection, the
-        normalised gradients and the defaults are those of LibMTL, which adds 1e-8 to |g_k|.
+        2023, algorithm 1, https://arxiv.org/abs/2210.12624, https://openreview.net/forum?id=dLAYGdKTi2. The softmax
+        instead of a projection, the normalised gradients and the defaults are those of LibMTL, which adds 1e-8 to
+        |g_k|.
     """
 
     NAME: ClassVar[str] = "moco"
@@ -67,7 +67,7 @@ class MoCo(Weighting):
             check_number(argument, getattr(self, argument), 0)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
-        # `shares` are lambda times the number of tasks: what they are at first does not depend on who else runs.
+        # `shares` are lambda times the number of tasks, so initial values do not depend on which other tasks run.
         return {
             "tracked": np.zeros((tasks, coordinates), "float32"),
             "shares": np.ones(tasks, "float32"),
@@ -77,21 +77,21 @@ class MoCo(Weighting):
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         jacobian, losses, active = seen.jacobian, seen.weighted_losses, seen.active
         old, shares, steps = (ops.cast(state[name], jacobian.dtype) for name in ("tracked", "shares", "steps"))
-        runs = active[:, None]
+        active_rows = active[:, None]
         step = ops.where(active, steps + 1, 1.0)
         lengths = ops.where(ops.isnan(losses), 0.0, ops.clip(losses, 0.0, _LARGEST_LOSS))
         gradients = ops.divide_no_nan(jacobian, row_norms(jacobian)[:, None]) * lengths[:, None]
         moved = old + (self.beta * step**-self.beta_sigma)[:, None] * (gradients - old)
-        tracked = ops.where(runs, moved, 0.0)
+        tracked = ops.where(active_rows, moved, 0.0)
 
-        present = ops.where(active, shares, 0.0)
-        total = ops.sum(present)
-        weights = ops.divide_no_nan(present, total)
+        active_shares = ops.where(active, shares, 0.0)
+        total = ops.sum(active_shares)
+        weights = ops.divide_no_nan(active_shares, total)
         slope = ops.matmul(tracked, ops.matmul(weights, tracked)) + self.rho * weights
         logits = ops.where(active, weights - self.gamma * step**-self.gamma_sigma * slope, -1e38)
         weights = ops.where(active, ops.exp(logits - ops.logsumexp(logits)), 0.0)
         return Direction(ops.matmul(weights, tracked), weights), {
-            "tracked": ops.where(runs, moved, old),
+            "tracked": ops.where(active_rows, moved, old),
             "shares": ops.where(active, weights * total, shares),
             "steps": ops.where(active, step, steps),
         }

@@ -1,4 +1,4 @@
-"""One step a batch towards the weights of the smallest combined gradient, from two independent halves."""
+"""MoDo: one step per batch towards the min-norm weights, from two independent halves."""
 
 from __future__ import annotations
 
@@ -18,26 +18,28 @@ from mtl_keras.weightings.solvers import project_simplex
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class MoDo(GramianWeighting):
-    """Multi-objective gradient with double sampling: MGDA by one projected gradient step a batch.
+    """Multi-objective gradient with double sampling: MGDA by one projected gradient step per batch.
 
     With G = J1 J2^T of two independent halves of the batch, the weights w become P(w - gamma (G w + rho w)), where P
-    projects on weights >= 0 that add up to 1. They start equal. The expectation of G w is the gradient of
-    |w^T J|^2 / 2, as it would not be if both sides had the noise of the same samples.
+    projects onto weights >= 0 that add up to 1. The initial weights are equal. The expectation of G w is the gradient
+    of |w^T J|^2 / 2; it would be biased if both factors used the same samples.
 
-    The new weights are used in the same step. How fast they move depends on the scale of the gradients: a task whose
-    gradient is large loses weight. If a task is not active, what weight the active ones have is shared among them.
+    The new weights are used in the same step. How fast they change depends on the scale of the gradients: a task with a
+    large gradient loses weight. If a task is inactive, the total weight of the active tasks is redistributed among
+    them.
 
     Args:
-        gamma: step size of the weights, > 0. It is not relative to the size of the gradients.
-        rho: draws weights towards equal ones, >= 0.
+        gamma: step size of the weights, > 0. It is not relative to the norms of the gradients.
+        rho: strength of the pull towards equal weights, >= 0.
 
     Raises:
-        ValueError: for a gamma that is not a finite number above 0, or a rho that is not one from 0 on.
+        ValueError: for a gamma that is not a finite number above 0, or a rho that is not a finite number >= 0.
 
     References:
         L. Chen, H. Fernando, Y. Ying, T. Chen, *Three-Way Trade-Off in Multi-Objective Learning: Optimization,
-        Generalization and Conflict-Avoidance*, NeurIPS 2023, algorithm 2, https://openreview.net/forum?id=yPkbdJxQ0o.
-        Defaults are LibMTL's. The gradient that is weighted is that of the whole batch, not of a third sample.
+        Generalization and Conflict-Avoidance*, NeurIPS 2023, algorithm 2, https://arxiv.org/abs/2305.20057,
+        https://openreview.net/forum?id=yPkbdJxQ0o. Defaults are LibMTL's. The weights are applied to the gradient of
+        the whole batch, not of a third sample.
     """
 
     gamma: float = 0.001

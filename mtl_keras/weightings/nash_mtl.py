@@ -1,4 +1,4 @@
-"""The Nash bargaining solution of the tasks."""
+"""Nash-MTL: the Nash bargaining solution of the tasks."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from mtl_keras.weightings.solvers import fair_point, times, unless_alone
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class NashMTL(GramianWeighting):
-    """Nash bargaining: a step that maximises the product of the tasks' first-order gains.
+    """Nash bargaining: computes weights that maximise the product of the tasks' first-order gains.
 
     The weights w > 0 solve G w = 1 / w, and are then scaled down if the combined gradient is longer than `max_norm`.
-    It would always be as long as the square root of the number of tasks with a gradient, so its direction alone depends
-    on the gradients if `max_norm` is 1. The direction is invariant: multiplying a task's loss by 10 divides its weight
-    by 10. No task conflicts with it. The authors update the weights in every step or less often: `update_every`.
+    Before scaling, the length of the combined gradient is always the square root of the number of tasks with a
+    gradient, so with `max_norm` 1 only its direction depends on the gradients. The direction is scale-invariant:
+    multiplying a task's loss by 10 divides its weight by 10. No task conflicts with it. The authors update the weights
+    in every step or less often: `update_every`.
 
-    The equations are solved exactly, where the authors' code makes some steps of convex programming. Zero gradients get
-    the weight 0, and have no part in the others'. If a convex combination of the gradients is zero, there is no
-    solution: the weights are in proportion to such a combination, and the network stays where it is. Equal gradients
-    get equal weights. A task that is alone keeps its gradient.
+    The equations are solved exactly, while the authors' code runs some steps of convex programming. Zero gradients get
+    the weight 0 and do not affect the others. If a convex combination of the gradients is zero, there is no solution:
+    the weights are proportional to that combination, and the network does not change. Equal gradients get equal
+    weights. A single active task keeps its gradient.
 
     Args:
-        max_norm: largest norm of the combined gradient, >= 0; 0 for none.
+        max_norm: largest norm of the combined gradient, >= 0; 0 for no limit.
 
     Raises:
         ValueError: for a max_norm that is not a finite number >= 0.

@@ -1,4 +1,4 @@
-"""Norms of gradients whose squares may be too large or too small for a float."""
+"""Norms of gradients whose squares may overflow or underflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients without what points against the gradients of other tasks."""
+"""PCGrad: removes the components of each gradient that conflict with other tasks."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from mtl_keras.weightings.noise import check_seed, draws_state, next_draws
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class PCGrad(GramianWeighting):
-    """Projecting conflicting gradients: takes from each gradient its part against the gradients of other tasks.
+    """Projecting conflicting gradients: removes from each gradient its components against other gradients.
 
-    A copy of each gradient g_i meets the gradients g_j of the other tasks, one after another. Where its inner product
-    with g_j is below 0, its component along g_j is removed: g_i - (g_i . g_j) / |g_j|^2 g_j. The copies are added (not
-    averaged). Each task meets the others in a random order of its own; with two tasks there is only one.
+    A copy of each gradient g_i is projected against the gradients g_j of the other tasks, one after another. If its
+    inner product with g_j is below 0, its component along g_j is removed: g_i - (g_i . g_j) / |g_j|^2 g_j. The copies
+    are added (not averaged). Each task has its own random order of the others; with two tasks there is only one order.
 
     Weights are at least 1, and all 1 if no two gradients conflict. The direction depends on the scale of each gradient:
-    a task whose gradient grows has more influence. A gradient of zero changes nothing, and has the weight 1. (A square
-    not above 1e-24 times the largest counts as zero.)
+    a task whose gradient grows has more influence. A zero gradient changes nothing and has the weight 1. (A squared
+    norm not above 1e-24 times the largest counts as zero.)
 
     Args:
-        seed: of the orders, an integer.
+        seed: seed of the random orders, an integer.
 
     Raises:
         ValueError: for a seed that is not an integer.
@@ -49,7 +49,7 @@ class PCGrad(GramianWeighting):
         return draws_state(tasks)
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        # Rows of inactive tasks are zero, which changes no projection.
+        # Rows of inactive tasks are zero, which does not change any projection.
         return project(seen.gramian, random_order(seen.gramian.shape[0], self.seed, state)), next_draws(state)
 
 
@@ -58,14 +58,14 @@ def project(gramian: Any, order: Any) -> Any:
 
     Args:
         gramian: `(tasks, tasks)`.
-        order: `(tasks, tasks - 1)` integers: in row i the tasks that the copy of gradient i meets, one after another.
+        order: `(tasks, tasks - 1)` integers: row i has the tasks that gradient i is projected against, in this order.
     """
     if gramian.shape[0] == 1:
         return ops.ones_like(gramian[0])
-    products, squares, met = in_order(gramian, order)
+    products, squares, other_products = in_order(gramian, order)
     inverse = ops.divide_no_nan(1.0, squares)
     added = []
-    for step, row in enumerate(ops.unstack(met, axis=0)):
+    for step, row in enumerate(ops.unstack(other_products, axis=0)):
         added.append(ops.relu(-products[:, step]) * inverse[:, step])
         products = products + added[-1][:, None] * row
     return 1.0 + ops.sum(to_columns(ops.stack(added, axis=1), order), axis=0)

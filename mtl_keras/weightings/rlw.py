@@ -1,4 +1,4 @@
-"""Weights drawn at random in each step."""
+"""RLW: random weights in each step."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _DISTRIBUTIONS = ("normal", "dirichlet")
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class RLW(Weighting):
-    """Random loss weighting: weights that are drawn at random in each step and add up to 1.
+    """Random loss weighting: draws random weights in each step, which add up to 1.
 
     The weight of task t is p_t z_t, where p_t is its preference and z is drawn from the simplex of the tasks with a
-    preference above 0: the softmax of standard normal numbers, or uniformly (a Dirichlet distribution with all its
-    parameters 1). With N tasks the mean of each z_t is 1 / N: compared with weights of 1 each, the gradient is N times
-    as small on average, as in the paper.
+    preference above 0: as the softmax of standard normal numbers, or uniformly (a Dirichlet distribution with all
+    parameters 1). With N tasks the mean of each z_t is 1 / N: compared with weights of 1, the gradient is on average N
+    times smaller, as in the paper.
 
-    The losses are not read: if a task's loss is scaled, so is its share in the total. The draws are functions of the
-    seed and of the number of the step; steps that XLA compiles draw other numbers than those that it does not.
-    Identical tasks have equal weights on average only.
+    The losses are not read: scaling a task's loss scales its share in the total. The draws are functions of the seed
+    and the step number; steps compiled by XLA draw other numbers than steps that are not. Identical tasks have equal
+    weights only on average.
 
     Args:
         distribution: "normal" or "dirichlet".
-        seed: an integer; runs with the same one draw the same weights.
+        seed: an integer; runs with the same seed draw the same weights.
 
     Raises:
-        ValueError: for another distribution, or a seed that is no integer.
+        ValueError: for an unknown distribution, or a seed that is not an integer.
 
     References:
         B. Lin, F. Ye, Y. Zhang, I. W. Tsang, *Reasonable Effectiveness of Random Weighting: A Litmus Test for
@@ -58,7 +58,7 @@ class RLW(Weighting):
         if self.distribution == "normal":
             scores = keras.random.normal(shape, dtype=dtype, seed=seed)
         else:
-            # Exponentially distributed numbers are uniform on the simplex once they are divided by their sum.
+            # Exponentially distributed numbers divided by their sum are uniform on the simplex.
             uniform = keras.random.uniform(shape, 1e-7, 1.0, dtype=dtype, seed=seed)
             scores = ops.log(ops.maximum(-ops.log(uniform), 1e-7))
         return masked_softmax(scores, seen.active), next_draws(state)

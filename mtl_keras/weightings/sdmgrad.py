@@ -1,4 +1,4 @@
-"""Weights near the preferred ones whose combined gradient is small, from two independent halves."""
+"""SDMGrad: min-norm weights near the preferred ones, from two independent halves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.shares import shares_of_active, with_shares
 from mtl_keras.weightings.solvers import project_simplex
 
-# The mean norm cannot tell the scale of a matrix whose entries are this much larger than its square.
+# Lower bound of the squared mean norm, relative to the largest entry of the Gramian.
 _SMALLEST = 1e-12
 
 
@@ -23,17 +23,17 @@ _SMALLEST = 1e-12
 class SDMGrad(GramianWeighting):
     """Stochastic direction-oriented multi-objective gradient: MGDA that stays near the mean gradient.
 
-    With G = J1 J2^T of two independent halves of the batch, A = G / m^2 where m is the mean norm of the gradients (the
-    root of the diagonal, 0 where that is negative), and e equal weights that add up to 1, w is found by some steps of
-    gradient descent with momentum for w^T A w / 2 + lam w^T A e, each projected on weights >= 0 that add up to 1. It
-    starts equal, and from step to step where it was. The weights are (w + lam e) / (1 + lam).
+    With G = J1 J2^T of two independent halves of the batch, A = G / m^2, where m is the mean norm of the gradients (the
+    root of the diagonal, 0 where that is negative), and e the equal weights that add up to 1, w is found by some steps
+    of gradient descent with momentum on w^T A w / 2 + lam w^T A e, each projected onto weights >= 0 that add up to 1.
+    The initial w is e; each step starts from the w of the previous step. The weights are (w + lam e) / (1 + lam).
 
-    If all gradients are scaled alike, weights stay the same. If one is, its task loses weight. If all of A's diagonal
-    is 0, as for gradients of zero, w stays. If a task is not active, what weight the active ones have is shared among
-    them.
+    Scaling all gradients by the same factor does not change the weights. Scaling up a single gradient lowers its task's
+    weight. If all of A's diagonal is 0, as for zero gradients, w does not change. If a task is inactive, the total
+    weight of the active tasks is redistributed among them.
 
     Args:
-        lam: pull towards equal weights, >= 0; the authors' `lamda`.
+        lam: strength of the pull towards equal weights, >= 0; the authors' `lamda`.
         inner_learning_rate: step size of the descent, > 0.
         iterations: steps of the descent, an integer >= 1.
         momentum: from 0 to 1.
@@ -44,7 +44,7 @@ class SDMGrad(GramianWeighting):
     References:
         P. Xiao, H. Ban, K. Ji, *Direction-oriented Multi-objective Learning: Simple and Provable Stochastic
         Algorithms*, NeurIPS 2023, algorithm 1, https://arxiv.org/abs/2305.18409. Defaults are those of the authors'
-        code and LibMTL; the 1e-8 that they add to m^2 is left out. The gradient that is weighted is that of the whole
+        code and LibMTL, without the 1e-8 that they add to m^2. The weights are applied to the gradient of the whole
         batch, not of a third sample.
     """
 
@@ -85,7 +85,7 @@ class SDMGrad(GramianWeighting):
             return project_simplex(weights - self.inner_learning_rate * velocity, active), velocity
 
         start, total = shares_of_active(state["shares"], active)
-        # The first velocity is the gradient itself, as it would be after one step from rest.
+        # The first velocity is the gradient itself, as after one step from zero velocity.
         weights, _ = ops.fori_loop(0, int(self.iterations), descend, (start, ops.zeros_like(start)))
         shares = with_shares(state["shares"], weights * total, active)
         return (weights + pull) / (1.0 + self.lam), {"shares": shares}

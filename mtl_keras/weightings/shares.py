@@ -8,10 +8,10 @@ from keras import ops
 
 
 def shares_of_active(shares: Any, active: Any) -> tuple[Any, Any]:
-    """Returns the weights `(tasks,)` of the active tasks, scaled to add up to 1, and what they added up to.
+    """Returns the weights `(tasks,)` of the active tasks, scaled to add up to 1, and their sum before scaling.
 
-    Tasks that are not active keep their share, so that it is as if they were not there. If the shares of the active
-    ones are all 0, the weights are equal.
+    Inactive tasks keep their share and do not affect the result. If the shares of the active tasks are all 0, the
+    weights are equal.
     """
     ones = ops.cast(active, "float64")
     shares = ops.cast(shares, "float64") * ones

@@ -1,4 +1,4 @@
-"""A softmax over some of the tasks."""
+"""Softmax over the active tasks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-# A softmax gives 0 for it, and no NaN where there is nothing else.
+# The softmax of this score is 0, and not NaN if all scores have this value.
 LEFT_OUT = -1e38
 
 
@@ -14,8 +14,8 @@ def masked_softmax(scores: Any, active: Any) -> Any:
     """Returns the softmax `(tasks,)` of the scores of the active tasks, 0 for the others.
 
     Args:
-        scores: `(tasks,)`; not read where not `active`.
-        active: `(tasks,)` booleans; with none of them true the result is finite, and of no use.
+        scores: `(tasks,)`; ignored where not `active`.
+        active: `(tasks,)` booleans; if none is true, the result is finite but meaningless.
     """
     scores = ops.where(active, scores, LEFT_OUT)
     return ops.exp(scores - ops.logsumexp(scores))

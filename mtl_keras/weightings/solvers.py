@@ -1,7 +1,7 @@
-"""Exact solvers of the small problems behind the weightings that see a Gramian.
+"""Exact solvers of the small problems in weightings that use a Gramian.
 
-All of it is float64 arithmetic on fixed shapes: it can be traced, and compiled by XLA. What is "zero" or "singular" is
-judged after each task's gradient was brought to norm 1, so it does not depend on the scale of any of them.
+All computations are float64 with fixed shapes, so they can be traced and compiled by XLA. "Zero" and "singular" are
+judged after each task's gradient is scaled to norm 1, so they do not depend on the scale of any gradient.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-# Added to the diagonal of a matrix of cosines, so that systems with it can be solved. Far below the 1e-8 that two
-# gradients have which differ from being opposite by 1 in 10 000; far above rounding errors.
+# Added to the diagonal of a cosine matrix to make it nonsingular. Far below 1e-8, the value for two gradients that
+# differ from opposite directions by 1 in 10 000; far above rounding errors.
 RIDGE = 1e-13
-# If the shortest affine combination of some gradients is shorter than each of them by the square root of this or more,
-# it counts as zero.
+# The shortest affine combination of some gradients counts as zero if it is shorter than each of them by at least the
+# square root of this.
 STATIONARY = 1e-11
-# How far below 0 a multiplier may be, relative to what it is computed from.
+# How far below 0 a multiplier may be, relative to the values it is computed from.
 _TOLERANCE = 1e-14
-# Of a Newton step in a logarithm, and of where it may lead: exponentials must not overflow.
-_LONGEST, _FARTHEST = 5.0, 150.0
-# A squared norm below this (the smallest of float64 that has an inverse square root) is that of a zero gradient.
+# Limits of a Newton step in a logarithm, and of the total distance, so that exponentials do not overflow.
+_MAX_STEP, _MAX_DISTANCE = 5.0, 150.0
+# A squared norm below this (the smallest float64 with an inverse square root) belongs to a zero gradient.
 _SMALLEST = 1e-290
 
 
@@ -29,7 +29,7 @@ def project_simplex(v: Any, active: Any) -> Any:
     """Returns the point of the unit simplex that is nearest to `v`, 0 where not `active`; batched over leading axes.
 
     Args:
-        v: `(..., tasks)`; not read where not `active`.
+        v: `(..., tasks)`; ignored where not `active`.
         active: `(..., tasks)` booleans; if none is true, the result is 0.
     """
     # Entries more than 1 below the largest are 0 in the projection, as are those that are exactly 1 below.
@@ -43,17 +43,17 @@ def project_simplex(v: Any, active: Any) -> Any:
 
 
 def cosines(gramian: Any, active: Any) -> tuple[Any, Any, Any]:
-    """Returns the cosines between gradients, the inverse norms, and which gradients there are.
+    """Returns the cosines between gradients, the inverse norms, and which gradients are present.
 
     Args:
         gramian: `(..., tasks, tasks)`.
         active: `(..., tasks)` booleans.
 
     Returns:
-        `(..., tasks, tasks)` cosines, those of the identity for tasks that are not active or have no gradient. They
-        are shifted along the diagonal so far that the matrix is positive definite: by 1e-13, and by its most negative
-        eigenvalue, which is one of rounding errors.
-        `(..., tasks)` inverse norms, 0 for such tasks. `(..., tasks)` booleans, false for such tasks.
+        `(..., tasks, tasks)` cosines; rows of tasks that are inactive or have a zero gradient are those of the
+        identity. The diagonal is shifted to make the matrix positive definite: by 1e-13, and by its most negative
+        eigenvalue, which is a rounding error. `(..., tasks)` inverse norms, 0 for such tasks. `(..., tasks)` booleans,
+        false for such tasks.
     """
     squares = ops.diagonal(gramian, axis1=-2, axis2=-1)
     present = ops.logical_and(active, squares > _SMALLEST)
@@ -67,13 +67,13 @@ def cosines(gramian: Any, active: Any) -> tuple[Any, Any, Any]:
 def nonnegative_qp(M: Any, q: Any, active: Any) -> Any:
     """Returns the x >= 0 that minimises x'Mx / 2 + q'x, 0 where not `active`; exact, batched over leading axes.
 
-    Where there are several minimisers, one of small norm. A variable on whose diagonal M is 0 stays 0, also if the
-    minimum is unbounded in it. Where else it is unbounded, x is finite and large.
+    If there are several minimisers, returns one of small norm. A variable whose diagonal entry of M is 0 stays 0, even
+    if the minimum is unbounded in it. If the minimum is unbounded elsewhere, x is finite and large.
 
     Args:
         M: `(..., n, n)` symmetric positive semidefinite; leading axes broadcast to those of `q`.
         q: `(..., n)`, finite.
-        active: `(..., n)` or `(n,)` booleans: the variables that may be above 0; rows of others are not read.
+        active: `(..., n)` or `(n,)` booleans: the variables that may be above 0; other rows are ignored.
 
     References:
         L. F. Portugal, J. J. Judice, L. N. Vicente, *A Comparison of Block Pivoting and Interior-Point Algorithms for
@@ -97,9 +97,9 @@ def nonnegative_qp(M: Any, q: Any, active: Any) -> Any:
 
 
 def min_norm_point(gramian: Any, active: Any) -> Any:
-    """Returns the weights >= 0 with sum 1 of the gradients whose weighted sum has the least norm; exact.
+    """Returns the weights >= 0 with sum 1 that minimise the norm of the weighted sum of the gradients; exact.
 
-    Weights are 0 where not `active`. If some active gradient is zero, such gradients share the weight.
+    Weights are 0 where not `active`. If some active gradients are zero, these share the weight.
 
     Args:
         gramian: `(tasks, tasks)`.
@@ -108,8 +108,8 @@ def min_norm_point(gramian: Any, active: Any) -> Any:
     squares = ops.diagonal(gramian)
     zero = ops.logical_and(active, squares <= _SMALLEST)
     shortest = ops.min(ops.where(ops.logical_and(active, squares > _SMALLEST), squares, ops.max(squares) + 1))
-    # In units of the norms the simplex is {u >= 0: a'u = 1}. The minimiser of |sum u_i g_i|^2 + (a'u - 1)^2 lies on
-    # the ray through that of |sum u_i g_i|^2 in it.
+    # In units of the norms the simplex is {u >= 0: a'u = 1}. The minimiser of |sum u_i g_i|^2 on it is proportional to
+    # that of |sum u_i g_i|^2 + (a'u - 1)^2.
     cosine, inverse, present = cosines(gramian, active)
     a = ops.where(present, inverse * ops.sqrt(shortest), 0.0)
     u = nonnegative_qp(ops.where(present[:, None] & present, cosine, 0.0) + a[:, None] * a, -a, present)
@@ -118,13 +118,14 @@ def min_norm_point(gramian: Any, active: Any) -> Any:
 
 
 def fair_point(gramian: Any, active: Any, alpha: float) -> Any:
-    """Returns the weights w > 0 with G w = w^(-1/alpha); 0 for tasks that are not active or have no gradient.
+    """Returns the weights w > 0 with G w = w^(-1/alpha); 0 for tasks that are inactive or have a zero gradient.
 
-    They minimise the strictly convex w'Gw / 2 - sum_t psi(w_t) with psi' = w^(-1/alpha): damped Newton steps in the
-    logarithms of the weights, up to a relative change of 1e-6 in the last one, whose error is the square of that.
+    The weights minimise the strictly convex w'Gw / 2 - sum_t psi(w_t) with psi' = w^(-1/alpha), by damped Newton steps
+    in the logarithms of the weights. The last step has a relative change of at most 1e-6; the error is the square of
+    that.
 
-    There is no solution if a convex combination of the gradients is zero. Then the result is in proportion to such a
-    combination, and of the size that the weight of a task alone would have.
+    There is no solution if a convex combination of the gradients is zero. Then the result is proportional to that
+    combination, with the size that a single task's weight would have.
 
     Args:
         gramian: `(tasks, tasks)`.
@@ -134,10 +135,10 @@ def fair_point(gramian: Any, active: Any, alpha: float) -> Any:
     beta = 1 / alpha
     cosine, inverse, present = cosines(gramian, active)
     longest = ops.rsqrt(ops.maximum(ops.max(ops.diagonal(gramian)), _SMALLEST))
-    # In units of the norms, C p = h p^-beta; `alone` is what the logarithm of p would be for each task alone.
+    # In units of the norms, C p = h p^-beta; `alone` is the logarithm of p for each task alone.
     logs = ops.where(present, -ops.log(ops.where(present, inverse / longest, 1.0)), 0.0)
     h, alone = ops.exp((beta - 1) * logs), (beta - 1) / (beta + 1) * logs
-    strides = 2.0 ** ops.cast(ops.arange(3, -9, -1), gramian.dtype)
+    step_sizes = 2.0 ** ops.cast(ops.arange(3, -9, -1), gramian.dtype)
 
     def step(v: Any, running: Any) -> tuple[Any, Any]:
         p = ops.exp(v)
@@ -145,14 +146,14 @@ def fair_point(gramian: Any, active: Any, alpha: float) -> Any:
         k = ops.sqrt(forces)
         scaled = cosine * (p / k)[:, None] * (p / k)
         system = scaled + beta * ops.eye(v.shape[0], dtype=v.dtype)
-        newton = ops.clip(ops.linalg.solve(system, k - times(scaled, k)) / k, -_LONGEST, _LONGEST)
-        changes = newton * strides[:, None]
+        newton = ops.clip(ops.linalg.solve(system, k - times(scaled, k)) / k, -_MAX_STEP, _MAX_STEP)
+        changes = newton * step_sizes[:, None]
         moved = p * ops.expm1(changes)
-        gained = changes if beta == 1 else ops.expm1((1 - beta) * changes) / (1 - beta)
-        value = ops.sum(times(cosine, 2 * p + moved) * moved, axis=-1) / 2 - ops.sum(forces * gained, axis=-1)
+        gains = changes if beta == 1 else ops.expm1((1 - beta) * changes) / (1 - beta)
+        value = ops.sum(times(cosine, 2 * p + moved) * moved, axis=-1) / 2 - ops.sum(forces * gains, axis=-1)
         size = ops.max(ops.abs(newton))
-        v = v + newton * ops.where(size < 0.2, 1.0, strides[ops.argmin(value)])
-        v = ops.clip(v, alone - _FARTHEST, alone + _FARTHEST)
+        v = v + newton * ops.where(size < 0.2, 1.0, step_sizes[ops.argmin(value)])
+        v = ops.clip(v, alone - _MAX_DISTANCE, alone + _MAX_DISTANCE)
         return v, ops.logical_and(size > 1e-6, ops.logical_not(stationary(v)))
 
     def stationary(v: Any) -> Any:
@@ -168,7 +169,7 @@ def fair_point(gramian: Any, active: Any, alpha: float) -> Any:
 def share_equally(gramian: Any, weights: Any) -> Any:
     """Returns the weights with those of equal gradients replaced by their mean; the weighted sum stays the same.
 
-    Where gradients are linearly dependent, which of them a solver takes is a matter of rounding errors.
+    If gradients are linearly dependent, which of them a solver selects depends on rounding errors.
     """
     squares = ops.diagonal(gramian)
     shorter = ops.minimum(squares[:, None], squares)
@@ -185,7 +186,7 @@ def mean_weights(active: Any) -> Any:
 
 
 def unless_alone(weights: Any, active: Any) -> Any:
-    """Returns the weights, or 1 for a task that is the only active one: there is nothing to weigh it against."""
+    """Returns the weights, or 1 if only one task is active."""
     ones = ops.cast(active, weights.dtype)
     return ops.where(ops.sum(ones) > 1, weights, ones)
 
@@ -202,15 +203,15 @@ def times(matrix: Any, vector: Any) -> Any:
 
 
 def start_pivots(like: Any) -> Any:
-    """Returns `(..., 2)`: the least number of wrong signs so far, and how often it may yet fail to fall."""
+    """Returns `(..., 2)`: the smallest number of wrong signs so far, and how often it may still fail to decrease."""
     return ops.zeros_like(like[..., :1]) + ops.convert_to_tensor([1e9, 3.0], dtype=like.dtype)
 
 
 def exchange(free: Any, x: Any, multipliers: Any, present: Any, pivots: Any) -> tuple[Any, Any, Any]:
-    """Moves variables with a wrong sign between the free ones and those held at 0: a step of block pivoting.
+    """Exchanges variables of wrong sign between the free ones and those fixed at 0: a block pivoting step.
 
-    All of them move while their number falls, and three times more; after that one at a time, that of the highest
-    index (Murty's rule), which cannot go round in circles.
+    All of them move while their number falls, and three times more; after that only the one with the highest index
+    (Murty's rule), which cannot cycle.
 
     Returns:
         The free variables, the counts of `start_pivots`, and whether any sign was wrong.

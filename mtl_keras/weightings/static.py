@@ -1,4 +1,4 @@
-"""The task weights as they are."""
+"""Static: fixed task weights."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class Static(Weighting):
-    """Weighs each task with its task weight, whatever the losses.
+    """Weights each task by its task weight, independent of the losses.
 
     References:
         V. Kurin et al., *In Defense of the Unitary Scalarization for Deep Multi-Task Learning*, NeurIPS 2022,
-        https://arxiv.org/abs/2201.04122: where networks are regularised well, it is as good as what is more elaborate.
+        https://arxiv.org/abs/2201.04122: with well-regularised networks, it matches more elaborate methods.
     """
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:

@@ -1,4 +1,4 @@
-"""A smooth maximum of how far each loss has come."""
+"""STCH: a smooth maximum of the relative losses of the tasks."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from keras import ops
 from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
-# A loss of 0 has no logarithm; below this one, a task's weight grows no more.
+# A loss of 0 has no logarithm; below this value, a task's weight stops growing.
 _SMALLEST = 1e-7
-# Lower than the logarithm of any quotient of losses, and nothing that a softmax makes NaN of.
+# Lower than the logarithm of any quotient of losses, but finite, so that a softmax does not become NaN.
 _LEFT_OUT = -1e38
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class STCH(Weighting):
-    """Smooth Tchebycheff scalarisation of the logarithms of the losses, relative to where they were after a warm-up.
+    """Smooth Tchebycheff scalarisation of the log-losses, relative to their values after a warm-up.
 
-    A task is in its warm-up in the first `warmup_epochs` epochs in which it runs, and in the one after them, whose mean
-    training loss becomes its nadir n_t. Until then the logarithm of its loss is minimised: its weight is p_t / L_t,
-    with p_t its preference. From then on it takes part in N mu log sum_t exp(log(L_t / n_t) / mu), whose sum is over
-    the N tasks that have a nadir and a preference above 0: its weight is p_t N z_t / L_t, where z is the softmax of
-    log(L_t / n_t) / mu over these tasks. The task that has come down least gets the most.
+    The warm-up of a task consists of the first `warmup_epochs` epochs in which it runs and the next one, whose mean
+    training loss becomes its nadir n_t. In the warm-up the logarithm of its loss is minimised: its weight is p_t / L_t,
+    with p_t its preference. After that, the task takes part in N mu log sum_t exp(log(L_t / n_t) / mu), whose sum is
+    over the N tasks that have a nadir and a preference above 0: its weight is p_t N z_t / L_t, where z is the softmax
+    of log(L_t / n_t) / mu over these tasks. The task whose loss has fallen least gets the largest z_t.
 
-    The paper's preferences are factors within the exponential. Here they multiply the weights: a logarithm below 0,
-    which is the rule once training goes on, would turn their meaning round.
+    In the paper, preferences are factors inside the exponential. Here they multiply the weights: for a negative
+    logarithm, the usual case later in training, a factor inside would have the opposite effect.
 
-    If a task's losses are all multiplied by a number, its weight is divided by it: the unit of a loss does not matter.
-    For losses > 0: a loss below 1e-7 is weighted as if it were 1e-7, and an epoch in which a task's mean loss is not a
-    finite number above 0 does not count for it. With one task the weight is p / L. Epochs are those of `fit`; without
-    them the warm-up has no end.
+    Multiplying a task's losses by a number divides its weight by it: the unit of a loss does not matter. For
+    losses > 0: a loss below 1e-7 is weighted as if it were 1e-7, and an epoch in which a task's mean loss is not a
+    finite number above 0 does not count for it. A single task has the weight p / L. Epochs are those of `fit`; without
+    them the warm-up does not end.
 
     Args:
-        mu: smoothness, >= 1e-6. At 1 each weight is in proportion to 1 / n_t; the smaller, the closer to the maximum.
+        mu: smoothness, >= 1e-6. At 1 each weight is proportional to 1 / n_t; smaller values are closer to the maximum.
         warmup_epochs: number of epochs before the one that sets the nadir, >= 0.
 
     Raises:
-        ValueError: for a mu below 1e-6, or a number of epochs that is no integer from 0 on.
+        ValueError: for a mu below 1e-6, or a number of epochs that is not an integer >= 0.
 
     References:
         X. Lin, X. Zhang, Z. Yang, F. Liu, Z. Wang, Q. Zhang, *Smooth Tchebycheff Scalarization for Multi-Objective
         Optimization*, ICML 2024, https://arxiv.org/abs/2402.19078. Logarithms, warm-up and nadir are those of the
-        authors' code for multi-task learning; the nadir is the mean over the samples of its epoch there is for steps of
-        equal size.
+        authors' code for multi-task learning; the nadir is the mean over the samples of its epoch, which equals theirs
+        if all steps have the same size.
     """
 
     mu: float = 1.0
@@ -59,17 +59,17 @@ class STCH(Weighting):
             raise ValueError(f"warmup_epochs must be an integer. Received: warmup_epochs={self.warmup_epochs!r}")
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
-        # 0 stands for a nadir that is not known yet.
+        # 0 marks an unknown nadir.
         return {"epochs": np.zeros(tasks, "float32"), "nadir": np.zeros(tasks, "float32")}
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         losses = ops.maximum(seen.losses, _SMALLEST)
         nadir = ops.cast(state["nadir"], losses.dtype)
         balanced = ops.logical_and(seen.active, nadir > 0)
-        heights = ops.where(balanced, ops.log(losses) - ops.log(ops.where(nadir > 0, nadir, 1.0)), _LEFT_OUT)
-        heights = (heights - ops.max(heights)) / self.mu
+        logits = ops.where(balanced, ops.log(losses) - ops.log(ops.where(nadir > 0, nadir, 1.0)), _LEFT_OUT)
+        logits = (logits - ops.max(logits)) / self.mu
         count = ops.sum(ops.cast(balanced, losses.dtype))
-        shares = count * ops.exp(heights - ops.logsumexp(heights))
+        shares = count * ops.exp(logits - ops.logsumexp(logits))
         return ops.where(balanced, shares, 1.0) / losses, state
 
     def after_epoch(self, losses: Any, state: State) -> State:

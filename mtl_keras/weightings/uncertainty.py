@@ -1,4 +1,4 @@
-"""Weights from the noise that each task turns out to have."""
+"""Uncertainty: weights from the learned noise of each task."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from mtl_keras.checks import check_number
 from mtl_keras.weightings.adam import adam, adam_state
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
-# A loss that is 0 for good would drive its weight to infinity, and infinity times 0 is NaN.
+# A loss that stays at 0 would drive its weight to infinity, and infinity times 0 is NaN.
 _LARGEST = 20.0
-# Adam squares the gradient, and would not recover from an infinite square.
+# Adam squares the gradient and would not recover from an infinite square.
 _STEEPEST = 1e6
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class Uncertainty(Weighting):
-    """Homoscedastic uncertainty: learns the variance of each task's noise, and divides its loss by twice of it.
+    """Homoscedastic uncertainty: learns the noise variance of each task, and divides its loss by twice the variance.
 
-    With s_t the logarithm of the variance, sum_t L_t exp(-s_t) / 2 + s_t / 2 is minimised, in the network's weights and
-    in s. The weight of task t is p_t exp(-s_t) / 2, where p_t is its preference (which does not change what s_t is
-    trained for). s_t starts at 0 and settles where exp(s_t) is the loss: each task then adds p_t / 2 to the total.
+    With s_t the logarithm of the variance, sum_t L_t exp(-s_t) / 2 + s_t / 2 is minimised in the network's weights and
+    in s. The weight of task t is p_t exp(-s_t) / 2, where p_t is its preference (which does not affect the training of
+    s_t). s_t starts at 0 and converges to the logarithm of the loss: each task then adds p_t / 2 to the total.
 
-    The s are not the model's optimizer's business: Adam trains them at a learning rate of their own, each in the steps
-    in which its task runs. They stay between -20 and 20.
+    Adam trains the s with a separate learning rate, independent of the model's optimizer, and updates each only in the
+    steps in which its task runs. They stay between -20 and 20.
 
     Args:
-        learning_rate: of the s, > 0: about how far each of them can go in a step.
+        learning_rate: learning rate of the s, > 0: roughly the largest change of each s in one step.
 
     Raises:
         ValueError: for a learning rate that is not a finite number above 0.
@@ -52,7 +52,7 @@ class Uncertainty(Weighting):
         return {"log_variances": np.zeros(tasks, "float32"), **adam_state(tasks)}
 
     def gradient(self, losses: Any, state: State) -> Any:
-        """Returns the derivative `(tasks,)` of what is minimised with respect to the s of each task."""
+        """Returns the derivative `(tasks,)` of the objective with respect to the s of each task."""
         return 0.5 - 0.5 * losses * ops.exp(-ops.cast(state["log_variances"], losses.dtype))
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:

@@ -1,4 +1,4 @@
-"""The mean of the gradients, each projected on the cone of directions that conflict with no task."""
+"""UPGrad: the mean of the gradients, each projected onto the cone of directions that conflict with no task."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from mtl_keras.weightings.solvers import mean_weights, nonnegative_qp, share_equ
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class UPGrad(GramianWeighting):
-    """Unconflicting projection of gradients: the mean of what is left of each gradient when it may harm no task.
+    """Unconflicting projection of gradients: projects each gradient so that it harms no task, and averages them.
 
-    With N active tasks, g_k / N becomes the nearest vector along which no task's loss rises: sum_t v_kt g_t, where v_k
-    minimises |sum_t v_t g_t| subject to v >= e_k / N. The weights are sum_k v_k; without conflict they are 1/N. What is
-    minimised is v'(G / trace G + r I) v, with the small r of TorchJD: some conflict of the order of r can remain. Each
-    v_k grows in proportion to its gradient, so that multiplying a task's loss by 10 gives it ten times its part
-    (nearly: r is relative to the trace). Zero gradients keep the weight 1/N.
+    With N active tasks, g_k / N is replaced by the nearest vector along which no task's loss rises: sum_t v_kt g_t,
+    where v_k minimises |sum_t v_t g_t| subject to v >= e_k / N. The weights are sum_k v_k; without conflict they are
+    1/N. The objective is v'(G / trace G + r I) v, with the small r of TorchJD: conflicts of the order of r can remain.
+    Each v_k scales with its gradient, so multiplying a task's loss by 10 multiplies its part by 10 (approximately: r is
+    relative to the trace). Zero gradients keep the weight 1/N.
 
     Args:
-        regularization: r, >= 0. At 0 the projections are exact, and weights have no bound near Pareto-stationary
+        regularization: r, >= 0. At 0 the projections are exact, but weights are unbounded near Pareto-stationary
             points.
-        smallest: below this trace of the Gramian, the sum of the squared norms, it counts as zero, and weights are
-            1/N, >= 0. The default is TorchJD's and absolute; 0 makes the method independent of a common scale of the
-            losses.
+        smallest: threshold for the trace of the Gramian (the sum of the squared norms), >= 0. A smaller trace counts as
+            zero, and weights are 1/N. The default is TorchJD's and absolute; 0 makes the method independent of a common
+            scale of the losses.
 
     Raises:
         ValueError: for an argument that is not a finite number >= 0.
@@ -54,6 +54,6 @@ class UPGrad(GramianWeighting):
         gramian, active = seen.gramian, seen.active
         mean = mean_weights(active)
         regularized = regularize(gramian, self.regularization, self.smallest)
-        # Row k is the programme of g_k / N; all of them are solved at once.
+        # Row k is the programme of g_k / N; all are solved at once.
         extra = nonnegative_qp(regularized, regularized * mean[:, None], active)
         return mean + share_equally(gramian, ops.sum(extra, axis=0)), state
