@@ -7,16 +7,14 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
-from mtl_keras.weightings.dual_proj import regularize
-from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.cone import ConeProjection
 from mtl_keras.weightings.solvers import mean_weights, nonnegative_qp, share_equally
 
 
 @WEIGHTINGS.register
 @dataclass(frozen=True)
-class UPGrad(GramianWeighting):
+class UPGrad(ConeProjection):
     """Unconflicting projection of gradients: projects each gradient so that it harms no task, and averages them.
 
     With N active tasks, g_k / N is replaced by the nearest vector along which no task's loss rises: sum_t v_kt g_t,
@@ -26,34 +24,20 @@ class UPGrad(GramianWeighting):
     relative to the trace). Zero gradients keep the weight 1/N.
 
     Args:
-        regularization: r, >= 0. At 0 the projections are exact, but weights are unbounded near Pareto-stationary
-            points.
-        smallest: threshold for the trace of the Gramian (the sum of the squared norms), >= 0. A smaller trace counts as
-            zero, and weights are 1/N. The default is TorchJD's and absolute; 0 makes the method independent of a common
-            scale of the losses.
-
-    Raises:
-        ValueError: for an argument that is not a finite number >= 0.
+        regularization: r, see `ConeProjection`.
+        smallest: threshold for the trace of the Gramian, see `ConeProjection`.
 
     References:
         P. Quinton, V. Rey, *Jacobian Descent for Multi-Objective Optimization*, 2024, section 3,
         https://arxiv.org/abs/2406.16232.
     """
 
-    regularization: float = 1e-4
-    smallest: float = 1e-4
-
     NAME: ClassVar[str] = "upgrad"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("regularization", self.regularization, 0)
-        check_number("smallest", self.smallest, 0)
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         gramian, active = seen.gramian, seen.active
         mean = mean_weights(active)
-        regularized = regularize(gramian, self.regularization, self.smallest)
+        regularized = self.regularized(gramian)
         # Row k is the programme of g_k / N; all are solved at once.
         extra = nonnegative_qp(regularized, regularized * mean[:, None], active)
         return mean + share_equally(gramian, ops.sum(extra, axis=0)), state
