@@ -1,10 +1,10 @@
 """Evaluates a run, or compares several: `python evaluate.py --run_dir runs/flagship`.
 
-Prints one table (task x metric, beside the best constant prediction) and writes it as JSON into the run directory.
-With `--report` it writes the run's `report.html` anew, from its files alone: no data are needed.
-With `--predict IMAGE` (or a folder) it says and draws what the run, or a SavedModel, predicts.
-With `--compare runs/a runs/b` it compares what came out of finished runs: each folder is a method, with its runs, one
-a seed, in it.
+Prints a table (task x metric, with the best constant prediction) and writes it as JSON into the run directory.
+With `--report` it writes the run's `report.html` again from the run's files; no data are needed.
+With `--predict IMAGE` (or a folder) it prints and draws the predictions of the run or of a SavedModel.
+With `--compare runs/a runs/b` it compares the results of finished runs: each folder is a method and contains its runs,
+one per seed.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ from experiments.commands import command_line
 FLAGS = flags.FlagValues()
 
 flags.DEFINE_string("run_dir", None, "The run to evaluate.", flag_values=FLAGS)
-flags.DEFINE_bool("compare", False, "Compare the folders named after it.", flag_values=FLAGS)
-flags.DEFINE_list("folders", [], "With --compare: a folder a method, the first against each other.", flag_values=FLAGS)
+flags.DEFINE_bool("compare", False, "Compare the folders that follow.", flag_values=FLAGS)
+flags.DEFINE_list(
+    "folders", [], "With --compare: one folder per method; the first against each other.", flag_values=FLAGS
+)
 flags.DEFINE_list("tasks", None, "With --compare: which tasks to compare; default all.", flag_values=FLAGS)
-flags.DEFINE_bool("report", False, "Write report.html anew from the run's files, without its data.", flag_values=FLAGS)
+flags.DEFINE_bool("report", False, "Write report.html again from the run's files, without its data.", flag_values=FLAGS)
 flags.DEFINE_string("predict", None, "Predict this image, or the images in this folder.", flag_values=FLAGS)
-flags.DEFINE_string("saved_model_dir", None, "With --predict: a SavedModel, in place of a run.", flag_values=FLAGS)
+flags.DEFINE_string("saved_model_dir", None, "With --predict: a SavedModel instead of a run.", flag_values=FLAGS)
 flags.DEFINE_string("output", None, "With --predict: folder for pictures; default predictions.", flag_values=FLAGS)
-flags.DEFINE_bool("saved_model", False, "Take the exported saved_model/ instead of best.keras.", flag_values=FLAGS)
+flags.DEFINE_bool("saved_model", False, "Use the exported saved_model/ instead of best.keras.", flag_values=FLAGS)
 flags.DEFINE_string("split", "test", "Which split: train, validation or test.", flag_values=FLAGS)
 flags.DEFINE_integer("batch_size", 128, "Images in a batch.", flag_values=FLAGS)
-flags.DEFINE_string("data_dir", None, "Where the data are now, if not where they were in training.", flag_values=FLAGS)
+flags.DEFINE_string("data_dir", None, "Folder of the data, if it changed since training.", flag_values=FLAGS)
 
 
 def main(values: flags.FlagValues) -> None:
-    """Evaluates what the flags ask for."""
+    """Evaluates, compares, reports or predicts, as the flags say."""
     if values.compare and values.run_dir:
         raise ValueError("Pass --run_dir or --compare, not both.")
     if values.predict:
@@ -53,7 +55,7 @@ def main(values: flags.FlagValues) -> None:
     elif values.run_dir:
         _evaluate(values)
     else:
-        raise ValueError("Which run? Pass --run_dir RUN, or --compare FOLDER FOLDER.")
+        raise ValueError("Pass --run_dir RUN or --compare FOLDER FOLDER.")
 
 
 def _report(folder: Path) -> None:
@@ -74,7 +76,7 @@ def _predict(values: flags.FlagValues) -> None:
     from experiments.run_directory import RunDirectory
 
     if bool(values.run_dir) == bool(values.saved_model_dir):
-        raise ValueError("Which model? Pass --run_dir RUN or --saved_model_dir FOLDER with --predict.")
+        raise ValueError("Pass --run_dir RUN or --saved_model_dir FOLDER with --predict.")
     files = image_files(Path(values.predict))
     if values.saved_model_dir:
         predictor = of_saved_model(Path(values.saved_model_dir))

@@ -1,6 +1,6 @@
 """Trains one network for several tasks: `python train.py --dataset fashion_mnist --schedule dst`.
 
-Every flag is explained by `python train.py --help` and in README.md.
+`python train.py --help` and README.md document every flag.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from experiments.training_flags import FLAGS
 
 
 def main(values: flags.FlagValues) -> None:
-    """Does what the flags ask for."""
+    """Lists presets, trains a run or trains a comparison, as the flags say."""
     if values.list:
         _print_presets()
         return
     if values.resume and values.run_dir is None:
-        raise ValueError("--resume needs --run_dir, the run to go on with.")
+        raise ValueError("--resume needs --run_dir, the run to resume.")
     name = values.experiment or Path(values.dataset.rpartition(":")[2]).absolute().stem
     folder = Path(values.run_dir or f"runs/{name}-{datetime.now():%Y%m%d-%H%M%S}")
     if values.compare is not None or (values.resume and _is_comparison(folder)):
@@ -49,7 +49,8 @@ def _train(values: flags.FlagValues, folder: Path) -> None:
     from experiments.workers import gather
 
     directory = RunDirectory(folder)
-    # A run that says what it is begins if it was killed before it could: the same command is right each time.
+    # With --resume, a run that names its dataset or experiment starts if it was killed before it could: the same
+    # command works each time.
     begin = not values.resume or (says_what(values) and not directory.started)
     config = asked(values) if begin else resumed(directory.config(), values)
     table, overall = run(config, directory, resume=values.resume)
@@ -61,7 +62,7 @@ def _train(values: flags.FlagValues, folder: Path) -> None:
         print(f"Report: {report}")
         if "saved_model" in config.export:
             print(f"SavedModel: {directory.saved_model}")
-        # On a line of its own: the folder of a run may be long.
+        # On a separate line, since the folder of a run may be long.
         print(f"tensorboard --logdir {directory.tensorboard}")
 
 
@@ -79,11 +80,11 @@ def _compare(values: flags.FlagValues, folder: Path) -> None:
     from experiments.settings import asked, resumed, says_what, seeds
 
     if values.distribute == "multi_worker":
-        raise ValueError("A comparison is made by one process. Received: --distribute=multi_worker with --compare")
+        raise ValueError("A comparison runs in one process. Received: --distribute=multi_worker with --compare")
     if values.resume and (Plan.is_in(folder) or not says_what(values)):
         stored = Plan.load(folder)
         plan = Plan(
-            # All runs of a comparison have the same budget: what is trained later has that of what is there.
+            # All runs of a comparison have the same budget, so later runs use that of the existing ones.
             resumed(stored.config, values, may_change=("data_dir", "verbose")),
             tuple(dict.fromkeys((*stored.baselines, *(values.compare or ())))),
             tuple(dict.fromkeys((*stored.seeds, *seeds(values)))),

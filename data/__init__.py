@@ -1,4 +1,4 @@
-"""Datasets by name, read through TensorFlow Datasets or drawn."""
+"""Opens datasets by name, from TensorFlow Datasets or as synthetic look-alikes."""
 
 from __future__ import annotations
 
@@ -76,25 +76,25 @@ def load(
     """Opens a dataset.
 
     Args:
-        name: one of `names()`, or `"csv:PATH"` or `"folder:PATH"`: one's own files.
-        tasks: the tasks wanted, in the order wanted; by default those that the dataset's recipe says.
+        name: one of `names()`, or `"csv:PATH"` or `"folder:PATH"` for your own files.
+        tasks: the tasks to load, in order; by default the default tasks of the dataset's recipe.
         data_dir: the TFDS directory that holds it, or the folder of its plain files (`celeb_a`); by default
-            `TFDS_DATA_DIR`, else `~/tensorflow_datasets`. With `synthetic`, where the drawn examples are kept. Of one's
-            own files, where they are now, if not where the name says.
+            `TFDS_DATA_DIR`, else `~/tensorflow_datasets`. With `synthetic`, where the drawn examples are stored. For
+            your own files, their current folder, if they moved from the path in the name.
         synthetic: whether to draw a look-alike instead.
-        seed: of the drawn look-alike.
+        seed: seed of the drawn look-alike.
         sizes: how many examples to draw for each TFDS split, or one number for all of them.
-        cache: where decoded images are kept: `"memory"`; `"disk"`, in `MTL_KERAS_CACHE` or `~/.cache/mtl_keras`;
-            `"none"`, so that they are decoded in every epoch; or `"auto"`, in memory where a split takes less than
-            1 GiB. On disk they are found again by other processes.
-        on_bad_example: `"error"` ends where an image cannot be decoded or a label cannot be; `"skip"` reads each split
-            once more, before it is first used, and leaves such examples out: see `Dataset.skipped`.
-        types: of a CSV file, column -> kind of task: see `from_csv`.
-        image_size: of one's own files, the (height, width) that images are resized to: see `from_csv`.
+        cache: where decoded images are cached: `"memory"`; `"disk"`, in `MTL_KERAS_CACHE` or `~/.cache/mtl_keras`,
+            where other processes find them; `"none"`, which decodes them in every epoch; or `"auto"`, in memory if a
+            split takes less than 1 GiB.
+        on_bad_example: `"error"` raises for an image that cannot be decoded or an invalid label; `"skip"` reads each
+            split once before its first use and leaves such examples out: see `Dataset.skipped`.
+        types: for a CSV file, column -> kind of task: see `from_csv`.
+        image_size: for your own files, the (height, width) that images are resized to: see `from_csv`.
 
     Raises:
-        ValueError: for an unknown dataset, task or cache, or data that are not what they should be.
-        DataUnavailable: if the dataset is not there and cannot be downloaded.
+        ValueError: for an unknown dataset, task or cache, or invalid data.
+        DataUnavailable: if the dataset is not found and cannot be downloaded.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Examples that cannot be read: found before training, and left out."""
+"""Finds examples that cannot be read before training, and leaves them out."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from data.image_cache import cached
 from data.split import Split
 
 ON_BAD_EXAMPLE = ("error", "skip")
-"""What can be done about examples that cannot be read."""
-_NAMED = 5
+"""How to handle examples that cannot be read."""
+_MAX_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Skipped:
 
     Args:
         count: how many.
-        names: of the first five, in the order in which they are stored: the number in the split, from 0, or the name
-            of the image's file where it has one.
+        names: names of the first five, in stored order: the image's file name if it has one, else the number in the
+            split, from 0.
     """
 
     count: int
@@ -31,20 +31,20 @@ class Skipped:
 
 
 def without_bad(split: Split, *, keep: bool) -> Split:
-    """Returns a split without the examples whose image or labels cannot be read; reads all of it once.
+    """Returns a split without the examples whose image or labels cannot be read. Reads the whole split once.
 
     Args:
-        split: all of it.
-        keep: whether to keep on disk which ones are good, so that other processes need not look again.
+        split: the whole split.
+        keep: whether to cache the result on disk, so that other processes need not check again.
 
     Raises:
-        ValueError: if none is left, or a file of the dataset is so damaged that what follows is lost.
-        OSError: if it cannot be kept on disk.
+        ValueError: if no example is left, or a damaged file makes all later examples unreadable.
+        OSError: if the result cannot be written to disk.
     """
     try:
         with tf.device("cpu"):
             if keep:
-                # Which labels are looked at is a matter of the tasks.
+                # The tasks determine which labels are checked.
                 path = split.kept_file(split.key("good", *split.recipe.fields, tf.__version__))
                 good = np.array(cached(path, (split.size,), np.dtype(bool), lambda: [_good(split)]))
             else:
@@ -57,11 +57,13 @@ def without_bad(split: Split, *, keep: bool) -> Split:
 
 
 def skipped(split: Split) -> Skipped:
-    """Returns which examples a split leaves out."""
+    """Returns the examples that a split leaves out."""
     if split.good is None:
         return Skipped(0, ())
     numbers = np.flatnonzero(~split.good).tolist()
-    return Skipped(len(numbers), tuple(split.reader.example_name(split.name, number) for number in numbers[:_NAMED]))
+    return Skipped(
+        len(numbers), tuple(split.reader.example_name(split.name, number) for number in numbers[:_MAX_NAMES])
+    )
 
 
 def _good(split: Split) -> np.ndarray:
@@ -70,7 +72,7 @@ def _good(split: Split) -> np.ndarray:
 
 
 def _can_be_read(split: Split) -> Iterator[bool]:
-    """Yields whether an example can be read, for each; an error of another kind is not the example's."""
+    """Yields for each example whether it can be read. Errors of other kinds are raised."""
     examples = iter(split.read(split.stored(), together=1))
     for _ in range(split.size):
         try:

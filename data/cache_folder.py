@@ -1,4 +1,4 @@
-"""Where things are kept that can be made again."""
+"""The cache folder, for files that can be recomputed."""
 
 from __future__ import annotations
 

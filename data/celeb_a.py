@@ -1,4 +1,4 @@
-"""CelebA: forty attributes of a face, and five landmarks."""
+"""CelebA: forty face attributes and five landmarks."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ COORDINATES = tuple(f"landmarks/{point.replace('_', '')}_{axis}" for point in PO
 class CelebA(Recipe):
     """CelebA, aligned and cropped, through TFDS or from its plain files: 128x128 colour images.
 
-    A picture of 178x218 pixels loses 20 rows at the top and at the bottom and is resized to 128x128, which is what
-    torchvision's `CenterCrop(178)` and `Resize(128)` do. Pictures of other sizes lose the same share of their rows
-    and are resized to 128x128 as well, whatever their aspect ratio.
+    Images of 178x218 pixels are cropped by 20 rows at the top and at the bottom and resized to 128x128, as with
+    torchvision's `CenterCrop(178)` and `Resize(128)`. Images of other sizes are cropped by the same share of their rows
+    and also resized to 128x128, whatever their aspect ratio.
 
     Attributes are float32 (batch,), 0 or 1. `landmarks` are float32 (batch, 10): x and y of each point in [0, 1] of
-    the resized image (a point on a row that was cut off lies a little outside). The stored integers are taken as
-    pixel centres: a point at (x, y) of 178x218 becomes ((x + 0.5) / 178, (y - 20 + 0.5) / 178), and `p` is the centre
-    of pixel `128 * p - 0.5` of the resized image.
+    the resized image (a point on a cropped row lies slightly outside). The stored integers are pixel centres: a point
+    at (x, y) of 178x218 becomes ((x + 0.5) / 178, (y - 20 + 0.5) / 178), and `p` is the centre of pixel
+    `128 * p - 0.5` of the resized image.
 
     References:
         Z. Liu, P. Luo, X. Wang, X. Tang, "Deep Learning Face Attributes in the Wild", ICCV 2015,
         https://arxiv.org/abs/1411.7766
     """
 
-    # An error of three pixels is a squared error of 0.0003: with weight 1 the landmarks would count for nothing among
+    # An error of three pixels is a squared error of 0.0003: with weight 1 the landmark loss would be negligible next to
     # the cross-entropies of 40 attributes.
     available = TaskSet(
         [
@@ -75,7 +75,7 @@ class CelebA(Recipe):
     def limits(self, field: str) -> tuple[int, int]:
         if not field.startswith("landmarks/"):
             return 0, 1
-        # A point may lie outside the picture, but no further than the picture is large.
+        # A point may lie outside the image, by at most the size of the image.
         side = WIDTH if field.endswith("_x") else HEIGHT
         return -side, 2 * side
 

@@ -1,4 +1,4 @@
-"""CelebA as its authors and Kaggle hand it out: images in a folder or a zip file, and three lists."""
+"""CelebA as distributed by its authors and Kaggle: images in a folder or a zip file, and three lists."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ SIZES_FILE = "sizes.json"
 OFFICIAL_SIZES = {"train": 162_770, "validation": 19_867, "test": 19_962}
 
 _LISTS = (ATTRIBUTE_LIST, LANDMARK_LIST, PARTITION_LIST)
-# What must be there, each in one of its forms; the first that is found is read.
+# The required files, each in one of its forms; the first one found is read.
 _FILES = (*((f"{name}.txt", f"{name}.csv") for name in _LISTS), (FOLDER, ARCHIVE))
-# All in one folder, or in the three folders that the authors' download has.
-_PLACES = (".", "Anno", "Eval", "Img")
+# All in one folder, or in the three folders of the authors' download.
+_SUBFOLDERS = (".", "Anno", "Eval", "Img")
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class CelebAFiles:
 
     Args:
         files: reads an image by its name.
-        features: split -> `"image"` (images,), the names of the files, `"attributes"` bool (images, 40) and
+        features: split -> `"image"` (images,), the file names, `"attributes"` bool (images, 40) and
             `"landmarks"` int32 (images, 10).
-        columns: the names of the attributes, and those of the coordinates.
+        columns: the names of the attributes and of the coordinates.
         synthetic: whether the images were drawn.
     """
 
@@ -49,7 +49,7 @@ class CelebAFiles:
         return len(self.features[split]["image"])
 
     def examples(self, split: str) -> tf.data.Dataset:
-        # All attributes travel together: to slice 40 of them one by one would take longer than to read the image.
+        # The attributes stay in one array: slicing 40 of them one by one would take longer than reading the image.
         return tf.data.Dataset.from_tensor_slices(dict(self.features[split]))
 
     def fetch(self, examples: Mapping[str, tf.Tensor], paths: Iterable[str]) -> Mapping[str, tf.Tensor]:
@@ -76,29 +76,29 @@ class CelebAFiles:
 def open_folder(folder: Path, attributes: Sequence[str], coordinates: Sequence[str]) -> CelebAFiles | None:
     """Opens CelebA's plain files.
 
-    `img_align_celeba` (a folder) or `img_align_celeba.zip`, and the lists `list_attr_celeba`,
-    `list_landmarks_align_celeba` and `list_eval_partition`, each as `.txt` or `.csv`, are looked for in the folder and
-    in its folders `Anno`, `Eval` and `Img`. The splits must have their official sizes, 162,770, 19,867 and 19,962
-    images, so that no copy that is incomplete passes for CelebA. A folder that is meant to hold other images says so
-    in a file `sizes.json`: `{"train": 100, "validation": 20, "test": 20}`, with `"synthetic": true` if they are drawn.
+    Searches the folder and its folders `Anno`, `Eval` and `Img` for `img_align_celeba` (a folder) or
+    `img_align_celeba.zip`, and for the lists `list_attr_celeba`, `list_landmarks_align_celeba` and
+    `list_eval_partition`, each as `.txt` or `.csv`. The splits must have their official sizes, 162,770, 19,867 and
+    19,962 images, so that an incomplete copy is rejected. For a folder with other images, give the sizes in a file
+    `sizes.json`: `{"train": 100, "validation": 20, "test": 20}`, with `"synthetic": true` if they are drawn.
 
     Args:
-        folder: what `--data_dir` names.
-        attributes: the columns of the attributes, `"Smiling"` and so on.
-        coordinates: the columns of the landmarks, `"nose_x"` and so on.
+        folder: the value of `--data_dir`.
+        attributes: the attribute columns, `"Smiling"` and so on.
+        coordinates: the landmark columns, `"nose_x"` and so on.
 
     Returns:
-        The files, or `None` if none of them is there.
+        The files, or `None` if none of them is found.
 
     Raises:
-        ValueError: if some of them are missing or damaged, or do not belong together.
+        ValueError: if some of them are missing, damaged or inconsistent with each other.
     """
     found = {names: _find(folder, names) for names in _FILES}
     if not any(found.values()):
         return None
-    lacking = [" or ".join(names) for names, path in found.items() if path is None]
-    if lacking:
-        raise ValueError(f"{folder} lacks {', and '.join(lacking)}. All files of CelebA belong beside each other.")
+    missing = [" or ".join(names) for names, path in found.items() if path is None]
+    if missing:
+        raise ValueError(f"{folder} lacks {', and '.join(missing)}. All files of CelebA belong beside each other.")
     faces_path, points_path, partition_path, images_path = (path for path in found.values() if path is not None)
     faces = read_list(faces_path, attributes, (-1, 1))
     points = read_list(points_path, coordinates)
@@ -110,19 +110,19 @@ def open_folder(folder: Path, attributes: Sequence[str], coordinates: Sequence[s
     features = {"image": faces.names, "attributes": faces.values == 1, "landmarks": points.values}
     return CelebAFiles(
         files=open_images(images_path, faces.names),
-        features={split: {key: every[chosen] for key, every in features.items()} for split, chosen in rows.items()},
+        features={split: {key: values[chosen] for key, values in features.items()} for split, chosen in rows.items()},
         columns={"attributes": attributes, "landmarks": coordinates},
         synthetic=synthetic,
     )
 
 
 def _find(folder: Path, names: Sequence[str]) -> Path | None:
-    candidates = [folder / place / name for name in names for place in _PLACES]
+    candidates = [folder / place / name for name in names for place in _SUBFOLDERS]
     return next((path for path in candidates if path.exists()), None)
 
 
 def _expected(path: Path) -> tuple[Mapping[str, int], bool]:
-    """Returns the sizes that the splits must have, and whether the folder says that its images were drawn."""
+    """Returns the required sizes of the splits, and whether the images are declared synthetic."""
     if not path.exists():
         return OFFICIAL_SIZES, False
     try:
@@ -140,13 +140,13 @@ def _expected(path: Path) -> tuple[Mapping[str, int], bool]:
 def _check_sizes(partition: ImageList, rows: Mapping[str, np.ndarray], expected: Mapping[str, int]) -> None:
     counts = {split: len(chosen) for split, chosen in rows.items()}
     if counts != expected:
-        says = SIZES_FILE if expected is not OFFICIAL_SIZES else "CelebA"
+        source = SIZES_FILE if expected is not OFFICIAL_SIZES else "CelebA"
         raise ValueError(
-            f"{partition.path} makes splits of {_listed(counts)} images, and {says} has {_listed(expected)}: the list "
-            "is incomplete or not CelebA's. Download it again. "
+            f"{partition.path} makes splits of {_format_counts(counts)} images, and {source} has "
+            f"{_format_counts(expected)}: the list is incomplete or not CelebA's. Download it again. "
             f"If a subset is meant, say so in {SIZES_FILE} beside it: {json.dumps(counts)}"
         )
 
 
-def _listed(counts: Mapping[str, int]) -> str:
+def _format_counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{size} {split}" for split, size in counts.items())

@@ -1,4 +1,4 @@
-"""CelebA's image files: a folder of JPEGs, or the zip file that they come in."""
+"""CelebA's image files: a folder of JPEGs, or the original zip file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from data.celeb_a_lists import refuse_html
 
 FOLDER = "img_align_celeba"
 ARCHIVE = f"{FOLDER}.zip"
-# Far more than a photograph takes.
-_LARGEST = 64 * 2**20
+# Bytes; far larger than any photograph.
+_MAX_FILE_BYTES = 64 * 2**20
 
 
 class Images(Protocol):
@@ -27,7 +27,7 @@ class Images(Protocol):
         """Returns the bytes of the image called `name`, both scalar strings."""
 
     def paths(self, names: Iterable[str]) -> list[Path]:
-        """Returns the files that hold the images of these names."""
+        """Returns the files that hold the named images."""
 
 
 class Folder:
@@ -38,7 +38,7 @@ class Folder:
         names: (images,), the images that it must hold.
 
     Raises:
-        ValueError: if it lacks some of them.
+        ValueError: if some of them are missing.
     """
 
     def __init__(self, path: Path, names: np.ndarray) -> None:
@@ -55,14 +55,14 @@ class Folder:
 
 
 class Archive:
-    """Images in a zip file, which are read one by one where they are: nothing is extracted.
+    """Images in a zip file, read one by one without extracting it.
 
     Args:
-        path: the zip file; its members may lie in folders.
+        path: the zip file; its members may be in folders.
         names: (images,), the images that it must hold.
 
     Raises:
-        ValueError: if it is no zip file, lacks some of them, or holds what is too large for an image.
+        ValueError: if it is not a zip file, some images are missing, or a member is too large for an image.
     """
 
     def __init__(self, path: Path, names: np.ndarray) -> None:
@@ -74,7 +74,7 @@ class Archive:
             raise ValueError(f"{path} is not a whole zip file ({cause}). Download it again.") from cause
         self._members = {member.rpartition("/")[2]: member for member in self._zip.namelist()}
         largest = max(self._zip.infolist(), key=lambda member: member.file_size, default=None)
-        if largest and largest.file_size > _LARGEST:
+        if largest and largest.file_size > _MAX_FILE_BYTES:
             raise ValueError(
                 f"{path} is not CelebA's: {largest.filename!r} in it unpacks to {largest.file_size / 2**20:.0f} MiB."
             )
@@ -85,7 +85,7 @@ class Archive:
         reason.set_shape(())
         encoded.set_shape(())
         message = f"{self._path} is damaged, download it again: "
-        # As an operation, the check carries the name of the dataset and the split into the error.
+        # The check is an operation, so that its error contains the name of the dataset and the split.
         with tf.control_dependencies([tf.debugging.Assert(tf.equal(reason, ""), [message, reason])]):
             return tf.identity(encoded)
 
@@ -93,7 +93,7 @@ class Archive:
         return [self._path]
 
     def _read(self, name: bytes) -> tuple[bytes, bytes]:
-        """Returns the bytes of an image, and what went wrong; a `ZipFile` may be read by many threads at once."""
+        """Returns the bytes of an image and an error message. Many threads may read a `ZipFile` at once."""
         try:
             return self._zip.read(self._members[name.decode()]), b""
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
@@ -104,7 +104,7 @@ def open_images(path: Path, names: np.ndarray) -> Images:
     """Opens a folder or a zip file that must hold the images `names` (images,).
 
     Raises:
-        ValueError: if it does not; one line that says what to do.
+        ValueError: if images are missing; the one-line message says what to do.
     """
     return Folder(path, names) if path.is_dir() else Archive(path, names)
 

@@ -1,4 +1,4 @@
-"""CelebA's annotation lists: the text files of its authors, and the csv files that Kaggle made of them."""
+"""CelebA's annotation lists: the authors' text files and Kaggle's csv files."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _HTML = (b"<!doctype html", b"<html")
 
 @dataclass(frozen=True)
 class ImageList:
-    """What one list says about each image.
+    """The contents of one list.
 
     Args:
         path: the file.
         names: (images,), the names of the image files in the order of the list.
-        values: int32 (images, columns), in the order of the columns asked for.
+        values: int32 (images, columns), in the order of the requested columns.
     """
 
     path: Path
@@ -30,19 +30,19 @@ class ImageList:
 def read_list(
     path: Path, columns: Sequence[str], allowed: Collection[int] | None = None, *, headed: bool = True
 ) -> ImageList:
-    """Reads a list: a row an image, its name first.
+    """Reads a list with one row per image, its name first.
 
     A csv file begins with a header, `image_id,5_o_Clock_Shadow,...`. A text file begins with the number of its rows
-    and a header without `image_id`, unless it has neither.
+    and a header without `image_id`, or has neither.
 
     Args:
-        path: a csv file if the name ends so, else a text file with spaces between the columns.
+        path: a file with the suffix `.csv`, or a text file with spaces between the columns.
         columns: the columns that the file must have.
-        allowed: the values there are; any integer by default.
+        allowed: the allowed values; any integer by default.
         headed: whether the text file has a count and a header.
 
     Raises:
-        ValueError: if the file does not hold what it should; one line that says what to do.
+        ValueError: if the content of the file is invalid; the one-line message says what to do.
     """
     refuse_html(path)
     try:
@@ -67,7 +67,7 @@ def read_list(
     try:
         table = np.loadtxt(rows, kind, comments=None, delimiter="," if comma else None, ndmin=1)
     except ValueError as cause:
-        # NumPy's advice after the semicolon is for programmers.
+        # NumPy's text after the semicolon is advice for programmers.
         reason = str(cause).split(";")[0].rstrip(".")
         raise _damaged(path, f"has a row that cannot be read ({reason}, counted without the header)") from cause
     values = table["values"][:, [header.index(name) for name in columns]]
@@ -76,15 +76,15 @@ def read_list(
         if wrong.any():
             row = int(wrong.argmax())
             odd = next(value for value in values[row].tolist() if value not in allowed)
-            raise _damaged(path, f"says {odd} of {table['name'][row]}, where only {sorted(allowed)} can be")
+            raise _damaged(path, f"has {odd} for {table['name'][row]}; allowed are {sorted(allowed)}")
     return ImageList(path, table["name"], values)
 
 
 def check_same_images(lists: Sequence[ImageList]) -> None:
-    """Checks that the lists name the same images in the same order, each of them once.
+    """Checks that the lists name the same images in the same order, each image once.
 
     Raises:
-        ValueError: if not; one line that names two files.
+        ValueError: if not; the one-line message names two files.
     """
     first = lists[0]
     if len(np.unique(first.names)) != len(first.names):
@@ -101,7 +101,7 @@ def check_same_images(lists: Sequence[ImageList]) -> None:
 
 
 def refuse_html(path: Path) -> None:
-    """Raises a `ValueError` if a file is the page that a download host answered with."""
+    """Raises a `ValueError` if a file is an HTML page that a download host returned instead of the data."""
     with path.open("rb") as file:
         start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith(_HTML):

@@ -1,4 +1,4 @@
-"""`Cifar`: what CIFAR-10 and CIFAR-100 have in common."""
+"""`Cifar`: the common base of CIFAR-10 and CIFAR-100."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ RECONSTRUCTION = Task.reconstruction("reconstruction", SHAPE)
 class Cifar(Recipe):
     """32x32 colour images through TFDS, labels int32 (batch,).
 
-    The last tenth of the training images is held out for validation (TFDS stores them in random order); the test
-    images are never used for it.
+    The last tenth of the training images is held out for validation (TFDS stores them in random order). Test images
+    are never used for validation.
 
     References:
         A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", technical report, University of
@@ -34,7 +34,7 @@ class Cifar(Recipe):
     label_dtype = tf.int32
     text_fields: ClassVar[tuple[str, ...]] = ("id",)
     random_tasks: ClassVar[tuple[str, ...]]
-    """The tasks whose labels are random: of each the label number 0, 1, ..."""
+    """The tasks with random labels: the first has label number 0, the second 1, ..."""
     members: ClassVar[Mapping[str, frozenset[int]]]
     """Binary task -> the classes whose images are labelled 1."""
 

@@ -1,4 +1,4 @@
-"""CIFAR-10: ten kinds of animals and vehicles in 32x32 pixels."""
+"""CIFAR-10: ten classes of animals and vehicles in 32x32 pixels."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ ANIMALS = ("bird", "cat", "deer", "dog", "frog", "horse")
 class Cifar10(Cifar):
     """CIFAR-10.
 
-    `class` is one of ten kinds of things; `animal` says whether it is an animal, and follows from the class;
-    `reconstruction` asks for the image itself. `random` has random labels, the same ones for ever (see
-    `data.random_labels`), and is trained only if it is asked for by name.
+    `class` is one of ten classes; `animal` is whether the class is an animal; the label of `reconstruction` is the
+    image itself. `random` has fixed random labels (see `data.random_labels`) and is trained only if it is named.
     """
 
     available = TaskSet(

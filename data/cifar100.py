@@ -1,4 +1,4 @@
-"""CIFAR-100: a hundred kinds of things in 32x32 pixels, in twenty superclasses."""
+"""CIFAR-100: a hundred classes in 32x32 pixels, in twenty superclasses."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ _MEANINGS = {"living": ("not living", "living"), "big": ("small", "big")}
 class Cifar100(Cifar):
     """CIFAR-100.
 
-    `class` is one of a hundred kinds of things, `superclass` one of twenty groups of them. Ten binary tasks follow from
-    the class: `living`, `big`, `half`, `animal`, `vertebrate`, `moving`, `indoors`, `half2`, `half3` and `half4`, which
-    `data.cifar100_classes` defines. `random1` to `random10` have random labels, the same ones for ever (see
-    `data.random_labels`). `reconstruction` asks for the image itself. Unless others are asked for, `living`, `big` and
-    `half` are trained.
+    `class` is one of a hundred classes, `superclass` one of twenty groups of classes. Ten binary tasks follow from the
+    class: `living`, `big`, `half`, `animal`, `vertebrate`, `moving`, `indoors`, `half2`, `half3` and `half4`, defined
+    in `data.cifar100_classes`. `random1` to `random10` have fixed random labels (see `data.random_labels`). The label
+    of `reconstruction` is the image itself. The default tasks are `living`, `big` and `half`.
     """
 
     available = TaskSet(

@@ -1,21 +1,21 @@
-"""The hundred classes of CIFAR-100, and the two-way divisions of them that binary tasks are made of.
+"""The hundred classes of CIFAR-100, and their two-way divisions, which define the binary tasks.
 
 The divisions with a meaning:
 
 | name | the classes labelled 1 | how many |
 |---|---|---|
-| `living` | what lives or grows: animals, people, plants, and fruit | 65 |
-| `big` | what is, as a rule, more than about a metre long or high (animals: grown, without their tails) | 50 |
-| `animal` | animals, people among them | 50 |
-| `vertebrate` | what has a backbone: mammals (people too), fish, reptiles | 40 |
-| `moving` | what moves from place to place by itself: animals, people, vehicles | 60 |
-| `indoors` | what is met within a house: household things, food and its containers, people | 25 |
+| `living` | living things: animals, people, plants, and fruit | 65 |
+| `big` | usually more than about a metre long or high (animals: adult, without their tails) | 50 |
+| `animal` | animals, including people | 50 |
+| `vertebrate` | vertebrates: mammals (including people), fish, reptiles | 40 |
+| `moving` | things that move by themselves: animals, people, vehicles | 60 |
+| `indoors` | things found in a house: household things, food and its containers, people | 25 |
 
-They go by whole superclasses, of which `big` excepts six classes: crocodile, dinosaur and shark are big although other
-reptiles and fish are not, and baby, beaver and otter are small. Large natural scenes, forests among them, are places,
-and not counted as living.
+They consist of whole superclasses. `big` has six exceptions: crocodile, dinosaur and shark are big although other
+reptiles and fish are not, and baby, beaver and otter are small. Large natural scenes, including forests, are places and
+do not count as living.
 
-Those without one: the classes in the order of their labels, which is that of the alphabet, are cut into blocks of
+The divisions without a meaning: the classes in the order of their labels, which is alphabetical, are cut into blocks of
 equal size, and every second block is labelled 1. Blocks of 50 make `half`, of 25 `half2`, of 10 `half3`, of 5 `half4`.
 Each has 50 classes on either side.
 """
@@ -77,16 +77,16 @@ _BIG = (
     "trees",
     *_VEHICLES,
 )
-_BIG_ALTHOUGH = ("crocodile", "dinosaur", "shark")
-_SMALL_ALTHOUGH = ("baby", "beaver", "otter")
+_BIG_EXCEPTIONS = ("crocodile", "dinosaur", "shark")
+_SMALL_EXCEPTIONS = ("baby", "beaver", "otter")
 
 
 def _labels(names: Iterable[str]) -> frozenset[int]:
     return frozenset(map(CLASSES.index, names))
 
 
-def _in(superclasses: Iterable[str]) -> frozenset[int]:
-    """Returns the labels of all classes in some superclasses."""
+def _labels_of_superclasses(superclasses: Iterable[str]) -> frozenset[int]:
+    """Returns the labels of all classes in the given superclasses."""
     return _labels(name for superclass in superclasses for name in SUPERCLASSES[superclass])
 
 
@@ -96,15 +96,15 @@ def _blocks(size: int) -> frozenset[int]:
 
 
 DIVISIONS: Mapping[str, frozenset[int]] = {
-    "living": _in((*_ANIMALS, "flowers", "trees", "fruit_and_vegetables")),
-    "big": _in(_BIG) - _labels(_SMALL_ALTHOUGH) | _labels(_BIG_ALTHOUGH),
+    "living": _labels_of_superclasses((*_ANIMALS, "flowers", "trees", "fruit_and_vegetables")),
+    "big": _labels_of_superclasses(_BIG) - _labels(_SMALL_EXCEPTIONS) | _labels(_BIG_EXCEPTIONS),
     "half": _blocks(50),
-    "animal": _in(_ANIMALS),
-    "vertebrate": _in(_VERTEBRATES),
-    "moving": _in((*_ANIMALS, *_VEHICLES)),
-    "indoors": _in((*_FOOD, *_HOUSEHOLD, "people")),
+    "animal": _labels_of_superclasses(_ANIMALS),
+    "vertebrate": _labels_of_superclasses(_VERTEBRATES),
+    "moving": _labels_of_superclasses((*_ANIMALS, *_VEHICLES)),
+    "indoors": _labels_of_superclasses((*_FOOD, *_HOUSEHOLD, "people")),
     "half2": _blocks(25),
     "half3": _blocks(10),
     "half4": _blocks(5),
 }
-"""Binary task -> the labels of the classes that it labels 1."""
+"""Binary task -> the labels of the classes labelled 1."""

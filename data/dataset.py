@@ -21,8 +21,8 @@ from data.tracing import traced_as_written
 from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import TaskSet
 
-_LARGE = 2**14
-"""Values of an image from which a batch is worth compiling for."""
+_MIN_COMPILED_VALUES = 2**14
+"""Minimum number of values per image for which compiling pays off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +31,9 @@ class Dataset:
 
     Args:
         name: the dataset's name.
-        version: the TFDS version that was found, or `"files"`.
+        version: the TFDS version found, or `"files"`.
         synthetic: whether it is the drawn look-alike.
-        tasks: the tasks, in the order asked for.
+        tasks: the tasks, in the requested order.
         image_shape: (height, width, channels).
 
     Example:
@@ -63,16 +63,16 @@ class Dataset:
     def size(self, split: str) -> int:
         """Returns how many examples a split (`"train"`, `"validation"` or `"test"`) has.
 
-        With `data.load(on_bad_example="skip")`, how many of them can be read: all are, when this is first asked for.
+        With `data.load(on_bad_example="skip")`, only readable examples count; the first call reads the whole split.
         """
         return self._split(split).size
 
     def steps(self, split: str, batch_size: int) -> int:
-        """Returns how many batches make one pass over a split."""
+        """Returns the number of batches in one pass over a split."""
         return -(-self.size(split) // _at_least("batch_size", batch_size, 1))
 
     def skipped(self, split: str) -> Skipped:
-        """Returns which examples of a split are left out: none, unless `data.load(on_bad_example="skip")` says so."""
+        """Returns which examples of a split are left out: none unless `data.load(on_bad_example="skip")` is used."""
         return skipped(self._split(split))
 
     @traced_as_written
@@ -90,30 +90,30 @@ class Dataset:
     ) -> tf.data.Dataset:
         """Returns batches (image, {task: labels}).
 
-        Images are float32 (batch, height, width, channels) in [0, 1]. A split that `data.load(cache=...)` wants kept
-        is decoded when it is first asked for; any other is decoded again in every epoch. The label of a
-        reconstruction is the image itself, as it is given out: after the augmentation.
+        Images are float32 (batch, height, width, channels) in [0, 1]. A split cached by `data.load(cache=...)` is
+        decoded on first use; any other is decoded again in every epoch. The label of a reconstruction is the image
+        itself, after augmentation.
 
         Args:
             split: `"train"`, `"validation"` or `"test"`.
             batch_size: examples in a batch; the last one of an epoch may have fewer.
-            shuffle: `False` gives one pass in a fixed order. `True` gives epoch after epoch without end, each in its
-                own order, which depends on `seed` and the epoch's number alone. A split that is kept is shuffled as a
-                whole; otherwise the next example is drawn from the next 16,384.
-            seed: of the order and the augmentation.
-            first_epoch: the number of the epoch to begin with: a run that is resumed there sees what it would have
-                seen without the break.
-            first_step: the number of the batch in that epoch to begin with, likewise; later epochs are whole.
+            shuffle: `False` gives one pass in a fixed order. `True` gives an endless sequence of epochs, each in its
+                own order, which depends only on `seed` and the epoch number. A cached split is shuffled as a whole;
+                otherwise each example is drawn from the next 16,384.
+            seed: seed of the order and the augmentation.
+            first_epoch: the number of the first epoch: a run resumed there sees the same batches as an uninterrupted
+                run.
+            first_step: the number of the first batch in that epoch; later epochs are complete.
             augment: whether to flip images at random from left to right, with the labels that depend on it.
-            shard: (index, count): of each batch of `batch_size` examples, which `count` must divide, only the part
-                number `index` of `count`, contiguous and equally large. All parts together are the batch that a single
-                process gets. The last, smaller batch of an epoch is cut as evenly as can be; a part of it may have 0
-                examples, but every worker gets as many batches.
+            shard: (index, count): returns only part `index` of `count` of each batch of `batch_size` examples.
+                `count` must divide `batch_size`. Parts are contiguous and equally large; all parts together are the
+                batch that a single process gets. The last, smaller batch of an epoch is cut as evenly as possible; a
+                part of it may have 0 examples, but every worker gets the same number of batches.
 
         Raises:
-            ValueError: for an unknown split, a bad number, or an image or label that cannot be read. Those of a
-                split that is not kept raise `tf.errors.OpError` while iterating: see `data.explain`.
-            OSError: if the decoded images cannot be kept on disk.
+            ValueError: for an unknown split, an invalid number, or an image or label that cannot be read. In a split
+                that is not cached, these raise `tf.errors.OpError` while iterating: see `data.explain`.
+            OSError: if the decoded images cannot be written to disk.
         """
         parts = Parts(self.size(split), batch_size, *shard)
         _at_least("first_epoch", first_epoch, 0)
@@ -139,26 +139,26 @@ class Dataset:
                 images = select(flips, tf.reverse(images, axis=[2]), images)
                 mirrored = self._recipe.mirror(labels)
                 labels = {name: select(flips, mirrored[name], labels[name]) for name in labels}
-            images = to_unit_range(images, compiled=math.prod(self.image_shape) >= _LARGE)
+            images = to_unit_range(images, compiled=math.prod(self.image_shape) >= _MIN_COMPILED_VALUES)
             labels |= dict.fromkeys(self._reconstructions(), images)
             return images, {name: labels[name] for name in self.tasks}
 
         epochs = tf.data.Dataset.counter(first_epoch)
         batches = epochs.flat_map(epoch) if shuffle else epoch(tf.constant(first_epoch, tf.int64))
         if not shuffle:
-            # Keras would warn that the data ended if it did not know when they do.
+            # Without a known cardinality Keras warns when the data run out.
             batches = batches.apply(tf.data.experimental.assert_cardinality(parts.steps - first_step))
         options = tf.data.Options()
-        # At the end of a pass the tuner may be waited for, for as long as the pass took.
+        # At the end of a pass, tf.data may wait for the autotuner for as long as the pass took.
         options.autotune.enabled = False
         if parts.count > 1:
-            # It is cut already.
+            # Already sharded.
             options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
         batches = batches.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
         return batches.with_options(options)
 
     def label_counts(self) -> dict[str, int]:
-        """Returns how many training examples have ground truth for each task; for binary tasks, the positives.
+        """Returns the number of training examples with ground truth for each task; for binary tasks, of positives.
 
         No image is decoded. These are the counts `c_t` of scheduled task dropping.
         """
@@ -178,15 +178,15 @@ class Dataset:
             encoded: scalar string.
 
         Returns:
-            float32 (height, width, channels) in [0, 1]. TensorFlow operations alone, so that it can be exported.
+            float32 (height, width, channels) in [0, 1]. Uses only TensorFlow operations, so that it can be exported.
         """
         return to_unit_range(self._recipe.decode(encoded))
 
     def description(self) -> dict[str, Any]:
-        """Returns what the record of a run should say of its data, as values that JSON can hold.
+        """Returns the description of the data for the record of a run, as JSON values.
 
-        `images` is how they are stored: "jpeg", "png", "uint8" or "float". "jpeg" means that they have lost a little,
-        also where the original was "png".
+        `images` is how they are stored: "jpeg", "png", "uint8" or "float". "jpeg" means lossy compression, even if the
+        original was "png".
         """
         kind = "uint8" if self._recipe.array_dtype == np.uint8 else "float"
         if self._reader.encoded:

@@ -1,4 +1,4 @@
-"""From the bytes of an image file to what a model was trained on, without the files of the dataset."""
+"""Decodes image files into model inputs, without the files of the dataset."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mtl_keras.tasks import Task, TaskSet
 
 
 def decoder(name: str, image_shape: Sequence[int]) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the `decode` of a dataset: from a scalar string of JPEG or PNG bytes to a float32 image in [0, 1].
+    """Returns the `decode` function of a dataset: from JPEG or PNG bytes (scalar string) to float32 images in [0, 1].
 
     Args:
-        name: of the dataset. One that is not built in crops nothing: its images are resized.
-        image_shape: (height, width, channels) of the images that the model sees.
+        name: name of the dataset. Images of a dataset that is not built in are resized, not cropped.
+        image_shape: (height, width, channels) of the model's inputs.
     """
     if name in recipes.names:
         recipe = recipes[name]()

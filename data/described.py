@@ -1,4 +1,4 @@
-"""What the record of a run says of its tasks, so that its predictions can be read without the data."""
+"""Describes tasks in the record of a run, so that its predictions can be read without the data."""
 
 from __future__ import annotations
 

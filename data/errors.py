@@ -1,4 +1,4 @@
-"""What went wrong inside a data pipeline, in one line."""
+"""One-line explanations of errors in a data pipeline."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ _REASON = re.compile(r"([^\n]+)\n\t \[\[")
 _NOISE = re.compile(r"\{\{.*?\}\}\s*|Error in user-defined function .*? with iterator: \S+: |\s*\[Op:.*")
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\](?: \[(.*?)\])?")
 DAMAGED_FILE = (tf.errors.DataLossError, tf.errors.FailedPreconditionError)
-"""The errors of records that are damaged, or fewer than there should be: the fault of a file, not of an example."""
+"""Errors for damaged or missing records: the file is at fault, not an example."""
 
 
 class Source(Protocol):
-    """What can find out which of its examples, or of its files, is the bad one."""
+    """A data source that can find its bad example or file."""
 
     def explain(self, error: tf.errors.OpError) -> str:
-        """Returns what went wrong in an error, and where, in one line."""
+        """Returns the cause and place of an error in one line."""
 
     def is_damaged(self) -> bool:
-        """Whether one of its files is."""
+        """Returns whether one of its files is damaged."""
 
 
-# An error of TensorFlow's names the operation that failed, and neither the example nor the file.
+# TensorFlow's errors name the operation that failed, but not the example or the file.
 _sources: weakref.WeakValueDictionary[str, Source] = weakref.WeakValueDictionary()
 
 
 def scope(name: str, split: str) -> str:
-    """Returns the name scope of the operations that read a split: TensorFlow's errors carry it."""
+    """Returns the name scope of the operations that read a split. TensorFlow's errors contain it."""
     return f"dataset.{name}.{split}"
 
 
 def remember(name: str, split: str, source: Source) -> None:
-    """Lets `explain` ask a source about errors of a split, as long as the source is there."""
+    """Registers a source, by weak reference, so that `explain` can locate errors of a split."""
     _sources[scope(name, split)] = source
 
 
 def explain(error: tf.errors.OpError) -> str:
-    """Returns the reason in an error of TensorFlow's, with the dataset, the split and the example that it came from.
+    """Returns the reason of a TensorFlow error, with the dataset, the split and the example that caused it.
 
-    The example is found by reading the split again up to there.
+    The example is found by reading the split again up to the error.
 
     Args:
         error: raised while iterating over `Dataset.batches`, directly or within `fit`.
 
     Returns:
-        One line such as `"Dataset celeb_a, split train: Invalid JPEG data (example 3)"`. The reason alone if the
+        One line such as `"Dataset celeb_a, split train: Invalid JPEG data (example 3)"`, or only the reason if the
         error is not from a data pipeline.
     """
     place = _SCOPE.search(error.message)
@@ -64,7 +64,7 @@ def explain(error: tf.errors.OpError) -> str:
 
 
 def located(name: str, split: str, error: tf.errors.OpError, what: str | None = None) -> str:
-    """Returns the reason in an error with the dataset, the split and, if it is known, the example or file."""
+    """Returns the reason of an error with the dataset, the split and, if known, the example or file (`what`)."""
     return f"Dataset {name}, split {split}: {_reason(error)}" + (f" ({what})" if what else "")
 
 

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: ten kinds of garment, and three groups of them."""
+"""Fashion-MNIST: ten classes of garments, and three groups of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FashionMnist(Recipe):
     """Fashion-MNIST through TFDS: 28x28 grey images, labels int32 (batch,).
 
     `item` is one of ten garments; `group` is one of three, and follows from the item. The last tenth of the training
-    images is held out for validation (TFDS stores them in random order); the test images are never used for it.
+    images is held out for validation (TFDS stores them in random order). Test images are never used for validation.
 
     References:
         H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning

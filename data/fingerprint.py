@@ -1,4 +1,4 @@
-"""Telling whether files are still the same without reading them."""
+"""Detects changed files without reading them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def fingerprint(paths: Iterable[Path], names: Iterable[str] = ()) -> str:
-    """Returns a digest of the places, sizes and times of change of files.
+    """Returns a digest of the paths, sizes and modification times of files.
 
     Args:
         paths: the files, in any order.
-        names: what else must stay the same, in its order.
+        names: further text to include, in order.
     """
     digest = hashlib.sha256()
     for path in sorted(paths):

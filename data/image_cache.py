@@ -1,8 +1,8 @@
-"""Decoded images on disk: one NumPy file a split, mapped into memory.
+"""Decoded images on disk: one NumPy file per split, mapped into memory.
 
-A file is written beside its place and moved there once it is whole and on disk, so that what is found in the place is
-whole. Two processes may write the same file at once: each writes its own, both hold the same, and the one that is done
-last stays.
+Each file is written under a temporary name in the same folder and renamed once it is complete and on disk, so a cached
+file is always complete. Two processes may write the same file at once: each writes its own copy with the same content,
+and the last one replaces the other.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import numpy as np
 
 
 def cached(path: Path, shape: tuple[int, ...], dtype: np.dtype, make: Callable[[], Iterable[np.ndarray]]) -> np.ndarray:
-    """Returns the array that a file holds, and writes it first unless it is there and whole.
+    """Returns the array in a file; writes the file first if it is missing or incomplete.
 
     Args:
         path: the file.
-        shape: of the array.
-        dtype: of the array.
+        shape: shape of the array.
+        dtype: dtype of the array.
         make: returns the array in pieces, along its first axis.
 
     Returns:
-        The array, mapped: it is read from disk as it is used, and what is written into it does not reach the file.
+        The array, memory-mapped: it is read from disk on access, and writes to it do not change the file.
 
     Raises:
-        OSError: if the disk is full or cannot be written; one line. Nothing is left behind.
+        OSError: if the disk is full or cannot be written; a one-line message. No partial file is left.
     """
     found = _open(path, shape, dtype)
     if found is None:
@@ -43,7 +43,7 @@ def cached(path: Path, shape: tuple[int, ...], dtype: np.dtype, make: Callable[[
 
 
 def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
-    """Maps a file; `None` if it is missing, cut off or something else. What the images look like is not checked."""
+    """Maps a file; returns `None` if it is missing, truncated or of another form. Does not check the images."""
     try:
         array = np.lib.format.open_memmap(path, mode="c")
     except (FileNotFoundError, NotADirectoryError, ValueError):

@@ -1,4 +1,4 @@
-"""`AnyDataset`: what training and evaluating ask of a dataset, wherever its examples come from."""
+"""`AnyDataset`: the dataset interface used by training and evaluation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mtl_keras.tasks import TaskSet
 
 
 class AnyDataset(Protocol):
-    """A `Dataset`, a `Mixture`, or anything else with these members, which `Dataset` explains."""
+    """A `Dataset`, a `Mixture`, or any object with these members. `Dataset` documents them."""
 
     @property
     def name(self) -> str: ...

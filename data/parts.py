@@ -1,4 +1,4 @@
-"""`Parts`: which examples of each batch one worker gets."""
+"""`Parts`: the part of each batch that one worker gets."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import tensorflow as tf
 class Parts:
     """One worker's contiguous part of each batch of an epoch.
 
-    Together the parts of all workers are the batches that a single process would see, in order. The last batch of an
-    epoch, which may be smaller, is cut as evenly as can be: where it has fewer examples than there are workers, some
-    parts have none. Every worker gets as many batches.
+    The parts of all workers together are the batches that a single process would see, in order. The last batch of an
+    epoch, which may be smaller, is cut as evenly as possible: if it has fewer examples than workers, some parts are
+    empty. Every worker gets the same number of batches.
 
     Args:
         size: examples in an epoch.
-        batch_size: examples in a batch of all workers together.
-        index: which worker, from 0.
-        count: how many workers there are.
+        batch_size: examples in a global batch, of all workers.
+        index: index of the worker, from 0.
+        count: number of workers.
 
     Raises:
-        ValueError: if the batches cannot be cut evenly, or there is no such worker.
+        ValueError: if the batches cannot be cut evenly, or the index is out of range.
     """
 
     size: int
@@ -45,14 +45,14 @@ class Parts:
 
     @property
     def steps(self) -> int:
-        """How many batches make an epoch."""
+        """Number of batches in an epoch."""
         return -(-self.size // self.batch_size)
 
     def whole(self, step: tf.Tensor) -> tf.Tensor:
-        """Returns how many examples batch number `step` (scalar int64) has for all workers together."""
+        """Returns the number of examples in global batch number `step` (scalar int64)."""
         return tf.minimum(tf.constant(self.batch_size, tf.int64), self.size - step * self.batch_size)
 
     def bounds(self, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns where in batch number `step` (scalar int64) this part begins, and where it ends."""
+        """Returns the begin and end of this part in batch number `step` (scalar int64)."""
         whole = self.whole(step)
         return whole * self.index // self.count, whole * (self.index + 1) // self.count

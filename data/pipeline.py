@@ -1,4 +1,4 @@
-"""From the stored examples of a split to batches of images and label vectors."""
+"""Turns the stored examples of a split into batches of images and label vectors."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from data.parts import Parts
 from data.split import Split
 
 CACHES = ("auto", "none", "memory", "disk")
-"""Where decoded images are kept."""
+"""Where decoded images are cached."""
 MEMORY_LIMIT = 2**30
-"""Bytes of decoded images up to which "auto" keeps a split in memory."""
+"""Bytes of decoded images below which "auto" caches a split in memory."""
 SHUFFLE_BUFFER = 16384
-"""Encoded examples among which the next is drawn, where a split is not kept."""
+"""Size of the shuffle buffer, in encoded examples, for a split that is not cached."""
 SHUFFLE_BYTES = 2**30
-"""What the examples of that buffer may take, where they are not stored encoded."""
+"""Maximum bytes of that buffer, if examples are not stored encoded."""
 _PROBED = 64
 
 
@@ -31,18 +31,18 @@ class Examples(Protocol):
     """The examples of one split."""
 
     def batches(self, parts: Parts, seeds: tf.Tensor | None, first: tf.Tensor) -> tf.data.Dataset:
-        """Returns what is left of an epoch: (number of the batch, images as decoded, label vectors).
+        """Returns the batches of an epoch from number `first` on: (number of the batch, decoded images, label vectors).
 
         Args:
             parts: which examples of each batch.
-            seeds: (2,), of the order; `None` for the order in which they are stored.
+            seeds: (2,), seeds of the order; `None` for the stored order.
             first: scalar int64, the number of the first batch.
         """
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A split as two tensors; an epoch is a permutation of their rows.
+    """A cached split as two tensors; an epoch is a permutation of their rows.
 
     Args:
         images: (examples, height, width, channels), in memory or mapped from a file.
@@ -68,12 +68,12 @@ class Kept:
 
 @dataclass(frozen=True)
 class Streamed:
-    """A split read from disk in every epoch: shuffled as stored, decoded afterwards.
+    """A split read from disk in every epoch: shuffled encoded, then decoded.
 
-    The shuffling buffer does not hold the whole split; TFDS has written the examples in random order.
+    The shuffle buffer does not hold the whole split; TFDS stores the examples in random order.
 
     Args:
-        split: what is read.
+        split: the split to read.
     """
 
     split: Split
@@ -81,7 +81,7 @@ class Streamed:
     def batches(self, parts: Parts, seeds: tf.Tensor | None, first: tf.Tensor) -> tf.data.Dataset:
         stored = self.split.stored()
         if seeds is not None:
-            # The operation mixes its seed with the graph's, which would be the caller's global seed.
+            # The operation combines its seed with the graph seed, which would otherwise be the caller's global seed.
             tf.compat.v1.set_random_seed(1)
             seed = tf.random.stateless_uniform((), seeds, minval=None, maxval=None, dtype=tf.int64)
             stored = stored.shuffle(self._buffer(), seed, reshuffle_each_iteration=False)
@@ -89,7 +89,7 @@ class Streamed:
         if parts.count == 1:
             batches = self.split.read(stored).rebatch(parts.batch_size)
         else:
-            # Of what the others decode nothing is decoded; a part without examples is a batch all the same.
+            # Each worker decodes only its own part; an empty part is still a batch.
             whole = stored.batch(parts.batch_size).enumerate(first)
             batches = self.split.read_batches(whole.map(lambda step, batch: _between(batch, *parts.bounds(step))))
         return batches.enumerate(first).map(lambda step, batch: (step, *batch))
@@ -103,13 +103,13 @@ def open_examples(split: Split, cache: str) -> Examples:
     """Returns the examples of a split.
 
     Args:
-        split: which.
-        cache: `"none"` decodes them anew in every epoch; `"memory"` and `"disk"` decode all of them now and keep them
-            there; `"auto"` keeps them in memory if they take less than `MEMORY_LIMIT` bytes.
+        split: the split.
+        cache: `"none"` decodes them again in every epoch; `"memory"` and `"disk"` decode all of them now and store them
+            there; `"auto"` caches them in memory if they take less than `MEMORY_LIMIT` bytes.
 
     Raises:
-        ValueError: if an image or label that is kept is bad.
-        OSError: if they cannot be kept on disk.
+        ValueError: if an image or label of a cached split is bad.
+        OSError: if they cannot be written to disk.
     """
     if cache == "none" or (cache == "auto" and split.bytes >= MEMORY_LIMIT):
         remember(split.recipe.name, split.name, split)
@@ -122,7 +122,8 @@ def open_examples(split: Split, cache: str) -> Examples:
 
 
 def _in_memory(split: Split) -> Kept:
-    # A mapping of no file is aligned as TensorFlow needs it. A batch of all would take the memory twice.
+    # An anonymous memory map has the alignment that TensorFlow needs. One batch of all examples would need twice the
+    # memory.
     images: np.ndarray = np.ndarray(split.shape, split.dtype, mmap.mmap(-1, split.bytes))
     vectors = []
     row = 0
@@ -134,7 +135,7 @@ def _in_memory(split: Split) -> Kept:
 
 
 def _on_disk(split: Split) -> Kept:
-    # What the first images look like says what is done to them, and in which order they come.
+    # The first images are part of the key: they change with the preprocessing and the order.
     probe = np.concatenate([images for images, _ in _pieces(split, _PROBED)])
     path = split.kept_file(split.key(probe, tfds.__version__))
     images = cached(path, split.shape, split.dtype, lambda: (images for images, _ in _pieces(split)))
@@ -142,15 +143,15 @@ def _on_disk(split: Split) -> Kept:
 
 
 def _pieces(split: Split, count: int = -1) -> Iterator[Any]:
-    """Yields images and label vectors, (batch, ...) each, in order."""
+    """Returns an iterator over (images, label vectors), (batch, ...) each, in order."""
     return split.read(split.stored().take(count)).prefetch(1).as_numpy_iterator()
 
 
 def _between(batch: Any, begin: tf.Tensor, end: tf.Tensor) -> Any:
-    """Returns some rows of each of the tensors (batch, ...) in a structure."""
+    """Returns rows `begin` to `end` of each tensor (batch, ...) in a structure."""
     return tf.nest.map_structure(lambda rows: rows[begin:end], batch)
 
 
 def _shared(array: np.ndarray) -> tf.Tensor:
-    """Returns a tensor in the memory of an array."""
+    """Returns a tensor that shares the memory of an array."""
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())

@@ -1,7 +1,7 @@
-"""Random binary labels, fixed for ever: a function of an example's id alone.
+"""Fixed random binary labels: a function of an example's id only.
 
-Nothing can be learned about them but by heart. A task that has them only takes from the others: it probes how a
-method deals with negative transfer.
+They can only be memorised, not learned. A task with random labels can only harm the other tasks, and so tests how a
+method handles negative transfer.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 MOST = 16
-"""How many random labels an example has."""
+"""Number of random labels per example."""
 _SEED = (2023, 7)
 
 
@@ -25,10 +25,10 @@ def random_bits(ids: tf.Tensor) -> tf.Tensor:
 
 
 def random_label(bits: tf.Tensor, number: int) -> tf.Tensor:
-    """Returns the random label of some number, int32 (...), 0 or 1; those of different numbers are independent.
+    """Returns random label `number`, int32 (...), 0 or 1. Labels of different numbers are independent.
 
     Args:
         bits: from `random_bits`, int32 (...).
-        number: which one, from 0 to `MOST - 1`.
+        number: number of the label, from 0 to `MOST - 1`.
     """
     return tf.bitwise.right_shift(bits, number) & 1

@@ -1,4 +1,4 @@
-"""`Reader`: what the pipeline needs of the place where a dataset is stored."""
+"""`Reader`: the pipeline's interface to a stored dataset."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ import tensorflow as tf
 
 
 class Reader(Protocol):
-    """The stored examples of a dataset: those of a TFDS directory, or those of plain files."""
+    """The stored examples of a dataset, in a TFDS directory or in plain files."""
 
     @property
     def version(self) -> str:
-        """The TFDS version that was found, or `"files"`."""
+        """The TFDS version found, or `"files"`."""
 
     @property
     def synthetic(self) -> bool:
-        """Whether the files themselves say that they were drawn."""
+        """Whether the files are marked as drawn."""
 
     @property
     def encoded(self) -> bool:
-        """Whether images are stored as JPEG or PNG bytes, and not as floats."""
+        """Whether images are stored as JPEG or PNG bytes rather than floats."""
 
     def size(self, split: str) -> int:
         """Returns how many examples `"train"`, `"validation"` or `"test"` has."""
 
     def examples(self, split: str) -> tf.data.Dataset:
-        """Returns the examples of a split in order, as they are stored: one tensor each, or a dictionary of them."""
+        """Returns the stored examples of a split in order: one tensor or a dictionary of tensors each."""
 
     def fetch(self, examples: Any, paths: Iterable[str]) -> Mapping[str, tf.Tensor]:
-        """Returns the features at some paths, (batch, ...) each, from a batch of `examples`.
+        """Returns the features at the given paths, (batch, ...) each, from a batch of `examples`.
 
-        `"image"` is what `images` takes.
+        `"image"` is the input of `images`.
         """
 
     def images(self, stored: tf.Tensor) -> tf.Tensor:
-        """Returns images, (batch,) their bytes or (batch, height, width, channels), from what `fetch` said of them."""
+        """Returns images, as bytes (batch,) or (batch, height, width, channels), from the `"image"` of `fetch`."""
 
     def example_name(self, split: str, number: int) -> str:
-        """Returns what to call an example: its number in the split, from 0, or the name of its image's file."""
+        """Returns the name of an example in messages: its number in the split, from 0, or its image's file name."""
 
     def damaged_file(self, split: str) -> str | None:
-        """Returns the first file of a split that cannot be read to its end; `None` if there is none."""
+        """Returns the first file of a split that cannot be read to its end, or `None`."""
 
     def fingerprint(self, split: str) -> str:
-        """Returns a digest that is another once the stored images of a split are others."""
+        """Returns a digest that changes when the stored images of a split change."""
 
 
 def feature_at(features: Mapping[str, Any], path: str) -> Any:
-    """Returns what a nested mapping holds at `"image"` or `"attributes/Smiling"`.
+    """Returns the value at a path such as `"image"` or `"attributes/Smiling"` in a nested mapping.
 
     Raises:
-        KeyError: if there is nothing.
+        KeyError: if the path does not exist.
     """
     found: Any = features
     for key in path.split("/"):

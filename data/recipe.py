@@ -1,4 +1,4 @@
-"""`Recipe`: what one dataset adds to the pipeline that all of them share."""
+"""`Recipe`: the dataset-specific part of the common pipeline."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ from mtl_keras.tasks import TaskSet
 
 
 class Recipe(abc.ABC):
-    """How the stored examples of one dataset become images and labels.
+    """Turns the stored examples of one dataset into images and labels.
 
-    The labels of an example travel through the pipeline as one vector, `fields` stacked in order, and are given
-    their names only after batching: with 40 attributes this saves 40 small tensors an example.
+    In the pipeline the labels of an example are one vector, `fields` stacked in order. They are split by task only
+    after batching: with 40 attributes this saves 40 small tensors per example.
 
     Args:
-        tasks: names of the tasks wanted, in the order wanted; `None` for the default ones.
+        tasks: names of the tasks, in order; `None` for the default ones.
 
     Raises:
         ValueError: for an unknown task, with the closest match and the choices.
     """
 
     available: ClassVar[TaskSet]
-    """All tasks that the dataset has labels for. The label of a reconstruction is the image that the model sees."""
+    """All tasks that the dataset has labels for. The label of a reconstruction is the model's input image."""
     default_tasks: ClassVar[tuple[str, ...] | None] = None
-    """The tasks that are meant when none are named; `None` for all."""
+    """The tasks used by default; `None` for all."""
     version: ClassVar[str]
-    """The version of the TFDS dataset; others with the same major number are read too."""
+    """The version of the TFDS dataset; others with the same major number can be read too."""
     downloadable: ClassVar[bool]
-    """Whether TFDS can fetch it by itself."""
+    """Whether TFDS can download it."""
     splits: ClassVar[Mapping[str, str]]
     """`"train"`, `"validation"` and `"test"` as TFDS split expressions."""
     stored_shape: ClassVar[tuple[int, int, int]]
-    """Shape of the images as TFDS stores them, (height, width, channels)."""
+    """Shape of the images stored by TFDS, (height, width, channels)."""
     image_shape: ClassVar[tuple[int, int, int]]
-    """Shape of the images as the model sees them, (height, width, channels)."""
+    """Shape of the model's input images, (height, width, channels)."""
     array_dtype: ClassVar[Any] = np.float32
-    """Type of the images of a reader that does not have them encoded: float32, or uint8."""
+    """Dtype of images that the reader does not store encoded: float32 or uint8."""
     label_dtype: ClassVar[tf.DType]
-    """Type of the label vector."""
+    """Dtype of the label vector."""
     files: ClassVar[str] = ""
-    """The plain files that `open_files` can read, in words."""
+    """Description of the plain files that `open_files` can read."""
     classes: ClassVar[Mapping[str, int]] = {}
-    """Stored feature -> number of its classes, for those that are class labels."""
+    """Stored feature -> its number of classes, for class labels."""
     text_fields: ClassVar[tuple[str, ...]] = ()
-    """Stored features that are text, and that `number` makes numbers of."""
+    """Stored text features, which `number` converts to numbers."""
 
     def __init__(self, tasks: Sequence[str] | None = None) -> None:
         wanted = self.default_tasks if tasks is None else tasks
@@ -76,18 +76,18 @@ class Recipe(abc.ABC):
         return self.frame(tf.io.decode_image(encoded, channels=self.image_shape[-1], expand_animations=False))
 
     def decode_all(self, encoded: tf.Tensor) -> tf.Tensor:
-        """Returns `decode` of each of some strings (batch,). A recipe may know a faster way to the same images."""
+        """Returns `decode` of each string (batch,). A recipe may override it with a faster equivalent."""
         spec = tf.TensorSpec(self.image_shape, tf.uint8)
         return tf.map_fn(self.decode, encoded, parallel_iterations=1, fn_output_signature=spec)
 
     def frame(self, image: tf.Tensor) -> tf.Tensor:
-        """Returns an image that is decoded already, (height, width, channels), brought to `image_shape`."""
+        """Returns a decoded image (height, width, channels), brought to `image_shape`."""
         height, width, channels = self.image_shape
         image.set_shape((None, None, channels))
         return images.resize(image, height, width)
 
     def number(self, field: str, values: tf.Tensor) -> tf.Tensor:
-        """Returns the stored values (...) of a field as `label_dtype`. A recipe with text says what becomes of it."""
+        """Returns the stored values (...) of a field as `label_dtype`. Recipes with text fields must override it."""
         return tf.cast(values, self.label_dtype)
 
     def vectors(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -96,18 +96,18 @@ class Recipe(abc.ABC):
 
     @abc.abstractmethod
     def labels(self, vectors: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the labels of each task, but of reconstructions, from label vectors (batch, fields)."""
+        """Returns the labels of each task except reconstructions, from label vectors (batch, fields)."""
 
     def mirror(self, labels: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the labels that the images have once they are flipped from left to right: by default the same."""
+        """Returns the labels of the images flipped from left to right: by default the same."""
         return labels
 
     def limits(self, field: str) -> tuple[int, int] | None:
-        """Returns the least and the greatest value that a field can have, `None` for any: by default its `classes`."""
+        """Returns the minimum and maximum of a field, `None` for any: by default the range of its `classes`."""
         return (0, self.classes[field] - 1) if field in self.classes else None
 
     def check(self, vectors: tf.Tensor) -> tf.Tensor:
-        """Returns label vectors (batch, fields) as they are; the operation fails where a value is beyond its limits."""
+        """Returns label vectors (batch, fields) unchanged; the operation fails if a value is outside its limits."""
         found = {field: self.limits(field) for field in self.fields}
         limits = {field: values for field, values in found.items() if values is not None}
         if not limits:
@@ -119,7 +119,7 @@ class Recipe(abc.ABC):
 
         def refuse() -> tf.Tensor:
             row, column = tf.unstack(tf.where(~possible)[0])
-            # All of them were stored as integers.
+            # All fields with limits were stored as integers.
             value, low, high = map(_text, (values[row, column], least[column], greatest[column]))
             name = names[column]
             parts = ["a stored ", name, " is not from ", low, " to ", high, ". Received: ", name, "=", value]
@@ -130,7 +130,7 @@ class Recipe(abc.ABC):
             return tf.identity(vectors)
 
     def open_files(self, folder: Path) -> Reader | None:
-        """Opens the plain files of the dataset, if `folder` holds them; `None` if it does not."""
+        """Opens the plain files of the dataset in `folder`; returns `None` if there are none."""
         return None
 
 

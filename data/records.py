@@ -1,6 +1,6 @@
-"""The records of a prepared TFDS dataset as they are stored, and the features that many of them hold.
+"""Reads the stored records of a prepared TFDS dataset, and parses their features in batches.
 
-TFDS parses record by record, feature by feature: with 50 labels an image that takes longer than to decode the image.
+TFDS parses record by record and feature by feature: with 50 labels per image this takes longer than decoding the image.
 Here the labels of many records are parsed at once.
 """
 
@@ -16,12 +16,12 @@ from tensorflow_datasets.core import file_adapters
 
 from data.reader import feature_at
 
-# As TFDS interleaves files, so that examples come in its order.
+# The same interleaving of files as in TFDS, so that examples come in the same order.
 _FILES_AT_A_TIME, _BLOCK = 16, 16
 
 
 def stored_records(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
-    """Returns the records of a split, scalar strings, in the order in which `builder.as_dataset` gives them.
+    """Returns the records of a split, scalar strings, in the order of `builder.as_dataset`.
 
     Args:
         builder: the dataset.
@@ -42,18 +42,18 @@ def stored_records(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dat
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
-    # A file that ends before its time is no error to TensorFlow.
+    # TensorFlow reports no error for a truncated file.
     return records.apply(tf.data.experimental.assert_cardinality(info.num_examples))
 
 
 def missing_file(builder: tfds.core.DatasetBuilder, split: str) -> str | None:
-    """Returns the first file of a split that is not there; `None` if all are."""
+    """Returns the first missing file of a split, or `None`."""
     files = (os.fspath(file.filename) for file in builder.info.splits[split].file_instructions)
     return next((file for file in files if not tf.io.gfile.exists(file)), None)
 
 
 def damaged_file(builder: tfds.core.DatasetBuilder, split: str) -> str | None:
-    """Returns the first file of a split of which not all records can be read; `None` if there is none."""
+    """Returns the first file of a split with unreadable or missing records, or `None`."""
     adapter = file_adapters.ADAPTER_FOR_FORMAT[builder.info.file_format]
     for file in builder.info.splits[split].file_instructions:
         path = os.fspath(file.filename)
@@ -67,11 +67,11 @@ def damaged_file(builder: tfds.core.DatasetBuilder, split: str) -> str | None:
 
 
 def parse(features: tfds.features.FeaturesDict, paths: Iterable[str], records: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Returns what records hold at some paths, as it is stored: integers as int64, floats as float32, else strings.
+    """Returns the stored values of records at the given paths: integers as int64, floats as float32, else strings.
 
     Args:
-        features: those of the dataset.
-        paths: such as `"attributes/Smiling"`: features of fixed shape.
+        features: the features of the dataset.
+        paths: paths of features of fixed shape, such as `"attributes/Smiling"`.
         records: (batch,).
     """
     specs = {}

@@ -1,8 +1,8 @@
-"""Resizing images of one known size, several times as fast as `tf.image.resize` and exact to the bit.
+"""Resizes images of one known size, several times as fast as `tf.image.resize` and exact to the bit.
 
 The filter is that of PIL, torchvision and `tf.image.resize(antialias=True)`: a triangle as wide as a pixel of the
-result. Its weights are rounded to 256ths. A pixel times one of them has 16 bits, and times two of them 24, which
-float32 holds: every product and every sum is exact, and the result the same whatever computes it, in whichever order.
+result. Its weights are rounded to 256ths. A pixel times one weight has 16 bits, and times two weights 24, which float32
+holds: every product and every sum is exact, so the result does not depend on the device or the order of operations.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def resample(images: tf.Tensor, height: int, width: int, *, compiled: bool = Fal
     """Resizes images bilinearly with antialiasing.
 
     Args:
-        images: uint8 (batch, old height, old width, channels), of static shape but for the batch.
+        images: uint8 (batch, old height, old width, channels), of static shape except for the batch.
         height: height of the result.
         width: width of the result.
-        compiled: whether XLA compiles the sums. A call takes it 0.1 ms: that is for many images.
+        compiled: whether to compile the sums with XLA. A call costs 0.1 ms, so use it for many images.
 
     Returns:
         uint8 (batch, height, width, channels), rounded.
@@ -40,7 +40,7 @@ def _rows(images: tf.Tensor, height: int, dtype: tf.DType = tf.float32) -> tf.Te
 
 
 def _weighted(lines: tf.Tensor, count: int) -> tf.Tensor:
-    """Returns (batch, count, ...), weighted sums of lines (batch, lines, ...), in their type."""
+    """Returns (batch, count, ...), weighted sums of lines (batch, lines, ...), in the same dtype."""
     starts, weights = taps(lines.shape[1], count)
     picked = (
         tf.gather(lines, starts + k, axis=1) * tf.constant(weights[:, k, None, None], lines.dtype)
@@ -51,8 +51,8 @@ def _weighted(lines: tf.Tensor, count: int) -> tf.Tensor:
 
 def _columns(images: tf.Tensor, width: int) -> tf.Tensor:
     """Returns images (batch, height, old width, channels), in 256ths, with `width` columns, rounded to uint8."""
-    # To gather columns would take longer than to transpose twice: as floats, since oneDNN complains about bytes. The
-    # sum stands between, or TensorFlow would transpose what was cast.
+    # Gathering columns would take longer than transposing twice. The transposed values are floats, since oneDNN warns
+    # about bytes. The sum comes before the cast, or TensorFlow would transpose the cast values.
     columns = _weighted(tf.cast(_transpose(images), tf.float32), width)
     return tf.cast(_transpose(columns / _UNIT**2) + 0.5, tf.uint8)
 
@@ -68,8 +68,8 @@ def _transposed_columns(images: tf.Tensor, width: int) -> tf.Tensor:
     return tf.cast(tf.bitwise.right_shift(sums, tf.constant(16, sums.dtype)), tf.uint8)
 
 
-# In one function XLA would make each value where it is needed, one after the other, which takes longer. It adds whole
-# numbers faster than floats; TensorFlow's own operations would complain that not every processor can.
+# In one function XLA would compute each value where it is needed, one after the other, which takes longer. XLA adds
+# integers faster than floats; TensorFlow's own operations would warn that not every processor supports this.
 _compiled_rows = tf.function(functools.partial(_rows, dtype=tf.uint16), jit_compile=True, autograph=False)
 _compiled_columns = tf.function(_transposed_columns, jit_compile=True, autograph=False)
 _compiled_transpose = tf.function(_transpose, jit_compile=True, autograph=False)
@@ -77,11 +77,11 @@ _compiled_transpose = tf.function(_transpose, jit_compile=True, autograph=False)
 
 @functools.cache
 def taps(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns which pixels of a line of `old` make one of `new` pixels, and how much each of them counts.
+    """Returns the source pixels and weights of each new pixel, for a line resized from `old` to `new` pixels.
 
     Returns:
-        int32 (new,), the first of them; (new, taps), the weights of that one and those after it in 256ths, whole
-        numbers that add up to 256.
+        int32 (new,), the first source pixel; (new, taps), the weights of that pixel and the following ones in 256ths,
+        integers that add up to 256.
     """
     scale = old / new
     radius = max(scale, 1.0)
@@ -90,7 +90,7 @@ def taps(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
     weights = np.maximum(0.0, 1 - distances / radius)
     weights *= _UNIT / weights.sum(axis=1, keepdims=True)
     whole = np.floor(weights).astype(int)
-    # What rounding down took away goes to the weights that lost most.
+    # The remainder from rounding down goes to the weights that lost most.
     ranks = np.argsort(np.argsort(whole - weights, axis=1, kind="stable"), axis=1)
     whole += ranks < _UNIT - whole.sum(axis=1, keepdims=True)
     count = int(max(np.ptp(np.flatnonzero(row)) for row in whole)) + 1

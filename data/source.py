@@ -1,4 +1,4 @@
-"""Opening a prepared TFDS dataset, and preparing it where TFDS can."""
+"""Opens a prepared TFDS dataset, and prepares it if TFDS can."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from data.records import damaged_file, missing_file, parse, stored_records
 Builder: TypeAlias = tfds.core.DatasetBuilder
 _PROBE_SECONDS = 10
 DRAWN = "DRAWN"
-"""A file of this name beside a dataset in a TFDS directory says that it was drawn."""
+"""A file of this name next to a dataset in a TFDS directory marks it as drawn."""
 
 
 class DataUnavailable(RuntimeError):
-    """The dataset is not there, and could not be fetched; the message says how to get it."""
+    """The dataset was not found and could not be downloaded; the message says how to get it."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class TfdsReader:
     """The examples of a prepared TFDS dataset.
 
     Args:
-        recipe: which dataset.
-        builder: holds the features that the recipe needs.
+        recipe: recipe of the dataset.
+        builder: its TFDS builder, with the features that the recipe needs.
     """
 
     recipe: Recipe
@@ -83,16 +83,16 @@ class TfdsReader:
 
 
 def open_reader(recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) -> Reader:
-    """Opens the dataset of `recipe`; no network is touched if it is there.
+    """Opens the dataset of `recipe`. Uses the network only if it is not found.
 
     Args:
-        recipe: which dataset.
-        data_dir: the TFDS directory, or the folder of the dataset's plain files where the recipe can read those. If
-            `None`, the environment variable `TFDS_DATA_DIR` says where, and without it `~/tensorflow_datasets` is used.
+        recipe: recipe of the dataset.
+        data_dir: the TFDS directory, or the folder of the dataset's plain files if the recipe can read those. If
+            `None`, the environment variable `TFDS_DATA_DIR` is used, else `~/tensorflow_datasets`.
 
     Raises:
-        DataUnavailable: if it is not there and cannot be downloaded.
-        ValueError: if what is there is another dataset, or has an empty split.
+        DataUnavailable: if it is not found and cannot be downloaded.
+        ValueError: if another dataset is found, or a split is empty.
     """
     root = tfds.core.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
     if data_dir and not root.exists():
@@ -118,7 +118,7 @@ def open_reader(recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) 
 
 
 def _find(recipe: Recipe, root: tfds.core.Path) -> Builder | None:
-    """Returns the newest version on disk, with the features that the files themselves declare."""
+    """Returns the newest version on disk, with the features declared in its files."""
     major = recipe.version.split(".")[0]
     marks = ("dataset_info.json", "features.json")
     found = [path.parent for mark in marks for path in (root / recipe.name).glob(f"{major}.*/{mark}")]
@@ -127,7 +127,7 @@ def _find(recipe: Recipe, root: tfds.core.Path) -> Builder | None:
     newest = max(found, key=lambda path: tfds.core.Version(path.name))
     try:
         return tfds.builder_from_directory(newest)
-    except Exception as cause:  # whatever the parsers of two damaged files may raise
+    except Exception as cause:  # the parsers may raise anything for damaged files
         raise ValueError(f"Cannot read the dataset in {newest}: {_one_line(cause)}") from cause
 
 
@@ -141,12 +141,12 @@ def _unavailable(recipe: Recipe, root: tfds.core.Path, reason: str = "") -> Data
 
 
 def _prepare(recipe: Recipe, root: tfds.core.Path) -> None:
-    """Lets TFDS download and prepare the dataset elsewhere, and moves it into `root` once it is complete."""
+    """Downloads and prepares the dataset with TFDS in a temporary folder, and moves it into `root` when complete."""
     with tempfile.TemporaryDirectory(prefix=f"{recipe.name}.") as scratch:
         try:
             with quiet():
                 builder = tfds.builder(recipe.name, data_dir=scratch, try_gcs=False)
-            # TFDS retries for minutes where there is no network: ask once before.
+            # TFDS retries for minutes without a network, so try one request first.
             request = urllib.request.Request(next(iter(builder.url_infos)), method="HEAD")
             urllib.request.urlopen(request, timeout=_PROBE_SECONDS).close()
             builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
@@ -159,7 +159,7 @@ def _prepare(recipe: Recipe, root: tfds.core.Path) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps TFDS from logging what its user can do nothing about, such as its own deprecated calls."""
+    """Silences TFDS logs that users cannot act on, such as its own deprecated calls."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.FATAL)
     try:

@@ -1,4 +1,4 @@
-"""`Split`: the examples of one split as they are stored, and how they are read."""
+"""`Split`: reads the stored examples of one split."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from data.reader import Reader
 from data.recipe import Recipe
 from data.tracing import traced_as_written
 
-_TOGETHER, _PARALLEL = 64, 8
-"""Examples that are read together, one after the other, and how many such batches at a time.
+_BATCH_SIZE, _PARALLEL_BATCHES = 64, 8
+"""Examples read per batch, sequentially, and the number of batches read in parallel.
 
-Handing single images from thread to thread takes as long as resizing them. Both are fixed: `AUTOTUNE` begins with few.
+Passing single images between threads takes as long as resizing them. Both are fixed: `AUTOTUNE` starts with few.
 """
-_LABELS_TOGETHER = 4096
+_LABEL_BATCH_SIZE = 4096
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Split:
     """One split of a dataset.
 
     Args:
-        recipe: makes images and labels of what is stored.
-        reader: knows where it is.
+        recipe: turns stored examples into images and labels.
+        reader: reads the stored examples.
         name: `"train"`, `"validation"` or `"test"`.
-        good: bool (stored examples,), which of them are read; `None` for all.
+        good: bool (stored examples,), which of them to read; `None` for all.
     """
 
     recipe: Recipe
@@ -43,7 +43,7 @@ class Split:
 
     @property
     def size(self) -> int:
-        """How many examples are read."""
+        """Number of examples that are read."""
         return self.reader.size(self.name) if self.good is None else int(self.good.sum())
 
     @property
@@ -53,12 +53,12 @@ class Split:
 
     @property
     def dtype(self) -> np.dtype:
-        """uint8 for images that are stored encoded, or as such; float32 for those stored as floats."""
+        """uint8 for images stored encoded or as uint8; float32 for images stored as floats."""
         return np.dtype(np.uint8 if self.reader.encoded else self.recipe.array_dtype)
 
     @property
     def bytes(self) -> int:
-        """What all images take."""
+        """Bytes of all decoded images."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     @traced_as_written
@@ -70,47 +70,47 @@ class Split:
         good = tf.constant(self.good)
         return stored.enumerate().filter(lambda number, _: good[number]).map(lambda _, example: example)
 
-    def read(self, stored: tf.data.Dataset, together: int = _TOGETHER) -> tf.data.Dataset:
-        """Returns stored examples as (images, label vectors), some together and in their order.
+    def read(self, stored: tf.data.Dataset, together: int = _BATCH_SIZE) -> tf.data.Dataset:
+        """Returns stored examples as (images, label vectors), in batches and in order.
 
         Args:
             stored: some of `stored()`, in any order.
-            together: how many come together: where one of them is bad, none of them comes.
+            together: examples per batch. If one of them is bad, reading the whole batch fails.
         """
         return self.read_batches(stored.batch(together))
 
     @traced_as_written
     def read_batches(self, stored: tf.data.Dataset) -> tf.data.Dataset:
-        """Returns batches of stored examples as (images, label vectors), batch by batch."""
+        """Returns batches of stored examples as (images, label vectors)."""
 
         def read(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             with self._scope():
                 features = self.reader.fetch(examples, ("image", *self.recipe.fields))
                 return self._images(self.reader.images(features["image"])), self.recipe.vectors(features)
 
-        return stored.map(read, _PARALLEL)
+        return stored.map(read, _PARALLEL_BATCHES)
 
     @traced_as_written
     def encoded(self, count: int) -> tf.data.Dataset:
-        """Returns the first images in batches (batch,), as they are stored."""
+        """Returns the first `count` stored images in batches (batch,)."""
 
         def read(examples: tf.Tensor) -> tf.Tensor:
             return self.reader.images(self.reader.fetch(examples, ("image",))["image"])
 
-        return self.stored().take(count).batch(_TOGETHER).map(read)
+        return self.stored().take(count).batch(_BATCH_SIZE).map(read)
 
     @traced_as_written
     def vectors(self) -> tf.data.Dataset:
-        """Returns the label vectors in batches (batch, fields), without looking at the images."""
+        """Returns the label vectors in batches (batch, fields), without reading the images."""
 
         def fetch(examples: tf.Tensor) -> tf.Tensor:
             with self._scope():
                 return self.recipe.vectors(self.reader.fetch(examples, self.recipe.fields))
 
-        return self.stored().batch(_LABELS_TOGETHER).map(fetch)
+        return self.stored().batch(_LABEL_BATCH_SIZE).map(fetch)
 
     def key(self, *parts: np.ndarray | str) -> str:
-        """Returns a digest of the stored images, their shape, and further parts: arrays or texts."""
+        """Returns a digest of the stored images, their shape, and further `parts`: arrays or strings."""
         digest = hashlib.sha256()
         left_out = () if self.good is None else (self.good,)
         stored = (self.reader.fingerprint(self.name), self.recipe.splits[self.name], self.shape)
@@ -119,13 +119,13 @@ class Split:
         return digest.hexdigest()[:16]
 
     def kept_file(self, key: str) -> Path:
-        """Returns the file for what is known of the split and can be found out again, under a digest of what it is."""
+        """Returns the path of the split's cache file with this key (a digest)."""
         return cache_folder() / "decoded" / f"{self.recipe.name}-{self.reader.version}-{self.name}-{key}.npy"
 
     def explain(self, error: tf.errors.OpError) -> str:
-        """Returns what went wrong in reading the split, and in which file or example, in one line.
+        """Returns the cause of a read error and its file or example, in one line.
 
-        All is read again up to there: of examples that are read together, any may be the first to fail.
+        Reads the split again up to the error, one by one: within a batch any bad example may be the first to fail.
         """
         damaged = self.reader.damaged_file(self.name) if isinstance(error, DAMAGED_FILE) else None
         if damaged:
@@ -141,7 +141,7 @@ class Split:
         return located(self.recipe.name, self.name, error)
 
     def is_damaged(self) -> bool:
-        """Whether one of its files is."""
+        """Returns whether one of its files is damaged."""
         return self.reader.damaged_file(self.name) is not None
 
     def _images(self, images: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""How the functions of the input pipeline are traced: as they are written."""
+"""Traces the functions of the input pipeline without AutoGraph."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _Result = TypeVar("_Result")
 
 
 def traced_as_written(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """Decorates a function whose `tf.data` functions AutoGraph is not to rewrite.
+    """Decorates a function so that AutoGraph does not rewrite its `tf.data` functions.
 
-    AutoGraph would read and compile the source of all that they call, which takes longer than all else that is done
-    before the first batch. Nothing here needs it: what depends on tensors is said with `tf.cond`, `tf.where` and the
-    like, and recipes of one's own do so too, or are decorated with `tf.function`.
+    AutoGraph would read and compile the source of everything they call, which takes longer than all other work before
+    the first batch. It is not needed: conditions on tensors use `tf.cond`, `tf.where` and the like. Your own recipes
+    should do the same, or be decorated with `tf.function`.
     """
     return cast(Callable[_Parameters, _Result], tf.autograph.experimental.do_not_convert(function))

@@ -1,1 +1,1 @@
-"""Whole runs: from a configuration to a run directory, and from a run directory to a table."""
+"""Complete runs: training from a configuration into a run directory, evaluation, comparison and reports."""

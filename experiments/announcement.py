@@ -1,4 +1,4 @@
-"""What was made of one's own files, said before a run begins: kinds of tasks are inferred, and may not be as meant."""
+"""Describes your own files before a run begins, since kinds of tasks are inferred and may be wrong."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _WIDTH = 79
 
 
 def announcement(dataset: data.AnyDataset, config: RunConfig) -> str:
-    """Returns a line about the images, one for each kind of task with the tasks of that kind, and advice on few steps.
+    """Returns a line about the images, a line for each kind of task with its tasks, and a warning about few steps.
 
-    Lines are at most 79 characters long; what does not fit is left out.
+    Lines are cut to 79 characters.
     """
     sizes = ", ".join(f"{dataset.size(split)} {split}" for split in ("train", "validation", "test"))
     lines = [f"Data: {sizes}; images as {'x'.join(map(str, dataset.image_shape))} (--image_size)"]

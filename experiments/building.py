@@ -1,4 +1,4 @@
-"""From the settings of a run to its dataset, its model and what accompanies training."""
+"""Builds the dataset, the model and the callbacks of a run from its settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def open_dataset(config: RunConfig) -> data.Dataset:
     """Opens the dataset of a run.
 
     Raises:
-        ValueError: if it was made in Python, besides what `data.load` raises.
+        ValueError: if it was made in Python, and as in `data.load`.
     """
     check_known(config)
     return data.load(
@@ -37,7 +37,7 @@ def open_dataset(config: RunConfig) -> data.Dataset:
 
 
 def build_model(config: RunConfig, dataset: data.AnyDataset) -> MultiTaskModel:
-    """Builds and compiles the network of a run, with its first random weights."""
+    """Builds and compiles the network of a run, with its initial weights."""
     tasks = dataset.tasks
     graph = network(config.model, tasks, dataset.image_shape, config.weights)
     model = MultiTaskModel(*graph, name=dataset.name)
@@ -62,7 +62,7 @@ def make_scheduler(config: RunConfig, dataset: data.AnyDataset) -> TaskScheduler
 
 
 def freezing_callbacks(config: RunConfig, model: MultiTaskModel) -> list[keras.callbacks.Callback]:
-    """Returns the callback that leaves the trunk as it is in the first epochs, if it should.
+    """Returns the callback that freezes the trunk in the first epochs, if any.
 
     Raises:
         ValueError: if the tasks share no layer.
@@ -76,7 +76,7 @@ def freezing_callbacks(config: RunConfig, model: MultiTaskModel) -> list[keras.c
 
 
 def learning_rate_callbacks(config: RunConfig) -> list[keras.callbacks.Callback]:
-    """Returns the callback that lets the learning rate fall, epoch by epoch, if it should."""
+    """Returns the callback that decays the learning rate, epoch by epoch, if any."""
     if config.learning_rate_decay == "none":
         return []
     curve = schedules.Cosine(config.learning_rate, 0.0, config.epochs)

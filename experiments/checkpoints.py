@@ -1,4 +1,4 @@
-"""`Checkpoints`: the states that a run can go on from, each complete or not there at all."""
+"""`Checkpoints`: writes and reads the states from which a run can resume. Writes are atomic."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from experiments.files import read_json, write_json
 from mtl_keras.export.replacing import replacing
 
 KEPT = 2
-"""How many checkpoints are kept: the newest ones."""
+"""Number of newest checkpoints that are kept."""
 _MODEL, _ARRAYS, _STATE, _SUMS = "model.keras", "training.npz", "state.json", "checksums.json"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A state read back.
+    """A restored state.
 
     Args:
-        folder: where it is.
-        epoch: the epoch to go on with.
-        step: how many steps of that epoch are made.
+        folder: the folder of the checkpoint.
+        epoch: the epoch to resume.
+        step: number of finished steps in that epoch.
         arrays: from `MultiTaskModel.training_state`.
-        state: what else was saved, as values that JSON can hold.
+        state: further saved state, as JSON values.
     """
 
     folder: Path
@@ -47,10 +47,10 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of a run, the newest `KEPT` of them.
+    """The newest `KEPT` checkpoints of a run.
 
     Args:
-        folder: where they are.
+        folder: the folder of the checkpoints.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -60,34 +60,34 @@ class Checkpoints:
         return bool(self._all())
 
     def save(self, epoch: int, step: int, model: keras.Model, state: Any) -> None:
-        """Keeps the state after `step` steps of an epoch: under its name only once it is complete and on the disk.
+        """Saves the state after `step` steps of an epoch. The checkpoint appears only once it is complete and on disk.
 
         Args:
-            epoch: the epoch to go on with.
-            step: how many of its steps are made.
+            epoch: the epoch to resume.
+            step: number of finished steps in that epoch.
             model: a `MultiTaskModel`.
-            state: what else to keep, as values that JSON can hold.
+            state: further state to save, as JSON values.
 
         Raises:
-            OSError: if it cannot be written, naming it; those before it are as they were.
+            OSError: if it cannot be written, naming it; earlier checkpoints are not changed.
         """
         with replacing(self.folder / f"epoch-{epoch:05d}-step-{step:07d}") as folder:
             folder.mkdir()
             model.save(folder / _MODEL)
             np.savez(folder / _ARRAYS, **model.training_state())
-            # Here NaN and infinity are themselves: what is read back is what was written.
+            # Plain `json` keeps NaN and infinity, so the state is restored exactly.
             (folder / _STATE).write_text(json.dumps({"epoch": epoch, "step": step, **state}), "utf-8")
             write_json(folder / _SUMS, {name: _checksum(folder / name) for name in (_MODEL, _ARRAYS, _STATE)})
         for old in self._all()[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
     def last(self, set_aside: bool = True) -> Checkpoint | None:
-        """Returns the newest checkpoint that is whole, or `None` if there is none at all.
+        """Returns the newest intact checkpoint, or `None` if there is none at all.
 
-        One that is damaged is reported on stderr, and set aside under a name that begins with `damaged-`.
+        A damaged one is reported on stderr and renamed, with the prefix `damaged-`.
 
         Args:
-            set_aside: whether to do so: one of several processes that read them does.
+            set_aside: whether to report and rename damaged checkpoints; only one of several processes should.
 
         Raises:
             ValueError: if there are checkpoints and all are damaged.
@@ -100,7 +100,7 @@ class Checkpoints:
                 reasons.append((folder, cause))
                 continue
             for damaged, reason in reasons if set_aside else ():
-                print(f"warning: {reason}. Going on from {folder.name}, before it.", file=sys.stderr)
+                print(f"warning: {reason}. Resuming from {folder.name} instead.", file=sys.stderr)
                 damaged.replace(damaged.with_name(f"damaged-{damaged.name}"))
             return found
         if reasons:

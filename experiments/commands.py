@@ -1,4 +1,4 @@
-"""What the programs have in common: flags are parsed, and what goes wrong is said in one line."""
+"""Common parts of the programs: parses flags and reports errors in one line."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from absl import flags
 
 
 def command_line(main: Callable[[flags.FlagValues], None], defined: flags.FlagValues, arguments: Sequence[str]) -> None:
-    """Runs a program: exit code 0 if it did its work, 1 if it could not, 2 for flags it does not understand.
+    """Runs a program: exit code 0 for success, 1 for an error, 2 for invalid flags.
 
-    What stands on the command line without a flag is the value of the flag `folders`, for programs that have it.
+    Positional arguments become the value of the flag `folders`, for programs that have it.
 
     Args:
-        main: the program, which is given the values of its flags.
+        main: the program, called with the values of its flags.
         defined: its flags.
         arguments: `sys.argv`.
     """
@@ -36,10 +36,10 @@ def command_line(main: Callable[[flags.FlagValues], None], defined: flags.FlagVa
     if "folders" in values:
         values["folders"].value = rest[1:]
     elif len(rest) > 1:
-        _fail(f"What is {rest[1]!r}? Flags begin with --", 2)
+        _fail(f"Unknown argument {rest[1]!r}. Flags begin with --", 2)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
-    # A comparison trains many networks; TensorFlow would take their functions for one that is traced too often.
+    # A comparison trains many networks; TensorFlow would warn about a function that is retraced too often.
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
@@ -55,9 +55,10 @@ def command_line(main: Callable[[flags.FlagValues], None], defined: flags.FlagVa
 
 
 def _import_libraries() -> None:
-    """Imports what every program needs, without looking for garbage meanwhile: hundreds of thousands of objects stay.
+    """Imports Keras and TensorFlow with garbage collection paused, and freezes the objects that they create.
 
-    Looking through them, then and again in training, would be a twentieth of the time to the first step.
+    Scanning these hundreds of thousands of permanent objects, during import and again in training, would take a
+    twentieth of the time to the first step.
     """
     if "tensorflow" in sys.modules:
         return
@@ -71,7 +72,7 @@ def _import_libraries() -> None:
 
 
 def _reason(error: Exception) -> str | None:
-    """What to tell the user, or `None` for an error that is ours."""
+    """Returns the message for the user, or `None` for an internal error."""
     import tensorflow as tf
 
     import data

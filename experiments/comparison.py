@@ -1,4 +1,4 @@
-"""Comparing runs: from folders of finished runs to what a method does to each task, and what it costs."""
+"""Compares folders of finished runs: the effect of a method on each task, and its cost."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from mtl_keras.analysis import Comparison, Cost, CostComparison, TaskResults, co
 from mtl_keras.serialization import unknown_value
 
 Measure = tuple[str, str]
-"""A split and a metric; the metric "primary" is each task's own."""
+"""A split and a metric; "primary" is the primary metric of each task."""
 MEASURES: tuple[Measure, ...] = (("test", "primary"), ("train", "primary"), ("test", "loss"), ("train", "loss"))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A method against a baseline.
+    """The comparison of a method with a baseline.
 
     Args:
         method: name of the method.
         baseline: name of the baseline.
-        tasks: what was compared.
-        measures: by what, the first of which is the primary metric on the test split.
-        cost: the method's cost against the baseline's; of single-task networks, that of one for each task.
-        left_out: tasks and seeds that one of them, or one of the tasks, has no result for.
+        tasks: the compared tasks.
+        measures: measure -> comparison; the first measure is the primary metric on the test split.
+        cost: the method's cost and the baseline's; single-task networks are summed over the tasks.
+        left_out: tasks without a result on both sides, and seeds without a result for every task on both sides.
     """
 
     method: str
@@ -42,7 +42,7 @@ class Outcome:
     left_out: tuple[tuple[str, ...], tuple[int, ...]]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the outcome as values that JSON can hold."""
+        """Returns the outcome as JSON values."""
         first = next(iter(self.measures.values()))
         return {
             "method": self.method,
@@ -66,20 +66,19 @@ def compare_folders(folders: Sequence[Path], tasks: Sequence[str] | None = None)
     """Compares the first of several methods with each of the others.
 
     Args:
-        folders: one for each method, with its finished runs (one a seed; of single-task networks, one a task and
-            seed) in it. Or the folder of one comparison, whose methods are then taken.
+        folders: one for each method, with its finished runs (one per seed; for single-task networks, one per task and
+            seed). Or the folder of one comparison, to use its methods.
         tasks: which tasks to compare; by default all that both have.
 
     Raises:
-        ValueError: if there is nothing to compare with, a task is unknown, or two runs of a method have the same
-            task and seed.
+        ValueError: if there is no baseline, a task is unknown, or two runs of a method have the same task and seed.
     """
     method, *baselines = [(folder, read_records(folder)) for folder in _methods(folders)]
     return [_compare(method, baseline, tasks) for baseline in baselines]
 
 
 def _methods(folders: Sequence[Path]) -> Sequence[Path]:
-    """The folder of each method, where that of one comparison may be given for all of them."""
+    """Returns the folder of each method, from these folders or from that of one comparison."""
     if len(folders) == 1 and Plan.is_in(folders[0]):
         return [folders[0] / name for name in (METHOD, *Plan.load(folders[0]).baselines)]
     if len(folders) < 2:
@@ -91,7 +90,7 @@ def _methods(folders: Sequence[Path]) -> Sequence[Path]:
 
 
 def report(folders: Sequence[Path], tasks: Sequence[str] | None = None, *, quiet: bool = False) -> None:
-    """Prints the comparisons of `compare_folders`, and writes them into the first folder as JSON and as a page.
+    """Prints the comparisons of `compare_folders`, and writes them into the first folder as JSON and HTML.
 
     The files are `comparison.json` and `comparison.html`, or `comparison-<tasks>` if only some tasks are compared.
     With `quiet`, nothing is printed.
@@ -110,36 +109,38 @@ def report(folders: Sequence[Path], tasks: Sequence[str] | None = None, *, quiet
 
 
 def _compare(
-    method: tuple[Path, list[Record]], baseline: tuple[Path, list[Record]], asked: Sequence[str] | None
+    method: tuple[Path, list[Record]], baseline: tuple[Path, list[Record]], chosen: Sequence[str] | None
 ) -> Outcome:
-    (path, ours), (other_path, theirs) = method, baseline
-    shared = [task for task in _tasks(ours) if task in _tasks(theirs)]
-    known = list(dict.fromkeys((*_tasks(ours), *_tasks(theirs))))
-    for task in asked or ():
+    (path, method_records), (other_path, baseline_records) = method, baseline
+    shared = [task for task in _tasks(method_records) if task in _tasks(baseline_records)]
+    known = list(dict.fromkeys((*_tasks(method_records), *_tasks(baseline_records))))
+    for task in chosen or ():
         if task not in known:
             raise unknown_value("task", task, known)
-    tasks = [task for task in shared if asked is None or task in asked]
+    tasks = [task for task in shared if chosen is None or task in chosen]
     if not tasks:
         raise ValueError(f"The runs in {str(path)!r} and {str(other_path)!r} have no task in common.")
-    primary = {task: entry for record in ours for task, entry in record.primary.items()}
+    primary = {task: entry for record in method_records for task, entry in record.primary.items()}
     measures = {}
     for split, metric in MEASURES:
-        if all(split in record.tables for record in (*ours, *theirs)):
+        if all(split in record.tables for record in (*method_records, *baseline_records)):
             results = []
             for task in tasks:
                 name = primary[task]["metric"] if metric == "primary" else metric
                 better = metric == "primary" and primary[task]["higher_is_better"]
-                sides = [by_seed(side, split, task, name) for side in (ours, theirs)]
+                sides = [by_seed(side, split, task, name) for side in (method_records, baseline_records)]
                 results.append(TaskResults(task, name, better, *sides))
             measures[split, metric] = compare(results)
     seeds = next(iter(measures.values())).seeds
-    cost = compare_costs(*(_costs(side, seeds) for side in (ours, theirs)))
-    every = {int(record.config["seed"]) for record in (*ours, *theirs) if set(record.tasks) & set(tasks)}
+    cost = compare_costs(*(_costs(side, seeds) for side in (method_records, baseline_records)))
+    all_seeds = {
+        int(record.config["seed"]) for record in (*method_records, *baseline_records) if set(record.tasks) & set(tasks)
+    }
     name, other_name = path.resolve().name, other_path.resolve().name
     if name == other_name:
         name, other_name = str(path), str(other_path)
-    left_out = tuple(task for task in asked or known if task not in tasks)
-    return Outcome(name, other_name, tuple(tasks), measures, cost, (left_out, tuple(sorted(every - set(seeds)))))
+    left_out = tuple(task for task in chosen or known if task not in tasks)
+    return Outcome(name, other_name, tuple(tasks), measures, cost, (left_out, tuple(sorted(all_seeds - set(seeds)))))
 
 
 def _tasks(records: Sequence[Record]) -> list[str]:
@@ -147,7 +148,7 @@ def _tasks(records: Sequence[Record]) -> list[str]:
 
 
 def _costs(records: Sequence[Record], seeds: Sequence[int]) -> dict[str, list[Cost]]:
-    """The costs of each network's runs with these seeds; of all networks, whichever tasks are compared."""
+    """Returns the costs of the runs with these seeds by network, including networks of tasks that are not compared."""
     costs: dict[str, list[Cost]] = {}
     for record in records:
         if record.config["seed"] in seeds:

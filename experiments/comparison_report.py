@@ -1,4 +1,4 @@
-"""`comparison_report`: from the outcomes of a comparison and its runs' records to one HTML page."""
+"""`comparison_report`: writes an HTML page from the outcomes of a comparison and the records of its runs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mtl_keras.reports.page import Html, page, paragraph
 
 
 def comparison_report(folders: Sequence[Path], outcomes: Sequence[Outcome], file: Path) -> None:
-    """Writes a page on a comparison, from the runs' files, without their data.
+    """Writes a page on a comparison from the runs' files, without their data.
 
     Args:
-        folders: that of the method, then those of the baselines.
-        outcomes: the method against each of the baselines, in the same order, as `comparison.json` has them.
-        file: where to write.
+        folders: the folder of the method, then those of the baselines.
+        outcomes: the method against each of the baselines, in the same order, as in `comparison.json`.
+        file: the file to write.
 
     Raises:
         ValueError: if a run's file is damaged, naming the file.
@@ -31,7 +31,7 @@ def comparison_report(folders: Sequence[Path], outcomes: Sequence[Outcome], file
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
     methods = [read_method(name, folder) for name, folder in zip(names, folders)]
-    # What is drawn of several outcomes at once needs names that differ.
+    # Figures of several outcomes need unique names.
     named = [{**outcome, "method": names[0], "baseline": name} for outcome, name in zip(outcomes, names[1:])]
     sections = [
         *(outcome_section(outcome, f"against-{number}") for number, outcome in enumerate(named, 1)),
@@ -61,13 +61,13 @@ def _warnings(methods: Sequence[Method], outcomes: Sequence[Outcome]) -> Iterato
         yield caution("Drawn images", "the data are synthetic. These numbers say nothing about the real dataset.")
     seeds = min(len(outcome["seeds"]) for outcome in outcomes)
     if seeds < 2:
-        yield caution("One seed", "there is no interval, and nothing can be said of any task. --seeds adds others.")
+        yield caution("One seed", "there is no interval, so no verdict is known. Add seeds with --seeds.")
     yield from small_test_split(methods[0].config)
     tasks = max(len(outcome["tasks"]) for outcome in outcomes)
     if tasks > 4 and seeds > 1:
         share = 1 - outcomes[0]["delta_m"]["confidence"]
         yield caution(
             "Many verdicts",
-            f"each is made for its task alone. Of {count(tasks, 'task')} without any difference about "
+            f"each one is for its task only. Of {count(tasks, 'task')} without any difference, about "
             f"{share * tasks:.0f} would be called better or worse by chance.",
         )

@@ -1,4 +1,4 @@
-"""Comparisons as tables, for terminals and for Markdown."""
+"""Prints comparisons as tables, in a terminal or as Markdown."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from rich.measure import Measurement
 from rich.table import Table
 
 _WIDTH = 160  # of files and pipes
-# What a narrow terminal can do without, column by number: what each side reached, the metric, the difference.
+# Column numbers that a narrow terminal leaves out: the values of both sides, the metric, the difference.
 _LEFT_OUT: tuple[Collection[int], ...] = ((), (2, 3), (1, 2, 3), (1, 2, 3, 4))
 _SPLITS = {"test": "test split", "train": "training split"}
 
 
 def print_comparison(outcome: Mapping[str, Any], console: Console | None = None, *, markdown: bool = False) -> None:
-    """Prints what a method does to each task, in sum, and at what cost.
+    """Prints the effect of a method on each task, the summary and the cost.
 
-    A terminal that is too narrow for all columns is shown those that fit.
+    In a narrow terminal, only the columns that fit are printed.
 
     Args:
         outcome: from `experiments.comparison.Outcome.to_json`.
-        console: where to print.
+        console: the console to print to.
         markdown: whether to print Markdown.
     """
     console = console or Console()
@@ -39,10 +39,10 @@ def print_comparison(outcome: Mapping[str, Any], console: Console | None = None,
         for task in measure["tasks"]:
             sides = [_spread(task[side]) for side in ("method", "baseline")]
             rows.append((task["task"], _metric(task), *sides, interval(task["difference"]), task["verdict"]))
-        console.print(_fitting(rows, console, markdown))
+        console.print(_table_that_fits(rows, console, markdown))
         console.print()
     for line in _summary(outcome):
-        # Between words in a terminal; elsewhere a line is a line.
+        # Wrap at words in a terminal, and do not wrap elsewhere.
         console.print(line, highlight=False, soft_wrap=markdown or not console.is_terminal)
         if markdown:
             console.print()
@@ -68,12 +68,12 @@ def interval(entry: Mapping[str, Any], digits: int = 4) -> str:
 
 
 def _summary(outcome: Mapping[str, Any]) -> list[str]:
-    suffered = ", ".join(outcome["negative_transfer"]) or ("none" if len(outcome["seeds"]) > 1 else "not known")
+    worse = ", ".join(outcome["negative_transfer"]) or ("none" if len(outcome["seeds"]) > 1 else "not known")
     confidence = outcome["delta_m"]["confidence"]
     lines = [
         f"delta_m: {interval(outcome['delta_m'], 2)} % ({outcome['delta_m_convention']}; mean relative gain of the "
         "tasks' primary metrics on the test split).",
-        f"Negative transfer (clearly worse): {suffered}.",
+        f"Negative transfer (clearly worse): {worse}.",
         f"↑ higher is better, ↓ lower is better. In square brackets: the {confidence:.0%} interval of the mean of the "
         "paired differences, one a seed (Student's t).",
     ]
@@ -81,17 +81,17 @@ def _summary(outcome: Mapping[str, Any]) -> list[str]:
         lines.append(f"Left out, no finished run on both sides: {', '.join(outcome['tasks_left_out'])}.")
     if outcome["seeds_left_out"]:
         seeds = ", ".join(map(str, outcome["seeds_left_out"]))
-        lines.append(f"Left out for want of a result of every task on both sides: seeds {seeds}.")
+        lines.append(f"Left out, not every task has a result on both sides: seeds {seeds}.")
     return lines
 
 
 def natural_width(view: Table, console: Console) -> int:
-    """Returns how wide a table is if nothing is cut, in characters."""
+    """Returns the width of the whole table, in characters."""
     return Measurement.get(console, console.options.update(max_width=10_000), view).maximum
 
 
-def _fitting(rows: Sequence[Sequence[str]], console: Console, markdown: bool) -> Table:
-    """A table with the columns that there is room for; the first row has their titles."""
+def _table_that_fits(rows: Sequence[Sequence[str]], console: Console, markdown: bool) -> Table:
+    """Returns a table with the columns that fit; the first row has the titles."""
     for left_out in _LEFT_OUT:
         titles, *cells = [[cell for number, cell in enumerate(row) if number not in left_out] for row in rows]
         view = _view(markdown, *titles)

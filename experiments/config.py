@@ -1,4 +1,4 @@
-"""`RunConfig`: everything that a run depends on."""
+"""`RunConfig`: all settings of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mtl_keras.export.formats import SUFFIXES
 from mtl_keras.serialization import Spec, parse_spec, unknown_value
 
 OWN = "own"
-"""What the dataset of a run is called that was made in Python."""
+"""The name of a dataset made in Python."""
 JIT_CHOICES = ("auto", "true", "false")
 DECAY_CHOICES = ("cosine", "none")
 VERBOSE_CHOICES = (0, 1, 2)
@@ -35,7 +35,7 @@ _LEAST = {
 
 @dataclass(frozen=True)
 class RunConfig:
-    """The settings of a run: those of the flags of `train.py`, which documents them.
+    """The settings of a run. They are the flags of `train.py`, which documents them.
 
     Example:
 
@@ -80,11 +80,11 @@ class RunConfig:
     export: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        # What is recorded must mean the same wherever the run is gone on with.
+        # The recorded name must stay valid if the run is resumed from another folder.
         object.__setattr__(self, "dataset", data.absolute_name(self.dataset))
 
     def check(self) -> None:
-        """Checks all that can be checked without the data.
+        """Checks everything that can be checked without the data.
 
         Raises:
             ValueError: naming the setting, the value received and the choices.
@@ -121,7 +121,7 @@ class RunConfig:
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}. Received: {name}={getattr(self, name)}")
         if self.examples is not None and not self.synthetic:
-            raise ValueError(f"examples says how many to draw, with synthetic. Received: examples={self.examples}")
+            raise ValueError(f"examples is only for synthetic data. Received: examples={self.examples}")
         if self.examples is not None and self.examples < 1:
             raise ValueError(f"examples must be at least 1. Received: examples={self.examples}")
         if self.seed < 0:
@@ -131,12 +131,12 @@ class RunConfig:
                 raise ValueError(f"The weight of task {task!r} must be a finite number >= 0. Received: {weight}")
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the settings as values that JSON can hold."""
+        """Returns the settings as JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RunConfig:
-        """Returns the settings that `to_json` gave.
+        """Returns the settings from the result of `to_json`.
 
         Raises:
             ValueError: for a setting that does not exist.
@@ -154,7 +154,7 @@ class RunConfig:
 
 
 def _is_of(value: Any, expected: Any) -> bool:
-    """Whether a value is of the type of a setting; entries of tuples and mappings are checked where they are used."""
+    """Returns whether a value has the type of a setting. Entries of tuples and mappings are checked on use."""
     kinds = get_args(expected) if isinstance(expected, UnionType) else (expected,)
     origins = tuple(get_origin(kind) or kind for kind in kinds)
     if isinstance(value, bool):
@@ -163,7 +163,7 @@ def _is_of(value: Any, expected: Any) -> bool:
 
 
 def make_schedule(text: str) -> schedules.Schedule:
-    """Returns the schedule of a specification; "none" is among the choices if it does not exist."""
+    """Returns the schedule of a specification. The error for an unknown name lists "none" as a choice."""
     name = parse_spec(text).name
     if name not in schedules.SCHEDULES:
         raise unknown_value("schedule", name, [*schedules.SCHEDULES.names, "none"])

@@ -1,4 +1,4 @@
-"""What predictions are worth: every metric of every task, beside that of the best constant prediction."""
+"""Evaluates predictions: every metric of every task, with that of the best constant prediction."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SLICE = 1000
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model predicted of a split.
+    """The labels and predictions of a split.
 
     Args:
-        true: task -> labels `(samples, ...)`, as they are given: some may be missing.
+        true: task -> labels `(samples, ...)`; some may be missing.
         pred: task -> outputs `(samples, ...)`.
     """
 
@@ -37,25 +37,25 @@ class Outputs:
 
 
 def evaluate(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> tuple[Table, Entries]:
-    """Judges predictions over all labelled samples: `judge` of what `collect` returns."""
+    """Evaluates predictions over all labelled samples: `judge` of the result of `collect`."""
     return judge(collect(predict, batches, tasks), tasks)
 
 
 def judge(outputs: Outputs, tasks: TaskSet) -> tuple[Table, Entries]:
-    """Judges predictions over all labelled samples: task by task, and the binary tasks together.
+    """Evaluates predictions over all labelled samples: each task, and the binary tasks together.
 
-    The baseline is the best constant prediction: the shares of the classes among the evaluated labels (so, judged as a
-    decision, the most frequent class), or the labels' mean.
+    The baseline is the best constant prediction: the shares of the classes among the evaluated labels (as a decision,
+    the most frequent class), or the mean of the labels.
 
     Args:
-        outputs: of a whole split.
-        tasks: what to judge, and by which metrics.
+        outputs: labels and predictions of a whole split.
+        tasks: the tasks to evaluate, with their metrics.
 
     Returns:
-        `{task: {metric: {"value": ..., "baseline": ...}}}`: the task's own metrics, then its `loss`, then the further
-        ones that its kind is usually reported with (`experiments.further_metrics`).
+        `{task: {metric: {"value": ..., "baseline": ...}}}`: the task's own metrics, then its `loss`, then further
+        metrics that are usual for its kind (`experiments.further_metrics`).
         `{"macro_f1": {"value": ..., "baseline": ...}, ...}`: accuracy, precision, recall and F1 of the binary tasks
-        together, `macro_` (mean over the tasks) and `micro_` (all decisions in one pool). Empty unless there are two.
+        together, `macro_` (mean over the tasks) and `micro_` (pooled decisions). Empty for fewer than two binary tasks.
     """
     table: Table = {}
     decisions: list[dict[str, Decisions]] = []
@@ -63,7 +63,7 @@ def judge(outputs: Outputs, tasks: TaskSet) -> tuple[Table, Entries]:
         loss, labels, predicted, _ = _labelled(task, outputs.true[name], outputs.pred[name])
         constant = constant_prediction(task, labels)
         metrics = task_spec(task, outputs.true[name].shape[1:], predicted.shape[1:]).metrics
-        # A task's metric objects are shared by all who know the task: what is measured here is measured with copies.
+        # The metric objects of a task are shared, so measure with copies.
         fresh = {key: type(metric).from_config(metric.get_config()) for key, metric, _ in metrics}
         fresh["loss"] = keras.metrics.MeanMetricWrapper(loss.call, name="loss")
         own = {
@@ -79,13 +79,13 @@ def judge(outputs: Outputs, tasks: TaskSet) -> tuple[Table, Entries]:
 
 
 def own_metrics(entries: Entries) -> list[str]:
-    """Returns the names of a task's own metrics and `"loss"`, the last of them; what follows it is further metrics."""
+    """Returns the names of a task's own metrics, ending with `"loss"`; the entries after it are further metrics."""
     names = list(entries)
     return names[: names.index("loss") + 1] if "loss" in names else names
 
 
 def primary(task: Task) -> tuple[str, bool]:
-    """Returns the name of a task's primary metric, its first, else its loss, and whether higher is better."""
+    """Returns the name of a task's primary metric (its first metric, else its loss), and whether higher is better."""
     return task_spec(task, task.shape, task.shape).primary
 
 
@@ -94,8 +94,8 @@ def collect(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Outpu
 
     Args:
         predict: images `(batch, height, width, channels)` -> task -> outputs `(batch, ...)`.
-        batches: (images, {task: labels}) once through.
-        tasks: what is predicted.
+        batches: (images, {task: labels}), one pass.
+        tasks: the predicted tasks.
 
     Raises:
         ValueError: if there are no batches, or an output of a task is missing.
@@ -111,16 +111,16 @@ def collect(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Outpu
             pred[name].append(np.asarray(outputs[name], "float32"))
     if not true[tasks.names[0]]:
         raise ValueError("There is nothing to evaluate: the split is empty.")
-    # One task after the other, so that no more than one is in memory twice.
+    # Task by task, so that at most one task is in memory twice.
     joined = [{name: np.concatenate(parts.pop(name)) for name in tasks} for parts in (true, pred)]
     return Outputs(*joined)
 
 
 def sample_losses(task: Task, true: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the numbers of the samples that have all of their labels, and the loss of each of them.
+    """Returns the indices of the samples that have all of their labels, and their losses.
 
     Args:
-        task: what was predicted.
+        task: the predicted task.
         true: labels `(samples, ...)`.
         pred: outputs `(samples, ...)`.
     """
@@ -135,7 +135,7 @@ def sample_losses(task: Task, true: np.ndarray, pred: np.ndarray) -> tuple[np.nd
 def _labelled(
     task: Task, true: np.ndarray, pred: np.ndarray
 ) -> tuple[keras.losses.Loss, np.ndarray, np.ndarray, np.ndarray]:
-    """The task's loss, labels and outputs of the samples that have all of their labels, and which samples these are."""
+    """Returns the task's loss, the labels and outputs of the samples that have all of their labels, and their mask."""
     spec = task_spec(task, true.shape[1:], pred.shape[1:])
     ((loss, _),) = spec.losses
     aligned = missing.align(true, pred, class_indices=spec.loss_name.startswith("sparse_"))
@@ -152,14 +152,14 @@ def _measure(metric: keras.metrics.Metric, true: np.ndarray, pred: np.ndarray) -
     if not len(true):
         return float("nan")
     metric.reset_state()
-    # In slices: losses and metrics make several copies of what they are given, and images are large.
+    # In slices, since losses and metrics make several copies of their inputs, and images are large.
     for start in range(0, len(true), _SLICE):
         metric.update_state(true[start : start + _SLICE], pred[start : start + _SLICE])
     return float(metric.result())
 
 
 def constant_prediction(task: Task, labels: np.ndarray) -> np.ndarray:
-    """Returns the constant prediction `(samples, *task.shape)` that is best without looking at the image: the mean.
+    """Returns the best constant prediction `(samples, *task.shape)`: the mean.
 
     Args:
         task: the task.

@@ -1,4 +1,4 @@
-"""When a run is too short to be judged."""
+"""Detects runs that are too short to evaluate."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ _FEW = 200
 
 
 def are_few(steps: int) -> bool:
-    """Whether a run of so many steps may be judged before the averages of its batch normalisation have settled."""
+    """Returns whether a run has too few steps for the moving averages of batch normalisation to settle."""
     return steps < _FEW

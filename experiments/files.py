@@ -1,4 +1,4 @@
-"""The files of a run, written so that a reader never meets half of one."""
+"""Reads and writes the files of a run. Writes are atomic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtl_keras.export.replacing import replacing
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON; NaN and infinite numbers, which JSON has no word for, become null."""
+    """Writes JSON; NaN and infinite numbers, which JSON does not have, become null."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(_finite(content), indent=2) + "\n", encoding="utf-8")
 
@@ -24,7 +24,7 @@ def read_json(path: Path) -> Any:
     """Reads JSON.
 
     Raises:
-        ValueError: if the file is not there or is not JSON, naming it.
+        ValueError: if the file is missing or is not JSON, naming it.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -35,7 +35,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Writes one CSV row an epoch."""
+    """Writes one CSV row per epoch."""
     keys = sorted({key for epoch in history for key in epoch})
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["epoch", *keys])
@@ -44,13 +44,13 @@ def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
-    """Reads what `write_history` wrote, by column.
+    """Reads the file of `write_history`, by column.
 
     Returns:
-        column, without `epoch` -> `(epochs,)` numbers; a cell without a number is NaN.
+        column, without `epoch` -> `(epochs,)` numbers; an empty cell is NaN.
 
     Raises:
-        ValueError: if the file is not there or is not such a table, naming it and the line.
+        ValueError: if the file is missing or is not such a table, naming it and the line.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:

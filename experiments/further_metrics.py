@@ -1,4 +1,4 @@
-"""What tasks of a kind are usually reported with, whether or not they were trained with it as a metric."""
+"""Metrics that are usual for each kind of task, in addition to the task's own metrics."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def further_metrics(task: Task, true: np.ndarray, pred: np.ndarray) -> dict[str,
     | binary | `accuracy`, `precision`, `recall`, `f1` of the decisions at 0.5 |
     | classification | `macro_f1` |
     | regression, reconstruction | `mae`, `mse`, `rmse`, in the unit of the labels |
-    | landmarks with a `left_eye` and a `right_eye` | these three, and `nme`: error in shares of the eyes' distance |
+    | landmarks with a `left_eye` and a `right_eye` | these three, and `nme`: error relative to the eyes' distance |
 
     Args:
-        task: what was predicted.
+        task: the predicted task.
         true: labels `(samples, ...)`, none missing.
         pred: predictions `(samples, *task.shape)`.
     """
@@ -38,7 +38,7 @@ def further_metrics(task: Task, true: np.ndarray, pred: np.ndarray) -> dict[str,
 
 
 def _errors(true: np.ndarray, pred: np.ndarray) -> dict[str, float]:
-    """Mean absolute error, mean squared error and its root."""
+    """Returns the mean absolute error, the mean squared error and its root."""
     if not len(true):
         return dict.fromkeys(("mae", "mse", "rmse"), float("nan"))
     offset = np.subtract(pred, true, dtype="float32")
@@ -47,10 +47,10 @@ def _errors(true: np.ndarray, pred: np.ndarray) -> dict[str, float]:
 
 
 def overall(decisions: Sequence[Mapping[str, Decisions]]) -> dict[str, dict[str, float]]:
-    """Returns macro and micro scores of the binary tasks, as entries of a table; none if there are fewer than two.
+    """Returns macro and micro scores of the binary tasks, as entries of a table; empty for fewer than two tasks.
 
     Args:
-        decisions: for each binary task, the decisions under `"value"`, and those of its constant prediction under
+        decisions: for each binary task, the model's decisions as `"value"` and those of its constant prediction as
             `"baseline"`.
     """
     if len(decisions) < 2:

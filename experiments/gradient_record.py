@@ -1,4 +1,4 @@
-"""`GradientRecord`: what was seen of the tasks' gradients, epoch by epoch, in a file."""
+"""`GradientRecord`: writes the gradient statistics of each epoch to a file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mtl_keras.training.gradients import GradientSummary
 
 
 class GradientRecord:
-    """Writes `gradients.json`: `{"every": steps, "tasks": names, "epochs": [...]}`, each epoch as `entry` returns it.
+    """Writes `gradients.json`: `{"every": steps, "tasks": names, "epochs": [...]}`, each epoch as returned by `entry`.
 
-    The means over all pairs are in the history; these are the tables behind them, too large for every checkpoint.
+    The means over all pairs are in the history. These are the full tables, which are too large for every checkpoint.
 
     Args:
-        file: where to write.
-        monitor: what sees the gradients.
+        file: the file to write.
+        monitor: the callback that monitors the gradients.
     """
 
     def __init__(self, file: Path, monitor: GradientMonitor) -> None:
@@ -29,10 +29,10 @@ class GradientRecord:
         self.epochs: list[dict[str, Any]] = []
 
     def add(self, epoch: int, tasks: Sequence[str]) -> None:
-        """Writes what the monitor saw in an epoch, after those before it.
+        """Appends the monitor's summary of an epoch, and writes the file.
 
         Args:
-            epoch: its number.
+            epoch: number of the epoch.
             tasks: the names of the rows and columns.
         """
         if self.monitor.summary is not None:
@@ -40,7 +40,7 @@ class GradientRecord:
             write_json(self.file, {"every": self.monitor.every, "tasks": list(tasks), "epochs": self.epochs})
 
     def go_on(self, epoch: int) -> None:
-        """Takes in what is written of the epochs before `epoch`, from which the run goes on.
+        """Reads the recorded epochs before `epoch`, from which the run resumes.
 
         Raises:
             ValueError: if the file is damaged, naming it.
@@ -55,7 +55,7 @@ class GradientRecord:
 
 
 def entry(epoch: int, summary: GradientSummary) -> dict[str, Any]:
-    """Returns `epoch`, `steps`, the tables `cosine` and `conflict`, and `norm`: six digits of each number."""
+    """Returns `epoch`, `steps`, the tables `cosine` and `conflict`, and `norm`, with six significant digits."""
     tables = {"cosine": summary.cosine, "conflict": summary.conflict, "norm": summary.norm}
     rounded = {name: np.vectorize(_six_digits, otypes=[float])(table).tolist() for name, table in tables.items()}
     return {"epoch": epoch, "steps": summary.steps, **rounded}

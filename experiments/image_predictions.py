@@ -1,4 +1,4 @@
-"""`predict_images`: what a model says of image files, printed, drawn and written as CSV."""
+"""`predict_images`: prints, draws and writes as CSV the predictions for image files."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from mtl_keras.reports.outputs import Output
 from mtl_keras.reports.pictures import beside, captioned, picture
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
-"""What the names of the images in a folder end in, in small or large letters."""
+"""Suffixes of the images in a folder, case-insensitive."""
 _TOGETHER = 32
 _MOST_SHOWN = 20
-"""Images in the table that is printed; of the others, predictions.csv tells."""
+"""Maximum number of images in the printed table; predictions.csv has all."""
 _SIDE, _FEW = 256, 8
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one image.
+    """The predictions for one image.
 
     Args:
         file: the image.
-        image: float32 `(height, width, channels)`, as the model was given it.
+        image: float32 `(height, width, channels)`, the model's input.
         values: task -> prediction `(...)`.
     """
 
@@ -44,7 +44,7 @@ class Prediction:
 
 
 def image_files(path: Path) -> list[Path]:
-    """Returns an image file, or the images in a folder by name.
+    """Returns an image file, or the images in a folder sorted by name.
 
     Raises:
         ValueError: if there is no such file, or no image in the folder.
@@ -66,20 +66,20 @@ def image_files(path: Path) -> list[Path]:
 def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, console: Console | None = None) -> None:
     """Prints a table of predictions, and writes `predictions.csv` and a picture for each image into a folder.
 
-    Of several files, one that is no image is named on stderr, and the others go on. The first 20 are printed.
+    Among several files, those that are not images are reported on stderr and skipped. The first 20 are printed.
 
     Args:
         predictor: the model.
         files: images.
-        output: the folder.
-        console: where to print.
+        output: the output folder.
+        console: the console to print to.
 
     Raises:
-        ValueError: if `output` is where the images are; at the end, if some files could not be decoded.
+        ValueError: if `output` is the folder of the images; at the end, if some files could not be decoded.
         OSError: if `output` cannot be written.
     """
     if any(file.parent.resolve() == output.resolve() for file in files):
-        raise ValueError(f"The images are there already: --output is another folder. Received: {output}")
+        raise ValueError(f"--output must not be the folder of the images. Received: {output}")
     bad: list[Path] = []
     rows: list[dict[str, str]] = []
     table = Table("file", "task", "prediction", "probability", title=f"{predictor.source}", title_justify="left")
@@ -87,7 +87,7 @@ def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, co
         output.mkdir(parents=True, exist_ok=True)
         rows.append({"file": str(prediction.file), **_cells(prediction, predictor)})
         for number, (task, entry) in enumerate(predictor.outputs.items() if len(rows) <= _MOST_SHOWN else ()):
-            words, probability = _said(entry, prediction.values[task])
+            words, probability = _class_or_text(entry, prediction.values[task])
             table.add_row("" if number else prediction.file.name, task, words, probability)
         with replacing(output / f"{prediction.file.name}.png") as temporary:
             _sheet(prediction, predictor).save(temporary, "PNG")
@@ -131,14 +131,14 @@ def _no_image(file: Path) -> str:
     return f"{file} is no image that can be decoded (JPEG, PNG, GIF or BMP)"
 
 
-def _said(output: Output, value: np.ndarray) -> tuple[str, str]:
+def _class_or_text(output: Output, value: np.ndarray) -> tuple[str, str]:
     if output.head in ("classification", "binary"):
         return output.classes[output.class_of(value)], f"{output.probability(value):.1%}"
     return output.said(value), ""
 
 
 def _cells(prediction: Prediction, predictor: Predictor) -> dict[str, str]:
-    """The columns of an image in the CSV file: of a class its name and probability, else the numbers."""
+    """Returns the CSV columns of an image: the name and probability of a class, else the numbers."""
     cells: dict[str, str] = {}
     for task, output in predictor.outputs.items():
         value = prediction.values[task]
@@ -154,22 +154,22 @@ def _cells(prediction: Prediction, predictor: Predictor) -> dict[str, str]:
 
 
 def _sheet(prediction: Prediction, predictor: Predictor) -> Image.Image:
-    """The image with its points, beside reconstructions of it, above what is said of it."""
-    said = [(task, output, prediction.values[task]) for task, output in predictor.outputs.items()]
-    points = [value for _, output, value in said if output.is_points]
+    """Returns the image with its points, its reconstructions to the right, and the predictions as text below."""
+    predictions = [(task, output, prediction.values[task]) for task, output in predictor.outputs.items()]
+    points = [value for _, output, value in predictions if output.is_points]
     joined = np.concatenate(points) if points else None
     pictures = [picture(prediction.image, predicted_points=joined, side=_SIDE)]
-    pictures += [picture(value, side=_SIDE) for _, output, value in said if output.head == "reconstruction"]
-    if sum(output.head == "binary" for _, output, _ in said) > _FEW:
-        # Of many yes-or-no tasks, those that are answered with yes.
-        said = [entry for entry in said if entry[1].head != "binary" or entry[1].class_of(entry[2])]
-    words = [(task, output.said(value)) for task, output, value in said if output.says_more_than_a_picture]
+    pictures += [picture(value, side=_SIDE) for _, output, value in predictions if output.head == "reconstruction"]
+    if sum(output.head == "binary" for _, output, _ in predictions) > _FEW:
+        # With many binary tasks, show only the positive ones.
+        predictions = [entry for entry in predictions if entry[1].head != "binary" or entry[1].class_of(entry[2])]
+    words = [(task, output.said(value)) for task, output, value in predictions if output.says_more_than_a_picture]
     return captioned(beside(pictures), [": ".join(each) for each in words])
 
 
 def _print(table: Table, console: Console) -> None:
     if not console.is_terminal:
-        # Whoever reads a pipe wants whole lines.
+        # Do not cut lines in a pipe or file.
         wide = console.options.update(max_width=10_000)
         console.width = max(console.width, Measurement.get(console, wide, table).maximum)
     console.print(table)

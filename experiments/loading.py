@@ -1,4 +1,4 @@
-"""Loading the model that a run saved."""
+"""Loads the model that a run saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lock on a folder, so that two programs never write to it at once."""
+"""Locks a folder, so that two programs never write to it at once."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ except ImportError:  # Windows, where nothing is locked
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keeps other programs that ask for the lock out of a folder, until the block or the process ends, however it does.
+    """Holds an exclusive lock on a folder until the block or the process ends, even by a crash.
 
     Args:
-        folder: is made if it is not there.
+        folder: the folder; created if it does not exist.
 
     Raises:
-        ValueError: if another process is at work in it, or it cannot be made.
+        ValueError: if another process holds the lock, or the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY) if fcntl else -1
-    except (OSError, ValueError) as cause:  # a ValueError for a name that cannot be
+    except (OSError, ValueError) as cause:  # a ValueError for an invalid name
         reason = getattr(cause, "strerror", None) or cause
         raise ValueError(f"The run directory cannot be made: {reason}. Received: run_dir={str(folder)!r}") from cause
     if handle < 0:
@@ -36,7 +36,9 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as cause:
-            raise ValueError(f"Another process is at work there. Received: run_dir={str(folder)!r}") from cause
+            raise ValueError(
+                f"Another process is using the run directory. Received: run_dir={str(folder)!r}"
+            ) from cause
         yield
     finally:
         os.close(handle)

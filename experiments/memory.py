@@ -1,4 +1,4 @@
-"""How much memory the process took."""
+"""Measures the memory of the process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def peak_memory() -> int | None:
-    """Returns the most memory that this process has had so far, in bytes; `None` where it is not known: on Windows."""
+    """Returns the peak memory of this process so far, in bytes; `None` if unknown (on Windows)."""
     try:
         import resource
     except ImportError:

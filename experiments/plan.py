@@ -1,4 +1,4 @@
-"""`Plan`: the runs that a comparison consists of."""
+"""`Plan`: the runs of a comparison."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from mtl_keras.serialization import parse_spec, unknown_value
 from mtl_keras.weightings import WEIGHTINGS
 
 METHOD = "multi_task"
-"""The folder of the runs that the others are compared with."""
+"""The folder of the runs that are compared with the baselines."""
 _PLAN_FILE = "plan.json"
 
 
 def _single_task(config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:
-    """One network a task, on the same trunk and for as many steps."""
+    """Returns one network per task, with the same trunk and the same number of steps."""
     alone = dataclasses.replace(config, schedule="none", weighting="static")
     return {task: dataclasses.replace(alone, tasks=(task,), task_weights={task: 1.0}) for task in tasks}
 
 
 def _equal_weights(config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:
-    """The same network with all weights 1 and all tasks in every step."""
+    """Returns the same network with all weights 1 and all tasks in every step."""
     weights = dict.fromkeys(tasks, 1.0)
     return {"": dataclasses.replace(config, task_weights=weights, schedule="none", weighting="static")}
 
 
 def _fixed_weights(config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:
-    """The same network and weights with all tasks in every step."""
+    """Returns the same network and weights with all tasks in every step."""
     return {"": dataclasses.replace(config, schedule="none", weighting="static")}
 
 
 def _other_weighting(name: str) -> Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]:
-    """The same network with the task weights and all tasks in every step, under another weighting."""
+    """Returns the same network and task weights with all tasks in every step, under another weighting."""
     return lambda config, tasks: {"": dataclasses.replace(config, schedule="none", weighting=name)}
 
 
 def _other_schedule(name: str) -> Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]:
-    """The same network with the task weights under another schedule."""
+    """Returns the same network and task weights under another schedule."""
     return lambda config, tasks: {"": dataclasses.replace(config, schedule=name, weighting="static")}
 
 
@@ -58,10 +58,10 @@ BASELINES: dict[str, Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]]
 
 
 def _baseline(name: str) -> Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]:
-    """Returns what `BASELINES` has under a name, or makes it of the specification of a schedule or weighting.
+    """Returns the baseline of a name in `BASELINES`, or of the specification of a schedule or weighting.
 
     Raises:
-        ValueError: for an unknown name, or arguments that are refused.
+        ValueError: for an unknown name or invalid arguments.
     """
     if name in BASELINES:
         return BASELINES[name]
@@ -77,15 +77,15 @@ def _baseline(name: str) -> Callable[[RunConfig, Sequence[str]], dict[str, RunCo
 
 @dataclass(frozen=True)
 class Plan:
-    """A multi-task network and what it is compared with, each with several seeds.
+    """A multi-task network and its baselines, each with several seeds.
 
     Args:
         config: the settings of the multi-task network; its seed is not used.
-        baselines: names from `BASELINES`, and schedules and weightings, `"cagrad(c=0.2)"`.
-        seeds: each network is trained once with each of them.
+        baselines: names from `BASELINES`, schedules and weightings such as `"cagrad(c=0.2)"`.
+        seeds: each network is trained once with each seed.
 
     Raises:
-        ValueError: for an unknown baseline, no baseline, no seed, or one that is there twice.
+        ValueError: for an unknown baseline, no baseline, no seed, or duplicates.
     """
 
     config: RunConfig
@@ -100,7 +100,7 @@ class Plan:
                 raise ValueError(f"--{argument} takes one or more different values. Received: {list(values)!r}")
 
     def runs(self) -> Iterator[tuple[Path, RunConfig]]:
-        """Yields the folder (in that of the comparison) and the settings of each run, seed by seed."""
+        """Yields the folder (relative to the comparison's) and the settings of each run, seed by seed."""
         if data.names_files(self.config.dataset):
             tasks = open_dataset(self.config).tasks.names
         else:
@@ -119,7 +119,7 @@ class Plan:
 
     @classmethod
     def load(cls, folder: Path) -> Plan:
-        """Returns the plan that `save` wrote.
+        """Returns the plan written by `save`.
 
         Raises:
             ValueError: if there is none or it is damaged, naming the file.
@@ -133,7 +133,7 @@ class Plan:
 
     @staticmethod
     def remove(folder: Path) -> None:
-        """Removes the plan of a comparison of which nothing was begun, and the folders that are empty then."""
+        """Removes the plan of a comparison without started runs, and the folders that become empty."""
         (folder / _PLAN_FILE).unlink(missing_ok=True)
         for empty in sorted((folder, *folder.rglob("*/")), reverse=True):
             with contextlib.suppress(OSError):
@@ -141,5 +141,5 @@ class Plan:
 
     @staticmethod
     def is_in(folder: Path) -> bool:
-        """Whether a folder is that of a comparison."""
+        """Returns whether a folder is the folder of a comparison."""
         return (folder / _PLAN_FILE).exists()

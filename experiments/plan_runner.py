@@ -1,4 +1,4 @@
-"""`run_all`: trains all networks of a comparison, one after the other, each at most once."""
+"""`run_all`: trains all networks of a comparison in sequence, each at most once."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from mtl_keras.callbacks import NonFiniteLoss
 
 
 def run_all(plan: Plan, folder: Path) -> None:
-    """Trains and evaluates what is not done yet.
+    """Trains and evaluates the runs that are not finished.
 
-    A run that was broken off goes on from its last checkpoint. One whose loss became NaN or infinite has no result; the
-    others are trained all the same.
+    Interrupted runs resume from their last checkpoint. A run whose loss became NaN or infinite has no result; the other
+    runs are still trained.
 
     Args:
-        plan: what to train.
-        folder: where to keep it.
+        plan: the runs to train.
+        folder: the folder of the comparison.
     """
     plan.config.check()
     runs = [(RunDirectory(folder / part), config) for part, config in plan.runs()]
@@ -44,7 +44,7 @@ def _run_all(plan: Plan, folder: Path, runs: Sequence[tuple[RunDirectory, RunCon
                 run(config, directory, resume=directory.started, judge_training=True)
             except NonFiniteLoss as error:
                 print(f"{directory.path} has no result: {error}")
-            # What Keras and TensorFlow keep of a run would add up over many.
+            # Free the memory that Keras and TensorFlow hold for each run.
             keras.backend.clear_session()
             gc.collect()
     finally:

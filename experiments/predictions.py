@@ -1,4 +1,4 @@
-"""What a model predicted, kept with a run, so that it can be looked at without the data."""
+"""Saves predictions with a run, so that they can be inspected without the data."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from mtl_keras.reports.pictures import to_bytes
 from mtl_keras.tasks import TaskSet
 
 MOST_ROWS, MOST_NUMBERS = 50_000, 10_000_000
-"""Predictions of the first so many examples of a split are kept, and no more numbers than that (40 MB)."""
-_FEW_TASKS, _MANY = 8, 2
-_EACH = 3
-"""Best and worst examples of each task; `_MANY` of each where there are more than `_FEW_TASKS`."""
+"""Maximum number of examples (the first of a split) and of numbers (40 MB) that are saved."""
+_FEW_TASKS, _EXAMPLES_OF_MANY_TASKS = 8, 2
+_EXAMPLES = 3
+"""Best examples and worst examples per task; `_EXAMPLES_OF_MANY_TASKS` for more than `_FEW_TASKS` tasks."""
 
 
 def save_predictions(path: Path, outputs: Outputs, tasks: TaskSet) -> None:
-    """Writes `true/<task>` and `pred/<task>`, (examples, ...) each, of all tasks but reconstructions.
+    """Writes `true/<task>` and `pred/<task>`, (examples, ...) each, of all tasks except reconstructions.
 
-    Labels are kept as they are given: NaN and -1 are no label.
+    Labels are saved unchanged: NaN and -1 are missing labels.
     """
     kept = [name for name, task in tasks.items() if task.head != "reconstruction"]
     sides = {"true": outputs.true, "pred": outputs.pred}
@@ -38,24 +38,27 @@ def save_predictions(path: Path, outputs: Outputs, tasks: TaskSet) -> None:
 
 
 def save_examples(path: Path, outputs: Outputs, tasks: TaskSet, batches: tf.data.Dataset) -> None:
-    """Writes the images that each task's loss is smallest and largest for, with what all tasks say of them.
+    """Writes the images with the smallest and largest loss of each task, with the labels and predictions of all tasks.
 
     The arrays are `index` (examples,), their numbers in the split; `images`, uint8 (examples, height, width,
-    channels); `true/<task>` and `pred/<task>`, uint8 where they are images; and `best/<task>` and `worst/<task>`, the
-    rows of these arrays, the best and the worst first.
+    channels); `true/<task>` and `pred/<task>`, uint8 for images; and `best/<task>` and `worst/<task>`, row indices into
+    these arrays, the best and the worst first.
 
     Args:
-        path: where to.
-        outputs: what was predicted of the split.
-        tasks: all of them.
+        path: the file to write.
+        outputs: labels and predictions of the split.
+        tasks: all tasks.
         batches: the split again, in the same order.
     """
-    each = _EACH if len(tasks) <= _FEW_TASKS else _MANY
+    per_side = _EXAMPLES if len(tasks) <= _FEW_TASKS else _EXAMPLES_OF_MANY_TASKS
     chosen: dict[str, np.ndarray] = {}
     for name, task in tasks.items():
         numbers, losses = sample_losses(task, outputs.true[name], outputs.pred[name])
         order = numbers[np.argsort(losses, kind="stable")]
-        chosen[f"best/{name}"], chosen[f"worst/{name}"] = order[:each], order[::-1][: min(each, len(order) // 2)]
+        chosen[f"best/{name}"], chosen[f"worst/{name}"] = (
+            order[:per_side],
+            order[::-1][: min(per_side, len(order) // 2)],
+        )
     index = np.unique(np.concatenate(list(chosen.values()))).astype(np.int64)
     rows = {key: np.searchsorted(index, numbers) for key, numbers in chosen.items()}
     arrays: dict[str, np.ndarray] = {"index": index, "images": _images(batches, index), **rows}
@@ -68,11 +71,11 @@ def save_examples(path: Path, outputs: Outputs, tasks: TaskSet, batches: tf.data
 
 @dataclass(frozen=True)
 class Kept:
-    """Arrays of one of these files.
+    """The arrays of one of these files.
 
     Args:
         path: the file.
-        arrays: by name.
+        arrays: name -> array.
     """
 
     path: Path
@@ -82,7 +85,7 @@ class Kept:
         """Returns an array.
 
         Raises:
-            ValueError: if the file does not have it, naming it.
+            ValueError: if the file does not have it, naming the file.
         """
         if name not in self.arrays:
             raise ValueError(f"{self.path} is damaged: it has no array {name!r}")
@@ -90,7 +93,7 @@ class Kept:
 
 
 def read(path: Path) -> Kept | None:
-    """Reads a file of arrays; `None` if it is not there.
+    """Reads a file of arrays; returns `None` if it does not exist.
 
     Raises:
         ValueError: if it is damaged, naming it.
@@ -105,7 +108,7 @@ def read(path: Path) -> Kept | None:
 
 
 def _images(batches: Iterable[Any], index: np.ndarray) -> np.ndarray:
-    """The images (rows of `index`, ...) of a split, which is read as far as the last of them."""
+    """Returns the images (rows of `index`, ...) of a split; reads the split up to the last of them."""
     found, start = [], 0
     for images, _ in batches:
         rows = index[(index >= start) & (index < start + len(images))] - start

@@ -1,4 +1,4 @@
-"""`Predictor`: a trained model, from the bytes of image files to predictions, without the data it was trained on."""
+"""`Predictor`: a trained model that predicts from image files, without its training data."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ from mtl_keras.reports.outputs import Output
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model that can be asked about image files.
+    """A model that predicts from image files.
 
     Args:
-        source: where it is.
-        outputs: task -> what it predicts.
-        decode: from a scalar string of JPEG or PNG bytes to the image `(height, width, channels)` that the model is
-            given, float32 in [0, 1].
+        source: the path of the model.
+        outputs: task -> description of its output.
+        decode: JPEG or PNG bytes (scalar string) -> the model's input `(height, width, channels)`, float32 in [0, 1].
         predict: images `(batch, height, width, channels)` -> task -> predictions `(batch, ...)`.
     """
 
@@ -38,10 +37,10 @@ class Predictor:
 
 
 def of_run(directory: RunDirectory, *, saved_model: bool = False) -> Predictor:
-    """Returns the best model of a run, or what was exported of it.
+    """Returns the best model of a run, or its exported SavedModel.
 
     Raises:
-        ValueError: if there is no such model, or the run is of a version that did not record what its tasks are.
+        ValueError: if there is no such model, or the run is from a version that did not record its tasks.
     """
     config = directory.config()
     known = read_json(directory.config_file).get("data") or {}
@@ -59,13 +58,13 @@ def of_run(directory: RunDirectory, *, saved_model: bool = False) -> Predictor:
 
 
 def of_saved_model(path: Path) -> Predictor:
-    """Returns a SavedModel that `train.py --export` wrote, wherever it is now.
+    """Returns a SavedModel written by `train.py --export`, at any path.
 
-    What its tasks are is told from the names of their classes or points, which are stored in it, and from the shapes of
-    its outputs. Classes without names are numbers to it.
+    Its tasks are inferred from the stored names of their classes or points and from the output shapes. Classes without
+    names are treated as numbers.
 
     Raises:
-        OSError: if there is none, or it is damaged.
+        OSError: if it does not exist or is damaged.
         ValueError: if it cannot decode images.
     """
     loaded = open_saved_model(path)
@@ -74,7 +73,7 @@ def of_saved_model(path: Path) -> Predictor:
         raise ValueError(f"The SavedModel cannot decode images: it was exported without `decode`. Received: {path}")
     (argument,) = serve.structured_input_signature[1]
     names = class_names(path)
-    # A SavedModel keeps no order.
+    # A SavedModel does not keep the order of outputs.
     shapes = {name: tuple(spec.shape[1:]) for name, spec in sorted(serve.structured_outputs.items())}
     outputs = {name: _output(shape, names.get(name, ())) for name, shape in shapes.items()}
     return Predictor(path, outputs, decode, lambda images: serve(**{argument: tf.constant(images)}))

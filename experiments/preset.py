@@ -1,4 +1,4 @@
-"""`Preset`: an experiment by name."""
+"""`Preset`: a named experiment."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SMOKE = {"epochs": 1, "examples": 64, "batch_size": 16}
 
 @dataclass(frozen=True)
 class Preset:
-    """An experiment that has a name.
+    """A named experiment.
 
     Args:
-        purpose: what it is for, in a line.
+        purpose: its purpose, in one line.
         config: its settings.
-        smoke: what its smoke run has otherwise, beside one epoch over a few drawn images: a narrower network, say.
+        smoke: settings to change in its smoke run of one epoch over a few drawn images, such as a narrower network.
     """
 
     purpose: str
@@ -27,5 +27,5 @@ class Preset:
     smoke: Mapping[str, Any] = field(default_factory=dict)
 
     def smoked(self) -> RunConfig:
-        """Returns the settings of a run of seconds, which shows that all parts work, and nothing else."""
+        """Returns the settings of a run of a few seconds, which only tests that all parts work."""
         return dataclasses.replace(self.config, **{**_SMOKE, **self.smoke})

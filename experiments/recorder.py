@@ -1,4 +1,4 @@
-"""`Recorder`: keeps a run's history, its best model and the checkpoints from which it can go on."""
+"""`Recorder`: saves a run's history, its best model and the checkpoints for resuming."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ MONITOR = "val_mtl_score"
 class Recorder(keras.callbacks.Callback):
     """Writes `history.csv` and `best.keras` (highest `val_mtl_score`) after every epoch, and checkpoints.
 
-    Its state is part of a checkpoint, so that a resumed run stops where an uninterrupted one would have.
+    Its state is part of a checkpoint, so that a resumed run stops at the same epoch as an uninterrupted one.
 
     Args:
-        directory: where to write.
-        scheduler: the scheduler whose state goes into a checkpoint, if there is one.
-        patience: stop after so many epochs without a better `val_mtl_score`; 0 never stops.
-        every: training steps between two checkpoints within an epoch; 0 for none but that at its end.
-        gradients: the record of what a `GradientMonitor` sees, which must come before this; `None` for no such record.
+        directory: the run directory to write to.
+        scheduler: the scheduler whose state is saved in a checkpoint, if any.
+        patience: stop after this many epochs without a better `val_mtl_score`; 0 never stops.
+        every: training steps between checkpoints within an epoch; 0 for only one at its end.
+        gradients: the record of a `GradientMonitor`, which must come before this callback; `None` for no such record.
     """
 
-    reads_batch_logs = False  # at the end of a step it looks at the clock alone
+    reads_batch_logs = False  # at the end of a step it only reads the clock
 
     def __init__(
         self,
@@ -70,11 +70,11 @@ class Recorder(keras.callbacks.Callback):
         self._ended = time.perf_counter()
         self.steps[-1] = batch + 1
         due = self.every and batch + 1 >= self._saved + self.every
-        # A state of NaN is none to go on from, nor can `fit` go on in the middle of an execution.
+        # A run cannot resume from a NaN state, and `fit` cannot resume in the middle of an execution.
         if due and not (batch + 1) % self.model.steps_per_execution and not self.model.nonfinite_losses:
             self._saved, self._elapsed = batch + 1, self._ended - self._began
             self.directory.checkpoints.save(self._epoch, self._saved, self.model, self.get_state())
-            # Writing it is no part of training.
+            # Exclude the time for writing from the training time.
             self._began += time.perf_counter() - self._ended
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -95,17 +95,17 @@ class Recorder(keras.callbacks.Callback):
 
     @property
     def finished(self) -> bool:
-        """Whether the score has not risen for `patience` epochs."""
+        """Whether the score has not improved for `patience` epochs."""
         since_best = len(self.history) - 1 - (self.best_epoch or 0)
         return bool(self.patience) and bool(self.history) and since_best >= self.patience
 
     def cost(self) -> dict[str, Any]:
-        """Returns what training took: `steps`, `seconds` in all, `seconds_per_step`, `memory` and `compiled`.
+        """Returns the cost of training: `steps`, total `seconds`, `seconds_per_step`, `memory` and `compiled`.
 
-        Validation, checkpoints and evaluation are not in it. The seconds a step are the median over the epochs: the
-        first one, in which functions are compiled, does not show in it as soon as there are three. `compiled` are the
-        functions of this process: for which tasks, how often traced, and the seconds of the calls that did. `memory` is
-        the most that the process had up to now, in bytes.
+        Validation, checkpoints and evaluation are excluded. `seconds_per_step` is the median over the epochs: with
+        three or more epochs it is not affected by the first one, in which functions are compiled. `compiled` are the
+        functions of this process: their tasks, number of traces, and the seconds of the tracing calls. `memory` is the
+        peak memory of the process so far, in bytes.
         """
         each = [seconds / steps for seconds, steps in zip(self.seconds, self.steps) if steps]
         return {
@@ -117,7 +117,7 @@ class Recorder(keras.callbacks.Callback):
         }
 
     def get_state(self) -> dict[str, Any]:
-        """Returns all that the rest of the run depends on beside the model, as values that JSON can hold."""
+        """Returns all state, besides the model, that the rest of the run depends on, as JSON values."""
         return {
             "history": self.history,
             "best_epoch": self.best_epoch,
@@ -128,7 +128,7 @@ class Recorder(keras.callbacks.Callback):
         }
 
     def set_state(self, state: Mapping[str, Any], step: int) -> None:
-        """Goes on from what `get_state` returned after `step` steps of an epoch."""
+        """Restores the state that `get_state` returned after `step` steps of an epoch."""
         self.history, self.best_epoch = [dict(epoch) for epoch in state["history"]], state["best_epoch"]
         self.seconds, self.steps, self._elapsed = list(state["seconds"]), list(state["steps"]), state["elapsed"]
         self._saved = step

@@ -1,4 +1,4 @@
-"""`Record`: what came out of a run, read from its files alone."""
+"""`Record`: the results of a run, read only from its files."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Record:
     """A finished run.
 
     Args:
-        folder: where it is.
+        folder: the run directory.
         config: its `config.json`: settings, versions, date.
         primary: task -> `{"metric": name, "higher_is_better": bool}`.
         tables: split (`"test"`, `"train"`) -> task -> metric -> `{"value": ..., "baseline": ...}`.
-        cost: what its training took.
+        cost: the cost of its training.
     """
 
     folder: Path
@@ -39,16 +39,16 @@ class Record:
         return tuple(self.primary)
 
     def value(self, split: str, task: str, metric: str) -> float:
-        """Returns the metric of a task on a split; NaN if it is not known."""
+        """Returns the metric of a task on a split; NaN if unknown."""
         value = self.tables[split][task].get(metric, {}).get("value")
         return math.nan if value is None else value
 
 
 def read_records(folder: Path) -> list[Record]:
-    """Returns the finished runs in a folder, and in the folders in it.
+    """Returns the finished runs in a folder and its subfolders.
 
     Raises:
-        ValueError: if there are none, or the files of one cannot be read, naming the file.
+        ValueError: if there are none, or a file of a run cannot be read, naming the file.
     """
     found = sorted(file.parent for file in folder.rglob("metrics.json"))
     if not found:

@@ -1,4 +1,4 @@
-"""The table that a run ends with."""
+"""Prints the results of a run as a table."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ _CAPTION = (
 
 
 def print_table(table: Table, title: str, overall: Entries | None = None, *, console: Console | None = None) -> None:
-    """Prints one row a task: each of its own metrics beside its constant-prediction baseline.
+    """Prints one row per task: each of its own metrics with its constant-prediction baseline.
 
-    Nothing is wrapped but a title with long paths. A terminal that is too narrow for all metrics is shown those that
-    fit. A file or pipe gets all of them. Further metrics, that the tasks were not trained with, are in the JSON file
-    only.
+    Only a title with long paths is wrapped. In a narrow terminal, only the metrics that fit are printed; a file or pipe
+    gets all of them. Further metrics, which the tasks were not trained with, are only in the JSON file.
 
     Args:
         table: from `experiments.evaluation.evaluate`.
-        title: what was evaluated.
+        title: title of the table.
         overall: scores of the binary tasks together, from `experiments.evaluation.evaluate`.
-        console: where to print.
+        console: the console to print to.
     """
     console = console or Console()
     metrics = list(dict.fromkeys(metric for entries in table.values() for metric in own_metrics(entries)))
-    # Primary metrics stand first and the loss last: it is what a narrow terminal can do without.
+    # Primary metrics come first and the loss last, so that a narrow terminal leaves out the loss first.
     primary = {own_metrics(entries)[0] for entries in table.values()}
     metrics.sort(key=lambda metric: (metric == "loss", metric not in primary))
     shown = len(metrics)
@@ -44,7 +43,7 @@ def print_table(table: Table, title: str, overall: Entries | None = None, *, con
             view = _view(table, metrics[:shown])
     else:
         console.width = max(console.width, natural_width(view, console))
-    # Not as title and caption of the table: those are wrapped to its width.
+    # Not as title and caption of the table, since rich wraps those to its width.
     console.print(title, style="table.title", highlight=False, markup=False, soft_wrap=True)
     console.print(view)
     for line in _CAPTION:

@@ -1,4 +1,4 @@
-"""`RunDirectory`: where a run keeps what it was asked, what it did and what came out."""
+"""`RunDirectory`: the settings, logs and results of a run."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from mtl_keras.export.replacing import remove_unfinished
 
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
 PROVENANCE = ("versions", "git_revision", "date", "cores")
-"""What `config.json` has beside the settings and the data: by what, and when, the run was begun."""
+"""Entries of `config.json` besides the settings and the data: how and when the run was started."""
 
 
 class RunDirectory:
     """The files of a run.
 
     They are `config.json`, `history.csv`, `metrics.json`, `predictions.npz`, `examples.npz`, `report.html`,
-    `tensorboard/`, `best.keras`, `checkpoints/` and, if they were asked for, `saved_model/` and `gradients.json`;
-    `nonfinite/` of a run whose loss became NaN or infinite.
+    `tensorboard/`, `best.keras`, `checkpoints/` and, if requested, `saved_model/` and `gradients.json`; `nonfinite/` if
+    the loss became NaN or infinite.
 
     Args:
         path: the directory.
@@ -51,52 +51,52 @@ class RunDirectory:
 
     @property
     def started(self) -> bool:
-        """Whether a run has already begun here."""
+        """Whether a run has been started here."""
         return self.config_file.exists()
 
     @property
     def has_begun(self) -> bool:
-        """Whether there is something to go on from, or to learn from."""
+        """Whether there is a checkpoint, or diagnostics of a non-finite loss."""
         return bool(self.checkpoints) or self.nonfinite.exists()
 
     def check_new(self) -> None:
-        """Checks that a new run can begin here.
+        """Checks that a new run can start here.
 
         Raises:
-            ValueError: if the directory holds anything.
+            ValueError: if the directory is not empty.
         """
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise ValueError(
-                f"The run directory exists already. Pass --resume to go on with it, or another --run_dir. "
+                f"The run directory already exists. Pass --resume to resume the run, or another --run_dir. "
                 f"Received: run_dir={str(self.path)!r}"
             )
 
     def create(self, config: RunConfig, data: Mapping[str, Any] | None = None) -> None:
-        """Makes the directory and writes the configuration, with what it is run on and by.
+        """Creates the directory and writes the configuration, with the data and the provenance.
 
         Args:
             config: the settings.
-            data: what is known of the dataset, as values that JSON can hold; `None` before it was opened.
+            data: description of the dataset, as JSON values; `None` before it is opened.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.config_file, {**config.to_json(), "data": dict(data or {}), **_provenance()})
 
     def remove_unfinished(self) -> None:
-        """Removes what a process that was killed had begun to write."""
+        """Removes unfinished files of a killed process."""
         remove_unfinished(self.path)
 
     def remove(self) -> None:
-        """Removes the directory of a run that failed before it had anything to keep."""
+        """Removes the directory of a run that failed before it saved anything."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def config(self) -> RunConfig:
-        """Returns the configuration that the run began with.
+        """Returns the configuration that the run was started with.
 
         Raises:
             ValueError: if there is none or it cannot be read, naming the file.
         """
         if not self.started:
-            raise ValueError(f"No run to be found there: it has no config.json. Received: run_dir={str(self.path)!r}")
+            raise ValueError(f"No run found: the directory has no config.json. Received: run_dir={str(self.path)!r}")
         values = read_json(self.config_file)
         if not isinstance(values, dict):
             raise ValueError(f"{self.config_file} is damaged: it holds no settings")
@@ -107,7 +107,7 @@ class RunDirectory:
             raise ValueError(f"{self.config_file} is damaged: {cause}") from cause
 
     def evaluation_file(self, model: str, split: str) -> Path:
-        """Where the evaluation of a model (`"best"`, `"saved_model"`) on a split is kept."""
+        """Returns the file for the evaluation of a model (`"best"`, `"saved_model"`) on a split."""
         return self.path / f"evaluation-{model}-{split}.json"
 
     def write_evaluation(self, model: str, split: str, result: tuple[Any, Any]) -> Path:
@@ -117,7 +117,7 @@ class RunDirectory:
         return file
 
     def forget_results(self) -> None:
-        """Removes what was measured of a model that is about to be trained on."""
+        """Removes the results of a model before it is trained further."""
         measured = (self.metrics_file, self.predictions_file, self.examples_file, self.report_file)
         for file in (*measured, *self.path.glob("evaluation-*.json")):
             file.unlink(missing_ok=True)
@@ -135,7 +135,7 @@ def _provenance() -> dict[str, Any]:
 
 @functools.cache  # config.json is written before the data are opened, and again when they are known
 def _git_revision() -> str | None:
-    """The revision of the code that runs, if it is a git checkout."""
+    """Returns the revision of the code, if it is in a git checkout."""
     try:
         command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

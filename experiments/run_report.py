@@ -1,4 +1,4 @@
-"""`run_report`: from the records of a run to one HTML page."""
+"""`run_report`: writes an HTML page from the records of a run."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from mtl_keras.reports.page import Section, page
 
 
 def run_report(directory: RunDirectory) -> Path:
-    """Writes `report.html` from a run's files, without its data, and returns where it is.
+    """Writes `report.html` from a run's files, without its data, and returns its path.
 
-    Of a run that is not finished, the report shows what is there, and says so.
+    For an unfinished run, the report shows the available results and a warning.
 
     Args:
         directory: the run.
 
     Raises:
-        ValueError: if there is no run, or a file of it is damaged, naming the file.
+        ValueError: if there is no run, or one of its files is damaged, naming the file.
         OSError: if the report cannot be written.
     """
     run = read_run(directory.path)
@@ -39,7 +39,7 @@ def run_report(directory: RunDirectory) -> Path:
         schedule_section(run),
         weights_section(run),
         gradients_section(run),
-        *_judged(directory, run.outputs),
+        *_prediction_sections(directory, run.outputs),
         cost_section(run),
         configuration_section(run.config),
     ]
@@ -47,8 +47,8 @@ def run_report(directory: RunDirectory) -> Path:
     return directory.report_file
 
 
-def _judged(directory: RunDirectory, outputs: Mapping[str, Output]) -> list[Section]:
-    """What is kept of the predictions on the test split."""
+def _prediction_sections(directory: RunDirectory, outputs: Mapping[str, Output]) -> list[Section]:
+    """Returns the sections on the saved predictions for the test split."""
     sections = []
     predictions, examples = read(directory.predictions_file), read(directory.examples_file)
     if predictions and outputs:

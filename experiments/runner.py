@@ -1,4 +1,4 @@
-"""`run`: trains what a `RunConfig` asks for and leaves a run directory behind."""
+"""`run`: trains a `RunConfig` and writes a run directory."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ from mtl_keras.export.formats import SUFFIXES
 from mtl_keras.tasks import Task
 
 PROFILED = (10, 20)
-"""The training steps that `profile` makes a trace of."""
+"""The training steps that `profile` traces."""
 PICTURES = 4
-"""How many validation images are shown in TensorBoard, with what is predicted of them."""
+"""Number of validation images shown in TensorBoard with their predictions."""
 
 
 def run(
@@ -64,21 +64,21 @@ def run(
     """Trains, evaluates and exports.
 
     Args:
-        config: what to do.
-        directory: where to put it; with `resume`, where it was begun.
-        resume: whether to go on from the last checkpoint in `directory`, or to begin if nothing is there.
-        judge_training: whether to evaluate the best model on the training split too.
-        dataset: what to train on, made in Python; by default the one that `config` names. Of a run that is resumed it
-            has to be made in the same way.
+        config: the settings.
+        directory: the run directory; with `resume`, that of the run to resume.
+        resume: whether to resume from the last checkpoint in `directory`, or to start if there is none.
+        judge_training: whether to also evaluate the best model on the training split.
+        dataset: a dataset made in Python; by default the one that `config` names. When resuming, build it the same way
+            as in the first run.
 
     Returns:
-        The evaluation of the best model on the test split, as `metrics.json` has it: task by task, and overall.
+        The evaluation of the best model on the test split, as in `metrics.json`: task by task, and overall.
 
     Raises:
-        ValueError: for settings that do not fit together or the data, or if another process is at work in `directory`.
-            Nothing is left behind then.
-        NonFiniteLoss: if the loss of a task becomes NaN or infinite; what is known of it is kept in `directory`.
-        data.DataUnavailable: if the dataset is not there.
+        ValueError: for settings that do not fit each other or the data, or if another process uses `directory`.
+            No files are left in this case.
+        NonFiniteLoss: if the loss of a task becomes NaN or infinite; diagnostics are saved in `directory`.
+        data.DataUnavailable: if the dataset is not found.
         distribution.WorkerLost: if another worker ends.
     """
     workers = gather(config.distribute)
@@ -93,15 +93,15 @@ def run(
     fresh = not directory.path.exists()
     with locked(directory.path):
         if not resume:
-            directory.check_new()  # again: another process may have been there until now
+            directory.check_new()  # again, with the lock: another process may have used it
         try:
-            # Before all that takes time: from here on, whenever it is killed, the run can be gone on with.
+            # First of all: from here on the run can be resumed whenever it is killed.
             if not directory.started:
                 directory.create(config)
             directory.remove_unfinished()
             return _run(config, directory, workers, judge_training, directory.checkpoints, dataset)
         except Exception as error:
-            # A disk that is full, or gone, while it trains is no reason to forget what was asked.
+            # Keep the directory if the disk becomes full or unavailable during training.
             lost = isinstance(error, OSError) and directory.history_file.exists()
             if fresh and not (lost or directory.has_begun):
                 directory.remove()
@@ -145,7 +145,7 @@ def _run(
         "cost": {"parameters": best.count_params(), **recorder.cost()},
     }
     write_hparams(directory.tensorboard, config, table, primaries, recorder.best_epoch or 0, recorder.best)
-    # Last of all: a run that has this file is finished.
+    # Written last: a run with this file is finished.
     write_json(directory.metrics_file, metrics)
     with workers.watched():
         workers.wait()
@@ -159,7 +159,7 @@ def _train(
     workers: Workers,
     checkpoint: Checkpoint | None,
 ) -> Recorder:
-    """Trains, from a checkpoint on if there is one."""
+    """Trains from the start, or from a checkpoint if there is one."""
     with workers.scope():
         model = load_model(checkpoint.model) if checkpoint else build_model(config, dataset)
     epoch, step = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
@@ -167,7 +167,7 @@ def _train(
         raise ValueError(f"The run has {epoch} epochs already. Received: epochs={config.epochs}")
     batches = workers.own(training_batches(config, dataset, epoch, step, workers.shard))
     validation = workers.own(dataset.batches("validation", config.batch_size, shard=workers.shard))
-    # After `batches`, which may have read the labels that are counted.
+    # After `batches`, which may have loaded the labels that are counted here.
     scheduler = make_scheduler(config, dataset)
     monitor = GradientMonitor(config.monitor_gradients, directory.tensorboard) if config.monitor_gradients else None
     gradients = GradientRecord(directory.gradients_file, monitor) if monitor else None
@@ -192,14 +192,14 @@ def _train(
             initial_epoch=epoch,
             epochs=config.epochs,
             verbose=0,
-            shuffle=False,  # `batches` does it, anew and reproducibly in each epoch
+            shuffle=False,  # `batches` shuffles reproducibly in each epoch
             callbacks=[
                 *([scheduler] if scheduler else []),
                 *freezing_callbacks(config, model),
                 *learning_rate_callbacks(config),
                 StopOnNonFinite(),
                 *([monitor] if monitor else []),
-                # Before the recorder: after a checkpoint an epoch is not logged again.
+                # Before the recorder: a run resumed from its checkpoint does not log the epoch again.
                 TensorBoard(str(directory.tensorboard), profile_batch=PROFILED if config.profile else 0),
                 *(_pictures(config, directory, dataset) if workers.writes else []),
                 recorder,
@@ -211,14 +211,14 @@ def _train(
             epoch, step = divmod(error.step, steps)
             batches = training_batches(config, dataset, epoch, step)
             save_evidence(directory.nonfinite, error, model, epoch, step, batches)
-            error.add_note(f"What is known of it, and the batch, are in {directory.nonfinite}")
+            error.add_note(f"A report and the batch are in {directory.nonfinite}")
         raise
     return recorder
 
 
 def _pictures(config: RunConfig, directory: RunDirectory, dataset: data.AnyDataset) -> list[keras.callbacks.Callback]:
     images, labels = next(iter(dataset.batches("validation", PICTURES)))
-    # At most ten times a run: a picture of each epoch is more than anybody looks at.
+    # At most ten times per run.
     every = -(-config.epochs // 10)
     return [PredictionImages(directory.tensorboard, images, labels, dataset.tasks, every)]
 
@@ -232,7 +232,7 @@ def _display(config: RunConfig) -> list[keras.callbacks.Callback]:
 def training_batches(
     config: RunConfig, dataset: data.AnyDataset, epoch: int, step: int, shard: tuple[int, int] = (0, 1)
 ) -> tf.data.Dataset:
-    """Returns the batches that a run is trained on, from a step of an epoch on, without end; or one worker's part."""
+    """Returns the endless training batches of a run, starting at a step of an epoch, or one worker's part of them."""
     ended, step = divmod(step, dataset.steps("train", config.batch_size))
     return dataset.batches(
         "train",
@@ -252,7 +252,7 @@ def _primary(task: Task) -> dict[str, Any]:
 
 
 def _export(config: RunConfig, directory: RunDirectory, model: MultiTaskModel, dataset: data.AnyDataset) -> None:
-    """Writes the formats asked for and checks that they predict what the model does."""
+    """Writes the requested formats and checks that their predictions match the model's."""
     images, _ = next(iter(dataset.batches("test", min(16, config.batch_size))))
     class_names = {name: task.labels for name, task in dataset.tasks.items() if task.labels}
     for name in config.export:

@@ -1,4 +1,4 @@
-"""From the flags of `train.py` to the settings of a run."""
+"""Converts the flags of `train.py` to the settings of a run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from data import absolute_name
 from experiments import presets
 from experiments.config import RunConfig
 
-# What a resumed run may do otherwise than the run that it resumes.
+# The settings that may change when a run is resumed.
 MAY_CHANGE = ("epochs", "early_stopping", "checkpoint_every", "distribute", "export", "data_dir", "verbose", "profile")
 _FIELDS = tuple(field.name for field in dataclasses.fields(RunConfig))
 
 
 def asked(values: flags.FlagValues) -> RunConfig:
-    """Returns the settings that flags ask for: those of `--experiment`, if there is one, with the flags given.
+    """Returns the settings from the flags: those of `--experiment`, if any, overridden by the given flags.
 
     Raises:
-        ValueError: for an unknown experiment, or a flag whose value cannot be understood.
+        ValueError: for an unknown experiment or an invalid flag value.
     """
     if values.experiment is None:
         if values.smoke:
@@ -35,9 +35,9 @@ def asked(values: flags.FlagValues) -> RunConfig:
     changes = _settings(values, given)
     if changes.get("dataset", config.dataset) != config.dataset:
         raise ValueError(
-            f"Experiment {values.experiment!r} is one on {config.dataset}. Received: --dataset={values.dataset!r}"
+            f"Experiment {values.experiment!r} uses dataset {config.dataset}. Received: --dataset={values.dataset!r}"
         )
-    # The weights of a preset are those of its tasks: one that is left out has none, and flags change single ones.
+    # Use the preset's weights of the remaining tasks; flags override single weights.
     tasks = changes.get("tasks") or config.tasks
     kept = {task: weight for task, weight in config.task_weights.items() if tasks is None or task in tasks}
     changes["task_weights"] = {**kept, **changes.get("task_weights", {})}
@@ -45,20 +45,20 @@ def asked(values: flags.FlagValues) -> RunConfig:
 
 
 def says_what(values: flags.FlagValues) -> bool:
-    """Whether flags name a dataset or an experiment, so that a run could begin with them."""
+    """Returns whether the flags name a dataset or an experiment, so that they can start a run."""
     return bool(values["dataset"].present or values["experiment"].present)
 
 
 def resumed(stored: RunConfig, values: flags.FlagValues, may_change: Collection[str] = MAY_CHANGE) -> RunConfig:
-    """Returns the settings of a run that is there, with what the flags may change of it.
+    """Returns the settings of an existing run, with the changes that flags may make.
 
     Args:
-        stored: what it was begun with.
+        stored: the settings that it was started with.
         values: the flags.
-        may_change: the names of the settings that may be others now.
+        may_change: the names of the settings that may change.
 
     Raises:
-        ValueError: for a flag that asks for something else than the run was begun with.
+        ValueError: for a flag that changes any other setting.
     """
     new = _settings(values, _FIELDS)
     changes: dict[str, Any] = {}
@@ -66,16 +66,16 @@ def resumed(stored: RunConfig, values: flags.FlagValues, may_change: Collection[
         old = getattr(stored, name)
         if _given(values, name) and new[name] != old:
             if name not in may_change:
-                raise ValueError(f"--resume goes on with {name}={old!r}. Received: --{name}={new[name]!r}")
+                raise ValueError(f"--resume cannot change {name}={old!r}. Received: --{name}={new[name]!r}")
             changes[name] = new[name]
     return dataclasses.replace(stored, **changes)
 
 
 def seeds(values: flags.FlagValues) -> tuple[int, ...]:
-    """Returns the seeds that `--seeds` asks for, none without it.
+    """Returns the seeds of `--seeds`; empty without it.
 
     Raises:
-        ValueError: for what is not a whole number >= 0.
+        ValueError: for anything but whole numbers >= 0.
     """
     entries = values.seeds or []
     if entries and values["seed"].present:

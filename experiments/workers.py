@@ -1,4 +1,4 @@
-"""`Workers`: the processes that train a network together, this one among them."""
+"""`Workers`: the processes that train a network together, including this one."""
 
 from __future__ import annotations
 
@@ -20,53 +20,53 @@ from mtl_keras.serialization import unknown_value
 
 @dataclass(frozen=True)
 class Workers:
-    """Who trains, and which part of it is this process's.
+    """The training processes, and this process's part.
 
     Args:
-        strategy: spreads training; `None` for this process alone, as Keras does it.
+        strategy: the distribution strategy; `None` for this process alone, as in plain Keras.
     """
 
     strategy: tf.distribute.Strategy | None = None
 
     @property
     def shard(self) -> tuple[int, int]:
-        """The number of this worker, from 0, and how many there are."""
+        """The index of this worker, from 0, and the number of workers."""
         return distribution.workers(self.strategy) if self.strategy else (0, 1)
 
     @property
     def writes(self) -> bool:
-        """Whether this worker writes the run's files. The others do the same work, and keep nothing."""
+        """Whether this worker writes the run's files. The others do the same work without saving it."""
         return self.shard[0] == 0
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Returns the context in which the model is made."""
+        """Returns the context in which to build the model."""
         return self.strategy.scope() if self.strategy else contextlib.nullcontext()
 
     def watched(self) -> AbstractContextManager[Any]:
-        """Returns a context that says in one line that another worker ended, by `distribution.WorkerLost`."""
+        """Returns a context that raises a one-line `distribution.WorkerLost` if another worker ends."""
         return distribution.workers_watched(self.strategy) if self.strategy else contextlib.nullcontext()
 
     def own(self, batches: tf.data.Dataset) -> Any:
-        """Returns this worker's part of batches as `fit` takes it."""
+        """Returns this worker's part of batches for `fit`."""
         return distribution.own_part(self.strategy, batches) if self.strategy else batches
 
     def wait(self) -> None:
-        """Waits for the others: one that ended would look to them as one that was lost."""
+        """Waits for the other workers, which would report this one as lost if it ended first."""
         if self.strategy and self.shard[1] > 1:
             self.strategy.reduce(tf.distribute.ReduceOp.SUM, self.strategy.run(lambda: tf.ones(())), axis=None)
 
 
 @functools.cache
 def gather(distribute: str) -> Workers:
-    """Returns the workers of `--distribute`; call it before anything else is done with TensorFlow.
+    """Returns the workers of `--distribute`. Call it before any other use of TensorFlow.
 
-    A process belongs to one cluster: it is asked only once.
+    A process belongs to one cluster, so the result is cached.
 
     Args:
-        distribute: `"none"` or a name of `distribution.STRATEGIES`.
+        distribute: `"none"` or a name in `distribution.STRATEGIES`.
 
     Raises:
-        ValueError: for another name, or a cluster that is not described.
+        ValueError: for another name, or a missing or invalid description of the cluster.
         distribution.WorkerLost: if the others cannot be reached.
     """
     check(distribute)
@@ -74,14 +74,14 @@ def gather(distribute: str) -> Workers:
         return Workers()
     if distribute == "multi_worker":
         distribution.check_cluster()
-        print("Waiting until all workers of TF_CONFIG are there.", file=sys.stderr)
+        print("Waiting for all workers of TF_CONFIG.", file=sys.stderr)
     with _interrupted_at_once():
         return Workers(distribution.strategy(distribute))
 
 
 @contextmanager
 def _interrupted_at_once() -> Iterator[None]:
-    """Lets Ctrl-C end the process where TensorFlow waits for others, which Python's own handler would do afterwards."""
+    """Lets Ctrl-C end the process while TensorFlow waits for other workers. Python's handler would run only later."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -96,7 +96,7 @@ def check(distribute: str) -> None:
     """Checks the name of a strategy.
 
     Raises:
-        ValueError: for another one than those of `distribution.STRATEGIES` and `"none"`.
+        ValueError: for a name other than those of `distribution.STRATEGIES` and `"none"`.
     """
     choices = ("none", *distribution.STRATEGIES)
     if distribute not in choices:

@@ -16,8 +16,8 @@ def check_number(argument: str, value: object, minimum: float = -math.inf, maxim
     """Returns `value` as a float.
 
     Args:
-        argument: its name, for the error message.
-        value: what was received.
+        argument: name of the argument, for the error message.
+        value: the value to check.
         minimum: the smallest value accepted.
         maximum: the largest value accepted.
 
@@ -26,7 +26,7 @@ def check_number(argument: str, value: object, minimum: float = -math.inf, maxim
     """
     try:
         number = float(value) if isinstance(value, Real) else math.nan
-    except OverflowError:  # integers go further than floats
+    except OverflowError:  # an integer beyond the range of floats
         number = math.inf
     if not math.isfinite(number) or not minimum <= number <= maximum:
         lowest = f" from {minimum:g}" if minimum > -math.inf else ""
@@ -41,7 +41,7 @@ def check_numbers(
     """Returns a mapping of task names to numbers as floats; see `check_number`.
 
     Raises:
-        ValueError: if it is no mapping or one of its values is not a finite number from `minimum` to `maximum`.
+        ValueError: if it is not a mapping or one of its values is not a finite number from `minimum` to `maximum`.
     """
     if not isinstance(values, Mapping) or not all(isinstance(task, str) for task in values):
         raise ValueError(f"{argument} must map task names to numbers. Received: {argument}={values!r}")
@@ -49,14 +49,14 @@ def check_numbers(
 
 
 def checked_weight(what: str, weight: Any) -> float:
-    """Returns a weight as a float; 0 if it is too small for the float32 that weights are kept in.
+    """Returns a weight as a float; 0 if it is too small for float32, the dtype of weights.
 
     Args:
-        what: whose weight it is, for the error message.
+        what: name of the weight, for the error message.
         weight: the weight.
 
     Raises:
-        ValueError: if it is not a number, or one that is negative, NaN, infinite or too large for float32.
+        ValueError: if it is not a number, or is negative, NaN, infinite or too large for float32.
     """
     try:
         value = float(weight)

@@ -1,6 +1,6 @@
-"""Training spread over several devices or machines, by TensorFlow's own strategies.
+"""Distributed training on several devices or machines, with TensorFlow's strategies.
 
-Users start at `strategy`; `Replicas` is what a training step asks of the devices that take it together.
+Users call `strategy`. A training step uses `Replicas` to combine the results of the devices.
 
 ```python
 strategy = mtl_keras.distribution.strategy("multi_worker")
@@ -37,18 +37,18 @@ STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
 
 
 class WorkerLost(RuntimeError):
-    """Another worker ended, so that this one cannot go on."""
+    """Another worker ended, so this one cannot continue."""
 
 
 def strategy(name: str) -> tf.distribute.Strategy:
-    """Returns a strategy; call it before anything else is done with TensorFlow.
+    """Returns a strategy; call it before any other use of TensorFlow.
 
     Args:
         name: `"mirrored"`, all GPUs of this machine (or its CPU), or `"multi_worker"`, the machines of the environment
-            variable `TF_CONFIG`. With the latter it returns when all workers are there.
+            variable `TF_CONFIG`. The latter waits until all workers are connected.
 
     Raises:
-        ValueError: for another name, or a `TF_CONFIG` that does not say who is there.
+        ValueError: for an unknown name, or a `TF_CONFIG` that does not describe the workers.
         WorkerLost: if the other workers cannot be reached.
     """
     if name not in STRATEGIES:
@@ -58,7 +58,7 @@ def strategy(name: str) -> tf.distribute.Strategy:
 
 
 def check_cluster() -> None:
-    """Checks that the environment variable `TF_CONFIG` says who is there, and which of them this process is.
+    """Checks that the environment variable `TF_CONFIG` lists the workers and says which one this process is.
 
     Raises:
         ValueError: if it does not.
@@ -73,17 +73,17 @@ def check_cluster() -> None:
         if int(task["index"]) not in range(len(cluster[task["type"]])):
             fault = f", which has no {task['type']} number {task['index']}"
         elif len(set(hosts)) < len(hosts):
-            fault = ", in which a host stands twice"
+            fault = ", in which a host occurs twice"
         elif not all(str(host).rpartition(":")[2].isdecimal() for host in hosts):
             fault = ", in which a host has no port"
     except (AttributeError, ValueError, KeyError, TypeError):
-        fault = ", which is not that"
+        fault = ", which does not have this form"
     if fault:
         raise ValueError(f"distribute='multi_worker' needs {wanted}. Received: TF_CONFIG={text!r}{fault}")
 
 
 def workers(strategy: tf.distribute.Strategy) -> tuple[int, int]:
-    """Returns the number of this worker, from 0, and how many there are: what `shard` of a data pipeline takes."""
+    """Returns the index of this worker, from 0, and the number of workers, as `shard` of a data pipeline takes them."""
     resolver = strategy.cluster_resolver
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) or resolver is None:
         return 0, 1
@@ -98,26 +98,26 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def own_part(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Any:
-    """Returns for `fit`, `evaluate` or `predict` what is this worker's part of each batch already.
+    """Prepares a dataset of this worker's part of each batch for `fit`, `evaluate` or `predict`.
 
-    A dataset of whole batches needs no preparation: Keras has TensorFlow cut each of them up, but on every worker
-    all of them are then read.
+    A dataset of whole batches needs no preparation: TensorFlow splits each batch, but every worker then reads all
+    batches.
 
     Args:
-        strategy: the model's.
-        batches: this worker's part of each batch; all workers must have as many batches, some of which may be empty.
+        strategy: the model's strategy.
+        batches: this worker's part of each batch. All workers must have the same number of batches; some may be empty.
     """
     if workers(strategy)[1] == 1:
         return batches
     replicas = strategy.num_replicas_in_sync // workers(strategy)[1]
     pieces = batches if replicas == 1 else cut_up(batches, replicas)
-    # Without a GPU there is nowhere to fetch to.
+    # Without a GPU there is no device to fetch to.
     options = tf.distribute.InputOptions(experimental_fetch_to_device=bool(tf.config.list_logical_devices("GPU")))
     return strategy.distribute_datasets_from_function(lambda context: pieces, options)
 
 
 def cut_up(batches: tf.data.Dataset, pieces: int) -> tf.data.Dataset:
-    """Returns each batch as so many batches after one another, whose sizes differ by one at most."""
+    """Splits each batch into `pieces` consecutive batches, whose sizes differ by one at most."""
 
     def pieces_of(*batch: Any) -> tf.data.Dataset:
         size = tf.shape(keras.tree.flatten(batch)[0])[0]
@@ -129,64 +129,64 @@ def cut_up(batches: tf.data.Dataset, pieces: int) -> tf.data.Dataset:
         return tf.data.Dataset.range(pieces, output_type=tf.int32).map(piece)
 
     cardinality = batches.cardinality()
-    known = tf.where(cardinality < 0, cardinality, cardinality * pieces)  # below 0: unknown, or endless
-    return batches.flat_map(pieces_of).apply(tf.data.experimental.assert_cardinality(known))
+    new_cardinality = tf.where(cardinality < 0, cardinality, cardinality * pieces)  # below 0: unknown or infinite
+    return batches.flat_map(pieces_of).apply(tf.data.experimental.assert_cardinality(new_cardinality))
 
 
 def one_replica(spec: Any) -> Any:
-    """Returns the `tf.TypeSpec`s of what one replica gets, of those of a (distributed) iterator; `None` of `None`."""
+    """Returns one replica's `tf.TypeSpec`s from those of a (distributed) iterator; `None` stays `None`."""
     return keras.tree.map_structure(lambda part: getattr(part, "_value_specs", (part,))[0], spec)
 
 
 class Replicas:
-    """The replicas that take a training step together, so that the batch that counts is that of all of them.
+    """The replicas of a training step, which share one global batch.
 
-    With one replica every method returns what it is given, and adds nothing to the graph.
+    With one replica, every method returns its input unchanged and adds nothing to the graph.
 
     Args:
-        strategy: the model's.
+        strategy: the model's strategy.
 
     Attributes:
-        count: how many there are.
+        count: number of replicas.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
         self.count = int(strategy.num_replicas_in_sync)
 
     def summed(self, values: Sequence[Any]) -> list[Any]:
-        """Returns the sums over all replicas of tensors of the same shapes on all of them; `None` stays `None`."""
-        known = [value for value in values if value is not None]
-        if self.count == 1 or not known:
+        """Returns the sums of tensors over all replicas, where they have the same shapes; `None` stays `None`."""
+        tensors = [value for value in values if value is not None]
+        if self.count == 1 or not tensors:
             return list(values)
-        found = iter(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, known))
-        return [value if value is None else next(found) for value in values]
+        sums = iter(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors))
+        return [value if value is None else next(sums) for value in values]
 
     def exchange(
         self, gradients: Sequence[Any], moved: Iterable[keras.Variable], statistics: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
-        """Returns the sums over all replicas of gradients and of statistics, all in one message.
+        """Returns the sums of gradients and statistics over all replicas, in one all-reduce.
 
         Args:
-            gradients: this replica's shares; `None` stays `None`.
-            moved: variables that each replica moved by its own samples. Those of floats, moving statistics, get their
-                mean over the replicas; seeds of random numbers move on all of them alike.
-            statistics: of this replica's samples.
+            gradients: this replica's gradients; `None` stays `None`.
+            moved: variables that each replica updated from its own samples. Float variables (moving statistics) are set
+                to their mean over the replicas; random seeds are updated identically on all replicas.
+            statistics: statistics of this replica's samples.
         """
         if self.count == 1:
             return list(gradients), list(statistics)
         averages = [variable for variable in moved if "float" in str(variable.dtype)]
         shares = (self.share(variable.value) for variable in averages)
-        found = iter(self.summed([*gradients, *shares, *statistics]))
-        sums = [next(found) for _ in gradients]
+        reduced = iter(self.summed([*gradients, *shares, *statistics]))
+        sums = [next(reduced) for _ in gradients]
         for variable in averages:
-            variable.assign(next(found))
-        return sums, list(found)
+            variable.assign(next(reduced))
+        return sums, list(reduced)
 
     def filled(self, data: Any) -> tuple[Any, Any]:
-        """Returns a batch that is not empty, and whether it counts: a scalar boolean, `None` for "yes".
+        """Returns a non-empty batch, and whether it counts: a scalar boolean, `None` for "yes".
 
-        The last batch of an epoch may be too small for all replicas. One that has no sample is given one of zeros,
-        which layers can work with, and which has no part in losses and metrics.
+        The last batch of an epoch may be too small for all replicas. A replica without samples gets one of zeros,
+        which layers can process, and which does not count in losses and metrics.
 
         Args:
             data: the replica's part of a batch.
@@ -201,27 +201,26 @@ class Replicas:
         return keras.tree.map_structure(padded, data), missing == 0
 
     def counting(self, active: Any, not_empty: Any, tasks: int) -> Any:
-        """Returns whose samples count in this replica's part of a batch: `(tasks,)` booleans, `None` for everybody's.
+        """Returns the tasks whose samples count in this replica's part of a batch: `(tasks,)` booleans, `None` for all.
 
         Args:
             active: `(tasks,)` booleans: which tasks run; `None` for all.
             not_empty: from `filled`.
-            tasks: how many there are.
+            tasks: number of tasks.
         """
         if not_empty is None:
             return active
         return tf.fill([tasks], not_empty) if active is None else tf.logical_and(active, not_empty)
 
     def share(self, value: Any) -> Any:
-        """Returns what a replica adds to a sum over all of them so that it becomes the mean."""
+        """Returns a replica's share of the mean over all replicas: the sum of the shares is the mean."""
         return value if self.count == 1 else value / self.count
 
     @contextmanager
     def gradients_already_summed(self, optimizer: Any) -> Iterator[None]:
-        """Keeps an optimizer from adding up the gradients of the replicas, while a training step is run or traced.
+        """Keeps an optimizer from summing gradients over the replicas while a training step is run or traced.
 
-        They have to be added up before: an optimizer of Keras does it after it has clipped, accumulated and checked
-        them.
+        They must be summed before: a Keras optimizer sums them after it has clipped, accumulated and checked them.
         """
         if self.count == 1 or optimizer is None:
             yield
@@ -235,17 +234,17 @@ class Replicas:
 
 
 def batch_size(data: Any) -> Any:
-    """Returns the number of samples of a batch: that of its first array."""
+    """Returns the number of samples of a batch, from its first array."""
     first = next(part for part in keras.tree.flatten(data) if part is not None)
     return tf.shape(first)[0]
 
 
 @contextmanager
 def workers_watched(strategy: tf.distribute.Strategy | None = None) -> Iterator[None]:
-    """Raises `WorkerLost`, in one line, in place of what TensorFlow says if another worker ends.
+    """Raises a one-line `WorkerLost` instead of TensorFlow's error if another worker ends.
 
     Args:
-        strategy: says who this worker is.
+        strategy: the strategy, from which the message gets this worker's index.
 
     Raises:
         WorkerLost: if another worker ends.
@@ -263,7 +262,7 @@ def workers_watched(strategy: tf.distribute.Strategy | None = None) -> Iterator[
 
 
 def _reason(error: tf.errors.OpError) -> str | None:
-    """Why workers lost each other, in one line; `None` for other errors."""
+    """Returns in one line why the connection between workers was lost; `None` for other errors."""
     aborted = re.search(r"ollective ops is aborted by: (.*)", str(error.message))
     if aborted:
         return aborted[1].strip().rstrip(":")

@@ -1,17 +1,17 @@
-"""How the logs of a multi-task run are read: which task a key belongs to, and what it says about it.
+"""Parses the log keys of a multi-task run: the task that a key belongs to, and the quantity it measures.
 
 | key | meaning |
 |---|---|
 | `loss` | total loss, weighted by the task weights |
 | `mtl_score` | mean of the primary metrics, each in its good direction |
-| `learning_rate` | of the optimizer |
+| `learning_rate` | the optimizer's learning rate |
 | `<task>_loss` | the task's own loss, unweighted |
 | `<task>_<metric>` | a metric of the task |
 | `<task>_weight` | its weight, mean over the epoch's steps |
-| `<task>_active` | the share of the epoch's steps in which it ran |
+| `<task>_active` | the share of the epoch's steps in which the task ran |
 | `<task>_probability` | its scheduling probability |
 
-Validation puts `val_` before a key. NaN says that there is nothing to report: the task did not run, or had no labels.
+Validation puts `val_` before a key. NaN means that there is no value: the task did not run, or had no labels.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _VALIDATION = "val_"
 
 
 class LogKey(NamedTuple):
-    """A key of the logs, taken apart.
+    """A parsed log key.
 
     Attributes:
         validation: whether it was measured on validation data.
         task: the task it belongs to; None if it describes the run as a whole.
-        quantity: what was measured: one of `TRAINING` or the name of a metric; for the whole run, any word.
+        quantity: what was measured: one of `TRAINING` or the name of a metric; for the whole run, any string.
     """
 
     validation: bool
@@ -41,9 +41,9 @@ class LogKey(NamedTuple):
 
 
 def parse_key(key: str, task_names: Iterable[str]) -> LogKey:
-    """Takes a key of the logs apart.
+    """Parses a log key.
 
-    Names may contain `_` and begin with one another; the longest that fits is the task.
+    Task names may contain `_`, and one may be a prefix of another; the longest match is the task.
 
     Args:
         key: the key, e.g. `"val_hat_accuracy"`.
@@ -69,16 +69,16 @@ def parse_key(key: str, task_names: Iterable[str]) -> LogKey:
 
 
 def present(logs: Mapping[str, float]) -> dict[str, float]:
-    """Returns the logs that have something to report: all but the NaN ones."""
+    """Returns the logs without NaN values."""
     return {key: value for key, value in logs.items() if not math.isnan(value)}
 
 
 def group_by_task(
     logs: Mapping[str, float], task_names: Iterable[str]
 ) -> dict[tuple[str | None, bool], dict[str, float]]:
-    """Returns `{(task, validation): {quantity: value}}`; task None is the run as a whole.
+    """Returns `{(task, validation): {quantity: value}}`; task None is the whole run.
 
-    There is a (possibly empty) group for every task, and for the whole run.
+    Every task and the whole run have a group, which may be empty.
 
     Args:
         logs: key -> value, as callbacks receive them at the end of an epoch.
@@ -95,9 +95,9 @@ def group_by_task(
 
 
 def primary_metrics(model: Any, logs: Mapping[str, float]) -> dict[str, str]:
-    """Returns `{task: quantity}`: the metric that stands for each task that has one.
+    """Returns `{task: quantity}`: the primary metric of each task that has metrics.
 
-    It is what the model says in `primary_metrics`. For the tasks it does not mention it is the first in the alphabet,
+    This is the entry in `model.primary_metrics`. For tasks without an entry it is the alphabetically first metric,
     since Keras sorts the logs before callbacks see them.
 
     Args:
@@ -105,15 +105,15 @@ def primary_metrics(model: Any, logs: Mapping[str, float]) -> dict[str, str]:
         logs: the logs of an epoch.
     """
     names = task_names(model)
-    told: Mapping[str, str] = getattr(model, "primary_metrics", {})
+    declared: Mapping[str, str] = getattr(model, "primary_metrics", {})
     groups = group_by_task(logs, names)
-    found = {}
+    primary = {}
     for name in names:
         measured = sorted({*groups[name, False], *groups[name, True]} - set(TRAINING))
-        metric = told.get(name) or next(iter(measured), None)
+        metric = declared.get(name) or next(iter(measured), None)
         if metric:
-            found[name] = metric
-    return found
+            primary[name] = metric
+    return primary
 
 
 def task_names(model: Any) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
-"""Metrics that are sums over samples, so that many tasks are counted in one array.
+"""Metrics computed from sums over samples, so that one array holds the sums of many tasks.
 
-A `SampleStatistics` metric says what each sample adds (`statistics`) and what the sums mean (`value`). Both work on
-any leading axes: `(batch,)` in stock Keras, `(batch, tasks)` in a `mtl_keras.MultiTaskModel`, which keeps the sums
-of all tasks side by side. They are ordinary `keras.metrics.Metric` objects and work in `keras.Model.compile` too.
+A `SampleStatistics` metric defines what each sample adds to the sums (`statistics`) and the metric of the sums
+(`value`). Both work on any leading axes: `(batch,)` in stock Keras, `(batch, tasks)` in a `mtl_keras.MultiTaskModel`,
+which keeps the sums of all tasks side by side. They are ordinary `keras.metrics.Metric` objects and work in
+`keras.Model.compile` too.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ class SampleStatistics(keras.metrics.Metric):
 
     @abstractmethod
     def size(self, output_shape: tuple[int | None, ...]) -> int:
-        """Returns how many statistics a task with outputs `(batch, *output_shape)` has."""
+        """Returns the number of statistics of a task with outputs `(batch, *output_shape)`."""
 
     @abstractmethod
     def statistics(self, y_true: Any, y_pred: Any) -> Any:
         """Returns what each sample adds to the sums.
 
         Args:
-            y_true: labels `(..., *label shape)`, all of them present.
+            y_true: labels `(..., *label shape)`, none missing.
             y_pred: predictions `(..., *output shape)`.
 
         Returns:
@@ -70,7 +71,7 @@ class SampleStatistics(keras.metrics.Metric):
         return 0.0 if self._totals is None else self.value(self._totals)
 
     def read_from(self, sums: keras.Variable, row: int) -> None:
-        """Makes `result` read a row of sums `(tasks, statistics)` that a training step keeps for alike tasks."""
+        """Makes `result` read a row of sums `(tasks, statistics)` that a training step keeps for similar tasks."""
         self._source = lambda: sums.value[row]
 
     @property
@@ -87,10 +88,10 @@ class SampleStatistics(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable("mtl_keras")
 class BalancedAccuracy(SampleStatistics):
-    """Mean over the classes of the share of their samples that is predicted right (mean recall).
+    """Mean recall: the share of correctly predicted samples of each class, averaged over the classes.
 
-    A constant prediction scores 1 / classes however unbalanced the labels are. Classes without a sample are left
-    out of the mean.
+    A constant prediction scores 1 / classes however unbalanced the labels are. Classes without samples are left out
+    of the mean.
 
     Labels are `(batch,)` or `(batch, 1)`; predictions `(batch, 1)` (one probability) or `(batch, classes)`.
 
@@ -140,8 +141,7 @@ class PointError(SampleStatistics):
     Labels and predictions are `(batch, 2 * points)`: x0, y0, x1, y1, ...
 
     Args:
-        scale: what a distance of 1 is multiplied by, e.g. the side of the image in pixels when the coordinates
-            are in [0, 1].
+        scale: factor of the distances, e.g. the side of the image in pixels when the coordinates are in [0, 1].
         name: name of the metric in the logs.
         dtype: dtype of the sums.
     """
@@ -173,10 +173,10 @@ class PointError(SampleStatistics):
 
 @keras.saving.register_keras_serializable("mtl_keras")
 class ScaledError(SampleStatistics):
-    """Mean absolute error, divided by a number: with the labels' standard deviation, one without a unit.
+    """Mean absolute error divided by `scale`; it has no unit if that is the labels' standard deviation.
 
     Args:
-        scale: what the error is divided by, > 0.
+        scale: divisor of the error, > 0.
         name: name of the metric in the logs.
         dtype: dtype of the sums.
     """
@@ -192,7 +192,7 @@ class ScaledError(SampleStatistics):
         return 2
 
     def statistics(self, y_true: Any, y_pred: Any) -> Any:
-        """Returns `(..., 2)`: a sample's mean error over its numbers, and 1."""
+        """Returns `(..., 2)`: a sample's mean error over its outputs, and 1."""
         errors = ops.abs(ops.cast(y_pred, self.dtype) - ops.cast(y_true, self.dtype)) / self.scale
         error = ops.mean(errors, axis=-1)
         return ops.stack([error, ops.ones_like(error)], axis=-1)

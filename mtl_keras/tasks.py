@@ -1,6 +1,6 @@
-"""What a network is asked to do: `Task` (one output) and `TaskSet` (all of them).
+"""The tasks of a network: `Task` (one output) and `TaskSet` (all of them).
 
-A task's name, the model output's key and the prefix of its logs are one and the same word.
+A task's name is also the key of its model output and the prefix of its logs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HEADS = ("classification", "binary", "regression", "reconstruction")
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to predict, and how it is trained and judged.
+    """One output to predict, and how it is trained and evaluated.
 
     Most tasks are made with `Task.classification`, `Task.binary`, `Task.regression`, `Task.landmarks` or
     `Task.reconstruction`.
@@ -35,19 +35,19 @@ class Task:
     Args:
         name: the key of the model's output, of the label and of every log of the task. Letters, digits,
             `_`, `-` and `.`.
-        head: which kind of head predicts it: one of `mtl_keras.tasks.HEADS`.
+        head: kind of head that predicts it, one of `mtl_keras.tasks.HEADS`.
         shape: the output's shape without the batch axis: `(classes,)`, `(1,)`, `(height, width, channels)`.
         loss: a `keras.losses.Loss` or its name.
         metrics: `keras.metrics.Metric` objects or their names; the first is the task's primary metric.
         labels: names of the classes, in the order of their indices.
-        weight: its share in the total loss, >= 0.
-        class_weight: class index -> weight in the loss of the samples of that class; absent classes count 1.
-        mean: of the labels of a regression, if they are not about in [0, 1]: its head adds it to its numbers.
-        deviation: standard deviation of those labels: its head multiplies its numbers by it before.
+        weight: its weight in the total loss, >= 0.
+        class_weight: class index -> loss weight of the samples of that class; 1 for absent classes.
+        mean: mean of a regression's labels, if they are not about in [0, 1]; the head adds it to its outputs.
+        deviation: standard deviation of those labels; the head multiplies its outputs by it before adding `mean`.
 
     Raises:
-        ValueError: for an illegal name, an unknown head, a shape that is not of numbers >= 1, a negative weight or a
-            label list of wrong length.
+        ValueError: for an invalid name, an unknown head, a shape that is not made of integers >= 1, a negative weight
+            or a label list of the wrong length.
     """
 
     name: str
@@ -83,13 +83,13 @@ class Task:
         weight: float = 1.0,
         class_weight: Mapping[int, float] | None = None,
     ) -> Task:
-        """One class of several; labels are integers `(batch,)`, -1 where missing.
+        """Returns a classification task; labels are integers `(batch,)`, -1 where missing.
 
         Args:
             name: the task's name.
-            labels: the class names, or how many classes there are.
-            weight: share in the total loss.
-            class_weight: class index -> weight of its samples in the loss.
+            labels: the class names, or the number of classes.
+            weight: weight in the total loss.
+            class_weight: class index -> loss weight of its samples.
         """
         names = () if isinstance(labels, Integral) else _class_names(name, labels)
         classes = int(labels) if isinstance(labels, Integral) else len(names)
@@ -105,12 +105,12 @@ class Task:
         weight: float = 1.0,
         pos_weight: float | None = None,
     ) -> Task:
-        """Yes or no; labels are 0 or 1 `(batch,)`, NaN (floats) or -1 (integers) where missing.
+        """Returns a binary task; labels are 0 or 1 `(batch,)`, NaN (floats) or -1 (integers) where missing.
 
         Args:
             name: the task's name.
-            labels: what 0 and 1 mean.
-            weight: share in the total loss.
+            labels: names of the classes 0 and 1.
+            weight: weight in the total loss.
             pos_weight: weight of the positive samples in the loss (negatives count 1).
         """
         metrics = ("accuracy", BalancedAccuracy())
@@ -128,17 +128,17 @@ class Task:
         mean: float | None = None,
         deviation: float | None = None,
     ) -> Task:
-        """`size` real numbers; labels are floats `(batch, size)`, NaN where missing.
+        """Returns a regression task with `size` outputs; labels are floats `(batch, size)`, NaN where missing.
 
-        Without `mean` and `deviation` labels should be about in [0, 1]. With both they may have any unit: the network
+        Without `mean` and `deviation`, labels should be about in [0, 1]. With both, they may have any unit: the network
         is trained as if they were standardised, its outputs and `mae` are in the unit of the labels, and the primary
         metric, `scaled_mae`, is `mae` in standard deviations.
 
         Args:
             name: the task's name.
-            size: how many numbers.
-            loss: the name of a loss of Keras'.
-            weight: share in the total loss.
+            size: number of outputs.
+            loss: the name of a Keras loss.
+            weight: weight in the total loss.
             mean: mean of the labels.
             deviation: standard deviation of the labels, > 0.
         """
@@ -157,26 +157,29 @@ class Task:
     def landmarks(
         cls, name: str, points: Sequence[str], *, pixels: float = 1.0, loss: str = "mse", weight: float = 1.0
     ) -> Task:
-        """Points in an image; labels are floats `(batch, 2 * points)`: x0, y0, x1, y1, ... in [0, 1].
+        """Returns a landmark task; labels are floats `(batch, 2 * points)`: x0, y0, x1, y1, ... in [0, 1].
 
         Args:
             name: the task's name.
             points: the name of each point.
-            pixels: side of the image, so that `point_error` is in pixels of it.
+            pixels: side of the image in pixels, so that `point_error` is in pixels.
             loss: loss of the coordinates.
-            weight: share in the total loss.
+            weight: weight in the total loss.
         """
         metrics = (PointError(scale=pixels), "mae")
         return cls(name, "regression", (2 * len(points),), loss, metrics, tuple(points), weight)
 
     @classmethod
     def reconstruction(cls, name: str, shape: Sequence[int], *, loss: str = "mse", weight: float = 1.0) -> Task:
-        """The image itself, or another one: labels are floats `(batch, height, width, channels)` in [0, 1]."""
+        """Returns a task that predicts the input or another image.
+
+        Labels are floats `(batch, height, width, channels)` in [0, 1].
+        """
         return cls(name, "reconstruction", tuple(shape), loss, ("mae",), (), weight)
 
 
 def _checked_shape(name: str, shape: Any) -> tuple[int, ...]:
-    """A shape as a tuple of Python's integers, which NumPy's are not."""
+    """Returns a shape as a tuple of Python integers, also if they are NumPy integers."""
     try:
         sizes = tuple(operator.index(size) for size in shape)
     except TypeError:
@@ -197,10 +200,10 @@ def _class_names(name: str, labels: Any) -> tuple[str, ...]:
 
 
 def check_task_name(name: object) -> str:
-    """Returns `name` if a task can have it.
+    """Returns `name` if it is a valid task name.
 
     Raises:
-        ValueError: if it is not a string of letters, digits, `_`, `-` and `.`, or has a meaning in the logs.
+        ValueError: if it is not a string of letters, digits, `_`, `-` and `.`, or is reserved for the logs.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
@@ -211,10 +214,10 @@ def check_task_name(name: object) -> str:
 
 
 def check_reserved(name: str) -> str:
-    """Returns `name` if it has no meaning in the logs.
+    """Returns `name` unless it is reserved for the logs.
 
     Raises:
-        ValueError: if it has.
+        ValueError: if it is reserved.
     """
     if name in _RESERVED or name.startswith("val_"):
         raise ValueError(
@@ -231,7 +234,7 @@ class TaskSet(Mapping[str, Task]):
         tasks: `Task` objects with distinct names.
 
     Raises:
-        ValueError: if there are none, one is not a `Task`, or two have one name.
+        ValueError: if there are no tasks, one is not a `Task`, or two have the same name.
 
     Example:
 
@@ -270,10 +273,10 @@ class TaskSet(Mapping[str, Task]):
         return tuple(self._tasks)
 
     def subset(self, names: Iterable[str]) -> TaskSet:
-        """Returns the named tasks, in the order asked for.
+        """Returns the named tasks, in the given order.
 
         Raises:
-            ValueError: for an unknown name, with the closest match and the choices.
+            ValueError: for an unknown name; the message has the closest match and the choices.
         """
         chosen = list(names)
         for name in chosen:
@@ -282,15 +285,15 @@ class TaskSet(Mapping[str, Task]):
         return TaskSet(self._tasks[name] for name in chosen)
 
     def compile_args(self) -> dict[str, Any]:
-        """Returns the arguments that describe these tasks to `MultiTaskModel.compile`.
+        """Returns the arguments of `MultiTaskModel.compile` for these tasks.
 
-        `loss`, `loss_weights` and `metrics` are Keras' own, so that a `keras.Model` takes them too;
-        `class_weight` is there only if a task has one, and only `MultiTaskModel` takes it.
+        `keras.Model.compile` accepts `loss`, `loss_weights` and `metrics` too. `class_weight` is included only if a
+        task has one, and only `MultiTaskModel` accepts it.
         """
         arguments: dict[str, Any] = {
             "loss": {task.name: task.loss for task in self.values()},
             "loss_weights": {task.name: float(task.weight) for task in self.values()},
-            "metrics": {task.name: [_fresh(metric) for metric in task.metrics] for task in self.values()},
+            "metrics": {task.name: [_copy_metric(metric) for metric in task.metrics] for task in self.values()},
         }
         class_weight = {task.name: dict(task.class_weight) for task in self.values() if task.class_weight}
         if class_weight:
@@ -298,6 +301,6 @@ class TaskSet(Mapping[str, Task]):
         return arguments
 
 
-def _fresh(metric: str | keras.metrics.Metric) -> str | keras.metrics.Metric:
-    """A metric holds the state of one model: every `compile` gets its own."""
+def _copy_metric(metric: str | keras.metrics.Metric) -> str | keras.metrics.Metric:
+    """Returns a metric without state: each compiled model needs its own."""
     return metric if isinstance(metric, str) else type(metric).from_config(metric.get_config())

@@ -1,4 +1,4 @@
-"""`Filling`: batches of one source in the form that those of all sources have."""
+"""`Filling`: brings the batches of one source into the common form of a mixture."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mtl_keras.tasks import TaskSet
 
 
 class Filling:
-    """Brings images to one shape, and adds missing labels for the tasks that a source does not have.
+    """Resizes images to one shape, and fills in missing labels for the tasks that a source does not have.
 
-    Classes become int32, -1 where missing; all other labels float32, NaN where missing.
+    Classes become int32, with -1 for missing; all other labels become float32, with NaN for missing.
 
     Args:
-        tasks: of all sources.
+        tasks: the tasks of all sources.
         image_shape: (height, width, channels).
-        labels: what is known of the labels of each source.
+        labels: the label specs of each source.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""`mixed`: one dataset of several, each labelled for some of the tasks."""
+"""`mixed`: combines datasets, each labelled for some of the tasks, into one."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def mixed(
     image_shape: Sequence[int] | None = None,
     name: str = "mixed",
 ) -> Mixture:
-    """Makes one dataset of several, each of which is labelled for some tasks only.
+    """Combines several datasets, each labelled for some tasks only, into one.
 
     Args:
-        sources: the datasets by name; each has one task at least. A task that several have must be the same in all.
-        ratios: source -> how many examples it gives for those that the others give: with `{"faces": 2, "clothes": 1}`
-            and batches of 96, every training batch has 64 faces and 32 clothes. By default in the ratio of their
-            numbers of training examples. Shares of a batch are rounded to whole examples, the largest remainders up.
-        image_shape: (height, width, channels) to which all images are resized, grey to colours or colours to grey;
-            needed if the sources' differ.
-        name: what records call it.
+        sources: the datasets by name; each has at least one task. A task that several have must be the same in all.
+        ratios: source -> its share of the examples relative to the others: with `{"faces": 2, "clothes": 1}` and
+            batches of 96, every training batch has 64 faces and 32 clothes. By default proportional to the numbers of
+            training examples. Shares of a batch are rounded to whole examples, the largest remainders up.
+        image_shape: (height, width, channels) that all images are converted to, with grey to RGB or RGB to grey if
+            needed. Required if the shapes of the sources differ.
+        name: the name used in records.
 
     Raises:
-        ValueError: for no source, one that is a mixture itself, a ratio that is not > 0 or of no source, tasks of one
-            name that differ, or images of different shapes.
+        ValueError: for no source, a source that is a mixture, a ratio that is not > 0 or is for an unknown source,
+            different tasks of the same name, or images of different shapes.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""`Mixture`: several datasets as one."""
+"""`Mixture`: several datasets combined into one."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from mtl_keras.tasks import TaskSet
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """Several datasets as one; made by `data.mixed`. What it has in common with `Dataset` is explained there.
+    """Several datasets combined into one; made by `data.mixed`. `Dataset` documents the common members.
 
     Args:
-        name: what records call it.
+        name: the name used in records.
         sources: the datasets by name.
-        ratios: source -> its share of a training batch, relative to the others'.
-        tasks: those of all sources, in order.
-        image_shape: (height, width, channels) of the images that come out.
+        ratios: source -> its share of a training batch, relative to the others.
+        tasks: the tasks of all sources, in order.
+        image_shape: (height, width, channels) of the output images.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Mixture:
     image_shape: tuple[int, int, int]
 
     def counts(self, batch_size: int) -> dict[str, int]:
-        """Returns how many examples of each source every training batch has: the ratios, rounded to whole examples.
+        """Returns the number of examples of each source in every training batch, from the rounded ratios.
 
         Raises:
             ValueError: if a source would have none.
@@ -48,14 +48,14 @@ class Mixture:
         return counts(self.ratios, batch_size)
 
     def size(self, split: str) -> int:
-        """Returns how many examples all sources have together in a split."""
+        """Returns the number of examples of all sources in a split."""
         return sum(source.size(split) for source in self.sources.values())
 
     def steps(self, split: str, batch_size: int) -> int:
-        """Returns how many batches an epoch has.
+        """Returns the number of batches in an epoch.
 
-        Training: as many as the source that lasts longest needs for one pass; the others begin again. Validation and
-        test: one pass over all examples of all sources.
+        Training: as many as the longest source needs for one pass; the others start again. Validation and test: one
+        pass over all examples of all sources.
         """
         if split != "train":
             return Parts(self.size(split), batch_size).steps
@@ -63,10 +63,10 @@ class Mixture:
         return max(-(-source.size(split) // shares[name]) for name, source in self.sources.items())
 
     def skipped(self, split: str) -> Skipped:
-        """Returns which examples are left out, the names of all sources one after the other."""
+        """Returns which examples are left out, with the names of all sources in order."""
         found = {name: source.skipped(split) for name, source in self.sources.items()}
-        names = tuple(f"{name}:{example}" for name, some in found.items() for example in some.names)
-        return Skipped(sum(some.count for some in found.values()), names)
+        names = tuple(f"{name}:{example}" for name, skipped in found.items() for example in skipped.names)
+        return Skipped(sum(skipped.count for skipped in found.values()), names)
 
     @traced_as_written
     def batches(
@@ -84,27 +84,27 @@ class Mixture:
         """Returns batches (image, {task: labels}).
 
         With `shuffle`, each batch has `counts(batch_size)` examples of each source, spread evenly over it. Each source
-        gives its examples in passes of its own, each in another order, one after the other without a gap: where an
-        epoch ends in the middle of a pass, the next goes on with it. Without, all examples of the first source come in
-        their order, then those of the second, and so on.
+        runs through its own passes, each in another order and without gaps: if an epoch ends in the middle of a pass,
+        the next epoch continues it. Without `shuffle`, all examples of the first source come in order, then those of
+        the second, and so on.
 
-        The label of a task that a source does not have is missing: -1 for classes, NaN for all else. A reconstruction
-        too is learned from the images of those sources alone that have the task.
+        The label of a task that a source does not have is missing: -1 for classes, NaN otherwise. A reconstruction is
+        also learned only from the sources that have the task.
 
-        A worker's `shard` is cut from whole batches, so that each worker reads all of them.
+        A worker's `shard` is cut from whole batches, so each worker reads all of them.
 
         Args:
             split: as in `Dataset.batches`.
-            batch_size: likewise.
-            shuffle: likewise.
-            seed: likewise; each source has another one that follows from it.
-            first_epoch: likewise; epochs are as long as `steps` says.
-            first_step: likewise.
-            augment: likewise.
-            shard: likewise.
+            batch_size: as in `Dataset.batches`.
+            shuffle: as in `Dataset.batches`.
+            seed: as in `Dataset.batches`; the seed of each source is derived from it.
+            first_epoch: as in `Dataset.batches`; an epoch has `steps` batches.
+            first_step: as in `Dataset.batches`.
+            augment: as in `Dataset.batches`.
+            shard: as in `Dataset.batches`.
 
         Raises:
-            ValueError: as there, or if the batch is too small to hold something of each source.
+            ValueError: as in `Dataset.batches`, or if the batch is too small for an example of each source.
         """
         if split not in SPLITS:
             raise unknown_value("split", split, SPLITS)
@@ -116,10 +116,10 @@ class Mixture:
         if shuffle:
             parts = Parts(steps * batch_size, batch_size, *shard)
             done = first_epoch * steps + first_step
-            whole = self._mixed(split, self.counts(batch_size), done, seed, augment)
+            whole = self._training_batches(split, self.counts(batch_size), done, seed, augment)
         else:
             parts = Parts(self.size(split), batch_size, *shard)
-            whole = self._in_order(split, batch_size, seed, augment).skip(first_step)
+            whole = self._single_pass(split, batch_size, seed, augment).skip(first_step)
             whole = whole.apply(tf.data.experimental.assert_cardinality(steps - first_step))
         if parts.count > 1:
             whole = whole.enumerate(first_step).map(
@@ -132,7 +132,7 @@ class Mixture:
         return whole.prefetch(tf.data.AUTOTUNE).with_options(options)
 
     def label_counts(self) -> dict[str, int]:
-        """Returns how many training examples of all sources have ground truth for each task, as `Dataset` counts."""
+        """Returns the number of training examples of all sources with ground truth for each task, as in `Dataset`."""
         total = dict.fromkeys(self.tasks, 0)
         for source in self.sources.values():
             for name, count in source.label_counts().items():
@@ -148,15 +148,15 @@ class Mixture:
         return images.to_unit_range(images.resize(image, height, width))
 
     def description(self) -> dict[str, Any]:
-        """Returns what the record of a run should say of its data, as values that JSON can hold."""
+        """Returns the description of the data for the record of a run, as JSON values."""
         sources = {name: dict(source.description()) for name, source in self.sources.items()}
-        for about in sources.values():
-            about.pop("tasks")  # they are among those of all
-        kinds = {about["images"] for about in sources.values()}
+        for description in sources.values():
+            description.pop("tasks")  # included in the tasks of all sources
+        kinds = {description["images"] for description in sources.values()}
         return {
             "name": self.name,
             "version": "mixed",
-            "synthetic": any(about["synthetic"] for about in sources.values()),
+            "synthetic": any(description["synthetic"] for description in sources.values()),
             "images": kinds.pop() if len(kinds) == 1 else "mixed",
             "sizes": {split: self.size(split) for split in SPLITS},
             "image_shape": list(self.image_shape),
@@ -165,8 +165,10 @@ class Mixture:
             "sources": sources,
         }
 
-    def _mixed(self, split: str, shares: Mapping[str, int], done: int, seed: int, augment: bool) -> tf.data.Dataset:
-        """Returns training batches without end, after `done` of them."""
+    def _training_batches(
+        self, split: str, shares: Mapping[str, int], done: int, seed: int, augment: bool
+    ) -> tf.data.Dataset:
+        """Returns endless training batches, without the first `done` of them."""
         streams = []
         for number, (name, source) in enumerate(self.sources.items()):
             count = shares[name]
@@ -176,7 +178,7 @@ class Mixture:
                 split, count, shuffle=True, seed=seed + number, first_epoch=epoch, first_step=step, augment=augment
             )
             streams.append(_from_row(stream, skip).rebatch(count))
-        filled = self._filled(streams)
+        filled = self._unified(streams)
         order = tf.constant(arrangement(list(shares.values())))
 
         def mix(*parts: Any) -> Any:
@@ -184,25 +186,25 @@ class Mixture:
 
         return tf.data.Dataset.zip(tuple(filled)).map(mix, tf.data.AUTOTUNE, deterministic=True)
 
-    def _in_order(self, split: str, batch_size: int, seed: int, augment: bool) -> tf.data.Dataset:
+    def _single_pass(self, split: str, batch_size: int, seed: int, augment: bool) -> tf.data.Dataset:
         """Returns one pass over all examples of all sources."""
         passes = [
             source.batches(split, batch_size, seed=seed + number, augment=augment)
             for number, source in enumerate(self.sources.values())
         ]
-        first, *others = self._filled(passes)
+        first, *others = self._unified(passes)
         for other in others:
             first = first.concatenate(other)
         return first.rebatch(batch_size)
 
-    def _filled(self, streams: Sequence[tf.data.Dataset]) -> list[tf.data.Dataset]:
-        """Returns the batches of all sources in one form: one image shape, and all tasks."""
+    def _unified(self, streams: Sequence[tf.data.Dataset]) -> list[tf.data.Dataset]:
+        """Returns the batches of all sources with one image shape and all tasks."""
         filling = Filling(self.tasks, self.image_shape, [stream.element_spec[1] for stream in streams])
         return [stream.map(filling, tf.data.AUTOTUNE, deterministic=True) for stream in streams]
 
 
 def _from_row(batches: tf.data.Dataset, row: int) -> tf.data.Dataset:
-    """Returns batches of which the first lacks its first rows."""
+    """Returns the batches without the first `row` rows of the first batch."""
 
     def cut(number: tf.Tensor, batch: Any) -> Any:
         begin = tf.where(number == 0, tf.constant(row, tf.int64), 0)

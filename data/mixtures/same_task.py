@@ -1,4 +1,4 @@
-"""Whether two tasks are one and the same, though their loss and metric objects are two."""
+"""Compares tasks by value, including their loss and metric objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mtl_keras.tasks import Task
 
 
 def same_task(one: Task, other: Task) -> bool:
-    """Returns whether two tasks agree in all that training and judging depends on."""
+    """Returns whether two tasks agree in everything that training and evaluation depend on."""
     return _described(one) == _described(other)
 
 

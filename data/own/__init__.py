@@ -1,1 +1,1 @@
-"""Datasets that somebody brings along: files and a table, arrays, tf.data pipelines, any TFDS dataset."""
+"""Your own datasets: files and a table, arrays, tf.data pipelines, any TFDS dataset."""

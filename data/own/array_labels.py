@@ -1,4 +1,4 @@
-"""Labels in NumPy arrays: checked, and brought to the form in which they travel through the pipeline."""
+"""Checks labels in NumPy arrays, and converts them to the label vectors of the pipeline."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def encode(task: Task, values: np.ndarray) -> np.ndarray:
 
     Args:
         task: classification, binary or regression.
-        values: (examples,) or (examples, numbers): booleans, numbers, or the texts among the task's `labels`. Missing
-            are -1 among integers, NaN among floats, "" or `None` among texts.
+        values: (examples,) or (examples, numbers): booleans, numbers, or strings from the task's `labels`. A missing
+            label is -1 among integers, NaN among floats, "" or `None` among strings.
 
     Returns:
         float32 (examples, numbers): class indices and 0 or 1, -1 where missing; real numbers, NaN where missing.
 
     Raises:
-        ValueError: for labels that the task cannot have.
+        ValueError: for labels that are invalid for the task.
     """
     if len(values):
         known(task.name, values)
@@ -45,7 +45,7 @@ def encode(task: Task, values: np.ndarray) -> np.ndarray:
 
 
 def _indices(task: Task, values: np.ndarray, choices: tuple[str, ...]) -> np.ndarray:
-    """Returns the numbers of texts; those of a binary task are taken in any case of their letters."""
+    """Returns the indices of strings; for a binary task their case is ignored."""
     fold = str.lower if task.head == "binary" else str
     index = {fold(choice): number for number, choice in enumerate(choices)} | {"": -1}
     texts = [

@@ -1,4 +1,4 @@
-"""`from_arrays`: a dataset of NumPy arrays."""
+"""`from_arrays`: a dataset from NumPy arrays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mtl_keras.tasks import Task, TaskSet
 
 Labels: TypeAlias = Mapping[str, Any]
 HELD_OUT: Mapping[str, float] = {"validation": 0.1, "test": 0.1}
-"""The shares of the examples that are not trained on, unless one says otherwise."""
+"""Default shares of the examples held out from training."""
 _SEED = 0
 
 
@@ -32,20 +32,20 @@ def from_arrays(
     splits: Mapping[str, float | tuple[Any, Labels]] = HELD_OUT,
     name: str = "own",
 ) -> Dataset:
-    """Makes a dataset of arrays, which are copied.
+    """Makes a dataset from arrays, which are copied.
 
     Args:
         images: uint8, or floats in [0, 1]: (examples, height, width, channels), or (examples, height, width) in grey.
-        labels: for each task an array (examples,): booleans, numbers or texts, of which some may be missing: -1 among
-            integers, NaN among floats, "" or `None` among texts; or floats (examples, numbers).
-        tasks: the tasks wanted, in their order: `Task` objects, or names of which the values tell the kind (see
+        labels: for each task an array (examples,) of booleans, numbers or strings, or of floats (examples, numbers).
+            A missing label is -1 among integers, NaN among floats, "" or `None` among strings.
+        tasks: the tasks, in order: `Task` objects, or names, whose kind is inferred from the values (see
             `data.own.inference.infer_task`). By default all names in `labels`. A `Task.reconstruction` needs no labels.
         splits: for `"validation"` and `"test"` either the share of the examples that is held out, or other
-            examples `(images, labels)`. Which are held out depends on how many examples there are, and on nothing else.
-        name: what records call it.
+            examples `(images, labels)`. Which examples are held out depends only on the number of examples.
+        name: the name used in records.
 
     Raises:
-        ValueError: for arrays that do not fit together, images or labels that cannot be, or unknown tasks.
+        ValueError: for arrays that do not fit together, invalid images or labels, or unknown tasks.
 
     Example:
 
@@ -61,19 +61,19 @@ def from_arrays(
     vectors = _vectors("labels", labels, chosen, len(pixels))
     recipe = own_recipe(name, chosen, pixels.shape[1:], image_dtype=pixels.dtype.type)
     shares = {split: share for split, share in splits.items() if not isinstance(share, tuple)}
-    rows = _held_out(len(pixels), shares)
-    kept = {split: _kept(pixels[rows[split]], vectors[rows[split]]) for split in rows}
+    rows = _split_rows(len(pixels), shares)
+    arrays = {split: _to_tensors(pixels[rows[split]], vectors[rows[split]]) for split in rows}
     for split, others in splits.items():
         if isinstance(others, tuple):
-            kept[split] = _other(split, others, chosen, pixels)
+            arrays[split] = _split_from_arrays(split, others, chosen, pixels)
     reader = OwnReader(
-        {split: _examples(one) for split, one in kept.items()},
-        {split: len(one.images) for split, one in kept.items()},
+        {split: _examples(one) for split, one in arrays.items()},
+        {split: len(one.images) for split, one in arrays.items()},
         recipe.fields,
         encoded=False,
         version="arrays",
     )
-    return Dataset(name, reader.version, False, chosen, recipe.image_shape, recipe, reader, _examples=dict(kept))
+    return Dataset(name, reader.version, False, chosen, recipe.image_shape, recipe, reader, _examples=dict(arrays))
 
 
 def _checked_images(argument: str, images: Any) -> np.ndarray:
@@ -98,7 +98,7 @@ def _checked_images(argument: str, images: Any) -> np.ndarray:
 
 
 def _tasks(labels: Labels, tasks: TaskSet | Sequence[str | Task] | None) -> TaskSet:
-    """Returns the tasks wanted, those that are only named with the kind that their labels tell."""
+    """Returns the requested tasks; infers the kind of those given by name from their labels."""
     if isinstance(tasks, str):
         raise ValueError(f"`tasks` must be a TaskSet, or a list of names and tasks. Received: tasks={tasks!r}")
     wanted: list[str | Task] = list(
@@ -140,15 +140,15 @@ def _vectors(argument: str, labels: Labels, tasks: TaskSet, count: int) -> np.nd
 
 
 def _array(values: Any) -> np.ndarray:
-    """Returns an array; numbers among which some are `None` become floats, with NaN in their place."""
+    """Returns an array; numbers mixed with `None` become floats, with NaN for `None`."""
     array = np.asarray(values)
     if array.dtype == object and all(value is None or isinstance(value, Real) for value in array.flat):
         return array.astype(np.float64)
     return array
 
 
-def _held_out(count: int, shares: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Returns which examples each split has, in their order: `shares` of them, and the rest for training."""
+def _split_rows(count: int, shares: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns the indices of each split's examples, in order: `shares` of them, and the rest for training."""
     for split, share in shares.items():
         if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) < 1:
             raise ValueError(
@@ -160,14 +160,14 @@ def _held_out(count: int, shares: Mapping[str, Any]) -> dict[str, np.ndarray]:
     for split, size in sizes.items():
         if size < 1:
             raise ValueError(f"`splits` leaves no example for {split}, of {count}. Received: splits={dict(shares)!r}")
-    # This generator's numbers are the same for ever, in any version of NumPy.
+    # The numbers of this generator are the same in all versions of NumPy.
     order = np.random.RandomState(_SEED).permutation(count)
     bounds = np.cumsum(list(sizes.values()))[:-1]
     return {split: np.sort(rows) for split, rows in zip(sizes, np.split(order, bounds))}
 
 
-def _other(split: str, others: tuple[Any, ...], tasks: TaskSet, like: np.ndarray) -> Kept:
-    """Returns a split that has arrays of its own."""
+def _split_from_arrays(split: str, others: tuple[Any, ...], tasks: TaskSet, like: np.ndarray) -> Kept:
+    """Returns a split from separate arrays."""
     if len(others) != 2 or not isinstance(others[1], Mapping):
         raise ValueError(
             f"`splits` has for {split} a share, or a tuple (images, labels). "
@@ -179,13 +179,13 @@ def _other(split: str, others: tuple[Any, ...], tasks: TaskSet, like: np.ndarray
             f"The {split} images must be as those for training, {like.dtype} {like.shape[1:]}. "
             f"Received: {pixels.dtype} {pixels.shape[1:]}"
         )
-    return _kept(pixels, _vectors(f"splits[{split!r}]", others[1], tasks, len(pixels)))
+    return _to_tensors(pixels, _vectors(f"splits[{split!r}]", others[1], tasks, len(pixels)))
 
 
-def _kept(pixels: np.ndarray, vectors: np.ndarray) -> Kept:
+def _to_tensors(pixels: np.ndarray, vectors: np.ndarray) -> Kept:
     with tf.device("cpu"):
         return Kept(tf.constant(pixels), tf.constant(vectors))
 
 
-def _examples(kept: Kept) -> tf.data.Dataset:
-    return tf.data.Dataset.from_tensor_slices({"image": kept.images, "labels": kept.vectors})
+def _examples(arrays: Kept) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices({"image": arrays.images, "labels": arrays.vectors})

@@ -1,4 +1,4 @@
-"""One's own images in files, labelled by the columns of a CSV file or by the folders that they are in."""
+"""Datasets of your own image files, labelled by the columns of a CSV file or by their folders."""
 
 from __future__ import annotations
 
@@ -30,23 +30,24 @@ def from_csv(
     cache: str = "auto",
     on_bad_example: str = "error",
 ) -> Dataset:
-    """Makes a dataset of a CSV file: a row an image, a column with the names of the images, and a column a task.
+    """Makes a dataset from a CSV file with one row per image, a column of image names, and one column per task.
 
     Args:
         path: the CSV file (see `data.own.table.read_table`), in UTF-8.
-        image_dir: what the names of the images are relative to; by default the folder of the CSV file.
-        image: the column that names them; by default `image`, `file`, `filename` or `path`, else the first column.
-        tasks: the columns wanted, in their order; by default all others. A column `split` is none: it says train,
-            validation or test; without it a tenth of the images is held out for each (`data.own.table_splits`).
-        types: column -> `"classification"`, `"binary"` or `"regression"`, where its cells do not tell it rightly
+        image_dir: the folder that image names are relative to; by default the folder of the CSV file.
+        image: the column of image names; by default `image`, `file`, `filename` or `path`, else the first column.
+        tasks: the columns to use as tasks, in order; by default all others. A column `split` is not a task: it assigns
+            rows to train, validation or test. Without it, a tenth of the images is held out for validation and a tenth
+            for test (`data.own.table_splits`).
+        types: column -> `"classification"`, `"binary"` or `"regression"`, if the kind inferred from its cells is wrong
             (`data.own.table_labels.label_columns`).
         image_size: (height, width) that the images are resized to; by default their own if all have the same and it is
             at most 128x128, else 128x128 (`data.own.table_images.image_shape`).
-        cache: where decoded images are kept: see `data.load`.
-        on_bad_example: what to do about files that are not there or cannot be decoded: see `data.load`.
+        cache: where decoded images are cached: see `data.load`.
+        on_bad_example: how to handle files that are missing or cannot be decoded: see `data.load`.
 
     Raises:
-        ValueError: for a file that is no such table, naming the line.
+        ValueError: for an invalid table; the message names the line.
 
     Example:
 
@@ -69,10 +70,10 @@ def from_folder(
     cache: str = "auto",
     on_bad_example: str = "error",
 ) -> Dataset:
-    """Makes a dataset of a folder that has a folder of images for each class; its one task is `class`.
+    """Makes a dataset from a folder that has a folder of images for each class; its only task is `class`.
 
-    If the folders are called `train`, `validation` (or `val`) and `test`, they are the splits, and those in them the
-    classes. The arguments are those of `from_csv`.
+    If the folders are called `train`, `validation` (or `val`) and `test`, they are the splits, and their subfolders are
+    the classes. For the arguments see `from_csv`.
 
     Raises:
         ValueError: if there are no such folders.
@@ -106,13 +107,13 @@ def _open(
 
 
 def record_name(path: Path) -> str:
-    """Returns what to call the data of a file or folder in records: its name, of letters, digits and `_`."""
+    """Returns the name of a file or folder for records, with only letters, digits and `_`."""
     name = re.sub(r"\W", "_", path.absolute().stem, flags=re.ASCII)
     return name if re.match("[A-Za-z]", name) else f"own_{name}"
 
 
 def checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:
-    """Returns (height, width) as they were given.
+    """Returns `size` as a tuple (height, width).
 
     Raises:
         ValueError: if they are not two whole numbers > 0.

@@ -1,4 +1,4 @@
-"""A folder of images, in a folder for each class, as a table."""
+"""Lists a folder of images, with a folder for each class, as a table."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from data.own.table import Table
 from data.own.table_splits import COLUMN, is_split
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-"""The ends of the names of images, in any case; other files are passed over."""
+"""The suffixes of image files, case-insensitive; other files are ignored."""
 
 
 def list_folder(folder: Path) -> Table:
-    """Returns a table of the images in the folders of a folder: their path in it, their `class` and perhaps `split`.
+    """Returns a table of the images in the subfolders of a folder: relative path, `class` and possibly `split`.
 
-    The class is the name of the folder, as in `keras.utils.image_dataset_from_directory`. If all folders have names of
-    splits (`train`, `val`, ...), the classes are those within them.
+    The class is the name of the subfolder, as in `keras.utils.image_dataset_from_directory`. If all subfolders have
+    names of splits (`train`, `val`, ...), the classes are the folders within them.
 
     Raises:
-        ValueError: if there is no such folder, or no image in its folders.
+        ValueError: if there is no such folder, or no image in its subfolders.
     """
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}")
@@ -47,7 +47,7 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _images(folder: Path) -> Iterator[str]:
-    """Yields the images in a folder and in those below it, in the order of their paths."""
+    """Yields the images in a folder and its subfolders, sorted by path."""
     for place, folders, names in os.walk(folder, followlinks=True):
         folders.sort()
         for name in sorted(names):

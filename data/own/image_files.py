@@ -1,4 +1,4 @@
-"""`ImageFiles`: the examples of one's own images, each in a file of its own."""
+"""`ImageFiles`: examples whose images are separate files."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from data.own.reader import OwnReader
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFiles(OwnReader):
-    """Examples whose image is the path of its file.
+    """Examples stored as image file paths.
 
     Args:
         paths: split -> the paths of its images.
-        names: split -> what to call each of its examples.
+        names: split -> the names of its examples in messages.
     """
 
     paths: Mapping[str, Sequence[str]]
@@ -33,8 +33,8 @@ class ImageFiles(OwnReader):
         return self.names[split][number]
 
     def fingerprint(self, split: str) -> str:
-        there = {path for path in self.paths[split] if os.path.exists(path)}
-        return fingerprint(map(Path, there), self.paths[split])
+        existing = {path for path in self.paths[split] if os.path.exists(path)}
+        return fingerprint(map(Path, existing), self.paths[split])
 
 
 def open_image_files(
@@ -44,20 +44,20 @@ def open_image_files(
     fields: Sequence[str],
     rows: Mapping[str, np.ndarray],
 ) -> ImageFiles:
-    """Opens images that lie in files.
+    """Opens examples whose images are files.
 
     Args:
-        paths: of each example, the path of its image.
-        names: of each example, what to call it.
+        paths: the image path of each example.
+        names: the name of each example in messages.
         labels: float32 (examples, fields).
-        fields: what each number of the labels is.
-        rows: split -> which examples it has.
+        fields: the fields of the label vector.
+        rows: split -> the indices of its examples.
     """
     files = {split: [paths[row] for row in chosen] for split, chosen in rows.items()}
     examples = {
         split: tf.data.Dataset.from_tensor_slices({"image": files[split], "labels": labels[chosen]})
         for split, chosen in rows.items()
     }
-    called = {split: [names[row] for row in chosen] for split, chosen in rows.items()}
+    example_names = {split: [names[row] for row in chosen] for split, chosen in rows.items()}
     sizes = {split: len(chosen) for split, chosen in rows.items()}
-    return ImageFiles(examples, sizes, tuple(fields), True, "files", paths=files, names=called)
+    return ImageFiles(examples, sizes, tuple(fields), True, "files", paths=files, names=example_names)

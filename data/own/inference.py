@@ -1,4 +1,4 @@
-"""Which task a column of labels is, told by its values."""
+"""Infers the task of a column of labels from its values."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ BINARY_WORDS = (("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("off"
 
 
 def infer_task(name: str, values: np.ndarray) -> Task:
-    """Returns the task that labels are for.
+    """Returns the task inferred from labels.
 
     | values | task |
     |---|---|
     | booleans; numbers that are 0 or 1; words such as `no` and `yes` (`BINARY_WORDS`) | binary |
     | other text | classification, the classes in alphabetical order |
-    | other integers | classification, as many classes as the greatest label says |
+    | other integers | classification, the number of classes is the greatest label + 1 |
     | other floats (examples,), or (examples, numbers) | regression |
 
-    A regression is trained as if its labels were standardised, so that it begins with a loss of about 1 whatever its
-    unit; its outputs are in that unit.
+    A regression is trained as if its labels were standardised, so that the loss begins at about 1 whatever the unit.
+    Its outputs are in the unit of the labels.
 
     Args:
         name: the task's name.
-        values: (examples,) or (examples, numbers). Missing are -1 among integers, NaN among floats, "" or `None` among
-            texts.
+        values: (examples,) or (examples, numbers). A missing label is -1 among integers, NaN among floats, "" or `None`
+            among strings.
 
     Raises:
-        ValueError: for a name that no task can have, values of another kind, or if all are missing or the same.
+        ValueError: for an invalid task name, values of another kind, or if all labels are missing or the same.
     """
     found = known(name, values)
     different = np.unique(found)
@@ -49,10 +49,10 @@ def infer_task(name: str, values: np.ndarray) -> Task:
 
 
 def known(name: str, values: np.ndarray) -> np.ndarray:
-    """Returns the labels that are there: bool, whole numbers, float64 or text, (labelled,) or (labelled, numbers).
+    """Returns the labels that are not missing: bool, integer, float64 or text, (labelled,) or (labelled, numbers).
 
     Raises:
-        ValueError: for values of another kind, negative whole numbers but -1, or if all are missing.
+        ValueError: for values of another kind, negative integers other than -1, or if all are missing.
     """
     kinds = {1: "biufUSO", 2: "iuf"}
     if values.dtype.kind not in kinds.get(values.ndim, ""):
@@ -81,7 +81,7 @@ def _text(value: object) -> str:
 
 
 def regression(name: str, labels: np.ndarray) -> Task:
-    """Returns a regression that knows the mean and the standard deviation of its labels.
+    """Returns a regression task with the mean and the standard deviation of its labels.
 
     Args:
         name: the task's name.

@@ -1,4 +1,4 @@
-"""`OwnReader`: the examples of data that somebody brings along, split by split."""
+"""`OwnReader`: reads the examples of your own data, split by split."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class OwnReader:
-    """Examples `{"image": image, "labels": label vector}` that tf.data pipelines give, one by one.
+    """Examples `{"image": image, "labels": label vector}` from tf.data pipelines, one by one.
 
     Args:
         splits: split -> its examples.
-        sizes: split -> how many there are.
-        fields: what each number of the label vector is.
+        sizes: split -> its number of examples.
+        fields: the fields of the label vector.
         encoded: whether images are JPEG or PNG bytes.
-        version: where they come from, in a word.
-        stamp: what changes when the stored images do; empty where nothing is known of it.
+        version: the source of the examples, in a word.
+        stamp: a string that changes when the stored images do; empty if unknown.
         synthetic: whether the images were drawn.
     """
 

@@ -1,4 +1,4 @@
-"""The recipe of data that somebody brings along: labels and images are what they are said to be."""
+"""The recipe of your own data, from the given tasks and image shape."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def own_recipe(
 ) -> Recipe:
     """Returns the recipe of a dataset whose stored labels are those of its tasks.
 
-    The fields are the tasks' names, or `"name/0"`, `"name/1"`, ... where a regression has several numbers. A
-    reconstruction has none: its label is the image. A flip of the images flips the points of `Task.landmarks`, whose
-    names say `left` and `right`, and leaves other labels as they are.
+    The fields are the tasks' names, or `"name/0"`, `"name/1"`, ... for a regression of several numbers. A
+    reconstruction has none: its label is the image. Flipping the images flips the points of `Task.landmarks` and swaps
+    those named `left` and `right`; other labels do not change.
 
     Args:
-        name: of the dataset: letters, digits and `_`.
-        tasks: what it has labels for.
-        image_shape: (height, width, channels) of the images that the model sees.
-        image_dtype: uint8, or float32 for images that are in [0, 1] already.
-        expressions: what the splits are called where they are stored.
+        name: name of the dataset: letters, digits and `_`.
+        tasks: the tasks that it has labels for.
+        image_shape: (height, width, channels) of the model's input images.
+        image_dtype: uint8, or float32 for images in [0, 1].
+        expressions: split -> its name in the stored dataset.
 
     Raises:
-        ValueError: for a name or shape that cannot be, or a task whose labels are of a kind that it cannot have.
+        ValueError: for an invalid name or shape, or a task whose shape does not fit its kind.
     """
     if not re.fullmatch(r"[A-Za-z]\w*", name):
         raise ValueError(f"`name` must be a letter, then letters, digits and '_'. Received: name={name!r}")
@@ -107,19 +107,19 @@ def own_recipe(
 
 
 def labelled(tasks: TaskSet) -> list[Task]:
-    """Returns the tasks that have labels of their own: all but reconstructions."""
+    """Returns the tasks with separate labels: all except reconstructions."""
     return [task for task in tasks.values() if task.head != "reconstruction"]
 
 
 def fields_of(task: Task) -> tuple[str, ...]:
-    """Returns the names of the numbers that a task's label has."""
+    """Returns the field names of a task's label."""
     if task.head != "regression" or task.shape == (1,):
         return (task.name,)
     return tuple(f"{task.name}/{number}" for number in range(task.shape[0]))
 
 
 def checked_image_shape(shape: Sequence[int]) -> tuple[int, int, int]:
-    """Returns (height, width, channels) if a JPEG or PNG file can have it, so that an exported model can decode one."""
+    """Returns (height, width, channels) if JPEG or PNG files can have it, as exported models decode such files."""
     sizes = tuple(shape)
     if len(sizes) != 3 or not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes):
         raise ValueError(f"`image_shape` must be (height, width, channels), all > 0. Received: image_shape={shape!r}")
@@ -129,7 +129,7 @@ def checked_image_shape(shape: Sequence[int]) -> tuple[int, int, int]:
 
 
 def check_splits(argument: str, found: Mapping[str, object], needed: Sequence[str] = SPLITS) -> None:
-    """Raises a ValueError unless a mapping has an entry for each split, and no other."""
+    """Raises a ValueError unless a mapping has exactly one entry for each split."""
     for name in found:
         if name not in needed:
             raise unknown_value(f"split in `{argument}`", name, needed)
@@ -139,7 +139,7 @@ def check_splits(argument: str, found: Mapping[str, object], needed: Sequence[st
 
 
 def check_cache(cache: str, *, on_disk: bool = False) -> None:
-    """Raises a ValueError for a cache that there is not."""
+    """Raises a ValueError for an unknown cache."""
     choices = [name for name in CACHES if on_disk or name != "disk"]
     if cache not in choices:
         raise unknown_value("cache", cache, choices)
@@ -150,6 +150,6 @@ def _are_points(task: Task) -> bool:
 
 
 def _mirrored(points: Sequence[str]) -> list[int]:
-    """Returns, for each point, the index of the one that takes its place once the image is flipped."""
+    """Returns, for each point, the index of the point that replaces it in the flipped image."""
     swapped = [re.sub("left|right", lambda side: "right" if side[0] == "left" else "left", point) for point in points]
     return [points.index(other) if other in points else number for number, other in enumerate(swapped)]

@@ -1,4 +1,4 @@
-"""How many examples of each source a batch has, and where in it they are."""
+"""The number and the positions of each source's examples in a batch."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 
 
 def counts(ratios: Mapping[str, float], batch_size: int) -> dict[str, int]:
-    """Returns a batch's examples of each source: their shares rounded down, the largest remainders one more.
+    """Returns the number of examples of each source in a batch, rounded by the largest remainders.
 
     Args:
-        ratios: source -> its share, relative to the others'.
-        batch_size: how many there are together.
+        ratios: source -> its share, relative to the others.
+        batch_size: examples in a batch.
 
     Raises:
         ValueError: if a source would have none.
     """
     exact = np.array(list(ratios.values())) * batch_size / sum(ratios.values())
     whole = np.floor(exact).astype(int)
-    # Of equal remainders, those of the sources named first.
+    # Equal remainders: the source named first wins.
     largest = np.argsort(whole - exact, kind="stable")[: batch_size - whole.sum()]
     whole[largest] += 1
     found = {name: int(count) for name, count in zip(ratios, whole)}
@@ -33,13 +33,13 @@ def counts(ratios: Mapping[str, float], batch_size: int) -> dict[str, int]:
 
 
 def arrangement(sizes: Sequence[int]) -> np.ndarray:
-    """Returns the order that spreads groups, which lie one after the other, evenly.
+    """Returns the order that spreads consecutive groups evenly.
 
     Args:
-        sizes: how many each group has.
+        sizes: size of each group.
 
     Returns:
-        int64 (sum of sizes,): which comes first, second, ...; the members of a group keep their order.
+        int64 (sum of sizes,): the index of the first, second, ... element; the members of a group keep their order.
     """
     places = np.concatenate([(np.arange(size) + 0.5) / size for size in sizes])
     return np.argsort(places, kind="stable")

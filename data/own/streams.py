@@ -1,4 +1,4 @@
-"""`from_tf_data`: a dataset of tf.data pipelines."""
+"""`from_tf_data`: a dataset from tf.data pipelines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
 _PROBED = 16
-"""Examples that are read twice to see whether a pipeline gives the same ones in each pass."""
+"""Number of examples read twice to check that a pipeline is the same in each pass."""
 
 
 def from_tf_data(
@@ -33,27 +33,27 @@ def from_tf_data(
     cache: str = "auto",
     on_bad_example: str = "error",
 ) -> Dataset:
-    """Makes a dataset of pipelines that give examples one by one.
+    """Makes a dataset from pipelines of single examples.
 
-    They should give the same examples in the same order in each pass: the order of an epoch, its augmentation and
-    where a resumed run goes on are then exact, and depend on seeds alone. Where two passes over the first training
-    examples differ there is a warning, nothing is kept, and a resumed run sees other batches than it would have seen.
-    A pipeline that does not say how many examples it has is counted: that reads it once.
+    They should give the same examples in the same order in each pass: the order of an epoch, its augmentation and the
+    point where a run resumes are then exact, and depend only on seeds. If two passes over the first training examples
+    differ, there is a warning, nothing is cached, and a resumed run sees other batches than an uninterrupted run. A
+    pipeline of unknown cardinality is read once to count its examples.
 
     Args:
         splits: `"train"`, `"validation"` and `"test"`: finite datasets of (image, {task: label}), not batched and not
             repeated. An image is uint8 or a float in [0, 1], (height, width, channels), or a scalar string: the bytes
             of a JPEG or PNG file. Labels are integers (-1 is missing) for classes, integers, floats or booleans for
             binary tasks, numbers for regressions (NaN, or -1 among integers, is missing).
-        tasks: what the labels are; a `Task.reconstruction` needs none.
-        image_shape: (height, width, channels) to which images are resized; needed if they are strings or their
-            shape is not known.
-        name: what records call it.
-        cache: as in `data.load`, but for `"disk"`: nothing would tell that the pipeline became another.
+        tasks: the tasks of the labels; a `Task.reconstruction` needs no label.
+        image_shape: (height, width, channels) that images are resized to; required if images are strings or of
+            unknown shape.
+        name: the name used in records.
+        cache: as in `data.load`, except `"disk"`: a changed pipeline could not be detected.
         on_bad_example: as in `data.load`.
 
     Raises:
-        ValueError: for pipelines that are batched, infinite, empty or give something else.
+        ValueError: for pipelines that are batched, infinite, empty or of another element type.
 
     Example:
 
@@ -79,17 +79,17 @@ def open_streams(
     stamp: str = "",
     synthetic: bool = False,
 ) -> Dataset:
-    """Does what `from_tf_data` does, which explains the arguments.
+    """Implements `from_tf_data`, with further arguments for other sources.
 
     Args:
         splits: the pipelines.
-        tasks: what their labels are.
-        image_shape: see there.
-        name: see there.
-        cache: see there.
-        on_bad_example: see there.
-        version: where the examples come from, in a word.
-        stamp: what changes when the stored images do; empty where nothing is known of it.
+        tasks: the tasks of the labels.
+        image_shape: as in `from_tf_data`.
+        name: as in `from_tf_data`.
+        cache: as in `data.load`.
+        on_bad_example: as in `from_tf_data`.
+        version: the source of the examples, in a word.
+        stamp: a string that changes when the stored images do; empty if unknown.
         synthetic: whether the images were drawn.
     """
     if on_bad_example not in ON_BAD_EXAMPLE:
@@ -106,10 +106,10 @@ def open_streams(
     kind = np.uint8 if images["train"].dtype in (tf.uint8, tf.string) else np.float32
     recipe = own_recipe(name, tasks, shape, image_dtype=kind)
     sizes = {split: _size(split, dataset) for split, dataset in splits.items()}
-    if _differs(splits["train"]):
+    if _passes_differ(splits["train"]):
         warnings.warn(
-            f"Dataset {name}: two passes over the training examples differ. Nothing of it is kept, and a run that is "
-            "resumed does not see the batches that it would have seen: shuffle and augment with `batches` instead.",
+            f"Dataset {name}: two passes over the training examples differ, so nothing is cached, and a resumed run "
+            "sees other batches than an uninterrupted one. Shuffle and augment with `batches` instead.",
             stacklevel=3,
         )
         cache = "none"
@@ -123,7 +123,7 @@ def _as_list(tasks: TaskSet | Sequence[Task]) -> list[Task]:
 
 
 def _checked_spec(split: str, dataset: tf.data.Dataset, tasks: TaskSet) -> tf.TensorSpec:
-    """Returns what is known of the images of a split; raises if they or the labels are not what they should be."""
+    """Returns the spec of the images of a split; raises a ValueError for invalid images or labels."""
     spec = getattr(dataset, "element_spec", None)
     if not isinstance(spec, tuple) or len(spec) != 2 or not isinstance(spec[1], Mapping):
         raise ValueError(
@@ -182,8 +182,8 @@ def _size(split: str, dataset: tf.data.Dataset) -> int:
     return size
 
 
-def _differs(dataset: tf.data.Dataset) -> bool:
-    """Whether two passes give different examples, as far as the first tell."""
+def _passes_differ(dataset: tf.data.Dataset) -> bool:
+    """Returns whether the first examples of two passes differ."""
     passes = [itertools.islice(dataset.as_numpy_iterator(), _PROBED) for _ in range(2)]
     return any(_bytes(one) != _bytes(other) for one, other in zip(*passes, strict=True))
 
@@ -194,13 +194,13 @@ def _bytes(example: Any) -> list[bytes]:
 
 @traced_as_written
 def _examples(split: str, dataset: tf.data.Dataset, recipe: Recipe, encoded: bool) -> tf.data.Dataset:
-    """Returns examples as `OwnReader` has them."""
+    """Returns examples in the form of `OwnReader`."""
 
     def example(image: tf.Tensor, labels: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         with tf.name_scope(scope(recipe.name, split)):
             vectors = [_numbers(labels[task.name], len(fields_of(task))) for task in labelled(recipe.tasks)]
             vector = tf.concat([tf.zeros(0), *vectors], axis=0)
-            return {"image": image if encoded else _in_shape(image, recipe), "labels": vector}
+            return {"image": image if encoded else _to_image_shape(image, recipe), "labels": vector}
 
     return dataset.map(example, tf.data.AUTOTUNE, deterministic=True)
 
@@ -210,8 +210,8 @@ def _numbers(label: tf.Tensor, count: int) -> tf.Tensor:
     return tf.where(numbers == -1, np.nan, numbers) if label.dtype.is_integer else numbers
 
 
-def _in_shape(image: tf.Tensor, recipe: Recipe) -> tf.Tensor:
-    """Returns an image in the shape that the model sees; fails for floats beyond [0, 1]."""
+def _to_image_shape(image: tf.Tensor, recipe: Recipe) -> tf.Tensor:
+    """Returns an image in the model's input shape; fails for floats outside [0, 1]."""
     if image.dtype.is_floating:
         image = tf.cast(image, tf.float32)
         least, greatest = tf.reduce_min(image), tf.reduce_max(image)

@@ -1,4 +1,4 @@
-"""`Table`: a CSV file as columns of text that know the line that each cell came from."""
+"""`Table`: a CSV file as columns of text, with the line number of each row."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Table:
     Args:
         path: the CSV file, or the folder that was listed.
         columns: name -> cells (rows,), without spaces around them.
-        lines: (rows,), the line of the file in which each row begins, from 1; empty for a folder.
-        header: the line of the names of the columns.
+        lines: (rows,), the line number where each row begins, from 1; empty for a folder.
+        header: the line number of the header.
     """
 
     path: Path
@@ -28,21 +28,21 @@ class Table:
     header: int = 1
 
     def where(self, row: int | None = None) -> str:
-        """Returns what to call a row (by default the header) in a message: `"labels.csv, line 17"`."""
+        """Returns the place of a row (by default the header) for a message: `"labels.csv, line 17"`."""
         if not self.lines:
             return str(self.path)
         return f"{self.path}, line {self.header if row is None else self.lines[row]}"
 
 
 def read_table(path: Path) -> Table:
-    """Reads a CSV file: a line of names, then a row an image.
+    """Reads a CSV file: a header, then one row per image.
 
-    The separator is the one of comma, semicolon and tab that the first line has most of. Cells may be quoted, and then
-    hold separators and line breaks; two quotes are one. Empty lines are passed over, and columns without a name (pandas
-    writes one for its index) are left out.
+    The separator is the most frequent of comma, semicolon and tab in the first line. Quoted cells may contain
+    separators and line breaks; a doubled quote is a quote. Empty lines and columns without a name (pandas writes one
+    for its index) are ignored.
 
     Raises:
-        ValueError: for a file that is not there or no such table; one line that names the file and its line.
+        ValueError: for a missing file or an invalid table; the one-line message names the file and the line.
     """
     text = _text(path)
     first = next((line for line in text.splitlines() if line.strip()), "")
@@ -74,7 +74,7 @@ def _text(path: Path) -> str:
         content = path.read_bytes()
     except FileNotFoundError as cause:
         raise ValueError(
-            f"There is no file {path}. If it was moved, --data_dir (data_dir=) says where it is."
+            f"There is no file {path}. If it was moved, pass its folder with --data_dir (data_dir=)."
         ) from cause
     except IsADirectoryError as cause:
         raise ValueError(
@@ -90,7 +90,7 @@ def _text(path: Path) -> str:
 
 
 def _rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the line in which a row begins, and its cells."""
+    """Yields the line number where each row begins, and its cells."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     while True:
         line = reader.line_num + 1
@@ -98,7 +98,7 @@ def _rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str
             row = next(reader, None)
         except csv.Error as cause:
             raise ValueError(
-                f"{path}, line {line}: the row that begins there cannot be read, perhaps for a quote without its pair "
+                f"{path}, line {line}: the row that begins there cannot be read, perhaps because of an unmatched quote "
                 f"({cause})"
             ) from cause
         if row is None:

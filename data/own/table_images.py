@@ -1,4 +1,4 @@
-"""The images that a table names: which column does, where they are, and what they look like."""
+"""Finds the image column of a table, its image files, and the image shape."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from data.own.table import Table
 from mtl_keras.serialization import unknown_value
 
 NAMES = ("image", "file", "filename", "path")
-"""What the column with the images may be called; without any of them it is the first."""
+"""Names of the image column; without any of them it is the first column."""
 LARGEST = 128
-"""The side up to which images that are all of one size keep it; others become squares of this side."""
+"""Images of one common size keep it up to this side; others become squares of this side."""
 _PROBED = 100
 _GREY = ("1", "L", "I", "I;16")
 
 
-def image_column(table: Table, asked: str | None = None) -> str:
-    """Returns the name of the column that names the images.
+def image_column(table: Table, chosen: str | None = None) -> str:
+    """Returns the name of the column with the image names.
 
     Args:
         table: the table.
-        asked: its name, if it is known.
+        chosen: the name of the column, if it is known.
 
     Raises:
         ValueError: if there is no such column.
     """
-    if asked is None:
+    if chosen is None:
         columns = list(table.columns)
         return next((column for name in NAMES for column in columns if column.lower() == name), columns[0])
-    if asked not in table.columns:
-        raise unknown_value(f"column ({table.where()})", asked, table.columns)
-    return asked
+    if chosen not in table.columns:
+        raise unknown_value(f"column ({table.where()})", chosen, table.columns)
+    return chosen
 
 
 def image_files(table: Table, column: str, folder: Path, *, must_exist: bool) -> list[str]:
@@ -43,12 +43,12 @@ def image_files(table: Table, column: str, folder: Path, *, must_exist: bool) ->
 
     Args:
         table: the table.
-        column: which of its columns names them.
-        folder: what the names are relative to.
-        must_exist: whether to see that all of them are there.
+        column: the column with the image names.
+        folder: the folder that names are relative to.
+        must_exist: whether to check that all images exist.
 
     Raises:
-        ValueError: for an empty cell, or an image that is not there, naming the line of the first.
+        ValueError: for an empty cell or a missing image; the message names the line of the first.
     """
     names = table.columns[column]
     for row, name in enumerate(names):
@@ -59,7 +59,7 @@ def image_files(table: Table, column: str, folder: Path, *, must_exist: bool) ->
         missing = _missing(paths)
         if missing:
             others = f"; {len(missing)} rows lack theirs" if len(missing) > 1 else ""
-            hint = "" if column.lower() in NAMES else f" Column {column!r} is taken for that of the images."
+            hint = "" if column.lower() in NAMES else f" Column {column!r} was used as the image column."
             raise ValueError(
                 f"{table.where(missing[0])}: there is no image {names[missing[0]]!r} in {folder}{others}.{hint}"
             )
@@ -67,14 +67,14 @@ def image_files(table: Table, column: str, folder: Path, *, must_exist: bool) ->
 
 
 def _missing(paths: Sequence[str]) -> list[int]:
-    """Returns which files are not there. Each folder is listed once: asking for every file takes long on a network."""
+    """Returns the indices of missing files. Lists each folder once, as checking every file is slow on a network."""
     listed: dict[str, set[str]] = {}
     missing = []
     for row, path in enumerate(paths):
         folder, name = os.path.split(path)
         if folder not in listed:
             listed[folder] = _files(folder)
-        # A file system may find a name in capitals that its list does not have.
+        # A case-insensitive file system may find a name that its listing does not contain.
         if name not in listed[folder] and not os.path.isfile(path):
             missing.append(row)
     return missing
@@ -89,21 +89,21 @@ def _files(folder: str) -> set[str]:
 
 
 def image_shape(table: Table, paths: Sequence[str], size: tuple[int, int] | None = None) -> tuple[int, int, int]:
-    """Returns the shape (height, width, channels) that the model should see.
+    """Returns the shape (height, width, channels) for the model's input images.
 
-    A hundred images, evenly spread over the rows, tell it: one channel if all are grey, else three; their size if all
-    have the same and it is not larger than 128x128, else 128x128.
+    Inferred from a hundred images, evenly spread over the rows: one channel if all are grey, else three; their size if
+    all have the same and it is not larger than 128x128, else 128x128.
 
     Args:
-        table: where the images are named.
+        table: the table that names the images.
         paths: the images.
         size: (height, width), if it is known.
 
     Raises:
-        ValueError: if none of them is an image.
+        ValueError: if none of the files is an image.
     """
     rows = np.unique(np.linspace(0, len(paths) - 1, _PROBED).astype(int)).tolist()
-    found = [look for row in rows if (look := _look(paths[row])) is not None]
+    found = [look for row in rows if (look := _size_and_mode(paths[row])) is not None]
     if not found:
         raise ValueError(f"{table.where(rows[0])}: neither {paths[rows[0]]!r} nor another file looked at is an image")
     sizes = {shape for shape, _ in found}
@@ -113,8 +113,8 @@ def image_shape(table: Table, paths: Sequence[str], size: tuple[int, int] | None
     return height, width, channels
 
 
-def _look(path: str) -> tuple[tuple[int, int], str] | None:
-    """Returns ((height, width), mode) of an image file, `None` if it is none: reading it will say so."""
+def _size_and_mode(path: str) -> tuple[tuple[int, int], str] | None:
+    """Returns ((height, width), mode) of an image file, or `None` if it is not one: reading it later will raise."""
     try:
         with Image.open(path) as image:
             return (image.height, image.width), image.mode

@@ -1,4 +1,4 @@
-"""A column of text as a task and its labels."""
+"""Turns columns of text into tasks and labels."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from mtl_keras.tasks import Task, TaskSet, check_task_name
 
 KINDS = ("classification", "binary", "regression")
 MISSING = ("", "na", "n/a", "nan", "null")
-"""Cells that say that there is no label, in any case."""
+"""Cells that mark a missing label, case-insensitive."""
 FEW = 20
-"""As many different whole numbers are taken for classes."""
+"""Up to this many different whole numbers are classes."""
 
 
 class NothingToLearn(ValueError):
-    """The column cannot be a task; if nobody asked for it, it is left out."""
+    """The column cannot be a task; it is left out unless it was requested."""
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column: its cells, which of them say something, (rows,), and what to call a row."""
+    """A column: its cells, which of them are labels (rows,), and a function that returns the place of a row."""
 
     name: str
     cells: Sequence[str]
@@ -50,31 +50,31 @@ def label_columns(
     tasks: Sequence[str] | None = None,
     types: Mapping[str, str] | None = None,
 ) -> tuple[TaskSet, np.ndarray]:
-    """Returns the tasks that a table has labels for, and these.
+    """Returns the tasks that a table has labels for, and the labels.
 
     | cells | task |
     |---|---|
-    | 0 and 1; yes and no, true and false and the like (`data.own.inference.BINARY_WORDS`), in any case | binary |
-    | numbers, unless they are few | regression |
-    | at most 20 different whole numbers, each there twice on average; other text | classification |
+    | 0 and 1; yes and no, true and false and so on (`data.own.inference.BINARY_WORDS`), case-insensitive | binary |
+    | numbers, except as in the next row | regression |
+    | at most 20 different whole numbers, each at least twice on average; other text | classification |
 
-    Classes are in the order of their names, or of their numbers. A binary column of two other words has the first of
-    them, in that order, as 0. Empty cells, NA, N/A, NaN and null are missing labels.
+    Classes are sorted by name, or by number. In a binary column of two other words, the first one in that order is 0.
+    Empty cells, NA, N/A, NaN and null are missing labels.
 
     Args:
         table: the table.
         others: its columns that are not tasks.
-        train: (rows of the training split,), which tell the mean and deviation of numbers.
-        tasks: the columns wanted; by default all others, but for those of which nothing can be learned, about which a
-            warning is given.
-        types: column -> one of `KINDS`, where it should be another than that inferred.
+        train: (rows of the training split,); the mean and deviation of numbers are taken from these rows.
+        tasks: the columns to use as tasks; by default all others. Those of which nothing can be learned are left out
+            with a warning.
+        types: column -> one of `KINDS`, to override the inferred kind.
 
     Returns:
-        The tasks, and float32 (rows, tasks): numbers of classes and 0 or 1, -1 where missing; real numbers, NaN where
+        The tasks, and float32 (rows, tasks): class indices and 0 or 1, -1 where missing; real numbers, NaN where
         missing.
 
     Raises:
-        ValueError: for unknown columns or kinds, and cells that do not fit, naming the file and the line.
+        ValueError: for unknown columns or kinds, and invalid cells; the message names the file and the line.
     """
     available = [name for name in table.columns if name not in others]
     types = types or {}
@@ -120,7 +120,7 @@ def _label_column(table: Table, name: str, train: np.ndarray, kind: str | None) 
 def _infer(column: _Column) -> str:
     words = column.words
     different = set(words)
-    if _pair(different) is not None:
+    if _binary_words(different) is not None:
         return "binary"
     numbers = {word: number(word) for word in different}
     whole = all(value is not None and value.is_integer() for value in numbers.values())
@@ -134,14 +134,14 @@ def _infer(column: _Column) -> str:
             raise ValueError(f"{column.where(row)}: decimals are written with a point. Received: {word!r}")
     if len(different) > len(words) / 2:
         raise NothingToLearn(
-            f"{column.where(column.rows[0])}: nearly every cell of column {column.name!r} is another text, such as "
-            f"{words[0]!r}: these are no classes."
+            f"{column.where(column.rows[0])}: nearly every cell of column {column.name!r} has a different text, such "
+            f"as {words[0]!r}, so the column has no classes."
         )
     return "classification"
 
 
 def number(text: str) -> float | None:
-    """Returns the finite number that a cell says, `None` if it says none."""
+    """Returns the finite number in a cell, or `None`."""
     try:
         value = float(text)
     except ValueError:
@@ -149,42 +149,42 @@ def number(text: str) -> float | None:
     return value if math.isfinite(value) and "_" not in text else None
 
 
-def _pair(words: set[str]) -> tuple[str, str] | None:
-    """Returns the words for 0 and 1 if these are all that there is."""
+def _binary_words(words: set[str]) -> tuple[str, str] | None:
+    """Returns the words for 0 and 1 if there are no other words, or `None`."""
     if {number(word) for word in words} == {0.0, 1.0}:
         return "0", "1"
     return next((pair for pair in BINARY_WORDS if {word.lower() for word in words} == set(pair)), None)
 
 
-def _named(word: str) -> str:
-    """A number that is whole is one class, however it is written."""
+def _class_name(word: str) -> str:
+    """Returns the class name of a cell; different spellings of a whole number are one class."""
     value = number(word)
     return str(int(value)) if value is not None and value.is_integer() else word
 
 
-def _ordered(column: _Column) -> list[str]:
-    names = {_named(word) for word in column.words}
+def _class_names(column: _Column) -> list[str]:
+    names = {_class_name(word) for word in column.words}
     values = {name: number(name) for name in names}
     if any(value is None for value in values.values()):
         return sorted(names)
     return sorted(names, key=lambda name: (values[name], name))
 
 
-def _indices(column: _Column, names: Sequence[str], name: Callable[[str], str] = _named) -> np.ndarray:
+def _indices(column: _Column, names: Sequence[str], name: Callable[[str], str] = _class_name) -> np.ndarray:
     index = {word: place for place, word in enumerate(names)}
-    return np.array([index[name(cell)] if there else -1 for cell, there in zip(column.cells, column.known)])
+    return np.array([index[name(cell)] if is_known else -1 for cell, is_known in zip(column.cells, column.known)])
 
 
 def _classes(column: _Column, train: np.ndarray) -> tuple[Task, np.ndarray]:
-    names = _ordered(column)
+    names = _class_names(column)
     return Task.classification(column.name, names), _indices(column, names)
 
 
 def _binary(column: _Column, train: np.ndarray) -> tuple[Task, np.ndarray]:
-    pair = _pair(set(column.words))
+    pair = _binary_words(set(column.words))
     if pair is not None and pair != ("0", "1"):
         return Task.binary(column.name, labels=pair), _indices(column, pair, str.lower)
-    names = _ordered(column)
+    names = _class_names(column)
     if len(names) != 2:
         row = column.rows[0]
         raise ValueError(

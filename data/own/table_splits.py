@@ -1,4 +1,4 @@
-"""Which rows of a table are trained on, and which are held out."""
+"""Assigns the rows of a table to splits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from data.own.table import Table
 from mtl_keras.serialization import unknown_value
 
 COLUMN = "split"
-"""The column that says it, if there is one."""
+"""The optional column that names the split of each row."""
 _WORDS = {
     **{split: split for split in SPLITS},
     "training": "train",
@@ -20,37 +20,37 @@ _WORDS = {
     "valid": "validation",
     "testing": "test",
 }
-_HELD_OUT = 0.1  # for validation, and again for the test
+_HELD_OUT = 0.1  # for validation, and the same for test
 
 
 def rows_by_split(table: Table, images: Sequence[str]) -> dict[str, np.ndarray]:
-    """Returns split -> the rows that it has, (rows of the split,), in their order.
+    """Returns split -> its rows, (rows of the split,), in order.
 
-    A column `split` says it. Without one a tenth of the images is held out for validation and a tenth for the test:
-    those whose names come first when they are ordered by their SHA-256. This is the same in every run, on every
-    machine, and rows with the same image are in the same split.
+    Uses the column `split`. Without it, a tenth of the images is held out for validation and a tenth for test: those
+    whose names come first when sorted by their SHA-256. This is the same in every run and on every machine, and rows
+    with the same image are in the same split.
 
     Args:
         table: the table.
         images: the names of the images, row by row.
 
     Raises:
-        ValueError: for a word that is no split, a split without rows, or fewer than three images.
+        ValueError: for a word that is not a split, a split without rows, or fewer than three images.
     """
     if COLUMN in table.columns:
-        found = _said(table)
+        found = _splits_from_column(table)
     else:
-        parts = _drawn(table, sorted(set(images), key=_digest))
+        parts = _splits_by_hash(table, sorted(set(images), key=_digest))
         found = np.array([parts[name] for name in images])
     return {split: np.flatnonzero(found == split) for split in SPLITS}
 
 
 def is_split(word: str) -> bool:
-    """Whether a word names a split."""
+    """Returns whether a word names a split."""
     return word.lower() in _WORDS
 
 
-def _said(table: Table) -> np.ndarray:
+def _splits_from_column(table: Table) -> np.ndarray:
     cells = table.columns[COLUMN]
     for row, cell in enumerate(cells):
         if not is_split(cell):
@@ -65,7 +65,7 @@ def _said(table: Table) -> np.ndarray:
     return found
 
 
-def _drawn(table: Table, ordered: Sequence[str]) -> Mapping[str, str]:
+def _splits_by_hash(table: Table, ordered: Sequence[str]) -> Mapping[str, str]:
     """Returns the split of each image."""
     if len(ordered) < len(SPLITS):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""`from_tfds`: any image dataset of TensorFlow Datasets."""
+"""`from_tfds`: a dataset from any image dataset of TensorFlow Datasets."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def from_tfds(
     cache: str = "auto",
     on_bad_example: str = "error",
 ) -> Dataset:
-    """Makes a dataset of one that TFDS has prepared; nothing is downloaded.
+    """Makes a dataset from a prepared TFDS dataset; nothing is downloaded.
 
     Args:
-        dataset: its TFDS name, with `"/config"` and `":version"` where there are several, or its builder.
-        tasks: the features that are labels, such as `"label"` or `"attributes/Smiling"`, each with its `Task`; `None`,
-            or a list of names, infers it: a `ClassLabel` is a classification with its names, a boolean is binary, a
-            float is a regression. A feature that is inferred gives the task its last word as a name. A
-            `Task.reconstruction` goes with the feature `image`.
+        dataset: its TFDS name, with `"/config"` and `":version"` if there are several, or its builder.
+        tasks: the label features, such as `"label"` or `"attributes/Smiling"`, each with its `Task`. `None`, or a list
+            of names, infers the task: a `ClassLabel` is a classification with its names, a boolean is binary, a float
+            is a regression. An inferred task has the last part of the path as its name. A `Task.reconstruction`
+            belongs to the feature `image`.
         data_dir: the TFDS directory; by default `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
         image: the feature that is the image.
-        image_shape: (height, width, channels) to which images are resized; needed if the feature has no fixed shape.
-        splits: `"train"`, `"validation"` and `"test"` as TFDS split expressions. By default those of these names; what
-            is missing is cut from the end of `"train"`, a tenth for each.
+        image_shape: (height, width, channels) that images are resized to; required if the feature has no fixed shape.
+        splits: `"train"`, `"validation"` and `"test"` as TFDS split expressions. By default the splits of these names;
+            for each missing one, a tenth is cut from the end of `"train"`.
         cache: as in `data.load`.
         on_bad_example: as in `data.load`.
 
     Raises:
-        ValueError: for an unknown feature or split, or a feature that no task can be inferred for.
+        ValueError: for an unknown feature or split, or a feature whose task cannot be inferred.
         DataUnavailable: if the dataset is not prepared.
 
     Example:
@@ -58,17 +58,18 @@ def from_tfds(
     ```
     """
     check_cache(cache, on_disk=True)
-    builder = _opened(dataset, data_dir)
+    builder = _open_builder(dataset, data_dir)
     name = "".join(letter if letter.isalnum() else "_" for letter in builder.name)
     expressions = _splits(builder, splits)
-    pictures = _feature(builder, image)
+    image_feature = _feature(builder, image)
     named = dict(tasks) if isinstance(tasks, Mapping) else dict.fromkeys([tasks] if isinstance(tasks, str) else tasks)
-    chosen = {path: task or _inferred(path, _feature(builder, path)) for path, task in named.items()}
-    encoded = isinstance(pictures, tfds.features.Image) and pictures.np_dtype == np.uint8
-    if image_shape is None and None not in pictures.shape:
-        image_shape = pictures.shape
+    chosen = {path: task or _infer_task(path, _feature(builder, path)) for path, task in named.items()}
+    encoded = isinstance(image_feature, tfds.features.Image) and image_feature.np_dtype == np.uint8
+    if image_shape is None and None not in image_feature.shape:
+        image_shape = image_feature.shape
     stored = {
-        split: _open(builder, expression, image, chosen, encoded=encoded) for split, expression in expressions.items()
+        split: _stored_examples(builder, expression, image, chosen, encoded=encoded)
+        for split, expression in expressions.items()
     }
     stamp = fingerprint(Path(path) for path in builder.data_path.iterdir()) + image + "".join(expressions.values())
     return open_streams(
@@ -84,7 +85,7 @@ def from_tfds(
     )
 
 
-def _opened(dataset: str | tfds.core.DatasetBuilder, data_dir: str | os.PathLike[str] | None) -> Any:
+def _open_builder(dataset: str | tfds.core.DatasetBuilder, data_dir: str | os.PathLike[str] | None) -> Any:
     if not isinstance(dataset, str):
         builder = dataset
     else:
@@ -127,7 +128,7 @@ def _feature(builder: Any, path: str) -> Any:
         ) from cause
 
 
-def _inferred(path: str, feature: Any) -> Task:
+def _infer_task(path: str, feature: Any) -> Task:
     name = path.rpartition("/")[2]
     kind = np.dtype(feature.np_dtype).kind
     if isinstance(feature, tfds.features.ClassLabel):
@@ -142,14 +143,16 @@ def _inferred(path: str, feature: Any) -> Task:
     )
 
 
-def _open(builder: Any, expression: str, image: str, tasks: Mapping[str, Task], *, encoded: bool) -> tf.data.Dataset:
-    """Returns (image, {task: label}), images still encoded if they are: they are shuffled so."""
+def _stored_examples(
+    builder: Any, expression: str, image: str, tasks: Mapping[str, Task], *, encoded: bool
+) -> tf.data.Dataset:
+    """Returns (image, {task: label}); encoded images stay encoded, since they are shuffled in that form."""
     wanted: dict[str, Any] = {}
     for path in {image, *tasks}:
-        _set(wanted, path, True)
+        _set_at(wanted, path, True)
     skip: dict[str, Any] = {}
     if encoded:
-        _set(skip, image, tfds.decode.SkipDecoding())
+        _set_at(skip, image, tfds.decode.SkipDecoding())
     decoders = tfds.decode.PartialDecoding(wanted, decoders=skip)
     stored = builder.as_dataset(split=expression, decoders=decoders, shuffle_files=False)
 
@@ -160,7 +163,7 @@ def _open(builder: Any, expression: str, image: str, tasks: Mapping[str, Task], 
     return stored.map(example, tf.data.AUTOTUNE, deterministic=True)
 
 
-def _set(tree: dict[str, Any], path: str, value: Any) -> None:
+def _set_at(tree: dict[str, Any], path: str, value: Any) -> None:
     *above, last = path.split("/")
     for key in above:
         tree = tree.setdefault(key, {})

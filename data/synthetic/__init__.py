@@ -1,4 +1,4 @@
-"""Procedurally drawn look-alikes of the datasets, for work without a download."""
+"""Procedurally drawn look-alikes of the datasets, for use without a download."""
 
 from data.synthetic.attributes import DRAWN_ATTRIBUTES, RANDOM_ATTRIBUTES
 from data.synthetic.garments import garment

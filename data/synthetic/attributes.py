@@ -1,18 +1,18 @@
-"""The 40 attributes of a synthetic portrait: how often each occurs and what excludes what.
+"""The 40 attributes of a synthetic portrait: their rates and which ones exclude each other.
 
-Where CelebA's own rate (Liu et al., "Deep Learning Face Attributes in the Wild", ICCV 2015) is at least about
-one in five, the portraits keep near it. Rarer visible attributes are raised to between 0.12 and 0.3, since a few
-thousand portraits would otherwise hold too few examples: in CelebA, 2% are bald, 4% wear a moustache, 5% a hat.
+If CelebA's own rate (Liu et al., "Deep Learning Face Attributes in the Wild", ICCV 2015) is at least about one in five,
+the portraits have a similar rate. Rarer visible attributes are raised to between 0.12 and 0.3, since a few thousand
+portraits would otherwise have too few examples: in CelebA, 2% are bald, 4% wear a moustache, 5% a hat.
 
-Four attributes cannot be drawn and are coin tosses at CelebA's rates, independent of the picture. Nothing can be
-learned about them, which makes them natural examples of tasks that only take from the others.
+Four attributes cannot be drawn. They are random at CelebA's rates, independent of the image. Nothing can be learned
+about them, so they are natural examples of tasks that can only harm the others.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# In CelebA's order. Within a group of EXCLUSIVE, the rate holds for those that no earlier member claims.
+# In CelebA's order. Within a group of _EXCLUSIVE, the rate is conditional on no earlier member being present.
 _RATES = {
     "5_o_Clock_Shadow": 0.22,
     "Arched_Eyebrows": 0.30,
@@ -38,7 +38,7 @@ _RATES = {
     "Mouth_Slightly_Open": 0.483,
     "Mustache": 0.20,
     "Narrow_Eyes": 0.25,
-    "No_Beard": 1.0,  # of those without any of _BEARDS
+    "No_Beard": 1.0,  # if none of _BEARDS is present
     "Oval_Face": 0.45,
     "Pale_Skin": 0.22,
     "Pointy_Nose": 0.35,
@@ -56,8 +56,8 @@ _RATES = {
     "Young": 0.774,
 }
 
-# Of each group at most one is present; the first that is drawn wins. A hat hides the hairline, but the hair shows
-# below it, so its colour and form remain.
+# At most one of each group is present: the first one drawn. A hat hides the hairline, but the hair is visible below it,
+# so its colour and form remain.
 _EXCLUSIVE = (
     ("Bald", "Wearing_Hat", "Bangs", "Receding_Hairline"),
     ("Bald", "Black_Hair", "Blond_Hair", "Gray_Hair", "Brown_Hair"),
@@ -78,7 +78,7 @@ def sample_attributes(rng: np.random.Generator) -> dict[str, bool]:
         rng: the portrait's random generator.
 
     Returns:
-        The 40 attributes in CelebA's order. `No_Beard` holds where no facial hair is drawn.
+        The 40 attributes in CelebA's order. `No_Beard` is true if no facial hair is drawn.
     """
     present = dict(zip(_RATES, (rng.random(len(_RATES)) < list(_RATES.values())).tolist()))
     for group in _EXCLUSIVE:

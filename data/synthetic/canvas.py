@@ -1,4 +1,4 @@
-"""`Canvas`: Pillow shapes in a coordinate system of one's own, drawn at twice the size and reduced at the end."""
+"""`Canvas`: Pillow shapes in custom coordinates, drawn at twice the size and reduced at the end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 Colour = tuple[int, ...]
 Points = np.ndarray
 
-# Pillow's shapes have hard edges: drawn at twice the size and averaged, they get soft ones.
+# Pillow's shapes have hard edges; drawing at twice the size and averaging makes them soft.
 SUPERSAMPLING = 2
 
 _CIRCLE = np.exp(2j * np.pi * np.arange(24) / 24)
@@ -22,9 +22,9 @@ class Canvas:
 
     Args:
         background: the image to draw on, `SUPERSAMPLING` times as large as the result.
-        origin: where the point 0 lies, in pixels of the result.
-        scale: pixels of the result a unit.
-        angle: rotation about the origin in radians, clockwise as seen.
+        origin: position of the point 0, in pixels of the result.
+        scale: pixels of the result per unit.
+        angle: rotation about the origin in radians, clockwise on screen.
     """
 
     def __init__(self, background: Image.Image, origin: complex, scale: float = 1.0, angle: float = 0.0) -> None:
@@ -34,7 +34,7 @@ class Canvas:
         self._draw = ImageDraw.Draw(background)
 
     def locate(self, point: complex) -> complex:
-        """Returns where a point lies, in pixels of the result."""
+        """Returns the position of a point, in pixels of the result."""
         return self.origin + point * self.unit
 
     def polygon(self, points: Points, colour: Colour) -> None:
@@ -65,7 +65,7 @@ def ellipse(centre: complex, half_width: float, half_height: float) -> Points:
 
 
 def mirrored(points: Points, side: int) -> Points:
-    """Returns points of the right half (`side` 1) as they are and of the left half (`side` -1) mirrored."""
+    """Returns points unchanged for the right half (`side` 1), mirrored for the left half (`side` -1)."""
     points = np.asarray(points)
     return points if side > 0 else -points.conj()
 

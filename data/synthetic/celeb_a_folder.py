@@ -1,4 +1,4 @@
-"""Drawn portraits as the plain files in which people have CelebA, to try the way to them without a download."""
+"""Writes drawn portraits as CelebA's plain files, to test loading these without a download."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def write_celeb_a_folder(
     zipped: bool = False,
     csv: bool = False,
 ) -> Path:
-    """Draws the portraits of `materialise("celeb_a", sizes, seed=seed)` into CelebA's plain files.
+    """Writes the portraits of `materialise("celeb_a", sizes, seed=seed)` as CelebA's plain files.
 
-    The images have the same bytes and the same labels. `sizes.json` says that they are drawn, and how many.
+    The images have the same bytes and the same labels. `sizes.json` marks them as drawn and has their numbers.
 
     Args:
-        path: the folder to make. What is there is not overwritten.
-        sizes: split -> number of examples, >= 1; splits that are not named have their default size.
-        seed: of everything drawn, >= 0.
-        zipped: whether the images lie in `img_align_celeba.zip` instead of a folder.
+        path: the folder to create. An existing one is not overwritten.
+        sizes: split -> number of examples, >= 1; by default the default size of the split.
+        seed: seed of everything drawn, >= 0.
+        zipped: whether to put the images into `img_align_celeba.zip` instead of a folder.
         csv: whether the lists are csv files, as on Kaggle, instead of the text files of CelebA's authors.
 
     Returns:
         The folder, for `data.load("celeb_a", data_dir=...)` and `--data_dir`.
 
     Raises:
-        FileExistsError: if there is something at `path`.
+        FileExistsError: if `path` exists.
         ValueError: for an unknown split, a size below 1 or a seed below 0.
 
     Example:
@@ -52,9 +52,9 @@ def write_celeb_a_folder(
     wanted = checked_sizes("celeb_a", PORTRAIT_SIZES, sizes, seed)
     target = Path(path).expanduser()
     if target.exists():
-        raise FileExistsError(f"{target} is there already. Name a folder that is not.")
+        raise FileExistsError(f"{target} already exists. Name a new folder.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Only what is complete is moved into place.
+    # The folder is moved into place only when it is complete.
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
         complete = Path(temporary) / "complete"
         complete.mkdir()
@@ -86,7 +86,7 @@ def _draw(folder: Path, sizes: Mapping[str, int], seed: int, *, zipped: bool, cs
 
 
 def _write_list(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, csv: bool) -> None:
-    """Writes a list as `data.celeb_a_lists` reads it: the partition has no head in its text form."""
+    """Writes a list in the format of `data.celeb_a_lists`: the partition's text file has no header."""
     if csv:
         head = [",".join(["image_id", *columns])]
     else:

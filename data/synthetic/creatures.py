@@ -1,6 +1,6 @@
-"""Animals and people, as simple shapes between (-1, -1) and (1, 1), y downwards; those with a head look to the left.
+"""Draws animals and people as simple shapes between (-1, -1) and (1, 1), y downwards; heads look to the left.
 
-Each function draws onto a canvas in a main colour, with proportions of its own from a random generator.
+Each function draws onto a canvas in a main colour, with random proportions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _legs(canvas: Canvas, colour: Colour, places: tuple[float, ...], top: float,
 
 
 def whale(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:
-    """Draws a whale that blows."""
+    """Draws a whale with its spout."""
     canvas.ellipse(-0.15 + 0.2j, 0.75, rng.uniform(0.38, 0.5), colour)
     canvas.polygon(outline((0.4, 0.1), (0.75, -0.1), (0.7, -0.5), (1.0, -0.3), (1.0, 0.0), (0.5, 0.5)), colour)
     canvas.ellipse(-0.3 + 0.45j, 0.45, 0.14, shade(colour, 1.5))
@@ -67,7 +67,7 @@ def spider(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:
 
 
 def snake(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:
-    """Draws a snake in waves."""
+    """Draws a wavy snake."""
     along = np.linspace(-0.95, 0.95, 17)
     height = rng.uniform(0.3, 0.5) * np.sin(along * rng.uniform(5.0, 6.5))
     canvas.line(along + 1j * height, colour, 0.28)
@@ -97,7 +97,7 @@ def person(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:
 
 
 def bird(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:
-    """Draws a bird that perches, a wing more or less raised."""
+    """Draws a perching bird with a wing more or less raised."""
     _legs(canvas, (220, 140, 40), (-0.1, 0.12), 0.4, 0.07)
     canvas.polygon(outline((0.3, 0.0), (1.0, rng.uniform(0.2, 0.5)), (0.85, 0.6), (0.2, 0.4)), shade(colour, 0.7))
     canvas.ellipse(0.05 + 0.15j, 0.5, rng.uniform(0.32, 0.42), colour)
@@ -109,7 +109,7 @@ def bird(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:
 
 
 def cat(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:
-    """Draws a cat that sits and looks ahead."""
+    """Draws a sitting cat, seen from the front."""
     canvas.line(outline((0.4, 0.8), (0.8, 0.6), (0.85, rng.uniform(-0.3, 0.3))), colour, 0.16)
     canvas.ellipse(0.5j, rng.uniform(0.4, 0.5), 0.5, colour)
     for side in (-1, 1):
@@ -122,7 +122,7 @@ def cat(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:
 
 
 def dog(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:
-    """Draws a dog that stands: short legs, a snout, a hanging ear, a raised tail."""
+    """Draws a standing dog: short legs, a snout, a hanging ear, a raised tail."""
     canvas.line(outline((0.6, 0.1), (0.8, -0.2), (0.75, rng.uniform(-0.7, -0.4))), colour, 0.13)
     _legs(canvas, shade(colour, 0.8), (-0.3, 0.5), 0.3, 0.16)
     _legs(canvas, colour, (-0.15, 0.62), 0.3, 0.16)
@@ -162,7 +162,7 @@ def horse(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:
 
 
 def frog(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:
-    """Draws a frog that squats: flat, eyes on top, thighs at the sides."""
+    """Draws a squatting frog: flat, eyes on top, thighs at the sides."""
     width = rng.uniform(0.62, 0.74)
     for side in (-1, 1):
         canvas.ellipse(complex(side * 0.68, 0.45), 0.3, 0.32, shade(colour, 0.75))

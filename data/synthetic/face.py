@@ -1,4 +1,4 @@
-"""What is drawn inside the outline of a face, and the outline itself.
+"""Draws the outline of a face and everything inside it.
 
 Coordinates are complex numbers x + iy in CelebA's pixels, with the point 0 between the eyes and y downwards.
 """
@@ -58,7 +58,7 @@ class Face:
 
     @property
     def eyes(self) -> tuple[complex, complex]:
-        """Centres of the eyes, that at the left of the image first."""
+        """Centres of the eyes, left of the image first."""
         return -EYE + 2 * self.turn, EYE + 2 * self.turn
 
     @property
@@ -73,13 +73,13 @@ class Face:
 
     @property
     def mouth_corners(self) -> tuple[complex, complex]:
-        """Corners of the mouth, that at the left of the image first; a smile lifts them."""
+        """Corners of the mouth, left of the image first; a smile lifts them."""
         lift = -6j if self.has["Smiling"] else 3j
         return self.mouth - self.mouth_width + lift, self.mouth + self.mouth_width + lift
 
 
 def draw_skin(canvas: Canvas, face: Face) -> None:
-    """Draws the head with all that lies flat on it: stubble, cheeks, eye shadow."""
+    """Draws the head with its flat features: double chin, stubble, cheeks."""
     has, skin = face.has, face.skin
     outline = face.outline
     if has["Double_Chin"]:
@@ -101,7 +101,7 @@ def draw_skin(canvas: Canvas, face: Face) -> None:
 
 
 def draw_eyes(canvas: Canvas, face: Face) -> None:
-    """Draws eyes with what surrounds them: bags, eye shadow, brows."""
+    """Draws eyes with bags, eye shadow and brows."""
     has, skin = face.has, face.skin
     half_height = 1.8 if has["Narrow_Eyes"] else 5.5
     for eye in face.eyes:
@@ -136,7 +136,7 @@ def draw_nose(canvas: Canvas, face: Face) -> None:
 
 
 def draw_mouth(canvas: Canvas, face: Face) -> None:
-    """Draws lips and, where the mouth is open, teeth."""
+    """Draws lips and, if the mouth is open, teeth."""
     has = face.has
     corner = face.mouth_corners[1] - face.mouth - face.mouth_width
     spine = face.mouth + face.mouth_width * _WAY + corner * (1 - _DOME)
@@ -175,6 +175,6 @@ def draw_glasses(canvas: Canvas, face: Face) -> None:
 
 
 def _around(spine: Points, half_height: float) -> Points:
-    """Returns a lens around a line, thickest in its middle."""
+    """Returns a lens shape around a line, thickest in the middle."""
     rise = 1j * half_height * _DOME
     return np.concatenate([spine - rise, (spine + rise)[::-1]])

@@ -1,4 +1,4 @@
-"""What is drawn around a face: hair, hat, ears, neck, clothes, jewellery. Coordinates as in `face`."""
+"""Draws everything around a face: hair, hat, ears, neck, clothes, jewellery. Coordinates as in `face`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INK: Colour = (25, 20, 25)
 
 
 def draw_hair_behind(canvas: Canvas, face: Face) -> None:
-    """Draws the hair that hangs behind the head: straight, wavy or (short) none."""
+    """Draws the hair behind the head: straight, wavy or short."""
     has = face.has
     if has["Bald"]:
         return
@@ -32,7 +32,7 @@ def draw_hair_behind(canvas: Canvas, face: Face) -> None:
 
 
 def draw_hair_above(canvas: Canvas, face: Face) -> None:
-    """Draws the hair over the forehead down to the hairline: usual, receding, or bangs. A bald head shines."""
+    """Draws the hair above the hairline: usual, receding, or bangs. A bald head gets a highlight."""
     has = face.has
     if has["Bald"]:
         canvas.ellipse(-10 - 36j, 9, 5, tuple((3 * 255 + channel) // 4 for channel in face.skin))
@@ -64,7 +64,7 @@ def draw_hat(canvas: Canvas, face: Face, colour: Colour) -> None:
 
 
 def draw_body(canvas: Canvas, face: Face, clothes: Colour) -> None:
-    """Draws neck, ears, clothes and, where it is worn, a tie with a white collar."""
+    """Draws neck, ears, clothes and, if present, a tie with a white collar."""
     has = face.has
     neck = shade(face.skin, 0.85)
     canvas.polygon(np.array([-20 + 35j, 20 + 35j, 23 + 90j, -23 + 90j]), neck)
@@ -80,7 +80,7 @@ def draw_body(canvas: Canvas, face: Face, clothes: Colour) -> None:
 
 
 def draw_jewellery(canvas: Canvas, face: Face, colour: Colour = _GOLD) -> None:
-    """Draws earrings and a necklace of beads, outlined so that they show on any skin."""
+    """Draws earrings and a necklace of beads, outlined so that they are visible on any skin."""
     if face.has["Wearing_Earrings"]:
         for side in SIDES:
             centre = side * (face.half_width + 4) + 20j

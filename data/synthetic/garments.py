@@ -1,6 +1,6 @@
-"""Garments that look alike to Fashion-MNIST: (28, 28, 1) images of ten silhouettes on black.
+"""Draws garments similar to Fashion-MNIST: (28, 28, 1) images of ten silhouettes on black.
 
-Each garment is scaled, sheared, turned and shifted at random, and has its own cloth: brightness, stripes and grain.
+Each garment is randomly scaled, sheared, rotated and shifted, and has random brightness, stripes and grain.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image
 from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, Points, mirrored
 from data.synthetic.seeding import example_rng
 
-# Goes into the name of the cache folder: raise it with every change to what is drawn.
+# Part of the cache folder's name: increment it with every change to the drawings.
 GARMENT_VERSION = 2
 GARMENT_SIZES = {"train": 6000, "test": 1000}
 
@@ -32,7 +32,7 @@ def garment(seed: int, split: str, index: int) -> dict[str, Any]:
     Args:
         seed: the data set's seed, >= 0.
         split: the split's name.
-        index: the garment's place in the split.
+        index: the garment's index in the split.
 
     Returns:
         An example of TFDS' `fashion_mnist`: the encoded PNG (28, 28, 1) as `"image"`, and `"label"`, from 0 to 9.
@@ -52,7 +52,7 @@ def garment(seed: int, split: str, index: int) -> dict[str, Any]:
 
 
 def _weave(rng: np.random.Generator, shape: np.ndarray) -> np.ndarray:
-    """Gives a shape (28, 28), between 0 and 1, a brightness, stripes and grain of its own."""
+    """Returns a shape (28, 28), between 0 and 1, with random brightness, stripes and grain."""
     rows, columns = np.mgrid[:SIDE, :SIDE]
     angle, period = rng.uniform(0, np.pi), rng.uniform(3, 9)
     stripes = np.sin((rows * np.sin(angle) + columns * np.cos(angle)) * 2 * np.pi / period)
@@ -66,13 +66,13 @@ def _outline(*corners: tuple[float, float]) -> Points:
 
 
 def _symmetric(*right: tuple[float, float]) -> Points:
-    """The outline of something with two like halves, from its right half, top to bottom."""
+    """Returns a symmetric outline from its right half, top to bottom."""
     half = _outline(*right)
     return np.concatenate([half, mirrored(half, -1)[::-1]])
 
 
 def _top(canvas: Canvas, rng: np.random.Generator, *, cuff: complex, neck: float, hem: float = 0.9) -> None:
-    """Draws a garment with sleeves that end at a cuff, a neck cut to some depth and a hem at some height."""
+    """Draws a garment with sleeves that end at `cuff`, a neckline of depth `neck` and a hem at height `hem`."""
     width = rng.uniform(0.42, 0.54)
     canvas.polygon(_symmetric((0.2, -0.95), (width, -0.85), (width * rng.uniform(0.9, 1.1), hem)), _CLOTH)
     shoulder, armpit = complex(width, -0.85), complex(width - 0.06, -0.4)
@@ -83,7 +83,7 @@ def _top(canvas: Canvas, rng: np.random.Generator, *, cuff: complex, neck: float
 
 
 def _cuff(rng: np.random.Generator, shortest: float, longest: float) -> complex:
-    """Returns where a sleeve of a length between 0 (short) and 1 (long) ends."""
+    """Returns the end of a sleeve with a random length between 0 (short) and 1 (long)."""
     return complex(0.95, -0.4 + 1.1 * rng.uniform(shortest, longest))
 
 

@@ -1,8 +1,8 @@
-"""Portraits that look alike to CelebA: (218, 178, 3) JPEGs with 40 attributes and five landmarks.
+"""Draws portraits similar to CelebA: (218, 178, 3) JPEGs with 40 attributes and five landmarks.
 
 Faces are placed as in the aligned CelebA (eyes near (70, 106) and (108, 106), nose near (89, 130)), then shifted,
-scaled, tilted and turned by several pixels, so that finding the landmarks is a task. `attributes` says
-which of the attributes can be seen and which are random.
+scaled, tilted and turned by several pixels, so that landmark detection is not trivial. `attributes` documents which
+attributes are visible and which are random.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from data.synthetic.attributes import sample_attributes
 from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, blend
 from data.synthetic.seeding import example_rng
 
-# Goes into the name of the cache folder: raise it with every change to what is drawn.
+# Part of the cache folder's name: increment it with every change to the drawings.
 PORTRAIT_VERSION = 3
 PORTRAIT_SIZES = {"train": 4000, "validation": 500, "test": 1000}
 
 WIDTH, HEIGHT = 178, 218
 LANDMARKS = ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")
 
-_IDENTITIES = 10_177  # as many people as CelebA shows
+_IDENTITIES = 10_177  # number of people in CelebA
 _JPEG_QUALITY = 88
-_GREY = 128  # no noise, in the field of noise
+_GREY = 128  # the value of zero noise
 _SKINS: tuple[Colour, ...] = ((226, 172, 138), (205, 148, 110), (170, 115, 82), (140, 92, 66))
 _PALE: Colour = (250, 240, 238)
 _HAIR: dict[str, Colour] = {
@@ -50,7 +50,7 @@ def portrait(seed: int, split: str, index: int) -> dict[str, Any]:
     Args:
         seed: the data set's seed, >= 0.
         split: the split's name.
-        index: the portrait's place in the split.
+        index: the portrait's index in the split.
 
     Returns:
         An example of TFDS' `celeb_a`: the encoded JPEG as `"image"`, and the dicts `"landmarks"` (ten ints
@@ -93,7 +93,7 @@ def _sample_face(rng: np.random.Generator, has: dict[str, bool]) -> faces.Face:
 
 
 def _draw(canvas: Canvas, face: faces.Face, clothes: Colour, hat: Colour) -> None:
-    """Draws from the back to the front."""
+    """Draws all parts from back to front."""
     figure.draw_hair_behind(canvas, face)
     figure.draw_body(canvas, face, clothes)
     faces.draw_skin(canvas, face)
@@ -121,13 +121,13 @@ def _background(rng: np.random.Generator) -> Image.Image:
     """Returns soft patches of muted colour."""
     base = rng.integers(80, 180) + rng.integers(-30, 31, size=3)
     patches = Image.fromarray((base + rng.integers(-35, 36, size=(4, 3, 3))).astype(np.uint8))
-    # Smoothed on few pixels, which is quicker; the steps between so similar colours cannot be seen.
+    # Smoothing at low resolution is faster; the steps between such similar colours are not visible.
     smooth = patches.resize((WIDTH // 4, HEIGHT // 4), Image.Resampling.BILINEAR)
     return smooth.resize((WIDTH * SUPERSAMPLING, HEIGHT * SUPERSAMPLING), Image.Resampling.NEAREST)
 
 
 def _photograph(rng: np.random.Generator, image: Image.Image) -> bytes:
-    """Returns the JPEG of an image under some light, with a camera's noise."""
+    """Returns the JPEG of an image with random brightness and camera noise."""
     grain = _grain()
     left, top = rng.integers(0, (grain.width - WIDTH, grain.height - HEIGHT)).tolist()
     noise = grain.crop((left, top, left + WIDTH, top + HEIGHT))
@@ -139,7 +139,7 @@ def _photograph(rng: np.random.Generator, image: Image.Image) -> bytes:
 
 @functools.lru_cache(maxsize=1)
 def _grain() -> Image.Image:
-    """One large field of noise, of which every portrait takes a piece: drawing noise anew would take longest."""
+    """Returns a large noise image. Each portrait uses a part of it, as drawing new noise would be the slowest step."""
     noise = np.random.default_rng(0).normal(_GREY, 4, size=(512, 512, 1)).round().clip(0, 255)
     return Image.fromarray(np.repeat(noise, 3, axis=2).astype(np.uint8))
 

@@ -1,4 +1,4 @@
-"""Where small colour pictures are set, and how they are photographed."""
+"""Backgrounds and camera effects for small colour images."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ PLACES: dict[str, tuple[Colour, Colour]] = {
 
 
 def backdrop(rng: np.random.Generator, place: str) -> Image.Image:
-    """Returns a place without anything in it, `SUPERSAMPLING` times `SIDE` pixels wide and high.
+    """Returns an empty background, `SUPERSAMPLING` times `SIDE` pixels wide and high.
 
     Args:
-        rng: decides on light, hues, the horizon and patches of colour.
+        rng: random generator for light, hues, the horizon and patches of colour.
         place: one of `PLACES`.
     """
     above, below = np.array(PLACES[place]) + rng.integers(-28, 29, size=(2, 3))
     rows = np.arange(8) / 8 < rng.uniform(0.35, 0.65)
-    # Eight by eight pixels, made larger with soft edges.
+    # Eight by eight pixels, upsampled with soft edges.
     patches = np.where(rows[:, None, None], above, below) + rng.integers(-22, 23, size=(8, 8, 1))
     size = (SIDE * SUPERSAMPLING, SIDE * SUPERSAMPLING)
     return Image.fromarray(patches.clip(0, 255).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
 
 
 def vary(rng: np.random.Generator, colour: Colour, amount: int) -> Colour:
-    """Returns a colour near another: each channel changed by at most `amount`, and never black."""
+    """Returns a similar colour: each channel changes by at most `amount`, and the result is never black."""
     change = rng.integers(-amount, amount + 1, size=3).tolist()
     return tuple(min(255, max(20, channel + by)) for channel, by in zip(colour, change))
 
 
 def photograph(rng: np.random.Generator, image: Image.Image) -> bytes:
-    """Returns the PNG of a picture (32, 32, 3) in some light, with grain, half of them flipped from left to right."""
+    """Returns the PNG of an image (32, 32, 3) with random light and grain, flipped left to right half of the time."""
     pixels = np.asarray(image, np.float32)
     if rng.random() < 0.5:
         pixels = pixels[:, ::-1]

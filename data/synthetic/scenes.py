@@ -1,8 +1,8 @@
-"""Scenes that look alike to CIFAR-10 and CIFAR-100: (32, 32, 3) images of one thing in a place.
+"""Draws scenes similar to CIFAR-10 and CIFAR-100: (32, 32, 3) images of one thing in a place.
 
 The ten classes of CIFAR-10 are ten shapes. In CIFAR-100 each of the twenty superclasses is a shape, and its five
-classes are five colours of it, each with a pattern of its own. Everything is scaled, turned, shifted and flipped at
-random, in one of several places, some of which fit more than one class, and in some light.
+classes are five colours of it, each with its own pattern. Each thing is randomly scaled, rotated, shifted and flipped,
+in one of several places (some shared by several classes) and with random light.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour
 from data.synthetic.scenery import PLACES, SIDE, backdrop, photograph, vary
 from data.synthetic.seeding import example_rng
 
-# Goes into the name of the cache folder: raise it with every change to what is drawn.
+# Part of the cache folder's name: increment it with every change to the drawings.
 SCENE_VERSION = 1
 CIFAR10_SIZES = {"train": 6000, "test": 1000}
 CIFAR100_SIZES = {"train": 10000, "test": 2000}
@@ -78,7 +78,7 @@ def cifar10_scene(seed: int, split: str, index: int) -> dict[str, Any]:
     Args:
         seed: the data set's seed, >= 0.
         split: the split's name.
-        index: the scene's place in the split.
+        index: the scene's index in the split.
 
     Returns:
         An example of TFDS' `cifar10`: `"id"`, the encoded PNG (32, 32, 3) as `"image"`, and `"label"`, from 0 to 9.
@@ -98,7 +98,7 @@ def cifar100_scene(seed: int, split: str, index: int) -> dict[str, Any]:
     Args:
         seed: the data set's seed, >= 0.
         split: the split's name.
-        index: the scene's place in the split.
+        index: the scene's index in the split.
 
     Returns:
         An example of TFDS' `cifar100`: `"id"`, the encoded PNG (32, 32, 3) as `"image"`, `"label"`, from 0 to 99, and
@@ -107,7 +107,7 @@ def cifar100_scene(seed: int, split: str, index: int) -> dict[str, Any]:
     rng = example_rng(seed, split, index)
     label = int(rng.integers(100))
     superclass, rank = SUPERCLASS_OF_CLASS[label], _RANK[label]
-    # On black, so that what was drawn can be told from what was not: no colour of a thing is black.
+    # On black, which is no colour of a thing, so that drawn pixels can be told from the background.
     thing = Image.new("RGB", (SIDE * SUPERSAMPLING, SIDE * SUPERSAMPLING))
     _CIFAR100[superclass](_place(rng, thing), rng, vary(rng, _FIVE_COLOURS[rank], 22))
     pixels = np.asarray(thing)
@@ -123,13 +123,13 @@ def _id(split: str, index: int) -> str:
 
 
 def _place(rng: np.random.Generator, image: Image.Image) -> Canvas:
-    """Returns a canvas on an image, with some origin, scale and angle."""
+    """Returns a canvas on an image, with random origin, scale and angle."""
     shift_x, shift_y, scale, turn = rng.uniform((-3, -2.5, 11, -0.15), (3, 2.5, 14.5, 0.15))
     return Canvas(image, complex(SIDE / 2 + shift_x, SIDE / 2 + shift_y), scale, turn)
 
 
 def _pattern(rng: np.random.Generator, kind: int) -> np.ndarray:
-    """Returns how bright each pixel of a thing is, float (64, 64): plain, upright stripes, bands, dots or a slope."""
+    """Returns the brightness of a pattern, float (64, 64): plain, vertical or horizontal stripes, dots, diagonal."""
     side = SIDE * SUPERSAMPLING
     pixels = np.arange(side) / SUPERSAMPLING
     start_down, start_across = rng.uniform(0, 6, size=2)

@@ -1,4 +1,4 @@
-"""One random stream an example, so that an example does not depend on how many others are made."""
+"""One random stream per example, so that an example does not depend on the number of examples."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def example_rng(seed: int, split: str, index: int) -> np.random.Generator:
     Args:
         seed: the data set's seed, >= 0.
         split: the split's name. Splits of the same seed share no stream.
-        index: the example's place in the split, >= 0.
+        index: the example's index in the split, >= 0.
     """
     return np.random.default_rng((seed, zlib.crc32(split.encode()), index))

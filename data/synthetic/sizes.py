@@ -1,4 +1,4 @@
-"""How many examples of a drawn dataset there are."""
+"""Checks the sizes of a drawn dataset."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from mtl_keras.serialization import unknown_value
 
 
 def checked_sizes(name: str, default: Mapping[str, int], sizes: Mapping[str, int] | None, seed: int) -> dict[str, int]:
-    """Returns how many examples of each split of a dataset to draw.
+    """Returns the number of examples to draw for each split of a dataset.
 
     Args:
         name: the dataset, for the error messages.
-        default: split -> number of examples.
-        sizes: what is wanted otherwise.
-        seed: of everything drawn.
+        default: split -> default number of examples.
+        sizes: split -> number of examples, to override the default.
+        seed: seed of everything drawn.
 
     Raises:
         ValueError: for an unknown split, a size below 1 or a seed below 0.

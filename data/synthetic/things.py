@@ -1,6 +1,6 @@
-"""Vehicles, plants, household things and places, as simple shapes between (-1, -1) and (1, 1), y downwards.
+"""Draws vehicles, plants, household things and places as simple shapes between (-1, -1) and (1, 1), y downwards.
 
-Each function draws onto a canvas in a main colour, with proportions of its own from a random generator.
+Each function draws onto a canvas in a main colour, with random proportions.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def mountain(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:
 
 
 def tree(canvas: Canvas, rng: np.random.Generator, colour: Colour) -> None:
-    """Draws a tree: a crown of three rounds on a trunk."""
+    """Draws a tree: a crown of three circles on a trunk."""
     canvas.polygon(outline((-0.12, 0.1), (0.12, 0.1), (0.18, 1.0), (-0.18, 1.0)), _WOOD)
     for centre in (-0.38 - 0.1j, 0.38 - 0.1j, -0.45j):
         canvas.ellipse(centre, rng.uniform(0.42, 0.52), rng.uniform(0.42, 0.52), colour)

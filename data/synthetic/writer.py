@@ -1,4 +1,4 @@
-"""Drawn datasets on disk, in the format and with the features of the TFDS datasets that they stand in for."""
+"""Writes drawn datasets to disk, in the format and with the features of the TFDS datasets that they replace."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mtl_keras.serialization import unknown_value
 
 @dataclass(frozen=True)
 class _LookAlike:
-    """How a dataset is drawn: example by example, and how many by default."""
+    """A drawn dataset: the function that draws an example, the default sizes and the version."""
 
     example: Callable[[int, str, int], dict[str, Any]]
     sizes: Mapping[str, int]
@@ -44,15 +44,15 @@ def materialise(
     seed: int = 0,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Draws a dataset, unless it has been drawn before, and returns the TFDS directory that holds it.
+    """Returns the TFDS directory of a drawn dataset; draws it if it does not exist.
 
-    Example i of a split depends on the seed, the split and i alone: a smaller dataset is the beginning of a larger one.
+    Example i of a split depends only on the seed, the split and i: a smaller dataset is the beginning of a larger one.
 
     Args:
         name: `"celeb_a"`, `"cifar10"`, `"cifar100"` or `"fashion_mnist"`.
-        sizes: split -> number of examples, >= 1; splits that are not named have their default size.
-        seed: of everything drawn, >= 0.
-        cache_dir: where drawn datasets are kept; by default `MTL_KERAS_CACHE`, else `~/.cache/mtl_keras`.
+        sizes: split -> number of examples, >= 1; by default the default size of the split.
+        seed: seed of everything drawn, >= 0.
+        cache_dir: the folder of drawn datasets; by default `MTL_KERAS_CACHE`, else `~/.cache/mtl_keras`.
 
     Returns:
         A directory for `tfds.builder(name, data_dir=...)`.
@@ -80,12 +80,12 @@ def materialise(
 
 
 def _draw(name: str, look_alike: _LookAlike, sizes: Mapping[str, int], seed: int, target: Path) -> None:
-    """Writes into a temporary folder beside `target`; what is complete is moved into place."""
+    """Writes the dataset into a temporary folder next to `target`, and moves it into place when complete."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
         complete = Path(temporary) / "complete"
         builder = tfds.builder(name, data_dir=complete, try_gcs=False)
         builder.data_path.mkdir(parents=True)
-        # One file a split: TFDS interleaves several, and would not read the examples in the order of their numbers.
+        # One file per split: TFDS interleaves several files, and would not read the examples in numerical order.
         writer = tfds.core.SequentialWriter(builder.info, max_examples_per_shard=max(sizes.values()))
         writer.initialize_splits(list(sizes))
         for split, size in sizes.items():
@@ -95,6 +95,6 @@ def _draw(name: str, look_alike: _LookAlike, sizes: Mapping[str, int], seed: int
         try:
             complete.rename(target)
         except OSError:
-            # Another process was faster, and drew the same.
+            # Another process wrote the same dataset first.
             if not target.exists():
                 raise

@@ -1,4 +1,4 @@
-"""Named experiments: `python train.py --list`."""
+"""Named experiments. `python train.py --list` lists them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from experiments.presets import (
 )
 from mtl_keras.serialization import unknown_value
 
-_ROOMS = (fashion_mnist, cifar10, cifar10_weightings, cifar10_wide, cifar100, celeba_attributes, celeba_landmarks)
-PRESETS: dict[str, Preset] = {name: preset for room in _ROOMS for name, preset in room.PRESETS.items()}
+_MODULES = (fashion_mnist, cifar10, cifar10_weightings, cifar10_wide, cifar100, celeba_attributes, celeba_landmarks)
+PRESETS: dict[str, Preset] = {name: preset for module in _MODULES for name, preset in module.PRESETS.items()}
 
 
 def get(name: str) -> Preset:

@@ -1,14 +1,14 @@
 """CelebA: eight attributes on VGG16, and two ways to drop some of them.
 
-Source: github.com/AviralTripathim22ma012/Multi-Task-Learning and its companion report. Its positives a task
-are 18177, 43278, 83603, 33280, 3713, 24685, 39213 and 38341. Divided by the largest they average 0.425; four tasks lie
-above (0.518, 1.000, 0.469, 0.459), and are the ones that `celeba_kept` keeps. It reports an overall accuracy of 0.863
-with eight attributes, 0.711 with four, and 0.914 with dropping, which its code does not reproduce. Its accuracies by
-task are not comparable: they are divided by the labels of all tasks.
+Source: github.com/AviralTripathim22ma012/Multi-Task-Learning and its companion report. Its numbers of positives by task
+are 18177, 43278, 83603, 33280, 3713, 24685, 39213 and 38341. Divided by the largest they average 0.425; four tasks are
+above the average (0.518, 1.000, 0.469, 0.459), and `celeba_kept` keeps these. The source reports an overall accuracy of
+0.863 with eight attributes, 0.711 with four, and 0.914 with dropping, which its code does not reproduce. Its accuracies
+by task are not comparable: they are divided by the labels of all tasks.
 
 Command: `python train.py --experiment celeba_vgg16`
 
-Time: about half a minute a step of 64 images on two CPU cores; meant for a GPU. Memory: 4.3 GB.
+Time: about half a minute per step of 64 images on two CPU cores; meant for a GPU. Memory: 4.3 GB.
 
 Result: not run on the real images.
 """

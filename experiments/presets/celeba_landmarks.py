@@ -1,11 +1,11 @@
 """CelebA: attributes and landmarks on ResNet18.
 
 Source: github.com/ChenChienYi/Multi-Task-Learning-Model: ResNet18 with ImageNet weights, a head of 256 units for
-three attributes and another for the ten coordinates of the landmarks, against a network for each. Its figures: macro
-accuracy 0.7966 together and 0.7945 alone; mean absolute error of the coordinates 0.0081 and 0.0082. The weights 50 and
-100 are those of its two losses; the first is a mean over the three attributes, each of which so counts a third of it.
-Its trunk is frozen at ImageNet's weights: `--weights FILE` loads them from a file, without it the trunk is
-trained from a random beginning.
+three attributes and another for the ten coordinates of the landmarks, against a network for each. It reports a macro
+accuracy of 0.7966 together and 0.7945 alone, and a mean absolute error of the coordinates of 0.0081 and 0.0082. The
+weights 50 and 100 are those of its two losses; the first loss is a mean over the three attributes, so each attribute
+has a third of its weight. Its trunk is frozen at ImageNet's weights: `--weights FILE` loads them from a file; without
+it, the trunk is trained from random weights.
 
 Command: `python train.py --experiment celeba_landmarks --compare single_task --seeds 0,1,2`
 

@@ -1,7 +1,7 @@
-"""CIFAR-100: one, three, five and ten binary tasks, real ones alone and mixed with tasks of random labels.
+"""CIFAR-100: one, three, five and ten binary tasks, alone and mixed with tasks of random labels.
 
-Source: github.com/hananshafi/Multi-Task-Learning, which asks how a task fares as more of them share a network,
-and what tasks that cannot be learnt do to it.
+Source: github.com/hananshafi/Multi-Task-Learning, which studies how a task changes as more tasks share a network, and
+the effect of tasks that cannot be learned.
 
 Command: `python train.py --experiment cifar100_3 --compare single_task --seeds 0,1,2`
 

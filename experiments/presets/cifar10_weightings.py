@@ -1,11 +1,11 @@
 """CIFAR-10: the three tasks under the three loss weightings of the source.
 
-Source: github.com/hananshafi/Multi-Task-Learning, which tries the geometric mean of the losses, uncertainty
-weights and dynamic weight averages beside fixed weights.
+Source: github.com/hananshafi/Multi-Task-Learning, which compares the geometric mean of the losses, uncertainty weights
+and dynamic weight averages with fixed weights.
 
 Command: `python train.py --experiment cifar10_uncertainty`
 
-Result: not run on the whole of the real images yet.
+Result: not yet run on all of the real images.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""CIFAR-10: class, animal and reconstruction in one network, each as good as the source's networks for one task.
+"""CIFAR-10: class, animal and reconstruction in one network, each as good as in the source's single-task networks.
 
-Source: the network of github.com/hananshafi/Multi-Task-Learning, six times as wide (its decoder three times). Ours are
-more dropout, flipped images, a falling learning rate, AdamW, the weight of the reconstruction, whose squared errors are
-small, and dropping it in half of the steps, which saves half of its time.
+Source: the network of github.com/hananshafi/Multi-Task-Learning, six times as wide (its decoder three times). Our
+changes: more dropout, flipped images, learning rate decay, AdamW, a higher weight of the reconstruction, whose squared
+errors are small, and dropping it in half of the steps, which saves half of its time.
 
 Command: `python train.py --experiment cifar10_wide`
 
@@ -21,7 +21,7 @@ _WEIGHTS = {"class": 0.5, "animal": 0.1, "reconstruction": 10.0}
 
 PRESETS = {
     "cifar10_wide": Preset(
-        "three tasks in one network, each as good as alone in the source's",
+        "three tasks in one network, each as good as in the source's single-task networks",
         RunConfig(
             dataset="cifar10",
             tasks=tuple(_WEIGHTS),

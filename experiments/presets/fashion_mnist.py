@@ -1,14 +1,14 @@
 """Fashion-MNIST: two tasks on one trunk against two networks.
 
 Source: github.com/JSaunders97/multi-task-learning, which claims that multi-task learning raises the accuracy and lowers
-the loss of both tasks, in training and in testing. Its optimizer, batch size, epochs and weights.
+the loss of both tasks, in training and in testing. Optimizer, batch size, epochs and weights are those of the source.
 
 Command: `python train.py --experiment fashion_mnist --compare single_task --seeds 0,1,2,3,4`
 
 Time: 2.5 minutes for the shared network on two CPU cores.
 
-Result (real data, 5 seeds): the group gains 0.8 points of test accuracy, for the garment there is no clear difference;
-see RESULTS.md.
+Result (real data, 5 seeds): `group` gains 0.8 points of test accuracy; `item` shows no clear difference. See
+RESULTS.md.
 """
 
 from __future__ import annotations

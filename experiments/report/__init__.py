@@ -1,1 +1,1 @@
-"""The parts that report pages are made of, each from the records of runs alone."""
+"""The sections of report pages, built only from the records of runs."""

@@ -1,4 +1,4 @@
-"""What a reader should be careful about."""
+"""Warnings in reports."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _SMALL = 500
 
 
 def caution(head: str, words: object) -> Html:
-    """Returns a paragraph that stands out; words that are not `Html` are escaped."""
+    """Returns a highlighted paragraph; words that are not `Html` are escaped."""
     return paragraph(Html(f"{strong(f'{head}:')} {text(words)}"), "warning")
 
 
 def small_test_split(config: Mapping[str, Any]) -> Iterator[Html]:
-    """Yields a caution if a handful of images decides.
+    """Yields a warning if the test split is small.
 
     Args:
-        config: what `config.json` of a run holds.
+        config: the content of a run's `config.json`.
     """
     images = ((config.get("data") or {}).get("sizes") or {}).get("test")
     if isinstance(images, int) and 0 < images < _SMALL:
         yield caution(
             "Small test split",
-            f"{images} images. One of them is {1 / images:.1%} of an accuracy, and what a few decide is chance. "
-            "Other seeds are judged on the same images: an interval over seeds does not know of it.",
+            f"{images} images. One image is {1 / images:.1%} of an accuracy, so small differences may be chance. "
+            "All seeds use the same test images, so an interval over seeds does not include this.",
         )

@@ -1,4 +1,4 @@
-"""With which settings, data and versions a run was made."""
+"""The settings, data and versions of a run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _DEFAULTS = RunConfig().to_json()
 
 
 def configuration_section(config: Mapping[str, Any]) -> Section:
-    """Returns all settings of a run, those that are not the default standing out, with data and versions.
+    """Returns all settings of a run (non-default ones in bold), its data and versions.
 
     Args:
-        config: what `config.json` holds.
+        config: the content of `config.json`.
     """
     rows = []
     for name, value in settings(config).items():
@@ -31,7 +31,7 @@ def configuration_section(config: Mapping[str, Any]) -> Section:
             about += [[part, word(version)] for part, version in value.items()]
         elif value is not None:
             about.append([name.replace("_", " "), word(value)])
-    parts = [table(["setting", "value"], rows, "Settings; what is not the default stands out", numbers=False)]
+    parts = [table(["setting", "value"], rows, "Settings; non-default values are bold", numbers=False)]
     if about:
         parts.append(table(["what", "value"], about, "Data and versions", numbers=False))
     body = side_by_side(parts)
@@ -39,10 +39,10 @@ def configuration_section(config: Mapping[str, Any]) -> Section:
 
 
 def differences_section(configs: Mapping[str, Mapping[str, Any]]) -> Section:
-    """Returns the settings in which methods differ, then what they have in common.
+    """Returns the settings in which methods differ, then the common configuration.
 
     Args:
-        configs: name of the method -> what the `config.json` of one of its runs holds.
+        configs: name of the method -> the content of the `config.json` of one of its runs.
     """
     names = [field.name for field in dataclasses.fields(RunConfig)]
     first = next(iter(configs.values()))
@@ -55,7 +55,7 @@ def differences_section(configs: Mapping[str, Mapping[str, Any]]) -> Section:
         table(
             ["setting", *configs],
             rows,
-            "In what the methods differ: the first run of each, of which single-task networks have one a task",
+            "Settings that differ, from the first run of each method (single-task networks have one run per task)",
             numbers=False,
         )
         if rows
@@ -66,12 +66,12 @@ def differences_section(configs: Mapping[str, Mapping[str, Any]]) -> Section:
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the settings alone."""
+    """Returns only the settings."""
     return {name: value for name, value in config.items() if name not in ("data", *PROVENANCE)}
 
 
 def word(value: Any) -> str:
-    """Returns a value as one reads it."""
+    """Returns a value as readable text."""
     if value is None:
         return "-"
     if isinstance(value, bool):

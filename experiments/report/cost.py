@@ -1,4 +1,4 @@
-"""What a run took: time, steps, compiled functions, memory."""
+"""The cost of a run: time, steps, compiled functions, memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_FUNCTIONS = 12
 def cost_section(run: RunRecords) -> Section:
     """Returns the cost of training."""
     if run.metrics is None:
-        words = "Known when the run is finished."
+        words = "Available when the run is finished."
         return Section("Cost", "cost", paragraph(words))
     cost = run.metrics["cost"]
     compiled = cost.get("compiled") or []
@@ -27,7 +27,7 @@ def cost_section(run: RunRecords) -> Section:
         ["compiling them", duration(sum(number(function.get("seconds")) for function in compiled))],
     ]
     if cost.get("memory"):
-        rows.append(["most memory that the process had", f"{cost['memory'] / 2**30:.2f} GiB"])
+        rows.append(["peak memory of the process", f"{cost['memory'] / 2**30:.2f} GiB"])
     rows.append(["processor cores", str(run.config.get("cores", "-"))])
     body = table(["what", "cost"], rows, "Training") + (_functions(run, compiled) if compiled else "")
     return Section("Cost", "cost", Html(body))

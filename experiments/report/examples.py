@@ -1,4 +1,4 @@
-"""The examples that a run's model does best and worst on, as pictures."""
+"""The best and worst examples of a run's model, as images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtl_keras.reports.pictures import beside, embedded, picture
 
 _FEW = 8
 _SIDE, _SMALL = 128, 96
-"""Pixels of the longer side of a picture; of the small ones where there are many tasks."""
+"""Pixels of the longer side of an image, and of a small one if there are many tasks."""
 
 
 def examples_section(kept: Kept, outputs: Mapping[str, Output]) -> Section:
@@ -21,10 +21,10 @@ def examples_section(kept: Kept, outputs: Mapping[str, Output]) -> Section:
 
     Args:
         kept: `examples.npz`.
-        outputs: task -> what it predicts.
+        outputs: task -> description of its output.
 
     Raises:
-        ValueError: if the file does not hold what it should.
+        ValueError: if the file is damaged.
     """
     few = len(outputs) <= _FEW
     try:
@@ -32,8 +32,8 @@ def examples_section(kept: Kept, outputs: Mapping[str, Output]) -> Section:
     except (IndexError, TypeError, ValueError) as cause:
         raise ValueError(f"{kept.path} is damaged: {cause}") from cause
     body = paragraph(
-        "Of each task, the examples of the test split with the smallest loss (best) and the largest (worst). Circles "
-        "are true points, crosses predicted ones; a reconstruction stands to the right of its original.",
+        "For each task, the examples of the test split with the smallest loss (best) and the largest (worst). Circles "
+        "are true points, crosses predicted ones; a reconstruction is to the right of its original.",
         "note",
     )
     for name, row in rows.items():

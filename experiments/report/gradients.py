@@ -1,4 +1,4 @@
-"""Which tasks' gradients pull apart."""
+"""Conflicts between the gradients of tasks."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from mtl_keras.reports.svg import svg
 _TITLE, _ANCHOR = "Gradient conflicts", "gradients"
 _MOST_PAIRS = 10
 _FEW = 16
-"""Up to so many tasks the tables fit beside each other."""
+"""Up to this many tasks, the heat maps are side by side."""
 
 
 def gradients_section(run: RunRecords) -> Section:
-    """Returns the cosines between the tasks' gradients and how often each pair is in conflict."""
+    """Returns the cosines between the tasks' gradients and the conflict rate of each pair."""
     if run.gradients is None or not run.gradients["epochs"] or len(run.gradients["tasks"]) < 2:
         words = (
-            f"Not monitored in this run: {code('--monitor_gradients 50')} looks at the gradients in every 50th step."
+            f"Not monitored in this run: {code('--monitor_gradients 50')} measures the gradients in every 50th step."
         )
         return Section(_TITLE, _ANCHOR, paragraph(Html(words)))
     names, epochs = run.gradients["tasks"], run.gradients["epochs"]
-    # A task that did not run in an epoch has no gradient there.
+    # A task that did not run in an epoch has no gradient in it.
     with np.errstate(invalid="ignore"):
         cosine, conflict = (
             _mean(np.array([epoch[key] for epoch in epochs], "float64")) for key in ("cosine", "conflict")
@@ -58,7 +58,7 @@ def gradients_section(run: RunRecords) -> Section:
         if math.isfinite(conflict[i, j])
     ]
     caption = (
-        f"The pairs most often in conflict. Looked at in every {run.gradients['every']}th step, on the variables that "
+        f"The pairs most often in conflict. Measured in every {run.gradients['every']}th step, on the variables that "
         f"both tasks share; means over {len(epochs)} epoch{'s' * (len(epochs) > 1)}"
     )
     header = ["pair", "steps in conflict", "mean cosine"]
@@ -67,11 +67,11 @@ def gradients_section(run: RunRecords) -> Section:
 
 
 def _mean(tables: np.ndarray) -> np.ndarray:
-    """The mean over the epochs in which a pair was seen."""
+    """Returns the mean over the epochs in which a pair was measured."""
     known = np.isfinite(tables)
     return np.where(known, tables, 0).sum(axis=0) / known.sum(axis=0)
 
 
 def _closeness(conflict: Any, cosine: Any) -> tuple[float, float]:
-    """Sorts those that are most often in conflict to the front, and those that were never seen together to the end."""
+    """Returns the sort key of a pair: most frequent conflicts first, pairs that were never measured last."""
     return (1.0, 1.0) if math.isnan(conflict) else (-float(conflict), float(cosine))

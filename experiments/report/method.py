@@ -1,4 +1,4 @@
-"""`Method`: the finished runs of one side of a comparison, as a report needs them."""
+"""`Method`: the finished runs of one side of a comparison, for reports."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from experiments.records import Record, read_records
 
 @dataclass(frozen=True)
 class Method:
-    """A method and its runs, one a seed; of single-task networks, one a task and seed.
+    """A method and its runs, one per seed; for single-task networks, one per task and seed.
 
     Args:
-        name: what it is called.
+        name: name of the method.
         records: its finished runs.
-        histories: what their `history.csv` hold, in the same order.
+        histories: the contents of their `history.csv`, in the same order.
     """
 
     name: str
@@ -35,21 +35,21 @@ class Method:
 
     @property
     def synthetic(self) -> bool:
-        """Whether a run of it was trained on drawn images."""
+        """Whether one of its runs was trained on drawn images."""
         return any(
             record.config.get("synthetic") or (record.config.get("data") or {}).get("synthetic")
             for record in self.records
         )
 
     def curve(self, task: str, quantity: str, seeds: Sequence[int]) -> list[float]:
-        """Returns a column of a task's history as a mean over the runs with these seeds, `(epochs,)`.
+        """Returns a column of a task's history as the mean over the runs with these seeds, `(epochs,)`.
 
-        An epoch that some of them do not have is a mean over those that have it.
+        An epoch that some runs do not have is the mean over the others.
 
         Args:
             task: name of the task.
-            quantity: what was logged of it: `"loss"`, a metric, with `val_` before it for that of the validation.
-            seeds: which runs.
+            quantity: `"loss"` or the name of a metric, with the prefix `val_` for validation.
+            seeds: seeds of the runs.
         """
         validation, name = quantity.startswith("val_"), quantity.removeprefix("val_")
         column = f"{'val_' * validation}{task}_{name}"

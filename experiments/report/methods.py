@@ -1,4 +1,4 @@
-"""Several methods beside each other: what they reached, how they learned, and what they cost."""
+"""Compares several methods: results, learning curves and cost."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mtl_keras.reports.page import Section, side_by_side, table
 from mtl_keras.reports.svg import drawing, svg
 
 _FEW = 8
-"""Up to so many tasks each has a figure of its own; of more there is a table of small curves."""
+"""Up to this many tasks, each has its own figure; for more there is a table of small curves."""
 
 
 def methods_section(outcomes: Sequence[Outcome]) -> Section:
-    """Returns bars of the primary metrics of all methods, one figure a metric."""
+    """Returns bars of the primary metrics of all methods, one figure per metric."""
     found = sides(outcomes)
     tasks = list(dict.fromkeys(task for entries in found.values() for task in entries))
     about = {task: entries[task] for entries in found.values() for task in entries}
@@ -28,7 +28,7 @@ def methods_section(outcomes: Sequence[Outcome]) -> Section:
         of_metric = [task for task in tasks if about[task]["metric"] == metric]
         bars = {name: [_bar(entries.get(task)) for task in of_metric] for name, entries in found.items()}
         label = f"{metric}{arrow(about[of_metric[0]]['higher_is_better'])}"
-        caption = f"{label} on the test split. Lines: one standard deviation over the seeds to either side."
+        caption = f"{label} on the test split. Lines: one standard deviation over the seeds in either direction."
         best = ", ".join(f"{name} {figure(_mean(values))}" for name, values in bars.items())
         alt = f"{metric} of each task and method; means over the tasks: {best}."
         figures.append(svg(grouped_bars(of_metric, bars, label), alt, caption))
@@ -66,7 +66,7 @@ def curves_section(methods: Sequence[Method], outcomes: Sequence[Outcome]) -> Se
 
 
 def cost_section(outcomes: Sequence[Outcome]) -> Section:
-    """Returns what each method cost: weights, time a step, time of training."""
+    """Returns the cost of each method: weights, time per step, time of training."""
     method = outcomes[0]["method"]
     rows: list[list[str]] = []
     for outcome in outcomes:
@@ -77,8 +77,8 @@ def cost_section(outcomes: Sequence[Outcome]) -> Section:
         rows.append([outcome["baseline"], *_cost(cost["baseline"]), *(figure(ratio, 2) for ratio in ratios)])
     names = ["weights", "a step", "training"]
     caption = (
-        f"Means over the seeds; single-task networks in sum. The last three columns: the cost of {method} as a "
-        "multiple of the row's. Training is without validation and checkpoints; the machine's other work is in it, too."
+        f"Means over the seeds; single-task networks are summed. The last three columns: the cost of {method} as a "
+        "multiple of the row's. Training excludes validation and checkpoints, and includes other load on the machine."
     )
     header = ["method", *names, *(f"{name}, ratio" for name in names)]
     return Section("Cost", "cost", table(header, rows, caption))

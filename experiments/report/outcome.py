@@ -1,4 +1,4 @@
-"""What a method did against a baseline: which tasks gained, which suffered, and by how much."""
+"""The result of a method against a baseline: which tasks gained, which suffered, and by how much."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ def verdict(outcome: Outcome) -> Html:
         if names or verdict_ in (BETTER, WORSE):
             lines.append(Html(f"{strong(words)}: {text(listed(names) if names else 'none')}."))
     delta_m = f"delta_m {interval(outcome['delta_m'], 2)} %, the mean of the tasks' relative gains"
-    lines.append(Html(f"{strong('In sum')}: {text(_in_sum(outcome))}, {text(delta_m)}."))
+    lines.append(Html(f"{strong('In sum')}: {text(_delta_m_verdict(outcome))}, {text(delta_m)}."))
     head = f"<h3>{text(outcome['method'])} against {text(outcome['baseline'])}, {seeds}</h3>"
     return Html(head + bullets(lines))
 
 
 def outcome_section(outcome: Outcome, anchor: str) -> Section:
-    """Returns what each task gained on the test split, as a figure and in numbers, and the other measures."""
+    """Returns the gain of each task on the test split, as a figure and in numbers, and the other measures."""
     first, *others = outcome["measures"]
     tasks = first["tasks"]
     confidence = outcome["delta_m"]["confidence"]
     caption = (
         f"Bars to the right: {outcome['method']} is better than {outcome['baseline']} (▲ clearly, ▼ clearly worse, ● "
-        f"no clear difference). Lines: the {confidence:.0%} interval of the mean of the paired differences, one a seed "
-        "(Student's t)."
+        f"no clear difference). Lines: the {confidence:.0%} interval of the mean of the paired differences, one per "
+        "seed (Student's t)."
     )
     gained = [task["task"] for task in tasks if task["verdict"] == BETTER]
     suffered = [task["task"] for task in tasks if task["verdict"] == WORSE]
     alt = (
-        f"What each of {count(len(tasks), 'task')} gained: clearly better {listed(gained) or 'none'}; clearly worse "
+        f"Gain of each of {count(len(tasks), 'task')}: clearly better {listed(gained) or 'none'}; clearly worse "
         f"{listed(suffered) or 'none'}."
     )
     drawn = gain_bars(
@@ -97,22 +97,22 @@ def _measure(outcome: Outcome, measure: Mapping[str, Any]) -> Html:
 
 
 def _gain(task: Mapping[str, Any]) -> Bar:
-    """The difference and its interval in percent of the baseline, with the sign that makes more the better."""
+    """Returns the difference and its interval in percent of the baseline, signed so that positive is better."""
     baseline = number(task["baseline"]["mean"])
     if not baseline > 0:
         return Bar(math.nan)
     scale = 100 / baseline * (1 if task["higher_is_better"] else -1)
     mean, *ends = (scale * number(task["difference"][key]) for key in ("mean", "low", "high"))
     if not math.isfinite(mean):
-        # Of one seed there is a difference and no interval.
+        # One seed gives a difference without an interval.
         mean = scale * (number(task["method"]["mean"]) - baseline)
     return Bar(mean, *sorted(ends))
 
 
-def _in_sum(outcome: Outcome) -> str:
+def _delta_m_verdict(outcome: Outcome) -> str:
     low, high = (number(outcome["delta_m"][key]) for key in ("low", "high"))
     if not math.isfinite(low):
-        return "unknown for want of an interval"
+        return "unknown (no interval)"
     better, worse = (low > 0, high < 0)
     if outcome["delta_m_convention"] != "positive is better":
         better, worse = worse, better

@@ -1,4 +1,4 @@
-"""How the model of a run predicts: what it confuses, whether its probabilities hold, predicted against true."""
+"""The predictions of a run's model: confusion matrices, calibration, predicted against true values."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from mtl_keras.reports.reliability import (
 from mtl_keras.reports.svg import drawing, svg
 
 _FEW = 8
-"""Up to so many binary tasks each has figures of its own; of more there is a table."""
+"""Up to this many binary tasks, each has its own figures; for more there is a table."""
 
 
 def predictions_section(kept: Kept, outputs: Mapping[str, Output]) -> Section:
-    """Returns what the predictions on the test split show beyond metrics.
+    """Returns figures and tables of the predictions on the test split.
 
     Args:
         kept: `predictions.npz`.
-        outputs: task -> what it predicts.
+        outputs: task -> description of its output.
 
     Raises:
-        ValueError: if the file does not hold what it should.
+        ValueError: if the file is damaged.
     """
     parts: list[str] = []
     binary: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -63,7 +63,7 @@ def predictions_section(kept: Kept, outputs: Mapping[str, Output]) -> Section:
 
 
 def _labelled(output: Output, true: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and predictions of the examples that have all of their labels."""
+    """Returns the labels and predictions of the examples that have all of their labels."""
     flat = np.asarray(true, "float64").reshape(len(true), -1)
     present = np.isfinite(flat).all(axis=1)
     if output.head in ("classification", "binary"):
@@ -81,13 +81,13 @@ def _classes(name: str, output: Output, true: np.ndarray, predicted: np.ndarray)
     decided = predicted.argmax(axis=1)
     counts = confusion_matrix(true, decided, labels=range(len(classes)))
     pairs = most_confused(counts, classes)
-    words = listed([f"{one} taken for {other} ({count})" for one, other, count in pairs]) or "nothing"
+    words = listed([f"{one} predicted as {other} ({count})" for one, other, count in pairs]) or "nothing"
     rankings = [ranking(each, true == index, predicted[:, index]) for index, each in enumerate(classes)]
     judged = calibration(decided == true, predicted.max(axis=1))
     shown = sorted(rankings, key=lambda each: each.average_precision)
     caption = _reliability_words(name, rankings, judged)
     if len(classes) > len(rankings[:10]):
-        caption += " Drawn are the ten classes with the lowest average precision."
+        caption += " The figure shows the ten classes with the lowest average precision."
     return _heading(name, "classes") + side_by_side(
         [
             svg(confusion_figure(counts, classes), f"Confusion matrix of {name}. Most often confused: {words}."),
@@ -101,7 +101,8 @@ def _decision(name: str, output: Output, true: np.ndarray, probability: np.ndarr
     counts = confusion_matrix(true, probability > 0.5, labels=[False, True])
     found = ranking(yes, true, probability)
     judged = calibration(true, probability)
-    words = f"{counts[1, 1]} of {counts[1].sum()} {yes} were found, {counts[0, 1]} of {counts[0].sum()} {no} were not."
+    shares = f"{counts[1, 1]} of {counts[1].sum()} {yes} and {counts[0, 1]} of {counts[0].sum()} {no}"
+    words = f"{shares} were predicted as {yes}."
     return _heading(name, "decisions at 0.5") + side_by_side(
         [
             svg(confusion_figure(counts, [no, yes]), f"Confusion matrix of {name}. {words}"),
@@ -115,7 +116,7 @@ def _reliability_words(name: str, rankings: list[Ranking], judged: Calibration) 
     mean = figure(float(np.mean(known)) if known else float("nan"), 3)
     average = "Average precision" if len(rankings) == 1 else "Mean average precision of the classes"
     return (
-        f"Precision over recall, and how often a prediction came true, of {name}. {average}: {mean}. Expected "
+        f"Precision over recall, and calibration, of {name}. {average}: {mean}. Expected "
         f"calibration error: {figure(judged.error, 3)}."
     )
 
@@ -132,9 +133,9 @@ def _table(binary: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Html:
     header = ["task", "share of yes", "yes, found", "yes, missed", "no, taken for yes", "no, found"]
     header += ["average precision", "precision over recall", "calibration error", "calibration"]
     caption = (
-        "Decisions at 0.5. Average precision: the area under the curve of precision over recall. Calibration: how "
-        "often what was predicted came true, over the predicted probability; on the dashed line it holds. Its error is "
-        "the mean distance from that line."
+        "Decisions at 0.5. Average precision: the area under the curve of precision over recall. Calibration: the "
+        "observed frequency over the predicted probability; the dashed line is perfect calibration. Its error is the "
+        "mean distance from that line."
     )
     return table(header, rows, caption)
 
@@ -149,7 +150,7 @@ def _numbers(name: str, output: Output, true: np.ndarray, predicted: np.ndarray)
         entries = (np.abs(error).mean(), error.mean(), true[:, column].std())
         rows.append([each or name, *(figure(float(entry)) for entry in entries)])
     header = ["number", "mean absolute error", "mean error", "spread of the labels"]
-    alt = f"Predicted over true {name}; on the dashed line predictions are right."
+    alt = f"Predicted over true {name}; predictions on the dashed line are exact."
     if true.shape[1] > 1:
         alt += " All numbers of the task are in one figure."
     return _heading(name, "predicted against true") + side_by_side(

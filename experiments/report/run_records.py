@@ -1,4 +1,4 @@
-"""`RunRecords`: what the files of a run say, finished or not."""
+"""`RunRecords`: the contents of the files of a run, finished or not."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _ACTIVE = "_active"
 
 @dataclass(frozen=True)
 class RunRecords:
-    """A run as its files tell it.
+    """A run, read from its files.
 
     Args:
-        folder: where it is.
+        folder: the run directory.
         config: its `config.json`: settings, data, versions.
         history: column of `history.csv` -> `(epochs,)`.
-        metrics: its `metrics.json`; `None` as long as it is not finished.
+        metrics: its `metrics.json`; `None` until the run is finished.
         gradients: its `gradients.json`; `None` if gradients were not monitored.
         tasks: names of the tasks, in order.
         failed: whether it was stopped by a loss that was NaN or infinite.
@@ -42,17 +42,17 @@ class RunRecords:
 
     @property
     def name(self) -> str:
-        """What to call it."""
+        """Name of the run."""
         return self.folder.resolve().name
 
     @property
     def epochs(self) -> int:
-        """How many epochs it has."""
+        """Number of finished epochs."""
         return len(next(iter(self.history.values()), ()))
 
     @property
     def best_epoch(self) -> int | None:
-        """The epoch, counted from 0, whose model is kept; `None` if there is none yet."""
+        """The epoch, from 0, whose model is saved as the best; `None` if there is none yet."""
         scores = self.column("val_mtl_score")
         if self.metrics is not None:
             return self.metrics["best_epoch"]
@@ -65,7 +65,7 @@ class RunRecords:
 
     @property
     def outputs(self) -> dict[str, Output]:
-        """What its tasks predict; empty for a run of an older version, which does not say."""
+        """Descriptions of its tasks' outputs; empty for a run of an older version, which does not record them."""
         described = (self.config.get("data") or {}).get("tasks") or {}
         try:
             return {task: Output.from_json(described[task]) for task in self.tasks if task in described}
@@ -77,13 +77,13 @@ class RunRecords:
         return self.history.get(name, [math.nan] * self.epochs)
 
     def table(self, quantity: str) -> np.ndarray:
-        """Returns a quantity of all tasks, `(tasks, epochs)`; NaN where it is not known."""
+        """Returns a quantity of all tasks, `(tasks, epochs)`; NaN if unknown."""
         return np.array([self.column(f"{task}_{quantity}") for task in self.tasks]).reshape(
             len(self.tasks), self.epochs
         )
 
     def primary(self, task: str) -> str | None:
-        """Returns the name of a task's primary metric; of an unfinished run its first metric; `None` if it has none."""
+        """Returns the name of a task's primary metric (for an unfinished run its first metric), `None` without any."""
         if self.metrics is not None:
             return self.metrics["primary"][task]["metric"]
         keys = [parse_key(column, self.tasks) for column in self.history]
@@ -102,7 +102,7 @@ class RunRecords:
 
 
 def number(value: float | None) -> float:
-    """Returns a number as JSON has it: null is what is not known, NaN."""
+    """Returns a number from JSON; null becomes NaN."""
     return math.nan if value is None else float(value)
 
 
@@ -114,24 +114,22 @@ def read_run(folder: Path) -> RunRecords:
     """
     directory = RunDirectory(folder)
     if not directory.started:
-        raise ValueError(f"No run to be found there: it has no config.json. Received: run_dir={str(folder)!r}")
+        raise ValueError(f"No run found: the directory has no config.json. Received: run_dir={str(folder)!r}")
     config = read_json(directory.config_file)
     if not isinstance(config, dict):
         raise ValueError(f"{directory.config_file} is damaged: it holds no settings")
     history = read_history(directory.history_file) if directory.history_file.exists() else {}
     metrics = _metrics(directory.metrics_file) if directory.metrics_file.exists() else None
     seen = [name.removesuffix(_ACTIVE) for name in history if name.endswith(_ACTIVE)]
-    tasks = tuple(metrics["primary"] if metrics else _ordered(seen, config.get("tasks") or ()))
+    tasks = tuple(metrics["primary"] if metrics else _sorted_by(seen, config.get("tasks") or ()))
     if metrics and not 0 <= metrics["best_epoch"] < len(next(iter(history.values()), ())):
-        raise ValueError(
-            f"{directory.history_file} does not have the epoch that {directory.metrics_file} calls the best"
-        )
+        raise ValueError(f"{directory.history_file} does not have the best epoch of {directory.metrics_file}")
     gradients = _gradients(directory.gradients_file) if directory.gradients_file.exists() else None
     return RunRecords(directory.path, config, history, metrics, gradients, tasks, directory.nonfinite.exists())
 
 
-def _ordered(names: Sequence[str], order: Sequence[str]) -> list[str]:
-    """The names in the order asked for, as far as there is one."""
+def _sorted_by(names: Sequence[str], order: Sequence[str]) -> list[str]:
+    """Returns the names sorted by `order`, names that are not in it last."""
     return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
 

@@ -1,4 +1,4 @@
-"""What training did, epoch by epoch: learning curves, which tasks ran, and how much each weighed."""
+"""Training, epoch by epoch: learning curves, active tasks and task weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtl_keras.reports.page import Html, Section, details, paragraph, side_by_si
 from mtl_keras.reports.svg import drawing, svg
 
 _FEW = 8
-"""Up to so many tasks each has a figure of its own; of more there is a table of small curves."""
+"""Up to this many tasks, each has its own figure; for more there is a table of small curves."""
 _WEIGHTS = "Task weights"
 _NOTHING_YET = "No epoch is finished yet."
 
@@ -64,13 +64,13 @@ def _small_curves(run: RunRecords) -> Html:
     return table(
         header,
         rows,
-        "Solid: training; dashed: validation; dotted: the best epoch. Each curve has a scale of its own; the numbers "
-        "are those of the last epoch. Losses are unweighted.",
+        "Solid: training; dashed: validation; dotted: the best epoch. Each curve has its own scale; the numbers are "
+        "those of the last epoch. Losses are unweighted.",
     )
 
 
 def schedule_section(run: RunRecords) -> Section:
-    """Returns which tasks ran when: their probabilities and the shares of steps in which they did."""
+    """Returns the schedule's effect: the tasks' probabilities and the shares of steps in which they ran."""
     active, probability = run.table("active"), run.table("probability")
     if not run.epochs:
         return Section("Schedule", "schedule", paragraph(_NOTHING_YET))
@@ -85,18 +85,18 @@ def schedule_section(run: RunRecords) -> Section:
         [task, share(_mean(probability[i])), share(_mean(active[i])), share(np.nanmin(active[i])), share(active[i][-1])]
         for i, task in enumerate(run.tasks)
     ]
-    header = ["task", "mean probability", "mean share of steps", "least in an epoch", "in the last epoch"]
-    numbers = table(header, rows, f"What the schedule {run.config.get('schedule')} did")
+    header = ["task", "mean probability", "mean share of steps", "minimum of an epoch", "in the last epoch"]
+    numbers = table(header, rows, f"Effect of the schedule {run.config.get('schedule')}")
     shown = numbers if len(run.tasks) <= _FEW else details("The numbers of each task", numbers)
     return Section("Schedule", "schedule", Html(side_by_side(parts) + shown))
 
 
 def weights_section(run: RunRecords) -> Section:
-    """Returns the task weights over time: those that the tasks had in the steps in which they ran."""
+    """Returns the task weights over time, in the steps in which the tasks ran."""
     if not run.epochs:
         return Section(_WEIGHTS, "weights", paragraph(_NOTHING_YET))
     active = run.table("active")
-    # The logs have the mean over all steps, of which 0 is the weight in those in which the task was dropped.
+    # The logs have the mean over all steps, with weight 0 in the steps where the task was dropped.
     weights = np.divide(run.table("weight"), active, out=np.full_like(active, np.nan), where=active > 0)
     first, last = (np.array([_known(row)[end] for row in weights]) for end in (0, -1))
     if np.allclose(np.where(np.isnan(weights), first[:, None], weights), first[:, None], rtol=1e-4, equal_nan=True):
@@ -110,7 +110,7 @@ def weights_section(run: RunRecords) -> Section:
     if len(run.tasks) <= _FEW:
         drawn = curves_figure({"weight": [Curve(task, row.tolist()) for task, row in zip(run.tasks, weights)]})
     else:
-        caption += " In the map as a multiple of that in the first epoch."
+        caption += " The map shows it as a multiple of the weight in the first epoch."
         multiples = weights / first[:, None]
         top = float(np.nanmax(multiples))
         drawn = heat_map(multiples, run.tasks, None, "weight, as a multiple of the first", limits=(0.0, top))
@@ -130,7 +130,7 @@ def _heat_alt(values: np.ndarray, run: RunRecords) -> str:
     means = [_mean(row) for row in values]
     order = np.argsort(means)
     least, most = (f"{run.tasks[i]} ({share(means[i])})" for i in (order[0], order[-1]))
-    return f"Tasks as rows, epochs as columns. On average least of {least}, most of {most}."
+    return f"Tasks as rows, epochs as columns. Lowest on average: {least}; highest: {most}."
 
 
 def _mean(row: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""What came out of one run: each task against the best constant prediction, and what to be careful about."""
+"""The results of one run: each task against the best constant prediction, and warnings."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from mtl_keras.reports.page import Html, Section, bullets, code, paragraph, stro
 
 _BETTER, _EQUAL, _WORSE, _NOT_KNOWN = "▲ better", "● no better", "▼ worse", "not known"
 _RISEN = 1.1
-"""A validation loss that ends so many times above its lowest is called risen."""
+"""A validation loss that ends above this multiple of its minimum counts as risen."""
 
 
 def lead(run: RunRecords) -> Html:
-    """Returns what to know first: the verdict in a few sentences, then the warnings."""
+    """Returns the summary: the verdict in a few sentences, then the warnings."""
     return Html(paragraph(_what(run), "note") + bullets(_sentences(run)) + "".join(_warnings(run)))
 
 
 def results_section(run: RunRecords) -> Section:
-    """Returns the primary metrics on the test split beside the best constant prediction's."""
+    """Returns the primary metrics on the test split, with those of the best constant prediction."""
     if run.metrics is None:
         words = "The run is not finished: its best model has not been evaluated on the test split yet."
         return Section("Results", "results", paragraph(words))
@@ -36,8 +36,8 @@ def results_section(run: RunRecords) -> Section:
         rows.append([task, _judge(run, task), metric, figure(value), figure(baseline), _signed(value - baseline)])
     header = ["task", "verdict", "primary metric", "this run", "best constant", "difference"]
     caption = (
-        "The best model on the test split, beside the best prediction that looks at no image: the most frequent class, "
-        "or the mean of the labels. ↑ higher is better, ↓ lower is better."
+        "The best model on the test split, with the best constant prediction: the most frequent class, or the mean of "
+        "the labels. ↑ higher is better, ↓ lower is better."
     )
     body = table(header, rows, caption) + _overall(run)
     return Section("Results", "results", Html(body))
@@ -93,14 +93,14 @@ def _sentences(run: RunRecords) -> Iterator[Html]:
 def _results(run: RunRecords) -> Iterator[Html]:
     judged = {task: _judge(run, task) for task in run.tasks}
     better = [task for task, verdict in judged.items() if verdict == _BETTER]
-    behind = [task for task, verdict in judged.items() if verdict in (_EQUAL, _WORSE)]
+    not_better = [task for task, verdict in judged.items() if verdict in (_EQUAL, _WORSE)]
     unknown = [task for task, verdict in judged.items() if verdict == _NOT_KNOWN]
     head = strong(f"{len(better)} of {count(len(run.tasks), 'task')}")
     yield Html(f"{head} did better than the best constant prediction on the test split.")
-    if behind:
-        yield Html(f"{strong('No better')} than that: {text(listed(behind))}.")
+    if not_better:
+        yield Html(f"{strong('No better')} than that: {text(listed(not_better))}.")
     if unknown:
-        yield text(f"Not known for want of labels or of finite numbers: {listed(unknown)}.")
+        yield text(f"Not known (no labels, or no finite numbers): {listed(unknown)}.")
 
 
 def _judge(run: RunRecords, task: str) -> str:
@@ -123,18 +123,18 @@ def _schedule(run: RunRecords) -> Html:
 
 def _warnings(run: RunRecords) -> Iterator[Html]:
     if run.failed and run.metrics is None:
-        yield caution("Stopped", "the loss of a task became NaN or infinite; what is known of it is in nonfinite/.")
+        yield caution("Stopped", "the loss of a task became NaN or infinite; details are in nonfinite/.")
     elif run.metrics is None:
         planned = run.config.get("epochs")
-        yield caution("Not finished", f"{run.epochs} of {planned} epochs are there, and nothing is evaluated yet.")
+        yield caution("Not finished", f"{run.epochs} of {planned} epochs are done, and nothing is evaluated yet.")
     if run.synthetic:
         yield caution("Drawn images", "the data are synthetic. These numbers say nothing about the real dataset.")
     if run.metrics is not None:
         yield caution(
             "One run, one seed",
             Html(
-                "another seed would give other numbers, and nothing here says whether sharing helps. "
-                f"{code('train.py --compare single_task --seeds 0,1,2')} does."
+                "another seed would give other numbers, and one run cannot show whether sharing helps. "
+                f"Use {code('train.py --compare single_task --seeds 0,1,2')}."
             ),
         )
     skipped = (run.config.get("data") or {}).get("skipped") or {}

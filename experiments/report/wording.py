@@ -1,4 +1,4 @@
-"""How numbers and names stand in a report."""
+"""Formats numbers and names for reports."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 
 def figure(value: float, digits: int = 4) -> str:
-    """Returns a number with so many decimals, or a dash if it is not known."""
+    """Returns a number with `digits` decimals, or a dash if it is not finite."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 
 def share(value: float) -> str:
-    """Returns a share in percent, or a dash if it is not known."""
+    """Returns a share in percent, or a dash if it is not finite."""
     return f"{value:.0%}" if math.isfinite(value) else "-"
 
 
 def duration(seconds: float) -> str:
-    """Returns a time in the unit that suits it."""
+    """Returns a time in a suitable unit."""
     if not math.isfinite(seconds):
         return "-"
     if seconds < 1:
@@ -34,11 +34,11 @@ def count(amount: int, thing: str) -> str:
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
-    """Returns names in a row, and how many more there are."""
+    """Returns the first `most` names, and the number of further ones."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def arrow(higher_is_better: bool | None) -> str:
-    """Returns which way is better."""
+    """Returns an arrow in the direction that is better."""
     return "" if higher_is_better is None else (" ↑" if higher_is_better else " ↓")

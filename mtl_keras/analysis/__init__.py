@@ -1,4 +1,4 @@
-"""What results mean: relative gains, intervals over seeds, verdicts, costs. NumPy and SciPy only."""
+"""Analysis of results: relative gains, intervals over seeds, verdicts, costs. Needs NumPy and SciPy only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the results of each seed to a verdict on each task: does the method do better than the baseline?"""
+"""Compares a method with a baseline over seeds, and gives a verdict on each task."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BETTER, WORSE, UNCLEAR, UNKNOWN = "better", "worse", "no clear difference", "not
 
 @dataclass(frozen=True)
 class TaskResults:
-    """What a task reached in every run, with the method and with the baseline.
+    """Results of a task in every run, with the method and with the baseline.
 
     Args:
         task: name of the task.
@@ -54,8 +54,8 @@ class TaskComparison:
         baseline: the metric over the seeds, with the baseline.
         difference: paired interval of `method - baseline`, in the metric's own unit and sign: where lower is better, a
             negative difference is an improvement.
-        verdict: `"better"` or `"worse"`, of the method, if `difference` excludes 0, else `"no clear difference"`; and
-            `"not known"` if there is no interval: of one seed, or of results that are not finite.
+        verdict: `"better"` or `"worse"`, for the method, if `difference` excludes 0, else `"no clear difference"`;
+            `"not known"` if there is no interval because of a single seed or a non-finite result.
         relative_gain: mean over the seeds of the gain in percent of the baseline, in the comparison's convention.
     """
 
@@ -74,8 +74,8 @@ class Comparison:
     """A method against a baseline.
 
     Args:
-        seeds: the seeds that every task has on both sides: those that were compared.
-        tasks: one entry a task.
+        seeds: the compared seeds, which every task has on both sides.
+        tasks: one entry per task.
         delta_m: interval, over the seeds, of the mean relative gain of the tasks in percent.
         convention: what a positive gain means, one of `mtl_keras.analysis.CONVENTIONS`.
     """
@@ -91,7 +91,7 @@ class Comparison:
         return [entry.task for entry in self.tasks if entry.verdict == WORSE]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the comparison as values that JSON can hold; what is not known is NaN."""
+        """Returns the comparison as JSON values; unknown values are NaN."""
         return {**asdict(self), "negative_transfer": self.negative_transfer}
 
 
@@ -100,19 +100,19 @@ def compare(
 ) -> Comparison:
     """Compares a method with a baseline, task by task and as a whole.
 
-    Each verdict is made for its task alone, so that among many tasks without any difference a share of
-    `1 - confidence` is called better or worse by chance.
+    Each task's verdict is computed separately: among many tasks without any difference, a share of `1 - confidence` is
+    called better or worse by chance.
 
-    A result that is not finite (a run that diverged) leaves its task without a verdict (`"not known"`); it, or a
-    baseline that is not above 0, makes the relative gain of its task and `delta_m` NaN.
+    A non-finite result (a run that diverged) gives the verdict `"not known"`. Such a result, or a baseline that is not
+    above 0, makes the relative gain of the task and `delta_m` NaN.
 
     Args:
-        results: one entry a task. Seeds that one side of one task lacks are left out everywhere.
-        confidence: of the intervals, in (0, 1).
+        results: one entry per task. Seeds that one side of any task lacks are left out everywhere.
+        confidence: confidence level of the intervals, in (0, 1).
         convention: what a positive gain means, one of `mtl_keras.analysis.CONVENTIONS`.
 
     Raises:
-        ValueError: if there are no tasks, a task is there twice, or no seed is common to all.
+        ValueError: if there are no tasks, a task occurs twice, or no seed is common to all.
 
     Example:
 
@@ -132,7 +132,7 @@ def common_seeds(results: Sequence[TaskResults]) -> tuple[int, ...]:
     """Returns the seeds that every task has with the method and with the baseline, sorted.
 
     Raises:
-        ValueError: if there are none, or no tasks, or a task is there twice.
+        ValueError: if there are no such seeds, no tasks, or a task occurs twice.
     """
     names = [entry.task for entry in results]
     if not names or len(set(names)) < len(names):
@@ -153,8 +153,8 @@ def common_seeds(results: Sequence[TaskResults]) -> tuple[int, ...]:
 def _compare_task(entry: TaskResults, seeds: Sequence[int], confidence: float, gain: float) -> TaskComparison:
     method, baseline = ([side[seed] for seed in seeds] for side in (entry.method, entry.baseline))
     finite = all(map(math.isfinite, [*method, *baseline]))
-    nothing = Interval(math.nan, math.nan, math.nan, confidence, len(seeds))
-    difference = paired_interval(method, baseline, confidence) if finite else nothing
+    no_interval = Interval(math.nan, math.nan, math.nan, confidence, len(seeds))
+    difference = paired_interval(method, baseline, confidence) if finite else no_interval
     verdict = UNCLEAR if math.isfinite(difference.low) else UNKNOWN
     if difference.excludes_zero:
         verdict = BETTER if (difference.mean > 0) == entry.higher_is_better else WORSE
@@ -176,7 +176,7 @@ def _spread(values: Sequence[float]) -> Spread:
 
 
 def _gains(entry: TaskResults, seeds: Sequence[int], convention: str) -> list[float]:
-    """The relative gain at each seed, in percent; NaN where there is none."""
+    """Returns the relative gain at each seed in percent; NaN where it is undefined."""
     result = []
     for seed in seeds:
         method, baseline = ({entry.task: side[seed]} for side in (entry.method, entry.baseline))

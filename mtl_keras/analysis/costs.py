@@ -1,4 +1,4 @@
-"""What one shared network costs, against the single-task networks that it replaces."""
+"""Costs of one shared network, compared with the single-task networks that it replaces."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run cost, or the mean of several.
+    """Cost of one run, or the mean of several.
 
     Args:
         parameters: number of the network's weights.
         seconds_per_step: time of a training step.
-        seconds: time of the training in all.
+        seconds: total training time.
     """
 
     parameters: int
@@ -26,7 +26,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class CostComparison:
-    """One network against the sum of others.
+    """Cost of one network, compared with the sum of others.
 
     Args:
         method: cost of the one network.
@@ -38,21 +38,21 @@ class CostComparison:
 
     @property
     def ratio(self) -> dict[str, float]:
-        """Each field of `method` over that of `baseline`; below 1 is cheaper. NaN where `baseline` is 0."""
+        """Each field of `method` divided by that of `baseline`; below 1 is cheaper. NaN where `baseline` is 0."""
         pairs = zip(asdict(self.method).items(), asdict(self.baseline).values())
-        return {name: ours / theirs if theirs else math.nan for (name, ours), theirs in pairs}
+        return {name: cost / reference if reference else math.nan for (name, cost), reference in pairs}
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the comparison as values that JSON can hold."""
+        """Returns the comparison as JSON values."""
         return {**asdict(self), "ratio": self.ratio}
 
 
 def compare_costs(method: Mapping[str, Sequence[Cost]], baseline: Mapping[str, Sequence[Cost]]) -> CostComparison:
-    """Compares what two methods cost: the sum, over a method's networks, of the mean cost of each one's runs.
+    """Compares the costs of two methods: the sum over a method's networks of the mean cost of their runs.
 
     Args:
-        method: network -> its runs, one a seed; one network for all tasks, as a rule.
-        baseline: the same of what it is compared with; a network for each task, as a rule.
+        method: network -> its runs, one per seed; usually one network for all tasks.
+        baseline: the same for the baseline; usually one network per task.
 
     Raises:
         ValueError: if a method has no network, or a network has no run or runs of different sizes.
@@ -79,7 +79,7 @@ def _total(side: str, networks: Mapping[str, Sequence[Cost]]) -> Cost:
 
 
 def _mean(name: str, runs: Sequence[Cost]) -> Cost:
-    """The mean cost of runs of one network."""
+    """Returns the mean cost of the runs of one network."""
     sizes = {run.parameters for run in runs}
     if len(sizes) != 1:
         raise ValueError(

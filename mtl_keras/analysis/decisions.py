@@ -1,4 +1,4 @@
-"""Decisions between two or more classes, counted: accuracy, precision, recall and F1, of a task and of many."""
+"""Accuracy, precision, recall and F1 of classification tasks, from counts of decisions."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ SCORES = ("accuracy", "precision", "recall", "f1")
 
 @dataclass(frozen=True)
 class Decisions:
-    """How often a yes-or-no decision was right and wrong.
+    """Counts of the right and wrong decisions of a binary task.
 
-    Sums of `Decisions` are pooled decisions: their scores are the micro averages of those of the parts.
+    Sums of `Decisions` are pooled decisions: their scores are the micro averages of the parts.
 
-    A share of nothing (the precision where no "yes" was decided, say) is 0, as in scikit-learn, except that all scores
-    of no decisions at all are NaN.
+    A score with a zero denominator (e.g. precision without any "yes" decision) is 0, as in scikit-learn. Without any
+    decisions, all scores are NaN.
 
     Args:
-        true_positives: decided "yes", and it is.
-        false_positives: decided "yes", and it is not.
-        false_negatives: decided "no", and it is "yes".
-        true_negatives: decided "no", and it is.
+        true_positives: decision "yes", label "yes".
+        false_positives: decision "yes", label "no".
+        false_negatives: decision "no", label "yes".
+        true_negatives: decision "no", label "no".
     """
 
     true_positives: int = 0
@@ -51,12 +51,12 @@ class Decisions:
 
     @property
     def precision(self) -> float:
-        """Share of the decisions for "yes" that are right."""
+        """Share of the "yes" decisions that are right."""
         return self._share(self.true_positives, self.true_positives + self.false_positives)
 
     @property
     def recall(self) -> float:
-        """Share of what is "yes" that was found."""
+        """Share of the "yes" labels that were found."""
         return self._share(self.true_positives, self.true_positives + self.false_negatives)
 
     @property
@@ -77,16 +77,16 @@ class Decisions:
 
 
 def count_decisions(true: np.ndarray, pred: np.ndarray, threshold: float = 0.5) -> Decisions:
-    """Counts the decisions that probabilities amount to.
+    """Counts the decisions that follow from probabilities.
 
     Args:
         true: labels `(samples, ...)`, 0 or 1, none missing.
         pred: probabilities `(samples, ...)` of 1.
         threshold: the probability above which the decision is "yes", as in `keras.metrics.BinaryAccuracy`.
     """
-    is_yes, says_yes = np.asarray(true) > 0.5, np.asarray(pred) > threshold
-    found, said, there = (int(np.count_nonzero(part)) for part in (is_yes & says_yes, says_yes, is_yes))
-    return Decisions(found, said - found, there - found, is_yes.size - said - there + found)
+    positive, decided = np.asarray(true) > 0.5, np.asarray(pred) > threshold
+    hits, decisions, positives = (int(np.count_nonzero(part)) for part in (positive & decided, decided, positive))
+    return Decisions(hits, decisions - hits, positives - hits, positive.size - decisions - positives + hits)
 
 
 def macro_scores(tasks: Sequence[Decisions]) -> dict[str, float]:
@@ -100,7 +100,7 @@ def macro_scores(tasks: Sequence[Decisions]) -> dict[str, float]:
 
 
 def micro_scores(tasks: Sequence[Decisions]) -> dict[str, float]:
-    """Returns the scores of the decisions of all tasks in one pool. Micro accuracy is also called overall accuracy."""
+    """Returns the scores of the pooled decisions of all tasks. Micro accuracy is also called overall accuracy."""
     return sum(tasks, Decisions()).scores()
 
 
@@ -112,8 +112,8 @@ def macro_f1(true: np.ndarray, pred: np.ndarray) -> float:
         pred: scores `(samples, ..., classes)`; the highest decides.
     """
     classes = pred.shape[-1]
-    chosen, right = pred.argmax(axis=-1).ravel(), np.asarray(true).astype(int).ravel()
-    said, there = np.bincount(chosen, minlength=classes), np.bincount(right, minlength=classes)
-    found = np.bincount(right[right == chosen], minlength=classes)
-    occurs = said + there > 0
-    return float(np.mean(2 * found[occurs] / (said + there)[occurs])) if occurs.any() else float("nan")
+    decided, labels = pred.argmax(axis=-1).ravel(), np.asarray(true).astype(int).ravel()
+    predicted, positives = np.bincount(decided, minlength=classes), np.bincount(labels, minlength=classes)
+    hits = np.bincount(labels[labels == decided], minlength=classes)
+    occurs = predicted + positives > 0
+    return float(np.mean(2 * hits[occurs] / (predicted + positives)[occurs])) if occurs.any() else float("nan")

@@ -1,12 +1,12 @@
-"""How much several tasks gain by one network, in one number: delta_m.
+"""delta_m: the mean relative gain of tasks from a shared network.
 
 With M_t the metric of task t in the multi-task network, S_t that of its single-task network, and l_t = 1 where lower is
 better, else 0:
 
     delta_m = 100 / T * sum over t of (-1)^l_t * (M_t - S_t) / S_t
 
-Two signs are in use, with the same size. Here a positive number means that the multi-task network is better, unless
-the other convention is asked for by name.
+The literature uses both signs. Here a positive number means that the multi-task network is better, unless the other
+convention is passed by name.
 
 References:
     Positive is better: K.-K. Maninis, I. Radosavovic, I. Kokkinos, "Attentive Single-Tasking of Multiple Tasks"
@@ -35,7 +35,7 @@ def relative_gains(
     *,
     convention: str = POSITIVE_IS_BETTER,
 ) -> dict[str, float]:
-    """Returns by how many percent of its single-task result each task gained.
+    """Returns each task's gain in percent of its single-task result.
 
     Args:
         multi: task -> metric in the multi-task network.
@@ -44,8 +44,8 @@ def relative_gains(
         convention: one of `CONVENTIONS`: what a positive number means.
 
     Raises:
-        ValueError: if the three do not speak of the same tasks, a value is NaN or infinite, or a single-task result is
-            not above 0, so that nothing can be measured in shares of it.
+        ValueError: if the three do not have the same tasks, a value is NaN or infinite, or a single-task result is not
+            above 0, so that the relative gain is undefined.
 
     Example:
 
@@ -73,9 +73,9 @@ def _check_tasks(multi: Mapping[str, float], single: Mapping[str, float], higher
     if not single:
         raise ValueError("`single` must have at least one task. Received: none")
     for name, given in (("multi", multi), ("higher_is_better", higher_is_better)):
-        odd = sorted(set(given) ^ set(single))
-        if odd:
-            raise ValueError(f"`{name}` and `single` must have the same tasks. Received in one only: {', '.join(odd)}")
+        diff = sorted(set(given) ^ set(single))
+        if diff:
+            raise ValueError(f"`{name}` and `single` must have the same tasks. Received in one only: {', '.join(diff)}")
 
 
 def delta_m(

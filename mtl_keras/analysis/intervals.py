@@ -1,4 +1,4 @@
-"""Confidence intervals for a handful of seeds."""
+"""Confidence intervals for a few seeds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mtl_keras.extras import import_extra
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and the interval that it lies in with some confidence.
+    """A mean with its confidence interval.
 
     Args:
         mean: the mean of the values.
         low: lower bound; NaN if there is no interval.
         high: upper bound; NaN if there is no interval.
-        confidence: how often, in (0, 1), intervals made like this one hold the true mean.
+        confidence: share, in (0, 1), of such intervals that contain the true mean.
         count: number of values.
     """
 
@@ -30,26 +30,26 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether all of the interval lies on one side of 0; never, if there is no interval."""
+        """Whether the whole interval lies on one side of 0; false if there is no interval."""
         return self.low > 0 or self.high < 0
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Returns Student's t interval of a mean: mean ± t * s / sqrt(n), with n - 1 degrees of freedom.
 
-    With few values, their standard deviation s is itself badly known, and an interval of ±1.96 s / sqrt(n) is much too
-    narrow. Student's t makes up for that exactly: the factor is 12.7 for two values, 4.30 for three, 2.78 for five. It
-    assumes that the values are independent and normally distributed around the true mean; three values cannot show
-    whether they are. A bootstrap assumes less, but of so few values it makes intervals that are too narrow.
+    The standard deviation s of few values is uncertain, and an interval of ±1.96 s / sqrt(n) is much too narrow.
+    Student's t corrects for that exactly: the factor is 12.7 for two values, 4.30 for three, 2.78 for five. It assumes
+    that the values are independent and normally distributed around the true mean; three values cannot show whether
+    they are. A bootstrap assumes less, but with so few values its intervals are too narrow.
 
-    One value has a mean and no interval: the bounds are NaN. A value that is NaN makes all NaN.
+    With a single value, the bounds are NaN. A NaN among the values makes the mean and the bounds NaN.
 
     Args:
-        values: `(n,)`, one a seed.
-        confidence: in (0, 1). Of 40 tasks without any difference, two are expected to lie outside of their 0.95.
+        values: `(n,)`, one per seed.
+        confidence: in (0, 1). At 0.95, two of 40 tasks without any difference are expected to lie outside.
 
     Raises:
-        ValueError: without values, or for a confidence outside (0, 1).
+        ValueError: if `values` is empty, or for a confidence outside (0, 1).
 
     References:
         Student, "The probable error of a mean", Biometrika 6(1), 1908.
@@ -57,13 +57,13 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     if not 0 < confidence < 1:
         raise ValueError(f"`confidence` must lie between 0 and 1. Received: {confidence!r}")
     if not len(values):
-        raise ValueError("There is no interval of nothing: `values` must have at least one. Received: none")
+        raise ValueError("`values` must not be empty. Received: []")
     array, count = np.asarray(values, "float64"), len(values)
     mean = float(array.mean())
     if count == 1:
         return Interval(mean, float("nan"), float("nan"), confidence, count)
-    # What `scipy.stats.t.ppf` calls; `scipy.stats` alone would take a second to import. Programs that compare nothing
-    # need neither.
+    # The function that `scipy.stats.t.ppf` calls: importing `scipy.stats` takes a second. Imported here because only
+    # comparisons need it.
     stdtrit = import_extra("scipy.special", "analysis").stdtrit
     half = float(stdtrit(count - 1, (1 + confidence) / 2) * array.std(ddof=1) / np.sqrt(count))
     return Interval(mean, mean - half, mean + half, confidence, count)
@@ -72,19 +72,19 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
 def paired_interval(method: Sequence[float], baseline: Sequence[float], confidence: float = 0.95) -> Interval:
     """Returns the interval of the mean difference `method - baseline` of paired results.
 
-    Runs of one seed see their data in one order, and share that part of their luck. Taken seed by seed, the difference
-    is free of it, so that its interval is narrower than one made from two separate means.
+    Runs with the same seed see their data in the same order, and share that part of their randomness. It cancels in the
+    difference per seed, so that its interval is narrower than one computed from two separate means.
 
     Args:
-        method: `(n,)` results of the method, one a seed.
-        baseline: `(n,)` results of the baseline, of the same seeds in the same order.
+        method: `(n,)` results of the method, one per seed.
+        baseline: `(n,)` results of the baseline, with the same seeds in the same order.
         confidence: in (0, 1).
 
     Raises:
-        ValueError: if they are not equally many, or as `mean_interval` does.
+        ValueError: if their lengths differ, or as in `mean_interval`.
     """
     if len(method) != len(baseline):
         raise ValueError(
             f"`method` and `baseline` must have one value a seed each. Received: {len(method)} and {len(baseline)}"
         )
-    return mean_interval([ours - theirs for ours, theirs in zip(method, baseline)], confidence)
+    return mean_interval([result - reference for result, reference in zip(method, baseline)], confidence)

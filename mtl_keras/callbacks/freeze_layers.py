@@ -1,4 +1,4 @@
-"""`FreezeLayers`: leaves layers as they are in some epochs, and trains them in the others."""
+"""`FreezeLayers`: freezes layers in some epochs."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ Epochs = int | tuple[int, int | None]
 
 
 class FreezeLayers(keras.callbacks.Callback):
-    """Leaves layers as they are in some epochs, and trains them in the others, without `compile`.
+    """Freezes layers in some epochs and trains them in the others, without calling `compile` again.
 
-    What is frozen depends on the number of the epoch alone, so that training that is broken off and resumed goes on as
-    it would have. See `MultiTaskModel.set_frozen_layers` for what freezing means; at the end of training all layers
-    are trained again.
+    The frozen layers depend on the epoch number only, so that a resumed run continues like an uninterrupted one. See
+    `MultiTaskModel.set_frozen_layers` for the effect of freezing. All layers are unfrozen at the end of training.
 
     Args:
-        epochs: name of a layer, or pattern of names (`"block1_*"`, `"backbone/conv*"`) -> in how many epochs from
-            the first on it is frozen, or `(first, end)`: from epoch `first` until before epoch `end`, or to the end of
-            training if that is `None`. Epochs count from 0.
+        epochs: name of a layer, or pattern of names (`"block1_*"`, `"backbone/conv*"`) -> number of epochs, from the
+            first on, in which it is frozen, or `(first, end)`: from epoch `first` until before epoch `end`, or to the
+            end of training if `end` is `None`. Epochs count from 0.
 
     Raises:
-        ValueError: for anything else; at the beginning of training, for a name that no layer has, and in an epoch in
-            which nothing would be left to train.
+        ValueError: for any other value; at the start of training, for a name that no layer has; in an epoch in which
+            nothing would be left to train.
         TypeError: in `fit`, if the model is not a `MultiTaskModel`.
 
     Example:
@@ -53,7 +52,7 @@ class FreezeLayers(keras.callbacks.Callback):
         super().set_model(model)
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        # A name that is wrong stops training here, not in the epoch that it is first meant for.
+        # Raises for a wrong name now, not in the first epoch that uses it.
         named_layers(self.model, self.epochs)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""`PredictionImages`: what the model says of a few images, epoch by epoch, as pictures in TensorBoard."""
+"""`PredictionImages`: writes a few images with their predictions to TensorBoard during training."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from mtl_keras.tasks import TaskSet
 
 TAG = "predictions"
 _SIDE, _WIDTH = 192, 260
-_FEW = 8
-"""Up to so many tasks, each has a line below the picture; of more, those that are wrong."""
+_MAX_LISTED_TASKS = 8
+"""With more tasks than this, correct predictions are not listed below the picture."""
 
 
 class PredictionImages(keras.callbacks.Callback):
-    """Writes a few images, with what is predicted of them and what is true, for TensorBoard's tab IMAGES.
+    """Writes a few images with their predictions and labels to TensorBoard's tab IMAGES.
 
-    Points are drawn on the images, true ones as circles and predicted ones as crosses; reconstructions stand beside
-    them; classes and numbers stand below. The tag is `predictions`, in a run of that name. Nothing random is drawn
-    and no state of the model changes: training goes on as it would without this.
+    Points are drawn on the images, true ones as circles and predicted ones as crosses; reconstructions are next to
+    them, classes and numbers below. The tag is `predictions`, in a run of that name. The callback draws no random
+    numbers and does not change the state of the model, so it does not affect training.
 
     Args:
         log_dir: the folder to write to, that of `TensorBoard`.
         images: (batch, height, width, channels) in [0, 1]; a few.
         labels: task -> labels (batch, ...).
-        tasks: what is predicted.
-        every: write after every so many epochs, >= 1.
+        tasks: the predicted tasks.
+        every: number of epochs from one writing to the next, >= 1.
 
     Raises:
         ValueError: if `every` is not an integer >= 1, or there are no labels for a task.
@@ -64,7 +64,7 @@ class PredictionImages(keras.callbacks.Callback):
         self._writer: Any = None
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        # Not the folder of another callback: of two files in one, TensorBoard may follow the newer only.
+        # A separate folder: if one has two event files, TensorBoard may read only the newer.
         self._writer = tf.summary.create_file_writer(str(self.log_dir / TAG))
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
@@ -74,14 +74,14 @@ class PredictionImages(keras.callbacks.Callback):
         if (epoch + 1) % self.every:
             return
         outputs = self.model(self._images, training=False)
-        drawn = self._drawn({name: np.asarray(outputs[name], "float32") for name in self._tasks})
+        sheets = self._draw({name: np.asarray(outputs[name], "float32") for name in self._tasks})
         with self._writer.as_default(), tf.summary.record_if(True):
-            tf.summary.image(TAG, drawn, step=epoch, max_outputs=len(drawn))
+            tf.summary.image(TAG, sheets, step=epoch, max_outputs=len(sheets))
         self._writer.flush()
 
-    def _drawn(self, predicted: Mapping[str, np.ndarray]) -> np.ndarray:
+    def _draw(self, predicted: Mapping[str, np.ndarray]) -> np.ndarray:
         """Returns uint8 pictures (batch, height, width, 3)."""
-        # They take a while to import, and who only trains needs neither.
+        # Imported here because they import slowly and most training runs do not need them.
         from mtl_keras.reports.outputs import Output
         from mtl_keras.reports.pictures import beside, captioned, picture, same_size
 
@@ -89,12 +89,12 @@ class PredictionImages(keras.callbacks.Callback):
         sheets = []
         for row, image in enumerate(self._images):
             points = [(self._labels[name][row], predicted[name][row]) for name, o in outputs.items() if o.is_points]
-            true, found = (np.concatenate(side) for side in zip(*points)) if points else (None, None)
-            parts = [picture(image, true_points=true, predicted_points=found, side=_SIDE)]
-            others = [predicted[name][row] for name, output in outputs.items() if output.head == "reconstruction"]
-            parts += [picture(other, side=_SIDE) for other in others]
-            words = {name: o.compared(self._labels[name][row], predicted[name][row]) for name, o in outputs.items()}
-            if len(words) > _FEW:
-                words = {name: said for name, said in words.items() if not said.startswith("right")}
-            sheets.append(captioned(beside(parts), [f"{name}: {said}" for name, said in words.items()], _WIDTH))
+            true_points, predicted_points = (np.concatenate(side) for side in zip(*points)) if points else (None, None)
+            parts = [picture(image, true_points=true_points, predicted_points=predicted_points, side=_SIDE)]
+            images = [predicted[name][row] for name, output in outputs.items() if output.head == "reconstruction"]
+            parts += [picture(each, side=_SIDE) for each in images]
+            texts = {name: o.compared(self._labels[name][row], predicted[name][row]) for name, o in outputs.items()}
+            if len(texts) > _MAX_LISTED_TASKS:
+                texts = {name: text for name, text in texts.items() if not text.startswith("right")}
+            sheets.append(captioned(beside(parts), [f"{name}: {text}" for name, text in texts.items()], _WIDTH))
         return np.stack([np.asarray(sheet) for sheet in same_size(sheets)])

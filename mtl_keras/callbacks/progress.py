@@ -1,4 +1,4 @@
-"""`Progress`: the tasks of a run at a glance, in the terminal or in a log file."""
+"""`Progress`: shows the progress of a multi-task run in the terminal or in a log file."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _LINES_AROUND_TASKS = 7  # two bars, the titles, the totals, "... and more", the
 
 
 class Progress(keras.callbacks.Callback):
-    """Shows how a multi-task run is getting on. Give `verbose=0` to `fit` with it.
+    """Shows the progress of a multi-task run. Use it with `verbose=0` in `fit`.
 
-    In a terminal: one line an epoch and, below, bars of the epoch and of all epochs with the time left, and a table
-    with a row a task (loss and primary metric on training and validation data, weight, share of the steps in which it
-    ran, trend). If the tasks do not fit in the terminal, those whose loss changed most are shown; the table printed
-    after training has them all. The trend is the change of the validation loss (of the training loss without
+    In a terminal: one line per epoch and, below, bars of the epoch and of all epochs with the time left, and a table
+    with one row per task (loss and primary metric on training and validation data, weight, share of the steps in which
+    it ran, trend). If the tasks do not fit in the terminal, those whose loss changed most are shown; the table printed
+    after training has all of them. The trend is the change of the validation loss (of the training loss without
     validation) since the last epoch that has one: `v` falling, `^` rising, `=` the same.
 
-    Everywhere else: one plain line an epoch, named by the keys of the logs.
+    Everywhere else: one plain line per epoch, with the keys of the logs as names.
 
-    Nothing here waits for the device: batches only move the bars, once a second, and their logs are not read. The
-    display gives way by itself to anything else that is written to stdout or stderr, so that a run that fails or is
-    interrupted leaves the terminal as it was.
+    The callback does not wait for the device: batches only update the bars, once a second, and their logs are not
+    read. Any other output to stdout or stderr removes the display first, so that a run that fails or is interrupted
+    leaves the terminal as it was.
 
     Args:
         console: where to write; by default rich's own console, on stdout.
-        live: whether there is a table in a terminal; without it, there too is nothing but the line an epoch.
+        live: whether to show the bars and the table in a terminal; if not, only the lines of the epochs are shown.
 
     Raises:
         TypeError: in `fit`, if the model is not a multi-task model.
@@ -77,7 +77,7 @@ class Progress(keras.callbacks.Callback):
         self._epoch_start = time.monotonic()
         self._refresh_if_due()
 
-    # Not `on_train_batch_end`: where Keras can hand logs to callbacks asynchronously, that would make it wait for them.
+    # Not `on_train_batch_end`: Keras would then wait for the logs where it could pass them asynchronously.
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         self._bars.begin_step(batch)
         self._refresh_if_due()
@@ -126,7 +126,7 @@ class Progress(keras.callbacks.Callback):
     def _render(self) -> RenderableType:
         if not self._logs:
             return self._bars
-        # Laying the table out takes longer than all the rest, and between epochs only the bar moves.
+        # The layout of the table takes the most time, and between epochs only the bars change.
         if self._table is None or self._table_size != self._console.size:
             self._table_size = width, height = self._console.size
             rows = max(1, height - _LINES_AROUND_TASKS)
@@ -139,19 +139,19 @@ class Progress(keras.callbacks.Callback):
 
 
 class _Display:
-    """A live display that holds on to nothing: the first write of anybody else takes it away.
+    """A live display that is removed by the first other write to stdout or stderr.
 
-    Keras tells no callback that `fit` failed, so nobody would stop a display that waits to be stopped.
+    Keras does not notify callbacks if `fit` fails, so they could not stop the display then.
     """
 
     def __init__(self, console: Console, render: Callable[[], RenderableType]) -> None:
         self._console = console
         self._render = render
         self._live: Live | None = None
-        self._streams: dict[str, _Watched] = {}
+        self._streams: dict[str, _ObservedStream] = {}
 
     def refresh(self) -> None:
-        """Draws the display anew, putting it up if it is not there."""
+        """Redraws the display, or starts it if it is not shown."""
         if self._live is not None:
             self._live.refresh()
             return
@@ -164,27 +164,27 @@ class _Display:
             redirect_stderr=False,
         )
         self._live.start(refresh=True)
-        # A process that is killed could not bring a hidden cursor back.
+        # A killed process could not show a hidden cursor again.
         self._console.show_cursor(True)
         for name in ("stdout", "stderr"):
-            self._streams[name] = _Watched(getattr(sys, name), self.hide)
+            self._streams[name] = _ObservedStream(getattr(sys, name), self.hide)
             setattr(sys, name, self._streams[name])
         atexit.register(self.hide)
 
     def hide(self) -> None:
-        """Takes the display away, if it is there."""
+        """Removes the display if it is shown."""
         live, self._live = self._live, None
         if live is None:
             return
         atexit.unregister(self.hide)
-        for name, watched in self._streams.items():
-            if getattr(sys, name) is watched:
-                setattr(sys, name, watched.rich_proxied_file)
+        for name, stream in self._streams.items():
+            if getattr(sys, name) is stream:
+                setattr(sys, name, stream.rich_proxied_file)
         live.stop()
 
 
-class _Watched:
-    """A stream that announces each write. Rich itself looks for `rich_proxied_file` and writes to that."""
+class _ObservedStream:
+    """A stream that calls a function before each write, except rich's: rich writes to `rich_proxied_file`."""
 
     def __init__(self, stream: TextIO, before_write: Callable[[], None]) -> None:
         self.rich_proxied_file = stream

@@ -1,4 +1,4 @@
-"""The logs of an epoch as a table of tasks, and as one line of text."""
+"""Formats the logs of an epoch as a table of tasks, or as one line of text."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def task_table(
     width: int,
     rows: int | None = None,
 ) -> Text:
-    """Returns a table with a row a task, under a row for the run as a whole.
+    """Returns a table with one row per task, below a row for the whole run.
 
     Args:
         logs: the logs of an epoch, without NaN.
         names: the names of the tasks.
         metrics: task -> the metric to show, e.g. `"accuracy"`.
         trends: task -> relative change of its loss, where it is known.
-        width: of the terminal, in characters; from 80 on nothing is cut but long names, in the middle.
-        rows: how many tasks to show; those with the greatest change are chosen. None: all.
+        width: width of the terminal in characters; from 80 on, only long names are shortened, in the middle.
+        rows: number of tasks to show, those with the greatest change; `None` for all.
     """
     groups = group_by_task(logs, names)
     shown = _most_changed(names, trends, rows)
@@ -51,7 +51,7 @@ def task_table(
                 _trend(trends.get(name)),
             )
         )
-    text = _aligned(cells, width)
+    text = _align(cells, width)
     if len(shown) < len(names):
         text.append(f"... and {len(names) - len(shown)} more, whose loss changed less\n", "dim")
     counts = Counter(metrics.values())
@@ -67,23 +67,23 @@ def epoch_line(
     metrics: Mapping[str, str],
     width: int | None = None,
 ) -> str:
-    """Returns one line about an epoch: the totals and, if the tasks are few, a metric of each.
+    """Returns one line about an epoch: the totals and, if there are few tasks, a metric of each.
 
     Args:
         epoch: index of the epoch, from 0.
-        epochs: how many there will be.
-        seconds: how long it took.
+        epochs: number of epochs.
+        seconds: duration of the epoch.
         logs: its logs, without NaN.
-        metrics: task -> its metric; the validation data's is shown if it is there.
-        width: how long the line may be, in characters; what does not fit is left out. None: as long as it gets.
+        metrics: task -> its metric; the value on validation data is shown if there is one.
+        width: largest length of the line in characters; what does not fit is left out. `None` for no limit.
     """
     keys = ["loss", "val_loss", "val_mtl_score", "mtl_score"]
     if len(metrics) <= _TASKS_IN_A_LINE:
         for name, metric in metrics.items():
             key = f"{name}_{metric}"
             keys.append(f"val_{key}" if f"val_{key}" in logs else key)
-    took = f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
-    line = f"epoch {epoch + 1}/{epochs} {took}"
+    duration = f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
+    line = f"epoch {epoch + 1}/{epochs} {duration}"
     for key in keys:
         longer = f"{line} {key}={_number(logs[key])}" if key in logs else line
         if width is not None and len(longer) > width:
@@ -100,13 +100,13 @@ def relative_change(before: float, now: float) -> float:
 
 
 def _most_changed(names: Sequence[str], trends: Mapping[str, float], rows: int | None) -> list[str]:
-    """At most `rows` names, in their own order, so that the eye finds them where they were."""
+    """Returns at most `rows` names in their original order, so that the rows stay in place."""
     chosen = sorted(names, key=lambda name: -abs(trends.get(name, 0.0)))[:rows]
     return [name for name in names if name in chosen]
 
 
-def _aligned(rows: Sequence[tuple[str, ...]], width: int) -> Text:
-    """Rows under each other, the first two as titles. A table of rich's would take ten times as long, at each epoch."""
+def _align(rows: Sequence[tuple[str, ...]], width: int) -> Text:
+    """Returns aligned rows, the first two as titles. A rich table would take ten times as long in each epoch."""
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[1:]]
     widths = [max(pair) for pair in zip(widths, _COLUMNS.values(), strict=True)]
     room = max(12, width - sum(widths) - len(widths))
@@ -115,15 +115,15 @@ def _aligned(rows: Sequence[tuple[str, ...]], width: int) -> Text:
     for number, (name, *cells) in enumerate(rows):
         numbers = " ".join(cell.rjust(size) for cell, size in zip(cells, widths, strict=True))
         text.append(
-            f"{set_cell_size(_shortened(name, name_width), name_width)} {numbers}\n", "bold" if number < 2 else ""
+            f"{set_cell_size(_shorten(name, name_width), name_width)} {numbers}\n", "bold" if number < 2 else ""
         )
         if number > 1 and cells[-1][0] in _COLOURS:
             text.stylize(_COLOURS[cells[-1][0]], len(text) - len(cells[-1]) - 1)
     return text
 
 
-def _shortened(name: str, length: int) -> str:
-    """Names that begin alike, as numbered ones do, are told apart by their ends."""
+def _shorten(name: str, length: int) -> str:
+    """Shortens a long name in the middle, since numbered names differ at the end."""
     if len(name) <= length:
         return name
     tail = (length - 2) // 2
@@ -131,7 +131,7 @@ def _shortened(name: str, length: int) -> str:
 
 
 def _number(value: float | None) -> str:
-    """At most 7 characters, 8 with a sign."""
+    """Formats a number in at most 7 characters, 8 with a sign."""
     if value is None:
         return "-"
     size = abs(value)

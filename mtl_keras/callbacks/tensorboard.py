@@ -1,4 +1,4 @@
-"""`TensorBoard`: Keras' callback with the scalars of all tasks side by side."""
+"""`TensorBoard`: Keras' callback, with scalars grouped to compare tasks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtl_keras.logs import LogKey, parse_key, present, task_names
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
-    """Writes a multi-task run for TensorBoard, grouped so that one glance compares the tasks.
+    """Writes a multi-task run for TensorBoard, with scalars grouped to compare tasks.
 
     | tag | what | runs |
     |---|---|---|
@@ -27,10 +27,10 @@ class TensorBoard(keras.callbacks.TensorBoard):
     | `schedule/<task>_active` | share of the epoch's steps in which the task ran | train |
     | `schedule/<task>_probability` | scheduling probability | train |
 
-    Whatever else the logs hold is under `summary/`. The two runs are the folders `train` and `validation` of
-    `log_dir`. A task that did not run in an epoch, or had no labels, leaves a gap. `write_graph` writes the model's
-    graph of layers; histograms, images, profiles and the scalars of single batches (`batch_<key>`, with
-    `update_freq`) are Keras' own.
+    All other logs are under `summary/`. The two runs are the folders `train` and `validation` of `log_dir`. The scalars
+    of a task have a gap in epochs in which it did not run or had no labels. `write_graph` writes the model's graph of
+    layers; histograms, images, profiles and the scalars of single batches (`batch_<key>`, with `update_freq`) are as
+    in Keras.
 
     Args:
         log_dir: the folder to write to.
@@ -58,11 +58,11 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
     @property
     def reads_batch_logs(self) -> bool:
-        """Whether it looks at the logs of single steps: see `mtl_keras.training.logs`."""
+        """Whether it reads the logs of single steps; see `mtl_keras.training.logs`."""
         return self.update_freq != "epoch"
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        # Without a default writer every one of these scalars is a call that does nothing.
+        # Without a default writer, the call for each of these scalars would have no effect.
         written = present(logs or {}) if self.reads_batch_logs else None
         super().on_train_batch_end(batch, written)
 
@@ -85,11 +85,11 @@ class TensorBoard(keras.callbacks.TensorBoard):
             writer.flush()
 
     def _write_keras_model_summary(self) -> None:
-        # TensorBoard reads neither subclasses' names nor outputs in a dict, so it gets the same layers as a plain
+        # TensorBoard supports neither names of subclasses nor a dict of outputs, so write the same layers as a plain
         # Functional model with a list of outputs.
-        twin = keras.Model(self.model.inputs, self.model.outputs, name=self.model.name)
+        functional = keras.Model(self.model.inputs, self.model.outputs, name=self.model.name)
         with self._train_writer.as_default():
-            keras_model_summary("keras", twin, step=0)
+            keras_model_summary("keras", functional, step=0)
 
 
 def tag(key: LogKey) -> str:

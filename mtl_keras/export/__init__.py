@@ -1,4 +1,4 @@
-"""Trained models as files that run without this library: SavedModel, ONNX and LiteRT."""
+"""Exports trained models to files that run without this library: SavedModel, ONNX and LiteRT."""
 
 from mtl_keras.export.comparison import load, parity
 from mtl_keras.export.formats import export

@@ -1,4 +1,4 @@
-"""Exports, loaded and compared with the models that they came from."""
+"""Loads exported models and compares them with the original models."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from mtl_keras.extras import import_extra
 from mtl_keras.model import MultiTaskModel
 
 Predictor = Callable[[np.ndarray], dict[str, np.ndarray]]
-"""From images (batch, height, width, channels) to the predictions (batch, ...) of each task."""
+"""Function from images (batch, height, width, channels) to the predictions (batch, ...) of each task."""
 
 
 def load(path: str | PathLike[str]) -> Predictor:
-    """Returns what an exported model with one input does: a function from images to predictions by task.
+    """Loads an exported model with one input, as a function from images to predictions by task.
 
     Args:
         path: a SavedModel, an ONNX file (`.onnx`) or a LiteRT file (`.tflite`).
 
     Raises:
-        OSError: if it is not there or cannot be read.
+        OSError: if it does not exist or cannot be read.
         ImportError: if the package that runs it is not installed.
     """
     path = Path(path)
@@ -38,30 +38,30 @@ def load(path: str | PathLike[str]) -> Predictor:
 
 
 def parity(model: MultiTaskModel, path: str | PathLike[str], images: np.ndarray, *, tolerance: float = 1e-5) -> float:
-    """Compares the predictions of an exported model with those of the model that it came from.
+    """Compares the predictions of an exported model with those of the original model.
 
     Args:
         model: the model.
-        path: what `export` wrote.
+        path: the exported model.
         images: (batch, height, width, channels), as the model takes them; a few are enough.
-        tolerance: the largest difference allowed, for a task whose outputs lie in [-1, 1]. For outputs of greater
-            magnitude it is multiplied by the greatest one: float32 has seven digits, wherever the point is.
+        tolerance: the largest difference allowed for a task whose outputs lie in [-1, 1]. For larger outputs it is
+            multiplied by the largest magnitude, since float32 has seven significant digits.
 
     Returns:
         The largest absolute difference of all tasks.
 
     Raises:
-        ValueError: if a task differs by more or is not there, naming it.
+        ValueError: if a task differs by more or is missing; the message names it.
     """
     expected, received = model.predict(images, verbose=0), load(path)(images)
     worst = 0.0
     for task, values in expected.items():
         if task not in received:
             raise ValueError(f"{path} has no output for task {task!r}. Its outputs: {', '.join(sorted(received))}")
-        values, found = np.asarray(values, "float32"), received[task]
-        if found.shape != values.shape:
-            raise ValueError(f"{path} gives task {task!r} the shape {found.shape}, the model gives it {values.shape}")
-        difference = float(np.max(np.abs(found - values), initial=0.0))
+        values, actual = np.asarray(values, "float32"), received[task]
+        if actual.shape != values.shape:
+            raise ValueError(f"{path} gives task {task!r} the shape {actual.shape}, the model gives it {values.shape}")
+        difference = float(np.max(np.abs(actual - values), initial=0.0))
         # Written so that NaN, which compares as false, is an error too.
         if not difference <= tolerance * max(1.0, float(np.max(np.abs(values), initial=0.0))):
             raise ValueError(
@@ -76,7 +76,7 @@ def _load_saved_model(path: Path) -> Predictor:
     (name,) = loaded.signatures["serving_default"].structured_input_signature[1]
 
     def predict(images: np.ndarray) -> dict[str, np.ndarray]:
-        # Through `loaded`, which owns the variables and so has to live as long as this function.
+        # Keeps a reference to `loaded`, which owns the variables.
         outputs = loaded.signatures["serving_default"](**{name: tf.constant(images)})
         return {task: output.numpy() for task, output in outputs.items()}
 
@@ -91,7 +91,7 @@ def _load_onnx(path: Path) -> Predictor:
 
 def _load_litert(path: Path) -> Predictor:
     with warnings.catch_warnings():
-        # The interpreter inside TensorFlow announces its end; it is the one that comes without another package.
+        # TensorFlow's interpreter warns that it is deprecated, but it needs no other package.
         warnings.filterwarnings("ignore", message=".*tf.lite.Interpreter is deprecated")
         interpreter: Any = tf.lite.Interpreter(str(path))
     runner = interpreter.get_signature_runner("serving_default")

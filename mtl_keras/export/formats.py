@@ -1,4 +1,4 @@
-"""`export`: a model in any of the formats that run without this library."""
+"""`export`: writes a model in a format that runs without this library."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mtl_keras.model import MultiTaskModel
 from mtl_keras.serialization import unknown_value
 
 SUFFIXES = {"saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
-"""What the path of an export ends in, by format."""
+"""Suffix of the path of an export, by format."""
 
 
 def export(
@@ -37,18 +37,18 @@ def export(
 
     Args:
         model: the model; every task is exported, dropped or not.
-        path: what to write; it ends in `.onnx` for ONNX and in `.tflite` for LiteRT, and is a folder for a SavedModel.
-            An export that is there already is replaced once the new one is complete.
+        path: what to write: a file `*.onnx` for ONNX, a file `*.tflite` for LiteRT, a folder for a SavedModel. An
+            existing export is replaced once the new one is complete.
         format: `"saved_model"`; `"onnx"`, which needs `pip install "mtl-keras[onnx]"`; or `"litert"`. The last two
             are for models that compute in float32.
-        decode: for SavedModels only, as for `export_saved_model`.
-        class_names: for SavedModels only, as for `export_saved_model`.
+        decode: for SavedModels only; see `export_saved_model`.
+        class_names: for SavedModels only; see `export_saved_model`.
 
     Raises:
-        ValueError: for an unknown format, a path with another ending, a model that is not float32 or an argument that
-            the format has no place for.
+        ValueError: for an unknown format, a path with another suffix, a model that is not float32 or an argument that
+            the format does not support.
         ImportError: if a package that the format needs is not installed.
-        OSError: if `path` cannot be written. What was there is left as it was.
+        OSError: if `path` cannot be written. An existing export is left unchanged.
 
     Example:
 
@@ -82,7 +82,7 @@ def export(
         if shared:
             raise ValueError(f"In 'onnx' no task can have the name of an input. Received: {', '.join(sorted(shared))}")
     with replacing(path) as temporary, warnings.catch_warnings():
-        # Keras patches tf2onnx for NumPy 2 and looks at `np.object` to do so.
+        # Keras patches tf2onnx for NumPy 2 and reads `np.object` to do so.
         warnings.filterwarnings("ignore", message=".*np.object", category=FutureWarning)
         serving = serving_model(model)
         serving.export(str(temporary), format=format, verbose=False, input_signature=input_signature(serving))

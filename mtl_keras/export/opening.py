@@ -1,4 +1,4 @@
-"""`open_saved_model`: an exported SavedModel, loaded again."""
+"""`open_saved_model`: loads an exported SavedModel."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import tensorflow as tf
 
 
 def open_saved_model(path: str | PathLike[str]) -> Any:
-    """Returns what `tf.saved_model.load` does. It owns the variables: its functions need it to live as long as they do.
+    """Returns the result of `tf.saved_model.load`. It owns the variables, so keep it while you use its functions.
 
     Raises:
-        OSError: if it is no SavedModel or is damaged, naming it.
+        OSError: if `path` is not a SavedModel or is damaged; the message names it.
     """
     if not Path(path, "saved_model.pb").is_file():
         raise OSError(f"{path} is no SavedModel: it has no file saved_model.pb")

@@ -1,4 +1,4 @@
-"""Writing a file or a folder so that what was there before goes only when its successor is complete."""
+"""Replaces a file or folder only when the new one is complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-# What TensorFlow puts around the reason: "{{node ...}} <file>; No space left on device [Op:SaveV2]".
+# TensorFlow's text around the reason: "{{node ...}} <file>; No space left on device [Op:SaveV2]".
 _AROUND_REASON = re.compile(r"\{\{.*?\}\} ?|.*; | \[Op:.*")
 
 
@@ -21,32 +21,32 @@ _WRITING = ".writing-"
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a path on the same disk to write to, which takes the place of `path` when the block ends without an error.
+    """Yields a path on the same disk to write to; it replaces `path` when the block ends without an error.
 
     Args:
-        path: the file or folder to write; the folders above it are made.
+        path: the file or folder to write; missing parent folders are created.
 
     Yields:
-        A path of the same name in a new temporary folder beside `path`. Whatever happens, that folder goes.
+        A path of the same name in a new temporary folder next to `path`. That folder is always removed.
 
     Raises:
         OSError: if something cannot be written, in one line that names `path`.
     """
     try:
-        if not path.parent.exists():  # for a file in its place, `mkdir` says no more than that it exists
+        if not path.parent.exists():  # if the parent is a file, `mkdir` only reports that it exists
             path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{_WRITING}{path.name}-") as folder:
             new, old = Path(folder, path.name), Path(folder, f"{path.name}.old")
             yield new
             _flush(new)
-            # No call swaps two folders on every system: for an instant there is neither, and an error puts `old` back.
-            aside = path.is_dir()
-            if aside:
+            # No call swaps two folders on every system: for a moment neither exists, and an error restores `old`.
+            move_old = path.is_dir()
+            if move_old:
                 os.replace(path, old)
             try:
                 os.replace(new, path)
             except OSError:
-                if aside:
+                if move_old:
                     os.replace(old, path)
                 raise
     except tf.errors.OpError as error:
@@ -57,13 +57,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Removes what processes that were killed in a `replacing` block left in a folder, and in those in it."""
-    for left in folder.rglob(f"{_WRITING}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    """Removes temporary folders of killed `replacing` blocks from a folder and its subfolders."""
+    for temporary in folder.rglob(f"{_WRITING}*"):
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:
-    """Waits until the files of a folder, or one file, are on the disk: a name may get there before what it names."""
+    """Waits until a file, or all files of a folder, are on the disk: the name may be written before the content."""
     for file in path.rglob("*") if path.is_dir() else [path]:
         if file.is_file():
             with file.open("r+b") as content:

@@ -1,4 +1,4 @@
-"""A model as a TensorFlow SavedModel: from images or from JPEG and PNG bytes to named predictions."""
+"""Exports models as TensorFlow SavedModels, from images or JPEG and PNG bytes to named predictions."""
 
 from __future__ import annotations
 
@@ -30,28 +30,27 @@ def export_saved_model(
 
     - `serving_default` takes images (batch, height, width, channels), under the name of the model's `keras.Input`;
     - `serve_encoded` takes `encoded`, strings (batch,), each the bytes of a JPEG or PNG file;
-    - both give a dict from task to float32 predictions (batch, ...).
+    - both return a dict from task to float32 predictions (batch, ...).
 
-    With `decode`, the loaded object has it too: `tf.saved_model.load(path).decode(encoded)` is the image that the model
-    is given.
+    With `decode`, the loaded object has it too: `tf.saved_model.load(path).decode(encoded)` returns the model's input
+    image.
 
-    Batches may have any size from 1. Everything is inside the TensorFlow graph: to use it takes neither this library
-    nor Keras. `keras.layers.TFSMLayer(path)` makes a layer of it.
+    Batches may have any size from 1. Everything is inside the TensorFlow graph, which needs neither this library nor
+    Keras. `keras.layers.TFSMLayer(path)` loads it as a layer.
 
     Args:
         model: the model; every task is exported, dropped or not.
-        path: folder to write. An export that is there already is replaced once the new one is complete.
-        decode: from a scalar string of JPEG or PNG bytes to one image (height, width, channels) as the model takes
-            them, float32 in [0, 1], in TensorFlow operations alone: all that a stored image goes through on its way
-            to the model.
+        path: folder to write. An existing export is replaced once the new one is complete.
+        decode: function from a scalar string of JPEG or PNG bytes to one image (height, width, channels) as the model
+            takes it, float32 in [0, 1], in TensorFlow operations only: the complete preprocessing of a stored image.
         class_names: task -> names of its classes, in the order of their indices. They become the asset
             `assets/class_names.json`; read them with `mtl_keras.export.class_names(path)` or, without this library,
             from `tf.saved_model.load(path).class_names.asset_path`.
 
     Raises:
-        ValueError: if `class_names` has an unknown task, if `decode` does not give the images that the model takes,
+        ValueError: if `class_names` has an unknown task, if `decode` does not return images as the model takes them,
             or if something other than a SavedModel is at `path`.
-        OSError: if `path` cannot be written. What was there is left as it was.
+        OSError: if `path` cannot be written. An existing export is left unchanged.
 
     Example:
 
@@ -72,7 +71,7 @@ def export_saved_model(
             raise unknown_value("task in `class_names`", task, model.outputs_by_task)
     serving = serving_model(model)
     module = tf.Module()
-    # Lookup tables, such as those of `StringLookup` layers, are no variables.
+    # Lookup tables, such as those of `StringLookup` layers, are not variables.
     module.tables = [layer.lookup_table for layer in serving._flatten_layers() if hasattr(layer, "lookup_table")]
     module.serve = _serve(serving)  # the name that `keras.Model.export` gives it
     signatures = {"serving_default": module.serve.get_concrete_function()}
@@ -91,10 +90,10 @@ def export_saved_model(
 
 
 def class_names(path: str | PathLike[str]) -> dict[str, list[str]]:
-    """Returns the class names by task that an exported SavedModel carries; empty if it has none.
+    """Returns the class names by task in an exported SavedModel; empty if it has none.
 
     Raises:
-        ValueError: if they cannot be read, naming the file.
+        ValueError: if they cannot be read; the message names the file.
     """
     asset = Path(path, "assets", _CLASS_NAMES)
     try:

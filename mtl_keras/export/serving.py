@@ -1,4 +1,4 @@
-"""The network as it is served: float32 outputs under the tasks' names, nothing of training."""
+"""The model for serving: float32 outputs under the tasks' names, without anything for training."""
 
 from __future__ import annotations
 

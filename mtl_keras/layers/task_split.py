@@ -1,4 +1,4 @@
-"""`TaskSplit`: many tasks computed as one matrix, named at the edge."""
+"""`TaskSplit`: splits the output of a fused head into one tensor per task."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import keras
 
 @keras.saving.register_keras_serializable("mtl_keras")
 class TaskSplit(keras.layers.Layer):
-    """Cuts `(batch, tasks * units)` into one `(batch, units)` tensor a task.
+    """Splits `(batch, tasks * units)` into one `(batch, units)` tensor per task.
 
-    Put straight after a `keras.layers.Dense`, it makes a fused head: one matrix product for all tasks, of which
-    `mtl_keras.MultiTaskModel` trains the whole matrix at once and never cuts it. The columns of the `Dense` layer's
+    Directly after a `keras.layers.Dense`, it makes a fused head: one matrix product for all tasks.
+    `mtl_keras.MultiTaskModel` trains the whole matrix at once and never splits it. The columns of the `Dense` layer's
     kernel and bias are then private to their tasks: those of a dropped task do not change.
 
     Args:
-        tasks: how many tasks the last axis holds, side by side in equal shares.
+        tasks: number of tasks, which have equal consecutive shares of the last axis.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Bars: what each task reached with several methods, and what it gained."""
+"""Bar charts of the results of each task with several methods, and of its gains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtl_keras.reports.canvas import PHONE, TEXT, canvas
 from mtl_keras.reports.palette import BLUE, COLOURS, GREY, VERMILLION
 
 _HATCHES = ("", "///", "\\\\\\", "xxx", "---", "|||")
-_LOOK = {BETTER: (BLUE, "", "▲"), WORSE: (VERMILLION, "////", "▼")}
+_STYLES = {BETTER: (BLUE, "", "▲"), WORSE: (VERMILLION, "////", "▼")}
 
 
 @dataclass(frozen=True)
@@ -32,22 +32,22 @@ class Bar:
 
 
 def grouped_bars(tasks: Sequence[str], sides: Mapping[str, Sequence[Bar]], label: str) -> Figure:
-    """Returns one group of bars a task, with a bar for each side.
+    """Returns one group of bars per task, with one bar per side.
 
     Args:
         tasks: names of the groups.
-        sides: name of the side -> one bar a task.
+        sides: name of the side -> one bar per task.
         label: what the bars measure.
     """
-    thick = 0.8 / len(sides)
+    thickness = 0.8 / len(sides)
     figure, (axes,) = canvas(PHONE, 1.1 + len(tasks) * max(0.26, 0.15 * len(sides)))
     for index, (name, bars) in enumerate(sides.items()):
-        places = [task - 0.4 + thick * (index + 0.5) for task in range(len(tasks))]
+        places = [task - 0.4 + thickness * (index + 0.5) for task in range(len(tasks))]
         colour, hatch = COLOURS[index % len(COLOURS)], _HATCHES[index % len(_HATCHES)]
         axes.barh(
             places,
             [bar.value for bar in bars],
-            thick * 0.9,
+            thickness * 0.9,
             color=f"{colour}99",
             edgecolor=colour,
             hatch=hatch,
@@ -65,17 +65,17 @@ def grouped_bars(tasks: Sequence[str], sides: Mapping[str, Sequence[Bar]], label
 
 
 def gain_bars(tasks: Sequence[str], gains: Sequence[Bar], verdicts: Sequence[str], label: str) -> Figure:
-    """Returns one bar a task, to the right of 0 where it gained; its verdict is a sign, too: ▲ better, ▼ worse, else ●.
+    """Returns one bar per task, to the right of 0 for a gain, with a sign of its verdict: ▲ better, ▼ worse, else ●.
 
     Args:
         tasks: names of the bars.
-        gains: the bars, with the interval as whisker.
-        verdicts: one a task, of `mtl_keras.analysis.comparison`.
+        gains: the bars, with the intervals as whiskers.
+        verdicts: one per task, from `mtl_keras.analysis.comparison`.
         label: what the bars measure.
     """
     figure, (axes,) = canvas(PHONE, 0.8 + 0.26 * max(len(tasks), 2))
     for place, (bar, verdict) in enumerate(zip(gains, verdicts)):
-        colour, hatch, sign = _LOOK.get(verdict, (GREY, "", "●"))
+        colour, hatch, sign = _STYLES.get(verdict, (GREY, "", "●"))
         axes.barh(place, bar.value, 0.62, color=f"{colour}99", edgecolor=colour, hatch=hatch)
         if math.isfinite(bar.low) and math.isfinite(bar.high):
             axes.plot([bar.low, bar.high], [place, place], color="black", linewidth=1.3, solid_capstyle="butt")

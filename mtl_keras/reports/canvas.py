@@ -1,4 +1,4 @@
-"""Empty figures in the house style: small text, no frame, faint lines behind."""
+"""Empty figures in the style of the reports: small text, no frame, a faint grid."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from matplotlib.ticker import MaxNLocator
 from mtl_keras.reports.palette import GREY
 
 TEXT = 9.0
-"""Size of all text in points: still read when a phone draws a figure at three quarters of its size."""
+"""Size of all text in points: still readable when a phone draws a figure at three quarters of its size."""
 PHONE = 4.8
-"""The width in inches up to which a figure fits a phone."""
+"""The largest width in inches of a figure that fits a phone."""
 
 
 def canvas(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """Returns a figure of `width` x `height` inches and its axes, `columns` of them beside each other."""
+    """Returns a figure of `width` x `height` inches and its axes, `columns` of them side by side."""
     figure = Figure((width, height), layout="constrained")
     axes = [figure.add_subplot(1, columns, number + 1) for number in range(columns)]
     for each in axes:
@@ -27,6 +27,6 @@ def canvas(width: float, height: float, columns: int = 1) -> tuple[Figure, list[
 
 
 def count_epochs(axes: Axes) -> None:
-    """Makes the horizontal axis one of whole epochs, the first of which is 1."""
+    """Labels the horizontal axis with whole epochs; the first is 1."""
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
     axes.set_xlabel("epoch", fontsize=TEXT)

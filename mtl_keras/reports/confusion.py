@@ -1,4 +1,4 @@
-"""What was taken for what: a confusion matrix."""
+"""Confusion matrix."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from matplotlib.figure import Figure
 from mtl_keras.reports.canvas import TEXT
 from mtl_keras.reports.heat_map import heat_map
 
-_MOST_NAMED = 40
+_MAX_NAMED = 40
 
 
 def confusion_figure(counts: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Returns the shares of each true class (row) that were taken for each class (column).
+    """Returns the share of each true class (row) that was predicted as each class (column).
 
     Args:
         counts: `(classes, classes)`, true by predicted: what `sklearn.metrics.confusion_matrix` returns.
-        classes: their names. Of many classes, the names are left out.
+        classes: names of the classes; not shown if there are many.
     """
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
-    named = len(classes) <= _MOST_NAMED
+    named = len(classes) <= _MAX_NAMED
     names = list(classes) if named else [""] * len(classes)
-    figure = heat_map(shares, names, names, "share of the true class (row) taken for the class (column)")
+    figure = heat_map(shares, names, names, "share of the true class (row) predicted as class (column)")
     axes = figure.axes[0]
     axes.set_ylabel("true", fontsize=TEXT)
     axes.set_xlabel("predicted", fontsize=TEXT)

@@ -1,4 +1,4 @@
-"""What was measured epoch by epoch, as lines: learning curves and task weights."""
+"""Line charts over the epochs: learning curves and task weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from mtl_keras.reports.canvas import PHONE, TEXT, canvas, count_epochs
 from mtl_keras.reports.palette import GREY, style
 
-_MOST_MARKERS = 12
+_MAX_MARKERS = 12
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Curve:
     """A line.
 
     Args:
-        name: what it is called in the legend.
-        values: `(epochs,)`; NaN where nothing is known.
+        name: its name in the legend.
+        values: `(epochs,)`; NaN where unknown.
     """
 
     name: str
@@ -30,23 +30,23 @@ class Curve:
 
 
 def curves_figure(panels: Mapping[str, Sequence[Curve]], best: int | None = None) -> Figure:
-    """Returns one panel a quantity beside each other, with the same legend for all.
+    """Returns one panel per quantity, side by side, with one legend for all.
 
     Args:
         panels: title -> its lines; a name has the same style in all panels.
-        best: an epoch, counted from 0, to be marked.
+        best: epoch to mark, counted from 0.
 
     Raises:
         ValueError: if there are no panels.
     """
     if not panels:
-        raise ValueError("There is nothing to draw: `panels` must have at least one entry. Received: none")
+        raise ValueError("`panels` must not be empty. Received: {}")
     names = list(dict.fromkeys(curve.name for curves in panels.values() for curve in curves))
     figure, axes = canvas(PHONE if len(panels) > 1 else 0.75 * PHONE, 2.5, len(panels))
     for each, (title, curves) in zip(axes, panels.items()):
         each.set_title(title, fontsize=TEXT, loc="left")
         for curve in curves:
-            look = _look(curve, names.index(curve.name), markers=True)
+            look = _line_options(curve, names.index(curve.name), markers=True)
             each.plot(range(1, len(curve.values) + 1), curve.values, label=curve.name, **look)
         if best is not None:
             each.axvline(best + 1, color=GREY, linewidth=1, linestyle=(0, (1, 2)), label="best epoch")
@@ -60,11 +60,11 @@ def curves_figure(panels: Mapping[str, Sequence[Curve]], best: int | None = None
 
 
 def sparkline(curves: Sequence[Curve], best: int | None = None) -> Figure:
-    """Returns lines without axes, as small as a word; numbers belong beside it.
+    """Returns small lines without axes, to be shown next to numbers.
 
     Args:
-        curves: the lines, in one scale.
-        best: an epoch, counted from 0, to be marked.
+        curves: the lines, on one scale.
+        best: epoch to mark, counted from 0.
     """
     figure = Figure((1.5, 0.36))
     values = [value for curve in curves for value in curve.values if math.isfinite(value)]
@@ -74,27 +74,27 @@ def sparkline(curves: Sequence[Curve], best: int | None = None) -> Figure:
     def place(epoch: int) -> float:
         return 0.03 + 0.94 * epoch / last if last > 0 else 0.5
 
-    # Without axes, which would take most of the time of a page with many of them.
+    # No axes: they would take most of the time of a page with many sparklines.
     for index, curve in enumerate(curves):
         heights = [0.1 + 0.8 * (value - low) / (high - low) if high > low else 0.5 for value in curve.values]
-        look = {**_look(curve, index, markers=False), "linewidth": 1.2}
+        look = {**_line_options(curve, index, markers=False), "linewidth": 1.2}
         figure.add_artist(Line2D(list(map(place, range(len(heights)))), heights, **look))
     if best is not None:
         figure.add_artist(Line2D([place(best)] * 2, [0.02, 0.98], color=GREY, linewidth=0.8, linestyle=(0, (1, 2))))
     return figure
 
 
-def _look(curve: Curve, index: int, markers: bool) -> dict[str, Any]:
-    """How the line with this number is drawn, as matplotlib's arguments."""
+def _line_options(curve: Curve, index: int, markers: bool) -> dict[str, Any]:
+    """Returns matplotlib's arguments for the line with this index."""
     look = style(index)
     known = [math.isfinite(value) for value in curve.values]
-    # A value whose neighbours are unknown has no line to either side.
-    alone = any(here and not any(known[max(0, i - 1) : i] + known[i + 1 : i + 2]) for i, here in enumerate(known))
+    # A value between unknown neighbours has no line on either side.
+    isolated = any(one and not any(known[max(0, i - 1) : i] + known[i + 1 : i + 2]) for i, one in enumerate(known))
     return {
         "color": look.color,
         "linestyle": look.linestyle,
         "linewidth": 1.6,
-        "marker": look.marker if markers or alone else None,
+        "marker": look.marker if markers or isolated else None,
         "markersize": 3.5,
-        "markevery": 1 if alone else max(1, math.ceil(len(curve.values) / _MOST_MARKERS)),
+        "markevery": 1 if isolated else max(1, math.ceil(len(curve.values) / _MAX_MARKERS)),
     }

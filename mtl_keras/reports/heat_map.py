@@ -1,4 +1,4 @@
-"""Numbers as coloured cells: tasks x epochs, tasks x tasks."""
+"""Heat maps: tasks x epochs, tasks x tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtl_keras.reports.canvas import PHONE, TEXT
 from mtl_keras.reports.palette import GREY, SEQUENTIAL, ink_on
 
 _LOW_ROW, _ROW, _MARGIN = 0.16, 0.3, 0.85  # inches
-_MOST_COLUMNS, _MOST_ROWS, _MOST_NAMED = 8, 16, 16  # with numbers in the cells; with slanted names
+_MAX_COLUMNS, _MAX_ROWS, _MAX_NAMED = 8, 16, 16  # limits for numbers in the cells and the usual width
 
 
 def heat_map(
@@ -27,18 +27,18 @@ def heat_map(
     limits: tuple[float, float] = (0.0, 1.0),
     colours: str = SEQUENTIAL,
 ) -> Figure:
-    """Returns a map; where there is room for them, with the numbers in its cells.
+    """Returns a heat map, with the numbers in its cells if there is room.
 
     Args:
         values: `(rows, columns)`; cells of NaN are grey.
         rows: names of the rows.
         columns: names of the columns; `None` for epochs.
         title: what the numbers are.
-        limits: the numbers that the ends of the scale stand for.
-        colours: name of a colour map of matplotlib's.
+        limits: the numbers at the ends of the scale.
+        colours: name of a matplotlib colour map.
 
     Raises:
-        ValueError: if the names do not fit the values.
+        ValueError: if the names do not match the shape of `values`.
     """
     values = np.asarray(values, "float64")
     if values.shape != (len(rows), values.shape[-1] if columns is None else len(columns)):
@@ -46,20 +46,20 @@ def heat_map(
             f"`values` must have a row for each of {len(rows)} names and a column for each of "
             f"{'the epochs' if columns is None else len(columns)}. Received: shape {values.shape}"
         )
-    width = PHONE if columns is None or len(columns) <= _MOST_NAMED else 1.9 + _LOW_ROW * len(columns)
+    width = PHONE if columns is None or len(columns) <= _MAX_NAMED else 1.9 + _LOW_ROW * len(columns)
     names = 0.0 if columns is None else 0.068 * max(map(len, columns))
-    height = _MARGIN + names + (_LOW_ROW if len(rows) > _MOST_ROWS else _ROW) * max(len(rows), 2)
+    height = _MARGIN + names + (_LOW_ROW if len(rows) > _MAX_ROWS else _ROW) * max(len(rows), 2)
     figure = Figure((width, height), layout="constrained")
     axes = figure.add_subplot()
     scale = Normalize(*limits)
     extent = (0.5, values.shape[1] + 0.5, len(rows) - 0.5, -0.5)
-    coloured = mpl.colormaps[colours].with_extremes(bad=f"{GREY}40")
+    colour_map = mpl.colormaps[colours].with_extremes(bad=f"{GREY}40")
     image = axes.imshow(
-        np.ma.masked_invalid(values), cmap=coloured, norm=scale, aspect="auto", interpolation="none", extent=extent
+        np.ma.masked_invalid(values), cmap=colour_map, norm=scale, aspect="auto", interpolation="none", extent=extent
     )
     axes.set_title(title, fontsize=TEXT, loc="left")
-    axes.set_yticks(range(len(rows)), rows, fontsize=TEXT if len(rows) <= _MOST_ROWS else TEXT - 1)
-    axes.tick_params(labelsize=TEXT if len(rows) <= _MOST_ROWS else TEXT - 1, length=2, width=0.6)
+    axes.set_yticks(range(len(rows)), rows, fontsize=TEXT if len(rows) <= _MAX_ROWS else TEXT - 1)
+    axes.tick_params(labelsize=TEXT if len(rows) <= _MAX_ROWS else TEXT - 1, length=2, width=0.6)
     if columns is None:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
         axes.set_xlabel("epoch", fontsize=TEXT)
@@ -69,8 +69,8 @@ def heat_map(
     bar = figure.colorbar(image, ax=axes, pad=0.02, fraction=0.05, aspect=max(8, 4 * height))
     bar.ax.tick_params(labelsize=TEXT - 1, length=2, width=0.6)
     bar.outline.set_visible(False)
-    if values.shape[1] <= _MOST_COLUMNS and len(rows) <= _MOST_ROWS:
-        _write_numbers(axes, values, coloured, scale)
+    if values.shape[1] <= _MAX_COLUMNS and len(rows) <= _MAX_ROWS:
+        _write_numbers(axes, values, colour_map, scale)
     return figure
 
 

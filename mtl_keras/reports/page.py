@@ -1,4 +1,4 @@
-"""One HTML page that needs no other file: sections, tables, and the escaping of all that comes from outside."""
+"""Self-contained HTML pages: sections, tables, and escaping of all external text."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from html import escape
 from importlib.resources import files
 
 _NUMBER = re.compile(r"[-+±]?[\d.,]+|-$")
-# Nothing in the page may ask for anything outside of it, whatever the records it is made of hold.
+# The page may not load anything external, whatever its records contain.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_LONG = 24  # characters: what is longer is wrapped
+_LONG = 24  # characters; longer cells are wrapped
 
 
 class Html(str):
@@ -42,31 +42,31 @@ class Section:
 
 
 def text(value: object) -> Html:
-    """Returns plain text as HTML, and HTML as it is."""
+    """Returns plain text as HTML, and HTML unchanged."""
     return value if isinstance(value, Html) else Html(escape(str(value)))
 
 
 def paragraph(value: object, kind: str = "") -> Html:
-    """Returns a paragraph; of kind `"note"` it stands back, of kind `"warning"` it stands out."""
+    """Returns a paragraph; the kind `"note"` makes it less prominent, `"warning"` more."""
     return Html(f'<p class="{escape(kind)}">{text(value)}</p>' if kind else f"<p>{text(value)}</p>")
 
 
 def bullets(items: Iterable[object]) -> Html:
-    """Returns a list with one entry an item."""
+    """Returns a list with one entry per item."""
     return Html(f"<ul>{''.join(f'<li>{text(item)}</li>' for item in items)}</ul>")
 
 
 def strong(value: object) -> Html:
-    """Returns text that stands out."""
+    """Returns emphasised text."""
     return Html(f"<strong>{text(value)}</strong>")
 
 
 def table(header: Sequence[object], rows: Iterable[Sequence[object]], caption: str, *, numbers: bool = True) -> Html:
-    """Returns a table that scrolls within its own box where it is too wide.
+    """Returns a table that scrolls within its own box if it is too wide.
 
     Args:
-        header: one entry a column.
-        rows: one sequence a row, as long as `header`; its first entry is the row's name. Entries that are not `Html`
+        header: one entry per column.
+        rows: one sequence per row, as long as `header`; its first entry is the row's name. Entries that are not `Html`
             are escaped.
         caption: what the table shows, as plain text.
         numbers: whether cells that begin with a number are aligned to the right.
@@ -90,17 +90,17 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]], caption: s
 
 
 def details(summary: object, body_html: str) -> Html:
-    """Returns what is shown when asked for: the summary is seen, and the rest opens with it."""
+    """Returns a collapsed block, which shows only the summary until it is opened."""
     return Html(f"<details><summary>{text(summary)}</summary>\n{body_html}</details>\n")
 
 
 def code(value: object) -> Html:
-    """Returns text in the type of commands."""
+    """Returns text in the font of code."""
     return Html(f"<code>{text(value)}</code>")
 
 
 def side_by_side(parts: Iterable[str]) -> Html:
-    """Returns figures or tables beside each other as far as there is room, else below each other."""
+    """Returns figures or tables side by side as far as there is room, else below each other."""
     return Html(f'<div class="grid">\n{"".join(parts)}</div>\n')
 
 
@@ -109,7 +109,7 @@ def page(title: str, lead_html: str, sections: Sequence[Section]) -> str:
 
     Args:
         title: its heading, as plain text.
-        lead_html: what stands above all sections, as HTML.
+        lead_html: content above all sections, as HTML.
         sections: its parts, in order.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Images with what was predicted of them: points, reconstructions, words."""
+"""Images with their predictions: points, reconstructions, text."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mtl_keras.reports.page import Html
 from mtl_keras.reports.palette import GREEN, VERMILLION
 
 _LINE, _MARGIN = 14, 4
-"""Pixels from one line of text to the next, and around it."""
+"""Height of a line of text and margin around the text, in pixels."""
 _LETTER = 6.6
-"""Pixels that a letter takes on average."""
+"""Average width of a letter, in pixels."""
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:
-    """Returns images of floats in [0, 1] as uint8; those that are uint8 as they are."""
+    """Returns images of floats in [0, 1] as uint8; uint8 images are returned unchanged."""
     if images.dtype == np.uint8:
         return images
     return np.clip(np.nan_to_num(images) * 255 + 0.5, 0, 255).astype(np.uint8)
@@ -42,8 +42,8 @@ def picture(
     Args:
         image: uint8 `(height, width, channels)`, or floats in [0, 1].
         true_points: `(2 * points,)`: x0, y0, x1, y1, ... in [0, 1], drawn as circles; NaN ones are not drawn.
-        predicted_points: likewise, drawn as crosses.
-        side: of the result.
+        predicted_points: the same, drawn as crosses.
+        side: longer side of the result, in pixels.
     """
     pixels = to_bytes(np.asarray(image))
     pixels = pixels[..., :3] if pixels.shape[-1] >= 3 else np.repeat(pixels[..., :1], 3, axis=-1)
@@ -62,7 +62,7 @@ def picture(
 
 
 def beside(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Returns pictures side by side, with a little room between them."""
+    """Returns pictures side by side, with a small gap between them."""
     width = sum(each.width for each in pictures) + _MARGIN * (len(pictures) - 1)
     joined = Image.new("RGB", (width, max(each.height for each in pictures)), "white")
     left = 0
@@ -73,7 +73,7 @@ def beside(pictures: Sequence[Image.Image]) -> Image.Image:
 
 
 def same_size(pictures: Sequence[Image.Image]) -> list[Image.Image]:
-    """Returns pictures on white sheets as wide and as high as the largest of them."""
+    """Returns pictures padded with white to the largest width and height among them."""
     size = (max(each.width for each in pictures), max(each.height for each in pictures))
     sheets = []
     for each in pictures:
@@ -87,7 +87,7 @@ def captioned(drawn: Image.Image, lines: Sequence[str], least_width: int = 200) 
     """Returns a picture with lines of text below it, wrapped to about its width or to `least_width` pixels."""
     letters = int((max(drawn.width, least_width) - 2 * _MARGIN) / _LETTER)
     wrapped = [part for line in lines for part in textwrap.wrap(line, letters) or [""]]
-    # The font of matplotlib's has Greek and Cyrillic letters too, which Pillow's own does not.
+    # Matplotlib's font has Greek and Cyrillic letters too; Pillow's does not.
     font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 11)
     widest = max((math.ceil(font.getlength(line)) for line in wrapped), default=0)
     width = max(drawn.width, least_width, widest + 2 * _MARGIN)
@@ -100,11 +100,11 @@ def captioned(drawn: Image.Image, lines: Sequence[str], least_width: int = 200) 
 
 
 def embedded(drawn: Image.Image, alt: str) -> Html:
-    """Returns `<img>` with the picture in it, as JPEG.
+    """Returns `<img>` with the embedded picture, as JPEG.
 
     Args:
         drawn: the picture.
-        alt: what can be seen, for those who cannot see it.
+        alt: text alternative of the picture.
     """
     content = io.BytesIO()
     drawn.save(content, "JPEG", quality=82)

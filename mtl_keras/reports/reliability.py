@@ -1,4 +1,4 @@
-"""Whether a classifier's probabilities can be believed: precision-recall curves and calibration."""
+"""Precision-recall curves and calibration of a classifier's probabilities."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mtl_keras.reports.canvas import PHONE, TEXT, canvas
 from mtl_keras.reports.palette import BLUE, GREY, style
 
 _BINS = 10
-_MOST_POINTS = 60
-_MOST_CLASSES = 10
+_MAX_POINTS = 60
+_MAX_CLASSES = 10
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """How well a probability ranks the examples of one class before the others.
+    """Precision-recall curve of one class.
 
     Args:
         name: the class.
-        recall: (points,), falling.
+        recall: (points,), decreasing.
         precision: (points,).
         average_precision: the area under the curve; NaN if the class never occurs.
     """
@@ -37,12 +37,12 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How often predictions of a probability come true.
+    """Calibration: how often predictions of a given probability come true.
 
     Args:
-        said: (bins,), the mean probability in each bin that is not empty.
-        found: (bins,), the share of them that came true.
-        error: the mean distance of the two, each bin counted by its examples (expected calibration error).
+        said: (bins,), the mean probability in each non-empty bin.
+        found: (bins,), the share of the predictions in it that came true.
+        error: the mean distance of the two, weighted by the examples in each bin (expected calibration error).
     """
 
     said: np.ndarray
@@ -51,48 +51,48 @@ class Calibration:
 
 
 def ranking(name: str, true: np.ndarray, probability: np.ndarray) -> Ranking:
-    """Returns the precision-recall curve of a class, thinned out.
+    """Returns the precision-recall curve of a class, reduced to a few points.
 
     Args:
         name: the class.
         true: bool (examples,), whether they are of the class.
-        probability: (examples,), that they are.
+        probability: (examples,), the predicted probability that they are.
     """
     if not true.any():
         return Ranking(name, np.zeros(0), np.zeros(0), float("nan"))
     precision, recall, _ = precision_recall_curve(true, probability)
-    # The curve is a staircase: what is left out is between points whose recall is nearly the same.
-    shown = np.unique(np.searchsorted(-recall, -np.linspace(0, 1, _MOST_POINTS)).clip(0, len(recall) - 1))
+    # The curve is a step function: the omitted points lie between points of nearly the same recall.
+    shown = np.unique(np.searchsorted(-recall, -np.linspace(0, 1, _MAX_POINTS)).clip(0, len(recall) - 1))
     return Ranking(name, recall[shown], precision[shown], float(average_precision_score(true, probability)))
 
 
 def calibration(came_true: np.ndarray, probability: np.ndarray) -> Calibration:
-    """Returns how often what was predicted came true, in ten bins of equal width.
+    """Returns how often predictions came true, in ten bins of equal width.
 
     Args:
-        came_true: bool (examples,).
-        probability: (examples,), that it would.
+        came_true: bool (examples,), whether the prediction came true.
+        probability: (examples,), its predicted probability.
 
     References:
         C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017: the expected calibration error, eq. 3.
     """
-    place = np.minimum((probability * _BINS).astype(int), _BINS - 1)
-    counts = np.bincount(place, minlength=_BINS)
-    full = counts > 0
-    said = np.bincount(place, probability, _BINS)[full] / counts[full]
-    found = np.bincount(place, came_true, _BINS)[full] / counts[full]
-    return Calibration(said, found, float(np.sum(counts[full] * np.abs(said - found)) / max(1, len(probability))))
+    bins = np.minimum((probability * _BINS).astype(int), _BINS - 1)
+    counts = np.bincount(bins, minlength=_BINS)
+    occupied = counts > 0
+    said = np.bincount(bins, probability, _BINS)[occupied] / counts[occupied]
+    found = np.bincount(bins, came_true, _BINS)[occupied] / counts[occupied]
+    return Calibration(said, found, float(np.sum(counts[occupied] * np.abs(said - found)) / max(1, len(probability))))
 
 
 def reliability_figure(rankings: Sequence[Ranking], judged: Calibration) -> Figure:
-    """Returns precision-recall curves and, beside them, the calibration.
+    """Returns precision-recall curves and, next to them, the calibration.
 
     Args:
-        rankings: one for each class; of more than ten, the first ten are drawn.
-        judged: of the decisions of all of them.
+        rankings: one for each class; only the first ten are drawn.
+        judged: calibration over the decisions of all classes.
     """
     figure, (left, right) = canvas(PHONE, 2.7, 2)
-    for number, each in enumerate(rankings[:_MOST_CLASSES]):
+    for number, each in enumerate(rankings[:_MAX_CLASSES]):
         look = style(number)
         left.plot(
             each.recall, each.precision, label=each.name, color=look.color, linestyle=look.linestyle, linewidth=1.3
@@ -114,12 +114,12 @@ def reliability_figure(rankings: Sequence[Ranking], judged: Calibration) -> Figu
 
 
 def small_ranking(each: Ranking) -> Figure:
-    """Returns a precision-recall curve without axes, as small as a word; numbers belong beside it."""
+    """Returns a small precision-recall curve without axes, to be shown next to numbers."""
     return _small(each.recall, each.precision, diagonal=False)
 
 
 def small_calibration(judged: Calibration) -> Figure:
-    """Returns a calibration without axes, as small as a word, with the line that it should lie on."""
+    """Returns a small calibration curve without axes, with the diagonal of perfect calibration."""
     return _small(judged.said, judged.found, diagonal=True)
 
 

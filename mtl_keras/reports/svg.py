@@ -1,4 +1,4 @@
-"""A matplotlib figure as part of a page: its text stays text, and takes the page's colours."""
+"""Matplotlib figures as SVG inside a page: their text stays text and gets the page's colours."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _FONT = re.compile(r" ?font-family: [^;]*;?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # not allowed in XML
 _PIXELS_PER_POINT = 96 / 72
-_LEAST = 0.75  # a figure is drawn no smaller than this share of its size; where there is less room, it scrolls
+_MIN_SCALE = 0.75  # smallest share of its size at which a figure is drawn; with less room, it scrolls
 
 
 def svg(figure: Figure, alt: str, caption: object | None = None) -> Html:
@@ -33,32 +33,32 @@ def svg(figure: Figure, alt: str, caption: object | None = None) -> Html:
 
     Args:
         figure: made with `matplotlib.figure.Figure`, without pyplot; see `drawing`.
-        alt: what can be seen, for those who cannot see it.
-        caption: what stands below, plain text or `Html`; by default `alt`.
+        alt: text alternative of the drawing.
+        caption: text below, plain or `Html`; by default `alt`.
     """
     below = text(alt if caption is None else caption)
-    hidden = ' aria-hidden="true"' if caption is None else ""  # it was read out already
+    hidden = ' aria-hidden="true"' if caption is None else ""  # a screen reader has read it already
     return Html(f"<figure><div>{drawing(figure, alt)}</div><figcaption{hidden}>{below}</figcaption></figure>\n")
 
 
 def drawing(figure: Figure, alt: str) -> Html:
-    """Returns `<svg>`, for a place that needs no caption: a cell of a table.
+    """Returns `<svg>` without a caption, for a table cell.
 
-    What is black in the figure (text, axes, ticks) is drawn in the colour of the page's text, so that it is seen on a
-    dark page too; backgrounds and the frames of legends are left out. A figure of up to 4.8 inches fits a phone; a
-    wider one scrolls there. Names are shown as they are: `$` begins no formula. The same figure gives the same text,
+    Black parts of the figure (text, axes, ticks) get the colour of the page's text, so that they are visible on a dark
+    page too; backgrounds and the frames of legends are left out. A figure of up to 4.8 inches fits a phone; a wider
+    one scrolls there. Names are shown unchanged: `$` does not start a formula. The same figure gives the same text,
     byte for byte.
 
     Args:
         figure: made with `matplotlib.figure.Figure`, without pyplot.
-        alt: what can be seen, for those who cannot see it.
+        alt: text alternative of the drawing.
     """
-    content = _drawn(figure)
+    content = _render(figure)
     root = ElementTree.fromstring(content)
     for element in root.iter():
         element.tag = element.tag.removeprefix(f"{{{_SVG}}}")
         element.text, element.tail = (part if part and part.strip() else None for part in (element.text, element.tail))
-        element.attrib.update(_attributes(element))
+        element.attrib.update(_take_attributes(element))
     _rename(root, f"f{hashlib.sha256((alt + content).encode()).hexdigest()[:10]}-")
     _flatten(root)
     width = float(root.attrib.pop("width").removesuffix("pt")) * _PIXELS_PER_POINT
@@ -69,27 +69,27 @@ def drawing(figure: Figure, alt: str) -> Html:
             "role": "img",
             "aria-label": alt,
             "fill": "currentColor",
-            "style": f"max-width:{width:.0f}px;min-width:{_LEAST * width:.0f}px",
+            "style": f"max-width:{width:.0f}px;min-width:{_MIN_SCALE * width:.0f}px",
         }
     )
     return Html(ElementTree.tostring(root, encoding="unicode", short_empty_elements=True))
 
 
-def _drawn(figure: Figure) -> str:
+def _render(figure: Figure) -> str:
     for legend in figure.findobj(Legend):
         legend.set_frame_on(False)
     for item in figure.findobj(Text):
         item.set_parse_math(False)
     content = io.StringIO()
     with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
-        # The browser draws the text, with fonts of its own.
+        # The browser draws the text, with its own fonts.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(content, format="svg", transparent=True, metadata=_NO_METADATA)
     return _CONTROL.sub("", content.getvalue())
 
 
-def _attributes(element: ElementTree.Element) -> dict[str, str]:
-    """An element's attributes, taken out of it, as the page needs them."""
+def _take_attributes(element: ElementTree.Element) -> dict[str, str]:
+    """Removes the attributes of an element and returns them as the page needs them."""
     result = {}
     for name, value in element.attrib.items():
         if name in ("style", "fill", "stroke"):
@@ -103,7 +103,7 @@ def _attributes(element: ElementTree.Element) -> dict[str, str]:
 
 
 def _flatten(element: ElementTree.Element) -> None:
-    """Takes out what draws nothing: style sheets, metadata, and groups without attributes."""
+    """Removes elements that draw nothing: style sheets, metadata, and groups without attributes."""
     for child in list(element):
         _flatten(child)
         if child.tag == "g" and not child.attrib:
@@ -118,7 +118,7 @@ def _two_decimals(number: re.Match[str]) -> str:
 
 
 def _rename(root: ElementTree.Element, prefix: str) -> None:
-    """Gives the ids that something refers to names that no other figure of the page has, and drops the others."""
+    """Makes the ids that are referred to unique in the page, by a prefix, and removes the others."""
     used = set()
     for element in root.iter():
         for name, value in element.attrib.items():

@@ -263,7 +263,7 @@ def binary(path: Path) -> None:
         ("zip and txt", "list_eval_partition.txt", swapped, r"names 000018.jpg as image 17, and list_attr.*000017.jpg"),
         ("zip and csv", "list_attr_celeba.csv", replaced("Smiling", "Grinning"), r"40 columns of CelebA.*'Grinning'"),
         ("zip and csv", "list_attr_celeba.csv", replaced("000002.jpg", "000001.jpg"), r"names an image twice"),
-        ("zip and csv", "list_attr_celeba.csv", replaced("-1", "0"), r"says 0 of 000001.jpg, where only \[-1, 1\]"),
+        ("zip and csv", "list_attr_celeba.csv", replaced("-1", "0"), r"has 0 for 000001.jpg; allowed are \[-1, 1\]"),
         ("zip and csv", "list_attr_celeba.csv", replaced("-1", "x"), r"'x' to int32 at row 0"),
         ("zip and csv", "list_attr_celeba.csv", replaced("-1,", ""), r"requires 41 columns but 40 were found at row 1"),
         ("zip and txt", "list_eval_partition.txt", replaced(" 2", " 3"), r"says 3 of 000016.jpg"),

@@ -71,7 +71,7 @@ def test_of_a_damaged_one_the_one_before_is_used(
     message = capsys.readouterr().err
     assert message.startswith("warning: ")
     assert str(newest) in message
-    assert "Going on from epoch-00002-step-0000002" in message
+    assert "Resuming from epoch-00002-step-0000002" in message
     assert _last(checkpoints).step == 2
     assert capsys.readouterr().err == ""
     assert (checkpoints.folder / "damaged-epoch-00002-step-0000003").is_dir()

@@ -142,7 +142,7 @@ def test_the_flag_is_a_setting() -> None:
     assert asked(flags_of("--experiment=cifar10_3", "--monitor_gradients=5")).monitor_gradients == 5
     stored = RunConfig(monitor_gradients=50)
     assert resumed(stored, flags_of("--resume")) == stored
-    with pytest.raises(ValueError, match=r"goes on with monitor_gradients=50. Received: --monitor_gradients=5"):
+    with pytest.raises(ValueError, match=r"cannot change monitor_gradients=50. Received: --monitor_gradients=5"):
         resumed(stored, flags_of("--resume", "--monitor_gradients=5"))
 
 

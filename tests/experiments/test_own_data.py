@@ -66,7 +66,7 @@ def test_python_evaluates_what_the_programs_cannot_open(finished: RunDirectory, 
 
 def test_a_run_is_gone_on_with_on_the_same_data(finished: RunDirectory, both: data.Mixture) -> None:
     longer = dataclasses.replace(CONFIG, epochs=CONFIG.epochs + 1)
-    with pytest.raises(ValueError, match=r"goes on with a dataset of sizes .*320.* Received: .*160"):
+    with pytest.raises(ValueError, match=r"started with a dataset of sizes .*320.* Received: .*160"):
         run(longer, finished, resume=True, dataset=make(100))
     before = finished.history_file.read_text().splitlines()
     run(longer, finished, resume=True, dataset=both)
@@ -77,9 +77,9 @@ def test_a_run_is_gone_on_with_on_the_same_data(finished: RunDirectory, both: da
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"dataset": "cifar10"}, "A run is on `dataset`, or on the one of its settings. Received: dataset='cifar10'"),
-        ({"synthetic": True}, "synthetic is for one that a run opens. Received: synthetic=True"),
-        ({"tasks": ("colour",)}, r"tasks is for one that a run opens. Received: tasks=\('colour',\)"),
+        ({"dataset": "cifar10"}, "Pass `dataset` or name one in the settings, not both. Received: dataset='cifar10'"),
+        ({"synthetic": True}, "synthetic cannot be set. Received: synthetic=True"),
+        ({"tasks": ("colour",)}, r"tasks cannot be set. Received: tasks=\('colour',\)"),
     ],
 )
 def test_settings_of_another_dataset_are_refused(

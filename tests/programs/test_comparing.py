@@ -39,7 +39,7 @@ def test_a_comparison_that_was_broken_off_redoes_only_the_run_it_was_in(
     assert program("train", *FLAGS, f"--data_dir={drawn}", f"--run_dir={folder}").code == 130
     finished = {path: (folder / path / "metrics.json").stat().st_mtime_ns for path in begun[:3]}
     outcome = program("train", "--resume", f"--run_dir={folder}", "--epochs=2")
-    assert "--resume goes on with epochs=1" in outcome.err
+    assert "--resume cannot change epochs=1" in outcome.err
     outcome = program("train", "--resume", f"--run_dir={folder}")
     assert outcome.code == 0, outcome.err
     assert begun[3] == begun[4]

@@ -107,12 +107,12 @@ def test_a_damaged_saved_model_is_named(
     [
         (["--predict={images}/none.png", "--run_dir={run}"], "There is no such image or folder"),
         (["--predict={empty}", "--run_dir={run}"], "There is no image (.jpg, .jpeg, .png, .gif, .bmp) in the folder"),
-        (["--predict={images}"], "Which model? Pass --run_dir RUN or --saved_model_dir FOLDER"),
-        (["--predict={images}", "--run_dir={run}", "--saved_model_dir={run}"], "Which model?"),
-        (["--predict={images}", "--run_dir={empty}"], "No run to be found there"),
+        (["--predict={images}"], "Pass --run_dir RUN or --saved_model_dir FOLDER"),
+        (["--predict={images}", "--run_dir={run}", "--saved_model_dir={run}"], "Pass --run_dir RUN or"),
+        (["--predict={images}", "--run_dir={empty}"], "No run found"),
         (["--predict={images}", "--saved_model_dir={empty}"], "no file saved_model.pb"),
         (["--predict={images}/notes.txt", "--run_dir={run}", "--output={empty}/new"], "notes.txt is no image"),
-        (["--predict={images}", "--run_dir={run}", "--output={images}"], "--output is another folder"),
+        (["--predict={images}", "--run_dir={run}", "--output={images}"], "--output must not be the folder of"),
         (["--output={empty}", "--run_dir={run}"], "they need --predict"),
     ],
 )

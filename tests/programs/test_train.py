@@ -100,7 +100,7 @@ def test_a_run_that_says_what_it_is_can_be_resumed_before_it_began(
 ) -> None:
     flags = [*QUICK, f"--data_dir={drawn}", f"--run_dir={tmp_path / 'run'}", "--resume"]
     refused = program("train", *flags)
-    assert (refused.code, "No run to be found there" in refused.err) == (1, True)
+    assert (refused.code, "No run found" in refused.err) == (1, True)
     assert program("train", *flags, "--dataset=fashion_mnist").code == 0
     assert len(rows(tmp_path / "run")) == 1
 
@@ -109,7 +109,7 @@ def test_a_directory_is_for_one_process(program: Program, drawn: Path, tmp_path:
     flags = [*QUICK, f"--data_dir={drawn}", f"--run_dir={tmp_path / 'run'}"]
     with locked(tmp_path / "run"):
         refused = program("train", *flags)
-    assert (refused.code, "Another process is at work there" in refused.err) == (1, True)
+    assert (refused.code, "Another process is using the run directory" in refused.err) == (1, True)
     assert list((tmp_path / "run").iterdir()) == []
 
 

@@ -58,14 +58,14 @@ CASES = {
     ),
     "too few cells": Case(", line 5: the row has 2 cells, and the header 5", lambda lines: [*lines[:4], "a,b"]),
     "too many cells": Case(", line 5: the row has 6 cells", lambda lines: [*lines[:4], "a,b,c,d,e,f"]),
-    "a quote alone": Case(", line 2: .*quote without its pair", lambda lines: [lines[0], '"' + lines[1], *lines[2:]]),
+    "a quote alone": Case(", line 2: .*unmatched quote", lambda lines: [lines[0], '"' + lines[1], *lines[2:]]),
     "two columns of a name": Case(", line 1: .*Received twice: 'red'", header("image,kind,red,red,contrast")),
     "no legal name of a task": Case(
         ", line 1: rename the column.*letters, digits.*Received: 'kind .x.'", header("image,kind (x),red,bright,c")
     ),
     "a name with a meaning": Case(", line 1: .*none of loss.*Received: 'loss'", header("image,loss,red,bright,c")),
     "no column of images": Case(
-        ", line 2: there is no image .* 24 rows lack theirs. Column 'kind' is taken for that of the images",
+        ", line 2: there is no image .* 24 rows lack theirs. Column 'kind' was used as the image column",
         lambda lines: [line.split(",", 1)[1] for line in lines],
     ),
     "no such column of images": Case("line 1.. Did you mean 'image'. Received: 'imge'", arguments={"image": "imge"}),
@@ -99,7 +99,7 @@ CASES = {
     ),
     "no label": Case("column 'x', which has no label in", column("x", lambda row: "NA"), {"types": {"x": "binary"}}),
     "another text in every cell": Case(
-        ", line 2: nearly every cell of column 'x' is another text, such as 'n0'",
+        ", line 2: nearly every cell of column 'x' has a different text, such as 'n0'",
         column("x", lambda row: f"n{row}"),
         {"tasks": ["x"]},
     ),

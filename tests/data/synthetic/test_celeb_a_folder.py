@@ -37,7 +37,7 @@ def test_csv_lists_have_kaggles_header(tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten_or_left_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(FileExistsError, match="is there already"):
+    with pytest.raises(FileExistsError, match="already exists"):
         write_celeb_a_folder(tmp_path, SIZES)
     monkeypatch.setattr("data.synthetic.celeb_a_folder.portrait", lambda *example: 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -53,7 +53,7 @@ def test_of_many_tasks_there_is_a_table_of_curves(tmp_path: Path, capsys: pytest
     report([path], quiet=True)
     assert capsys.readouterr().out == ""
     source = (path / "comparison.html").read_text("utf-8")
-    assert "Of 12 tasks without any difference about 1" in Page(source).words
+    assert "Of 12 tasks without any difference, about 1" in Page(source).words
     alts = [drawing.attrib["aria-label"] for drawing in drawings(source)]
     assert [f"accuracy of {task} in validation" in alts for task in tasks] == [True] * 12
 

@@ -80,7 +80,7 @@ def test_few_steps_and_images_are_warned_about_and_nothing_is_read_from_their_co
     directory = write_run(tmp_path / "run")
     words = Page(report(directory)).words
     assert "Few steps: 30 in all." in words
-    assert "Small test split: 30 images. One of them is 3.3% of an accuracy" in words
+    assert "Small test split: 30 images. One image is 3.3% of an accuracy" in words
     assert "Still improving" not in words
     config, metrics = (json.loads(file.read_text()) for file in (directory.config_file, directory.metrics_file))
     config["data"]["sizes"]["test"], metrics["cost"]["steps"] = 500, 200
@@ -119,7 +119,7 @@ def test_what_comes_from_outside_is_text(tmp_path: Path) -> None:
         ("history.csv", "epoch,item_loss\n0,1.0,2.0\n", "history.csv is damaged: line 2 has 3 cells"),
         ("history.csv", "epoch,item_loss\n0,one\n", "history.csv is damaged: line 2"),
         ("history.csv", "", "history.csv is damaged"),
-        ("history.csv", "epoch,item_loss\n0,1.0\n", "history.csv does not have the epoch"),
+        ("history.csv", "epoch,item_loss\n0,1.0\n", "history.csv does not have the best epoch"),
         ("metrics.json", "{}", "metrics.json is damaged"),
         ("metrics.json", '{"primary": {"item": {"metric": "accuracy"}}}', "metrics.json is damaged"),
         (

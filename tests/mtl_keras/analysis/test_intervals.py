@@ -55,7 +55,7 @@ def test_what_pairs_share_does_not_widen_the_interval() -> None:
 
 
 def test_errors() -> None:
-    with pytest.raises(ValueError, match=r"`values` must have at least one. Received: none"):
+    with pytest.raises(ValueError, match=r"`values` must not be empty. Received: \[\]"):
         mean_interval([])
     with pytest.raises(ValueError, match=r"between 0 and 1. Received: 95"):
         mean_interval([1.0, 2.0], 95)
