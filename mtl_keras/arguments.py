@@ -100,7 +100,21 @@ def metrics_by_output(argument: str, value: Any, outputs: Mapping[str, Any]) -> 
             raise ValueError(f"`{argument}` must be a dict from task to metrics, or one list. Received: {value!r}")
         value = {name: flat if len(outputs) == 1 else [_copy(entry) for entry in flat] for name in outputs}
     found = by_output(argument, value, outputs)
+    for name, given in found.items():
+        for one in keras.tree.flatten(given):
+            _check_identifier(f"metric of output {name!r}", one, keras.metrics)
     return {name: list(m) if isinstance(m, (list, tuple)) else [m] for name, m in found.items() if m}
+
+
+def _check_identifier(argument: str, identifier: Any, module: Any) -> None:
+    """Raises `ValueError` for a string that names none of Keras' (or the registered) losses or metrics."""
+    if not isinstance(identifier, str) or identifier in ("accuracy", "acc", "crossentropy", "ce"):
+        return
+    try:
+        module.get(identifier)
+    except ValueError as error:
+        choices = [name for name in dir(module) if name.islower() and not name.startswith("_")]
+        raise unknown_value(argument, identifier, choices) from error
 
 
 def _copy(metric: Any) -> Any:
@@ -116,6 +130,7 @@ def losses_by_output(loss: Any, outputs: Mapping[str, Any]) -> dict[str, list[An
         for one in several:
             if not (isinstance(one, (str, keras.losses.Loss)) or callable(one)):
                 raise ValueError(f"`loss` of task {name!r} must be a loss or a list of losses. Received: {one!r}")
+            _check_identifier(f"loss of task {name!r}", one, keras.losses)
         if several:
             found[name] = several
     return found
@@ -178,30 +193,39 @@ def checked_rows(rows: Any, shape: tuple[int, int]) -> np.ndarray:
     return array
 
 
-def checked_class_weights(value: Any, classes: Mapping[str, int]) -> dict[str, dict[int, float]]:
+def class_count(losses: Sequence[Any], output: Any) -> int | None:
+    """Returns how many classes a task has; `None` if its labels may be any integers (a hinge loss, a regression)."""
+    size = int(output.shape[-1] or 1)
+    names = [metric_name(loss) for loss in losses]
+    return size if size > 1 else 2 if any(name.startswith(("binary_", "bce")) for name in names) else None
+
+
+def checked_class_weights(value: Any, classes: Mapping[str, int | None]) -> dict[str, dict[int, float]]:
     """Returns class weights with integer classes; raises `ValueError` for a class that the task does not have."""
     result: dict[str, dict[int, float]] = {}
     for name, table in by_output("class_weight", value, classes).items():
         result[name] = {}
         if not isinstance(table, Mapping):
-            raise ValueError(f"`class_weight` of task {name!r} must map classes to weights. Received: {table!r}")
+            raise ValueError(
+                f"`class_weight` of task {name!r} must map classes to weights, e.g. {{0: 1.0, 1: 5.0}}. "
+                f"Received: {table!r}"
+            )
         for key, weight in table.items():
-            index = _class_index(key)
-            if not 0 <= index < classes[name]:
-                raise ValueError(
-                    f"`class_weight` of task {name!r} must name classes 0 to {classes[name] - 1}. Received: {key!r}"
-                )
+            index, count = _class_index(key), classes[name]
+            if index is None or (count is not None and not 0 <= index < count):
+                choices = "integers" if count is None else f"classes 0 to {count - 1}"
+                raise ValueError(f"`class_weight` of task {name!r} must name {choices}. Received: {key!r}")
             result[name][index] = checked_weight(f"`class_weight` of task {name!r}", weight)
     return result
 
 
-def _class_index(key: Any) -> int:
-    """A class as a key (in JSON a string of digits) as an integer; -1, which no class is, for what is none."""
+def _class_index(key: Any) -> int | None:
+    """A class as a key (in JSON a string of digits) as an integer; `None` for what is none."""
     try:
         index = int(key)
     except (TypeError, ValueError, OverflowError):
-        return -1
-    return index if isinstance(key, str) or index == key else -1
+        return None
+    return index if isinstance(key, str) or index == key else None
 
 
 def unpack(data: Any, tasks: Sequence[str], outputs: Mapping[str, Any]) -> tuple[Any, dict[str, Any], dict[str, Any]]:
@@ -219,11 +243,14 @@ def unpack(data: Any, tasks: Sequence[str], outputs: Mapping[str, Any]) -> tuple
     labels = _structured("Labels", y, tasks, outputs)
     missing = [name for name in tasks if labels.get(name) is None]
     if missing and not (len(missing) == len(tasks) and y is None):
-        raise ValueError(f"No labels for task {missing[0]!r}. Received labels for: {', '.join(map(str, labels))}")
+        received = ", ".join(map(str, y if isinstance(y, Mapping) else labels))
+        raise ValueError(f"No labels for task {missing[0]!r}. Received labels for: {received}")
     if missing:
         raise ValueError(f"Labels must be a dict with the keys {', '.join(tasks)}. Received: no labels")
     if sample_weight is not None and not isinstance(sample_weight, (Mapping, list, tuple)):
         return x, labels, dict.fromkeys(outputs, sample_weight)
+    if isinstance(sample_weight, Mapping):
+        by_output("sample_weight", sample_weight, outputs)  # raises for a name that is no output
     weights = _structured("`sample_weight`", sample_weight, tasks, outputs)
     return x, labels, {name: weight for name, weight in weights.items() if weight is not None}
 

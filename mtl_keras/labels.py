@@ -1,4 +1,4 @@
-"""Missing labels: NaN in float labels, -1 in integer labels that are classes."""
+"""Missing labels: NaN in float labels, -1 in integer labels that are class indices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOGGER = logging.getLogger("mtl_keras")
 
 
 def align(y_true: Any, y_pred: Any, *, class_indices: bool) -> Any:
-    """Gives labels the rank that losses expect of them.
+    """Returns labels with the rank that losses expect.
 
     Args:
         y_true: labels `(batch, ...)`.
@@ -22,7 +22,7 @@ def align(y_true: Any, y_pred: Any, *, class_indices: bool) -> Any:
         class_indices: whether labels are class indices, which have no last axis.
 
     Returns:
-        Labels of the rank of `y_pred`, or one less for class indices.
+        Labels with the rank of `y_pred`, or one less for class indices.
     """
     rank = len(y_pred.shape) - class_indices
     if len(y_true.shape) == rank + 1 and y_true.shape[-1] == 1:
@@ -33,12 +33,12 @@ def align(y_true: Any, y_pred: Any, *, class_indices: bool) -> Any:
 
 
 def present(y_true: Any, *, minus_one: bool, ignore_class: int | None = None) -> Any:
-    """Returns `(batch, ...)` booleans: which labels are there.
+    """Returns `(batch, ...)` booleans: which labels are present.
 
     Args:
-        y_true: labels `(batch, ...)`; NaN in float labels is "no label".
-        minus_one: whether -1 in signed integer labels is "no label".
-        ignore_class: a class index that is "no label" too.
+        y_true: labels `(batch, ...)`; NaN in float labels means "no label".
+        minus_one: whether -1 in signed integer labels means "no label".
+        ignore_class: a class index that means "no label" too.
     """
     if ignore_class is not None:
         return ops.logical_and(present(y_true, minus_one=minus_one), ops.not_equal(y_true, ignore_class))
@@ -57,60 +57,60 @@ def can_be_missing(dtype: Any, *, minus_one: bool) -> bool:
 
 
 def separate(y_true: Any, *, minus_one: bool, by_vector: bool = False, fill: Any = None) -> tuple[Any, Any]:
-    """Separates labels from the knowledge of which of them are there.
+    """Replaces missing labels, and returns a mask of those that are present.
 
     Args:
         y_true: labels `(batch, ...)`.
         minus_one: as for `present`.
-        by_vector: whether the last axis of dense labels (the channels of a pixel, say) is there or missing as a whole.
-        fill: `(batch, ...)` values that replace missing labels; 0, which every loss accepts, if there is none.
+        by_vector: whether the last axis of dense labels (e.g. a pixel's channels) is present or missing as a whole.
+        fill: `(batch, ...)` values that replace missing labels; `None` for 0, which every loss accepts.
 
     Returns:
-        The labels, missing ones replaced (NaN x 0 is NaN), and `(batch, ...)` booleans: which are there. These lack the
-        last axis of dense float labels `by_vector`.
+        The labels, with missing ones replaced (since NaN x 0 is NaN), and `(batch, ...)` booleans: which are present.
+        With `by_vector`, the booleans of dense float labels have no last axis.
     """
 
     def masked() -> tuple[Any, Any]:
         mask = present(y_true, minus_one=minus_one)
-        instead = ops.zeros_like(y_true) if fill is None else ops.cast(fill, y_true.dtype)
+        replacement = ops.zeros_like(y_true) if fill is None else ops.cast(fill, y_true.dtype)
         if not dense:
-            return ops.where(mask, y_true, instead), mask
+            return ops.where(mask, y_true, replacement), mask
         mask = ops.all(mask, axis=-1)
-        return ops.where(mask[..., None], y_true, instead), mask
+        return ops.where(mask[..., None], y_true, replacement), mask
 
     is_float = keras.backend.standardize_dtype(y_true.dtype).startswith(("float", "bfloat"))
     dense = by_vector and is_float and len(y_true.shape) > 2
     if not dense:
         return masked()
-    # An image a sample is much to mask, and rarely has a hole. One sum tells: it is NaN if any label is.
-    everything = ops.ones(ops.shape(y_true)[:-1], "bool")
-    return ops.cond(ops.isnan(ops.sum(y_true)), masked, lambda: (y_true, everything))
+    # Masking dense labels is slow and rarely needed: their sum shows whether any is NaN.
+    all_present = ops.ones(ops.shape(y_true)[:-1], "bool")
+    return ops.cond(ops.isnan(ops.sum(y_true)), masked, lambda: (y_true, all_present))
 
 
 class LabelReport:
-    """Looks through the labels of `fit` before the first step, if they are arrays.
+    """Checks the labels of `fit` before the first step, if they are arrays.
 
     Args:
-        x: inputs, as `fit` was given them.
-        y: labels, as `fit` was given them.
+        x: inputs, as passed to `fit`.
+        y: labels, as passed to `fit`.
     """
 
     def __init__(self, x: Any, y: Any) -> None:
-        self._given = (x, y)
+        self._data = (x, y)
 
     def check(self, specs: Mapping[str, Any], unpack: Callable[[Any], tuple[Any, Mapping[str, Any], Any]]) -> None:
-        """Says how many labels of each task are missing.
+        """Logs how many labels of each task are missing.
 
         Args:
             specs: `mtl_keras.training.spec.TaskSpec` by output.
-            unpack: from a batch to inputs, labels by output and weights.
+            unpack: function from a batch to inputs, labels by output and weights.
 
         Raises:
             ValueError: for a class index out of range, or binary labels that are -1 and 1, naming task and example.
         """
-        if self._given[1] is None:
+        if self._data[1] is None:
             return
-        for name, values in unpack(self._given)[1].items():
+        for name, values in unpack(self._data)[1].items():
             spec = specs[name]
             if spec.losses and hasattr(values, "shape"):
                 array = np.asarray(values)
@@ -118,6 +118,20 @@ class LabelReport:
                 _check(spec, array, missing)
                 if missing.any():
                     _LOGGER.warning("task %r: %d of %d labels are missing", name, missing.sum(), missing.size)
+                elif not spec.finds_missing and spec.missing is None:
+                    _report_unmasked(name, _missing(array, minus_one=int(spec.output.shape[-1] or 1) > 1))
+
+
+def _report_unmasked(name: str, missing: np.ndarray) -> None:
+    if missing.any():
+        _LOGGER.warning(
+            "task %r: %d of %d labels are NaN or -1, and its custom loss and its metrics get them unchanged. To leave "
+            "them out: compile(missing_labels={%r: True})",
+            name,
+            missing.sum(),
+            missing.size,
+            name,
+        )
 
 
 def _missing(array: np.ndarray, minus_one: bool) -> np.ndarray:
@@ -133,10 +147,10 @@ def _check(spec: Any, array: np.ndarray, missing: np.ndarray) -> None:
         ignored = spec.losses[0][0]._fn_kwargs.get("ignore_class")
         outside = ~missing & ((array < 0) | (array >= classes)) & (array != ignored)
         if outside.any():
-            place = np.argwhere(outside)[0]
+            index = np.argwhere(outside)[0]
             raise ValueError(
                 f"The label of task {spec.name!r} is not one of its {classes} classes, 0 to {classes - 1}. "
-                f"Received: {array[tuple(place)]} at example {place[0]}"
+                f"Received: {array[tuple(index)]} at example {index[0]}"
             )
     if (
         spec.loss_name.startswith("binary_")

@@ -9,13 +9,13 @@ import keras
 
 @keras.saving.register_keras_serializable("mtl_keras")
 class ScaledLoss(keras.losses.Loss):
-    """A loss of labels and predictions that are both divided by a number.
+    """A Keras loss of labels and predictions that are both divided by `scale`.
 
     With the squared error and the labels' standard deviation, the best constant prediction has a loss of 1.
 
     Args:
-        loss: the name of a loss of Keras', `"mse"` or `"huber"`.
-        scale: what labels and predictions `(batch, size)` are divided by, > 0.
+        loss: the name of a Keras loss, `"mse"` or `"huber"`.
+        scale: divisor of labels and predictions `(batch, size)`, > 0.
         name: name of the loss.
         reduction: how Keras reduces it over the batch.
         dtype: dtype of the loss.

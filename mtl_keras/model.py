@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 import keras
@@ -133,9 +134,9 @@ class MultiTaskModel(keras.Model):
         return self.training_setup.gradients
 
     @property
-    def task_weights(self) -> dict[str, float]:
-        """The weight of each task in the training loss; 0 is dropped."""
-        return dict(zip(self.task_names, self.training_setup.weights().tolist(), strict=True))
+    def task_weights(self) -> Mapping[str, float]:
+        """The weight of each task in the training loss; 0 is dropped. Read-only: see `set_task_weights`."""
+        return MappingProxyType(dict(zip(self.task_names, self.training_setup.weights().tolist(), strict=True)))
 
     def set_task_weights(self, weights: Mapping[str, float]) -> None:
         """Sets task weights, live from the next training step on. Tasks that are not named keep theirs.
@@ -272,7 +273,7 @@ class MultiTaskModel(keras.Model):
             max_specializations=max_specializations,
             weighting=weighting,
         )
-        own = self._overridden()
+        own = self.overridden_methods
         if own and spec.weighting != weightings.Static():
             raise ValueError(
                 f"`weighting` cannot be used by a class that overrides {', '.join(own)}: it needs the loss of each "
@@ -298,8 +299,9 @@ class MultiTaskModel(keras.Model):
             self._compile_metrics = spec.compile_metrics(self.outputs_by_task)
         self._set_up(spec)
 
-    def _overridden(self) -> list[str]:
-        """What the user's class or object has in place of this class's own methods."""
+    @property
+    def overridden_methods(self) -> list[str]:
+        """The methods of a step that a subclass (or the object) overrides: Keras' own steps then run, and call them."""
         return [
             name
             for name in _OVERRIDABLE
@@ -309,7 +311,7 @@ class MultiTaskModel(keras.Model):
     @property
     def _runs_own_steps(self) -> bool:
         """Whether Keras' own steps run, as there is no task or the user overrides something."""
-        return bool(not self.training_setup.spec.losses or self._overridden())
+        return bool(not self.training_setup.spec.losses or self.overridden_methods)
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns the arguments of `compile`, serialized."""
@@ -347,16 +349,16 @@ class MultiTaskModel(keras.Model):
         """
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
         by_task = given.get("class_weight") or {}
-        if isinstance(by_task, Mapping) and any(isinstance(key, str) for key in by_task):
+        if by_task and (len(self.outputs_by_task) > 1 or any(isinstance(key, str) for key in by_task)):
             raise ValueError(
                 "Class weights by task are an argument of `compile`: compile(..., class_weight={'task': {0: 2.0}}). "
                 f"Received: fit(class_weight={by_task!r})"
             )
         setup = self.training_setup
-        setup.monitored = MonitoredTotals(given.get("callbacks"))
-        setup.label_report = LabelReport(given.get("x"), given.get("y"))
         if given.get("y") is not None and not self._runs_own_steps:
             self.unpack((given.get("x"), given["y"]))  # an error now names the shape of the arrays
+        setup.monitored = MonitoredTotals(given.get("callbacks"))
+        setup.label_report = LabelReport(given.get("x"), given.get("y"))
         if setup.weighting:
             setup.monitored.warn("loss")
         setup.in_fit = True

@@ -1,6 +1,6 @@
-"""Objects by name and their configs: `"dst(floor=0.3)"` <-> `DST(floor=0.3)`.
+"""Builds objects from names and configs: `"dst(floor=0.3)"` <-> `DST(floor=0.3)`.
 
-Specifications are parsed with `ast` and never evaluated: only names, calls and literals are understood.
+Specifications are parsed with `ast` and never evaluated: only names, calls and literals are accepted.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import numpy as np
 T = TypeVar("T")
 C = TypeVar("C", bound="Configurable")
 
-_MOST_BITS = 1024  # of an integer in a specification: no float is larger
+_MAX_INTEGER_BITS = 1024  # of an integer in a specification; no float is larger
 
 
 def unknown_value(argument: str, received: object, choices: Iterable[str]) -> ValueError:
     """Returns the error for a value outside a set of choices, naming the closest match.
 
     Args:
-        argument: what was being set, e.g. `"schedule"`.
-        received: the value that was given.
-        choices: the values that would have been accepted.
+        argument: name of the argument, e.g. `"schedule"`.
+        received: the given value.
+        choices: the accepted values.
     """
     options = sorted(choices)
     close = difflib.get_close_matches(str(received), options, n=1, cutoff=0.5)
@@ -58,7 +58,7 @@ def parse_spec(text: str) -> Spec:
     error = ValueError(f"Cannot read the specification. Expected: name or name(key=value, ...). Received: {text!r}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # the error says it all
+            warnings.simplefilter("ignore", SyntaxWarning)  # the error below is enough
             tree = ast.parse(text.strip(), mode="eval").body
         spec = _value(tree)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as cause:
@@ -88,8 +88,8 @@ def _value(node: ast.expr) -> Any:
             raise ValueError("`**` is not understood")
         return {ast.literal_eval(key): _value(value) for key, value in zip(node.keys, node.values) if key is not None}
     literal = ast.literal_eval(node)
-    if isinstance(literal, int) and literal.bit_length() > _MOST_BITS:
-        raise ValueError("an integer larger than any float, and perhaps than Python would print")
+    if isinstance(literal, int) and literal.bit_length() > _MAX_INTEGER_BITS:
+        raise ValueError("an integer is larger than any float")
     return literal
 
 
@@ -99,16 +99,16 @@ def snake_case(name: str) -> str:
 
 
 def name_of(factory: Any) -> str:
-    """Returns the name of a class or function in specifications: its `NAME` if it has one, else that in snake case."""
+    """Returns the name of a class or function in specifications: its `NAME`, or else `__name__` in snake case."""
     return getattr(factory, "NAME", "") or snake_case(factory.__name__)
 
 
-def _bare(name: object) -> str:
+def _normalise(name: object) -> str:
     return str(name).replace("_", "").lower()
 
 
 class Registry(Generic[T]):
-    """The objects of one kind that can be asked for by name.
+    """Registry of objects of one kind, built by name.
 
     Args:
         kind: what the objects are, for error messages (`"schedule"`).
@@ -124,17 +124,17 @@ class Registry(Generic[T]):
         return sorted(self._factories)
 
     def __contains__(self, name: str) -> bool:
-        return any(_bare(known) == _bare(name) for known in self._factories)
+        return any(_normalise(known) == _normalise(name) for known in self._factories)
 
     def __getitem__(self, name: str) -> Callable[..., T]:
-        """Returns what is registered under a name, whose capitals and underscores do not matter (`"PCGrad"`)."""
-        found = [factory for known, factory in self._factories.items() if _bare(known) == _bare(name)]
-        if not found:
+        """Returns the factory registered under a name; capitals and underscores are ignored (`"PCGrad"`)."""
+        matches = [factory for known, factory in self._factories.items() if _normalise(known) == _normalise(name)]
+        if not matches:
             raise unknown_value(self.kind, name, self._factories)
-        return found[0]
+        return matches[0]
 
     def register(self, factory: Callable[..., T]) -> Callable[..., T]:
-        """Decorator: makes a class or function available under its `name_of`."""
+        """Decorator that registers a class or function under its `name_of`."""
         name = name_of(factory)
         if name in self._factories:
             raise ValueError(f"A {self.kind} named {name!r} is registered already.")
@@ -150,10 +150,14 @@ class Registry(Generic[T]):
 
         Raises:
             ValueError: for an unknown name (listing the choices), wrong arguments, or values that the
-                object refuses.
+                object rejects.
         """
         if isinstance(identifier, str):
-            return self._build(parse_spec(identifier))
+            try:
+                spec = parse_spec(identifier)
+            except ValueError as error:
+                raise ValueError(f"Unknown {self.kind}: {error}. Choices: {', '.join(self.names)}") from error
+            return self._build(spec)
         if isinstance(identifier, Mapping):
             unexpected = set(identifier) - {"name", "config"}
             config = identifier.get("config", {})
@@ -197,17 +201,17 @@ class Registry(Generic[T]):
 
 
 class Configurable:
-    """An object that keeps each constructor argument in an attribute of the same name.
+    """An object that stores each constructor argument in an attribute of the same name.
 
     Attributes:
-        NAME: the name of its class in specifications, where that in snake case would not do.
+        NAME: the name of the class in specifications, if it is not the class name in snake case.
     """
 
     NAME: ClassVar[str] = ""
 
     def get_config(self) -> dict[str, Any]:
-        """Returns every constructor argument, as values that JSON can hold."""
-        return {name: _plain(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
+        """Returns every constructor argument, as values that JSON supports."""
+        return {name: _json_value(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
 
     @classmethod
     def from_config(cls: type[C], config: Mapping[str, Any]) -> C:
@@ -220,11 +224,11 @@ def serialize(value: Configurable) -> dict[str, Any]:
     return {"name": name_of(type(value)), "config": value.get_config()}
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, Configurable):
         return serialize(value)
     if isinstance(value, Mapping):
-        return {key: _plain(element) for key, element in value.items()}
+        return {key: _json_value(element) for key, element in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(element) for element in value]
+        return [_json_value(element) for element in value]
     return value.item() if isinstance(value, np.generic) else value

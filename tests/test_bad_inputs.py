@@ -88,7 +88,7 @@ FLAGS = {
     "negative learning rate": Case("learning_rate=-1", "--learning_rate=-1"),
     "NaN learning rate": Case("finite number > 0. Received: learning_rate=nan", "--learning_rate=nan"),
     "negative seed": Case("seed must be at least 0. Received: seed=-1", "--seed=-1"),
-    "examples of real data": Case("with synthetic. Received: examples=10", "--examples=10"),
+    "examples of real data": Case("synthetic data. Received: examples=10", "--examples=10"),
     "no examples": Case("examples=0", "--examples=0 --synthetic"),
     "unknown comparison": Case("Did you mean 'pcgrad'", "--compare=pcgard"),
     "seeds without a comparison": Case("it needs --compare", "--seeds=1,2"),
@@ -209,8 +209,8 @@ COMPARED = "--run_dir= --compare {tmp}/run {tmp}/run"
 RUNS = {
     "no run": Case("no config.json. Received: run_dir=.*nowhere", "--run_dir={tmp}/nowhere", "run", program="evaluate"),
     "no run to resume": Case("no config.json. .*nowhere", "--resume --run_dir={tmp}/nowhere", "run"),
-    "other settings": Case("goes on with batch_size=10. Received: --batch_size=7", "--resume --batch_size=7", "run"),
-    "other dataset": Case("goes on with dataset='fashion_mnist'", "--resume --dataset=cifar10", "run"),
+    "other settings": Case("cannot change batch_size=10. Received: --batch_size=7", "--resume --batch_size=7", "run"),
+    "other dataset": Case("cannot change dataset='fashion_mnist'", "--resume --dataset=cifar10", "run"),
     "config.json cut off": Case("config.json is damaged", "--resume", "run", do.file("config.json", do.cut)),
     "config.json with an unknown setting": Case(
         "config.json is damaged: .*'epochs'", "--resume", "run", do.file("config.json", do.text('"epochs"', '"epoch"'))

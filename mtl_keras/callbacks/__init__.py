@@ -1,4 +1,4 @@
-"""What happens around training: which tasks run, and how a run is watched."""
+"""Callbacks that schedule tasks, freeze layers and monitor runs."""
 
 from mtl_keras.callbacks.freeze_layers import FreezeLayers
 from mtl_keras.callbacks.gradient_monitor import GradientMonitor

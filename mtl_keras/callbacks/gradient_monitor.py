@@ -1,4 +1,4 @@
-"""`GradientMonitor`: whether the tasks pull the network's shared part in the same direction, epoch by epoch."""
+"""`GradientMonitor`: measures in each epoch how far the tasks' gradients agree."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _PIXELS = 320
 
 
 class GradientMonitor(keras.callbacks.Callback):
-    """Looks at the gradient of each task in every n-th training step, and says once an epoch how they agree.
+    """Compares the tasks' gradients in every n-th training step, and logs statistics of them once per epoch.
 
     The gradients are those of the unweighted losses with respect to the variables that several tasks share, without
-    regularizers. Put it before the callbacks that read logs: it adds to those of each epoch
+    regularizers. Put it before the callbacks that read logs: it adds to the logs of each epoch
 
     - `gradient_cosine`: the cosine of the angle between the gradients of two tasks, mean over the pairs of tasks;
     - `conflict_rate`: the share of the steps in which that cosine was below 0, mean over the pairs;
     - `gradient_norm_ratio`: the largest of the tasks' mean gradient norms, divided by the smallest that is not 0.
 
-    Pairs that never ran together are not in these means; what nothing is known of is NaN. With `log_dir` it writes the
-    run `gradients` for TensorBoard:
+    Pairs that never ran together are left out of these means; unknown values are NaN. With `log_dir` it writes the run
+    `gradients` for TensorBoard:
 
     | tag | what |
     |---|---|
@@ -41,15 +41,15 @@ class GradientMonitor(keras.callbacks.Callback):
     | `gradient_norm/<task>` | mean norm of a task's gradient |
     | `gradients/cosines` | heat map of the cosines, from -1 (blue) over 0 (white) to 1 (red); grey is not known |
 
-    A step that is looked at takes a backward pass a task more, and the model compiles a function of its own for such
-    steps. The other steps, and what the model learns, stay what they are; see docs/gradients.md.
+    A monitored step takes one more backward pass per task, and the model compiles a separate function for such steps.
+    The other steps and the training result do not change; see docs/gradients.md.
 
     Args:
-        every: look in every so many training steps, >= 1. Nothing is looked at with a single task.
-        log_dir: the folder to write to, that of `TensorBoard`; `None` to write nothing.
+        every: number of training steps from one monitored step to the next, >= 1. A single task is not monitored.
+        log_dir: the folder to write to, the same as that of `TensorBoard`; `None` to write nothing.
 
     Attributes:
-        summary: what was seen in the last epoch, pair by pair; `None` before the first has ended.
+        summary: statistics of the last epoch for each pair of tasks; `None` before the end of the first epoch.
 
     Raises:
         ValueError: if `every` is not an integer >= 1.
@@ -78,6 +78,11 @@ class GradientMonitor(keras.callbacks.Callback):
     def set_model(self, model: keras.Model) -> None:
         if not isinstance(model, MultiTaskModel):
             raise TypeError(f"GradientMonitor needs a mtl_keras.MultiTaskModel. Received: model={type(model).__name__}")
+        if model.overridden_methods:
+            raise ValueError(
+                f"GradientMonitor cannot be used by a class that overrides {', '.join(model.overridden_methods)}: it "
+                f"needs the loss of each task from the library's own step. Received: model={type(model).__name__}"
+            )
         super().set_model(model)
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""`StopOnNonFinite`: ends training as soon as a task's loss is NaN or infinite, and says which."""
+"""`StopOnNonFinite`: stops training when a task's loss is NaN or infinite, and names the task."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ class NonFiniteLoss(ArithmeticError):
     """The training loss of a task became NaN or infinite.
 
     Args:
-        task: which.
-        step: the training step in which it was so for the first time, counted from 0.
+        task: name of the task.
+        step: the first training step with such a loss, counted from 0.
     """
 
     def __init__(self, task: str, step: int) -> None:
         super().__init__(
-            f"The loss of task {task!r} is not finite at training step {step}. Look for NaN in its labels' scale "
-            "or the images, or lower the learning rate or the task's weight."
+            f"The loss of task {task!r} is not finite at training step {step}. Look for NaN or very large "
+            "numbers in the inputs and its labels, or lower the learning rate or the task's weight."
         )
         self.task, self.step = task, step
 
@@ -26,10 +26,10 @@ class NonFiniteLoss(ArithmeticError):
 class StopOnNonFinite(keras.callbacks.Callback):
     """Raises `NonFiniteLoss`, naming the task and the step, once a task's training loss is NaN or infinite.
 
-    Unlike `keras.callbacks.TerminateOnNaN` it knows the task, and it does not wait for the device at every step.
+    Unlike `keras.callbacks.TerminateOnNaN`, it names the task and does not wait for the device at every step.
 
     Args:
-        every: look every so many training executions, and at the end of each epoch.
+        every: number of training executions between checks; the end of each epoch is checked too.
 
     Raises:
         ValueError: if `every` is not a positive number.
@@ -45,13 +45,13 @@ class StopOnNonFinite(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         self._executions += 1
         if self._executions % self.every == 0:
-            self._look()
+            self._check()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._look()
+        self._check()
 
-    def _look(self) -> None:
-        found = self.model.nonfinite_losses
-        if found:
-            task, step = min(found.items(), key=lambda entry: entry[1])
+    def _check(self) -> None:
+        first_steps = self.model.nonfinite_losses
+        if first_steps:
+            task, step = min(first_steps.items(), key=lambda entry: entry[1])
             raise NonFiniteLoss(task, step)

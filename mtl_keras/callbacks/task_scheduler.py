@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -19,24 +20,24 @@ from mtl_keras.schedules.sampling import draw, epoch_generator, running_probabil
 class TaskScheduler(keras.callbacks.Callback):
     """Decides before each training step which tasks run and with which weight.
 
-    Put it first in the list of callbacks: it adds `<task>_probability` to the logs of each epoch (schedules of
-    probabilities only), for the callbacks after it.
+    Put it first in the list of callbacks: it adds `<task>_probability` to the logs of each epoch (probability
+    schedules only), for the callbacks after it.
 
-    The draws of an epoch depend on `seed` and the number of the epoch only; they count optimizer steps, and are
-    the same for every `steps_per_execution`. At each step at least one task runs. Tasks whose own weight in the
-    model is 0 never run.
+    The draws of an epoch depend only on `seed` and the epoch number. They count optimizer steps, so they are the same
+    for every `steps_per_execution`. At least one task runs in each step. Tasks whose own weight in the model is 0
+    never run.
 
     Args:
         schedule: a schedule, its specification (`"dst(floor=0.3)"`) or its config.
         seed: seed of the draws, >= 0.
-        every: how many steps a draw is kept, or `"epoch"`. For schedules of probabilities.
-        unbiased: whether a task that runs has its weight divided by the probability with which it runs, so that
-            the expected gradient is that of training without dropping.
-        counts: labelled training samples of each task; None takes them as equal.
+        every: number of steps for which a draw holds, or `"epoch"`. For probability schedules.
+        unbiased: whether to divide the weight of a running task by its probability of running, so that the expected
+            gradient is that of training without dropping.
+        counts: number of labelled training samples of each task; `None` for equal numbers.
 
     Raises:
-        ValueError: for an unknown schedule or an argument of illegal value; at the beginning of training, for
-            the name of a task that the model does not have, or if no task is left to run.
+        ValueError: for an unknown schedule or an invalid argument; at the start of training, for a task name that the
+            model does not have, or if no task is left to run.
 
     Example:
 
@@ -80,28 +81,35 @@ class TaskScheduler(keras.callbacks.Callback):
                 f"A TaskScheduler with the records of the tasks {list(self.records.tasks)} cannot go on with a model "
                 f"of other tasks: make a new one. Received: a model with the tasks {list(tasks)}"
             )
-        # A task name that the schedule got wrong stops the run here, not in the middle of its first epoch.
+        # Raises for a wrong task name in the schedule now, not in the middle of the first epoch.
         self._evaluate(0, self.records.before(0))
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self.records = self._known().before(epoch)
+        self.records = self._checked_records().before(epoch)
         self._epoch = epoch
         self._values = self._evaluate(epoch, self.records)
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self.model.set_step_weights(self._rows(batch, int(self.model.steps_per_execution)))
+        self.model.set_step_weights(self._step_weights(batch, int(self.model.steps_per_execution)))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {} if logs is None else logs
-        records = self._known()
-        self.records = records.after(epoch, {task: float(logs[f"{task}_loss"]) for task in records.tasks})
+        records = self._checked_records()
+        absent = [f"{task}_loss" for task in records.tasks if f"{task}_loss" not in logs]
+        if absent and not records.losses:
+            warnings.warn(
+                f"The logs have no {absent[0]!r}: the schedule takes the task as one that did not run. "
+                "`super().compute_loss` in an overridden `compute_loss` logs the loss of each task.",
+                stacklevel=2,
+            )
+        self.records = records.after(epoch, {task: float(logs.get(f"{task}_loss", math.nan)) for task in records.tasks})
         if self.schedule.kind == "probability":
             logs.update(
                 {f"{task}_probability": value for task, value in zip(records.tasks, self._values.tolist(), strict=True)}
             )
 
     def get_state(self) -> dict[str, Any]:
-        """Returns what the next draws depend on besides the constructor's arguments, as values that JSON can hold."""
+        """Returns the state that the next draws depend on, besides the constructor's arguments, as JSON values."""
         if self.records is None:
             return {"seed": self.seed, "records": None}
         losses = [
@@ -116,7 +124,7 @@ class TaskScheduler(keras.callbacks.Callback):
         return {"seed": self.seed, "records": records}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a state that `get_state` returned; `fit` must then begin at the epoch after it."""
+        """Restores a state that `get_state` returned; `fit` must then start at the epoch after it."""
         self.seed = state["seed"]
         records = state["records"]
         if records is None:
@@ -127,34 +135,34 @@ class TaskScheduler(keras.callbacks.Callback):
         )
         self.records = Records(tuple(records["tasks"]), records["depths"], records["counts"], losses)
 
-    def _known(self) -> Records:
+    def _checked_records(self) -> Records:
         if self.records is None:
             raise RuntimeError("TaskScheduler has no records yet: on_train_begin comes first.")
         return self.records
 
     def _evaluate(self, epoch: int, records: Records) -> NDArray[np.float64]:
-        """The schedule's answer `(tasks,)`, checked."""
-        answer = self.schedule(epoch, records)
-        values = np.array([answer[task] for task in records.tasks], np.float64)
+        """Returns the checked values `(tasks,)` of the schedule."""
+        by_task = self.schedule(epoch, records)
+        values = np.array([by_task[task] for task in records.tasks], np.float64)
         highest = 1.0 if self.schedule.kind == "probability" else np.finfo(np.float64).max
         if not ((values >= 0) & (values <= highest)).all():
             raise ValueError(
                 f"{self.schedule!r} must give each task a {self.schedule.kind} from 0 to {highest:g}. "
-                f"Received: {answer!r} at epoch {epoch}"
+                f"Received: {by_task!r} at epoch {epoch}"
             )
         return values
 
-    def _rows(self, batch: int, steps: int) -> NDArray[np.float64]:
-        """The weights `(steps, tasks)` of the steps from `batch` on."""
+    def _step_weights(self, batch: int, steps: int) -> NDArray[np.float64]:
+        """Returns the weights `(steps, tasks)` of the steps from `batch` on."""
         weights = self.model.task_weights
-        own = np.array([weights[task] for task in self._known().tasks], np.float64)
+        own = np.array([weights[task] for task in self._checked_records().tasks], np.float64)
         if self.schedule.kind == "weight":
             rows = np.tile(own * self._values, (steps, 1))
         else:
             rows = own * self._draws(own > 0, batch, steps)
             if self.unbiased:
-                chances = running_probabilities(self._values, own > 0)
-                rows = np.divide(rows, chances, out=rows, where=rows > 0)
+                probabilities = running_probabilities(self._values, own > 0)
+                rows = np.divide(rows, probabilities, out=rows, where=rows > 0)
         if not rows.any(axis=1).all():
             raise ValueError(
                 f"At least one task must have a weight above 0. Received: own weights {dict(weights)!r}, "
@@ -163,9 +171,9 @@ class TaskScheduler(keras.callbacks.Callback):
         return rows
 
     def _draws(self, eligible: NDArray[np.bool_], batch: int, steps: int) -> NDArray[np.bool_]:
-        """Which tasks run `(steps, tasks)` at the steps from `batch` on.
+        """Returns which tasks run, `(steps, tasks)`, in the steps from `batch` on.
 
-        Each row is reached by its number, not by what was drawn before it: hence no state between executions.
+        Each row depends on its index, not on earlier draws, so there is no state between executions.
         """
         if not eligible.any():
             return np.zeros((steps, len(eligible)), bool)

@@ -288,8 +288,9 @@ class TaskGroup:
 
     def loss_part(self, batch: GroupBatch, training: bool, replicas: Replicas) -> LossPart:
         """Returns the losses of the tasks; class weights count in training alone."""
-        table = _weight_table([self._specs[task] for task in batch.tasks]) if training else None
-        if table is None:
+        tables = [self._specs[task].class_weight or {} for task in batch.tasks]
+        weighs_classes = training and any(tables)
+        if not weighs_classes:
             batch = self._flat_for(self.loss, batch)
         true = ops.cast(batch.true, self.loss.dtype)
         if batch.logits is None:
@@ -299,19 +300,19 @@ class TaskGroup:
         if len(values.shape) == 0:
             values = ops.broadcast_to(values, ops.shape(batch.pred)[:1])
         weight = batch.weight
-        if table is not None:
-            class_weight = self._class_weight(batch, table)
+        if weighs_classes:
+            class_weight = self._class_weight(batch, tables)
             weight = class_weight if weight is None else class_weight * expand(weight, len(class_weight.shape))
         counted = weight if self.loss.reduction == "mean_with_sample_weight" else None
         return LossPart(batch.mean_totals(values, weight, counted))
 
-    def _class_weight(self, batch: GroupBatch, table: np.ndarray) -> Any:
+    def _class_weight(self, batch: GroupBatch, tables: Sequence[Mapping[int, float]]) -> Any:
         classes = batch.true
         if not self.class_indices:
             classes = classes[..., 0] if classes.shape[-1] == 1 else ops.argmax(classes, axis=-1)
-        chosen = ops.one_hot(ops.cast(classes, "int32"), table.shape[-1], dtype=self.loss.dtype)
-        rows = table[0] if batch.leading == 1 else table.reshape(-1, *[1] * (len(chosen.shape) - 3), table.shape[-1])
-        return ops.sum(chosen * rows, axis=-1)
+        if batch.leading == 1:
+            return class_weights(classes, tables[0])
+        return ops.stack([class_weights(classes[:, row], table) for row, table in enumerate(tables)], axis=1)
 
     def metric_totals(self, batch: GroupBatch) -> list[Any]:
         """Returns, for each summed metric, `(tasks, statistics)`."""
@@ -343,15 +344,18 @@ class TaskGroup:
         ]
 
 
-def _weight_table(specs: Sequence[TaskSpec]) -> np.ndarray | None:
-    """`(tasks, classes)` class weights, or `None` if no task has any."""
-    if not any(spec.class_weight for spec in specs):
-        return None
-    table = np.ones((len(specs), max(2, int(specs[0].output.shape[-1] or 2))), "float32")
-    for row, spec in zip(table, specs):
-        for index, weight in (spec.class_weight or {}).items():
-            row[index] = weight
-    return table
+def class_weights(classes: Any, table: Mapping[int, float]) -> Any:
+    """Returns the weight `(batch, ...)` of each label, as Keras does: of the nearest integer; 1 for other classes.
+
+    Args:
+        classes: labels `(batch, ...)`.
+        table: class -> weight.
+    """
+    nearest = ops.cast(ops.round(ops.cast(classes, "float32")), "int32")
+    weights = ops.ones_like(nearest, dtype="float32")
+    for index, weight in table.items():
+        weights = ops.where(nearest == index, weight, weights)
+    return weights
 
 
 def checked_classes(true: Any, classes: int, tasks: Sequence[str]) -> Any:

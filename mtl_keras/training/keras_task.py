@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from mtl_keras import labels
 from mtl_keras.distribution import Replicas
 from mtl_keras.keras_private import get_keras_mask, set_keras_mask
-from mtl_keras.training.groups import ForwardBatch, LossPart, expand, running_dtype
+from mtl_keras.training.groups import ForwardBatch, LossPart, class_weights, expand, running_dtype
 from mtl_keras.training.spec import MEANS, TaskSpec, is_own
 
 
@@ -148,13 +147,10 @@ def _samples(present: Any) -> Any:
 
 
 def _with_class_weight(spec: TaskSpec, true: Any, pred: Any, weight: Any) -> Any:
-    table = np.ones(max(2, int(spec.output.shape[-1] or 2)), "float32")
-    for index, value in (spec.class_weight or {}).items():
-        table[index] = value
     classes = ops.convert_to_tensor(true)
     if len(classes.shape) == len(pred.shape) and len(classes.shape) > 1:
         classes = classes[..., 0] if classes.shape[-1] == 1 else ops.argmax(classes, axis=-1)
-    found = ops.take(ops.convert_to_tensor(table), ops.cast(classes, "int32"))
+    found = class_weights(classes, spec.class_weight or {})
     return found if weight is None else found * expand(ops.cast(weight, found.dtype), len(found.shape))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -30,6 +31,7 @@ class OwnSteps:
         self._model, self._state = model, model.training_setup
         self._functions: dict[tuple[str, bool], Callable[..., Any]] = {}
         self.specializations: list[Specialization] = []
+        self._warned = False
         self.reset()
 
     def reset(self) -> None:
@@ -49,6 +51,7 @@ class OwnSteps:
         logs = None
         for row, data in zip(rows, iterator):
             logs = self._function("train_step", not row.all())(without_optionals(data), tf.constant(row))
+            self._check_weights(row)
             self._weights, self._active, self._count = self._weights + row, self._active + (row > 0), self._count + 1
         if logs is None:
             raise StopIteration
@@ -62,6 +65,17 @@ class OwnSteps:
         if logs is None:
             raise StopIteration
         return dict(logs)
+
+    def _check_weights(self, row: np.ndarray) -> None:
+        """Warns once if task weights are not 1 and the user's methods do not use them."""
+        if (row != 1).any() and self._state.tasks and not self._state.row_was_used and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"Task weights have no effect on the loss of {type(self._model).__name__}: it overrides "
+                f"{', '.join(self._model.overridden_methods)} and does not call `super().compute_loss`. Received: task "
+                f"weights {dict(zip(self._state.tasks, row.tolist()))}",
+                stacklevel=2,
+            )
 
     def _function(self, name: str, masked: bool) -> Callable[..., Any]:
         if (name, masked) not in self._functions:

@@ -157,12 +157,11 @@ def primary_metric(metrics: Metrics) -> tuple[str, bool]:
     """Returns the name of a task's primary metric and whether higher is better.
 
     Args:
-        metrics: `(name, metric, weighted)` of each metric. The first is primary; without any it is the loss.
+        metrics: `(name, metric, weighted)` of each metric. The first whose direction is known (`_direction` of
+            Keras' metric classes) is primary; without any it is the loss.
     """
-    if not metrics:
-        return "loss", False
-    name, metric, _ = metrics[0]
-    return name, getattr(metric, "_direction", "up") != "down"
+    directions = ((name, getattr(metric, "_direction", None)) for name, metric, _ in metrics)
+    return next(((name, way == "up") for name, way in directions if way in ("up", "down")), ("loss", False))
 
 
 def _config(judge: keras.losses.Loss | keras.metrics.Metric) -> str:
@@ -262,7 +261,7 @@ class CompileSpec:
             arguments.metrics_by_output(name, value, outputs)
             for name, value in zip(("metrics", "weighted_metrics"), both)
         )
-        classes = {name: max(2, int(outputs[name].shape[-1] or 2)) for name in names}
+        classes = {name: arguments.class_count(losses.get(name, ()), outputs[name]) for name in names}
         missing = arguments.by_output("missing_labels", missing_labels, outputs)
         for name, value in missing.items():
             if not isinstance(value, bool):
@@ -311,6 +310,11 @@ class CompileSpec:
         Raises:
             ValueError: if a loss or metric is unknown, or labels do not have the shape that the loss needs.
         """
+        for name in (*self.metrics, *self.weighted_metrics):
+            if name not in labels:
+                raise ValueError(
+                    f"The metrics of output {name!r} need its labels. Received labels for: {', '.join(labels)}"
+                )
         if container is not None and not container.built:
             every = {name: labels.get(name) for name in outputs}
             container.build(every, dict(outputs))

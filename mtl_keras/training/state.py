@@ -121,6 +121,7 @@ class TrainingState(KerasSaveable):
         task_weights: `(tasks,)` variable: the weights of the tasks whose weight was not given as a variable.
         step_weights: `(steps, tasks)` weights of the next execution alone, or `None`.
         row: `(tasks,)` weights that `compute_loss` uses in a step of the user's own; `None` for the task weights.
+        row_was_used: whether `compute_loss` used it since it was set.
         weighting: the weighting in use; `None` for fixed weights.
         gradients: sums for what is watched of the tasks' gradients.
         objective: losses and metrics, once the labels are known.
@@ -145,6 +146,7 @@ class TrainingState(KerasSaveable):
             self.task_weights = keras.Variable(initial, trainable=False, name=_WEIGHTS)
         self.step_weights: np.ndarray | None = None
         self.row: Any = None
+        self.row_was_used = False
         self.weighting: LiveWeighting | None = None
         if spec.weighting != Static():
             shared = shared_variables({task: outputs[task] for task in self.tasks}, trained)
@@ -186,6 +188,7 @@ class TrainingState(KerasSaveable):
     def weights_in_step(self) -> Any:
         """Returns the weights `(tasks,)` that a step of the user's own trains with, as a tensor."""
         if self.row is not None:
+            self.row_was_used = True
             return self.row
         rows = [self.spec.variables.get(task, self.task_weights.value[i]) for i, task in enumerate(self.tasks)]
         return ops.stack([ops.cast(row, "float32") for row in rows])
@@ -193,7 +196,7 @@ class TrainingState(KerasSaveable):
     @contextmanager
     def weighted_by(self, row: Any) -> Iterator[None]:
         """Makes `compute_loss` use the weights `(tasks,)` of a step, while it is run or traced."""
-        self.row = row
+        self.row, self.row_was_used = row, False
         try:
             yield
         finally:

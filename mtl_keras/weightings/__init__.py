@@ -98,7 +98,7 @@ __all__ = [
 ]
 
 
-def get(identifier: str | Mapping[str, Any] | Weighting) -> Weighting:
+def get(identifier: str | Mapping[str, Any] | Weighting | None) -> Weighting:
     """Returns a weighting from a specification, a config or a weighting, which is returned as it is.
 
     Args:
@@ -113,7 +113,7 @@ def get(identifier: str | Mapping[str, Any] | Weighting) -> Weighting:
     get("uncertainty(learning_rate=0.01)")
     ```
     """
-    weighting = WEIGHTINGS.get(identifier)
+    weighting = WEIGHTINGS.get("static" if identifier is None else identifier)
     if isinstance(weighting, type):
         raise ValueError(f"A weighting is an object: write {weighting.__name__}(). Received: the class itself")
     if not isinstance(weighting, Weighting):

@@ -135,10 +135,75 @@ def test_tasks_whose_log_entries_collide_are_refused() -> None:
         )
 
 
-def test_class_weight_by_task_belongs_to_compile() -> None:
+@pytest.mark.parametrize("given", [{"kind": {0: 2.0}}, {0: 2.0}])
+def test_class_weight_by_task_belongs_to_compile(given: Any) -> None:
     model = compiled(TWO, {"kind": SPARSE, "amount": "mse"})
-    with pytest.raises(ValueError, match=re.escape("compile")):
-        model.fit(*TWO.data(), verbose=0, class_weight={"kind": {0: 2.0}})
+    with pytest.raises(ValueError, match=re.escape("compile(..., class_weight={'task': {0: 2.0}})")):
+        model.fit(*TWO.data(), verbose=0, class_weight=given)
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["alone", "fused"])
+@pytest.mark.parametrize(
+    ("loss", "labels", "table"),
+    [
+        ("hinge", [-1.0, 1.0], {1: 5.0}),
+        ("hinge", [-1.0, 1.0], {-1: 5.0, 1: 0.5}),
+        ("mse", [0.4, 1.6, 3.0], {2: 5.0}),
+        ("binary_crossentropy", [0.05, 0.95], {1: 5.0}),
+        (lambda y_true, y_pred: ops.abs(y_true - y_pred)[:, 0], [0.4, 1.6], {2: 5.0}),
+    ],
+    ids=["hinge", "hinge -1", "regression", "smoothed", "own"],
+)
+def test_class_weights_are_those_of_stock_keras(loss: Any, labels: list[float], table: Any, count: int) -> None:
+    graph = heads(**{f"t{place}": FLAG for place in range(count)})
+    y = np.resize(np.array(labels, "float32"), (SAMPLES, 1))
+    ours = compiled(graph, loss, class_weight={"t0": table})
+    seed(0)
+    inputs, outputs = graph.build()
+    stock = keras.Model(inputs, outputs["t0"])
+    stock.compile(keras.optimizers.SGD(0.1), loss=loss, run_eagerly=True)
+    expected = stock.train_on_batch(features(), y, class_weight=table)
+    found = ours.train_on_batch(features(), {f"t{place}": y for place in range(count)}, return_dict=True)
+    assert found["t0_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"loss": {"kind": "sparse_categorical_crossentropi"}},
+            "Unknown loss of task 'kind'. Did you mean 'sparse_",
+        ),
+        (
+            {"loss": "mse", "metrics": {"kind": ["acuracy"]}},
+            "Unknown metric of output 'kind'. Did you mean 'binary_",
+        ),
+        ({"loss": "mse", "weighting": "PC-Grad"}, "Unknown weighting: Cannot read the specification."),
+        ({"loss": "mse", "class_weight": {"amount": "balanced"}}, "must map classes to weights, e.g. {0: 1.0, 1: 5.0}"),
+    ],
+)
+def test_mistyped_arguments_are_named_at_compile(arguments: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        MultiTaskModel(*TWO.build()).compile("sgd", **arguments)
+
+
+def test_mistyped_names_in_data_are_named() -> None:
+    (x, y), model = TWO.data(), compiled(TWO, {"kind": SPARSE, "amount": "mse"})
+    with pytest.raises(ValueError, match=r"No labels for task 'amount'\. Received labels for: kind, amuont"):
+        model.fit(x, {"kind": y["kind"], "amuont": y["amount"]}, verbose=0)
+    with pytest.raises(ValueError, match=r"Unknown task in `sample_weight`\. Did you mean 'amount'\?"):
+        model.train_on_batch(x, y, {"amuont": np.ones(SAMPLES)})
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        model.task_weights["kind"] = 0.0  # type: ignore[index]
+    model = compiled(TWO, {"kind": SPARSE}, metrics={"amount": ["mae"]})
+    with pytest.raises(ValueError, match=r"The metrics of output 'amount' need its labels\."):
+        model.fit(x, {"kind": y["kind"]}, verbose=0)
+
+
+def test_a_metric_of_unknown_direction_is_not_in_the_score() -> None:
+    model = compiled(TWO, {"kind": SPARSE, "amount": "mse"}, metrics={"amount": [squared], "kind": ["accuracy"]})
+    logs = model.test_on_batch(*TWO.data(), return_dict=True)
+    assert logs["mtl_score"] == pytest.approx((logs["kind_accuracy"] - logs["amount_loss"]) / 2)
 
 
 def test_class_weights_weigh_training_alone() -> None:
@@ -215,3 +280,11 @@ def test_weightings_of_representations_work_with_one_task_left(method: str) -> N
     assert np.isfinite(model.train_on_batch(x, y)[0])
     for old, new in zip(before, dropped.get_weights()):
         np.testing.assert_array_equal(new, old)
+
+
+def test_missing_labels_that_an_own_loss_gets_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    x, y = TWO.data()
+    model = compiled(TWO, {"kind": SPARSE, "amount": lambda t, p: ops.where(ops.isnan(t), 0.0, ops.abs(t - p))})
+    model.fit(x, {**y, "amount": holes(y["amount"].astype("float32"), np.nan)}, verbose=0)
+    assert f"task 'amount': {(~KNOWN).sum()} of {SAMPLES} labels are NaN or -1" in caplog.text
+    assert "compile(missing_labels={'amount': True})" in caplog.text

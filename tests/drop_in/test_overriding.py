@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 import tensorflow as tf
 from keras import metrics, ops
 
+import mtl_keras
+from mtl_keras import MultiTaskModel
 from tests.drop_in.graphs import LOSSES, NORMALISED, TWO, by_task_weights
 from tests.drop_in.harness import Case, Run, check, epochs, two_steps
 from tests.drop_in.selection import selected
@@ -244,3 +247,20 @@ CASES = [
 @pytest.mark.parametrize("case", selected(__name__, CASES), ids=lambda case: case.id)
 def test_overriding(case: Case, tmp_path: Path) -> None:
     check(case, tmp_path, __name__)
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+def test_task_weights_that_own_methods_do_not_use_are_reported() -> None:
+    (x, y), own = TWO.data(), overriding(compute_loss=compute_loss_alone)(MultiTaskModel)
+    model = own(*TWO.build())
+    model.compile("sgd", loss=LOSSES, run_eagerly=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Task weights")
+        model.fit(x, y, verbose=0)
+    model.set_task_weights({"amount": 0.5})
+    with pytest.warns(UserWarning, match=r"Task weights have no effect on the loss of Own: it overrides compute_loss"):
+        model.fit(x, y, verbose=0)
+    with pytest.raises(ValueError, match=r"GradientMonitor cannot be used by a class that overrides compute_loss"):
+        model.fit(x, y, verbose=0, callbacks=[mtl_keras.callbacks.GradientMonitor()])
+    with pytest.warns(UserWarning, match=r"The logs have no 'kind_loss'"):
+        model.fit(x, y, verbose=0, callbacks=[mtl_keras.callbacks.TaskScheduler("dst")])
