@@ -257,6 +257,7 @@ CASES = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Early stopping conditioned on metric")
 @pytest.mark.parametrize("case", selected(__name__, CASES), ids=lambda case: case.id)
 def test_callbacks(case: Case, tmp_path: Path) -> None:
     check(case, tmp_path, __name__)

@@ -99,6 +99,7 @@ CASES = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:If `run_eagerly` is True")
 @pytest.mark.parametrize("case", selected(__name__, CASES), ids=lambda case: case.id)
 def test_compiled(case: Case, tmp_path: Path) -> None:
     check(case, tmp_path, __name__)

@@ -119,6 +119,7 @@ CASES = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @pytest.mark.parametrize("case", selected(__name__, CASES), ids=lambda case: case.id)
 def test_data(case: Case, tmp_path: Path) -> None:
     check(case, tmp_path, __name__)

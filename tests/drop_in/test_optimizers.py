@@ -291,6 +291,7 @@ COMPILED_AGAIN = [
 CASES = [*(_optimizer(*row) for row in OPTIMIZERS), *OTHERS, *PRECISION, *COMPILED_AGAIN]
 
 
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
 @pytest.mark.parametrize("case", selected(__name__, CASES), ids=lambda case: case.id)
 def test_optimizers(case: Case, tmp_path: Path) -> None:
     check(case, tmp_path, __name__)

@@ -326,6 +326,7 @@ def feature_space() -> tuple[Any, Any]:
     return space.get_inputs(), {"kind": layers.Dense(3, activation="softmax")(x), "amount": layers.Dense(1)(x)}
 
 
+@pytest.mark.filterwarnings("ignore:The structure of `inputs`")
 @pytest.mark.parametrize(
     ("build", "write"),
     [(words, export_saved_model), (text, export), (feature_space, export)],

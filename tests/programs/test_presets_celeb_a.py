@@ -11,6 +11,7 @@ from tests.programs.conftest import Program
 from tests.programs.smoke import runs_through
 
 
+@pytest.mark.filterwarnings("ignore:The trunk of network .* is frozen at random weights")
 @pytest.mark.parametrize("name", [*celeba_attributes.PRESETS, *celeba_landmarks.PRESETS])
 def test_it_runs_through(program: Program, drawn: Path, tmp_path: Path, name: str) -> None:
     runs_through(program, name, drawn, tmp_path / "run")
