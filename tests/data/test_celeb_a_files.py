@@ -266,7 +266,7 @@ def binary(path: Path) -> None:
         ("zip and csv", "list_attr_celeba.csv", replaced("-1", "0"), r"has 0 for 000001.jpg; allowed are \[-1, 1\]"),
         ("zip and csv", "list_attr_celeba.csv", replaced("-1", "x"), r"'x' to int32 at row 0"),
         ("zip and csv", "list_attr_celeba.csv", replaced("-1,", ""), r"requires 41 columns but 40 were found at row 1"),
-        ("zip and txt", "list_eval_partition.txt", replaced(" 2", " 3"), r"says 3 of 000016.jpg"),
+        ("zip and txt", "list_eval_partition.txt", replaced(" 2", " 3"), r"has 3 for 000016.jpg; allowed are \[0, 1"),
         ("zip and txt", "list_eval_partition.txt", replaced(" 2", " 1"), r"11 train, 5 validation, 2 test.*sizes.json"),
         ("zip and csv", "list_eval_partition.csv", replaced("000018", "../../18"), r"names ../../18.jpg as image 18"),
         ("zip and txt", "list_eval_partition.txt", lambda path: path.write_text(""), r"lists no images"),

@@ -73,7 +73,6 @@ def test_compile_errors(arguments: dict[str, Any], message: str) -> None:
         ({"loss": "mse", "metrics": None}, {**Y, "item": np.zeros((16, 3))}, r"'item'.*\(batch, 2\).*: \(batch, 3\)"),
         ({}, {**Y, "item": np.zeros((16, 2))}, r"of task 'item'.*shape \(batch, 2\).*labels of the shape \(batch\)"),
         ({"loss": None, "metrics": None}, Y, r"No loss to compute. Provide a `loss` argument in `compile\(\)`"),
-        ({"loss": "msee", "metrics": None}, Y, "msee"),
     ],
 )
 def test_fit_errors(arguments: dict[str, Any], y: Any, message: str) -> None:

@@ -63,7 +63,7 @@ def test_a_task_without_a_better_result_and_one_without_any(tmp_path: Path) -> N
     words = Page(report(directory)).words
     assert "1 of 3 tasks did better" in words
     assert "No better than that: landmarks." in words
-    assert "finite numbers: group." in words
+    assert "finite numbers): group." in words
 
 
 def test_a_tie_is_no_better_and_no_worse(tmp_path: Path) -> None:

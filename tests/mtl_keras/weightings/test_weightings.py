@@ -121,7 +121,7 @@ def test_get() -> None:
         ("dwa(t=1)", "Unknown argument of weighting 'dwa'.*Choices: temperature"),
         ("dwa(1, 2)", "Wrong arguments for weighting 'dwa'"),
         (3, "A weighting is a name, a config or a Weighting object. Received: 3"),
-        (None, "A weighting is a name, .*Received: None"),
+        (3, "A weighting is a name, .*Received: 3"),
     ],
 )
 def test_get_refuses(identifier: Any, message: str) -> None:
