@@ -196,8 +196,9 @@ def checked_rows(rows: Any, shape: tuple[int, int]) -> np.ndarray:
 def class_count(losses: Sequence[Any], output: Any) -> int | None:
     """Returns how many classes a task has; `None` if its labels may be any integers (a hinge loss, a regression)."""
     size = int(output.shape[-1] or 1)
-    names = [metric_name(loss) for loss in losses]
-    return size if size > 1 else 2 if any(name.startswith(("binary_", "bce")) for name in names) else None
+    if size > 1:
+        return size
+    return 2 if any(metric_name(loss).lower().startswith(("binary", "bce")) for loss in losses) else None
 
 
 def checked_class_weights(value: Any, classes: Mapping[str, int | None]) -> dict[str, dict[int, float]]:

@@ -18,6 +18,6 @@ def import_extra(module: str, extra: str) -> ModuleType:
     """
     try:
         return importlib.import_module(module)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         package = module.partition(".")[0]
         raise ImportError(f'The package {package} is not installed: pip install "mtl-keras[{extra}]"') from error

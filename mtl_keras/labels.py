@@ -125,8 +125,8 @@ class LabelReport:
 def _report_unmasked(name: str, missing: np.ndarray) -> None:
     if missing.any():
         _LOGGER.warning(
-            "task %r: %d of %d labels are NaN or -1, and its custom loss and its metrics get them unchanged. To leave "
-            "them out: compile(missing_labels={%r: True})",
+            "task %r: %d of %d labels are NaN or -1, and its loss and metrics get them unchanged. To leave them out: "
+            "compile(missing_labels={%r: True})",
             name,
             missing.sum(),
             missing.size,

@@ -301,18 +301,11 @@ class TaskGroup:
             values = ops.broadcast_to(values, ops.shape(batch.pred)[:1])
         weight = batch.weight
         if weighs_classes:
-            class_weight = self._class_weight(batch, tables)
+            classes = batch.true if self.class_indices else single_class(batch.true)
+            class_weight = class_weights(classes, tables)
             weight = class_weight if weight is None else class_weight * expand(weight, len(class_weight.shape))
         counted = weight if self.loss.reduction == "mean_with_sample_weight" else None
         return LossPart(batch.mean_totals(values, weight, counted))
-
-    def _class_weight(self, batch: GroupBatch, tables: Sequence[Mapping[int, float]]) -> Any:
-        classes = batch.true
-        if not self.class_indices:
-            classes = classes[..., 0] if classes.shape[-1] == 1 else ops.argmax(classes, axis=-1)
-        if batch.leading == 1:
-            return class_weights(classes, tables[0])
-        return ops.stack([class_weights(classes[:, row], table) for row, table in enumerate(tables)], axis=1)
 
     def metric_totals(self, batch: GroupBatch) -> list[Any]:
         """Returns, for each summed metric, `(tasks, statistics)`."""
@@ -344,18 +337,25 @@ class TaskGroup:
         ]
 
 
-def class_weights(classes: Any, table: Mapping[int, float]) -> Any:
-    """Returns the weight `(batch, ...)` of each label, as Keras does: of the nearest integer; 1 for other classes.
+def single_class(labels: Any) -> Any:
+    """Returns the class `(batch, ...)` of labels `(batch, ..., classes)`, or their only number if there is one."""
+    return labels[..., 0] if labels.shape[-1] == 1 else ops.argmax(labels, axis=-1)
+
+
+def class_weights(classes: Any, tables: Sequence[Mapping[int, float]]) -> Any:
+    """Returns the weight of each label, as Keras does: that of the nearest integer, and 1 for other classes.
 
     Args:
-        classes: labels `(batch, ...)`.
-        table: class -> weight.
+        classes: labels `(batch, ...)` of one task, or `(batch, tasks, ...)` of several.
+        tables: for each task, class -> weight.
     """
-    nearest = ops.cast(ops.round(ops.cast(classes, "float32")), "int32")
-    weights = ops.ones_like(nearest, dtype="float32")
-    for index, weight in table.items():
-        weights = ops.where(nearest == index, weight, weights)
-    return weights
+    known = sorted(set().union(*tables))
+    values = np.array([[table.get(index, 1.0) for index in known] for table in tables], "float32")
+    if len(tables) > 1:
+        values = values.reshape(len(tables), *[1] * (len(classes.shape) - 2), len(known))
+    found = ops.equal(ops.round(ops.cast(classes, "float32"))[..., None], np.array(known, "float32"))
+    weights = ops.sum(ops.where(found, values, 0.0), axis=-1)
+    return ops.where(ops.any(found, axis=-1), weights, 1.0)
 
 
 def checked_classes(true: Any, classes: int, tasks: Sequence[str]) -> Any:

@@ -13,7 +13,7 @@ from keras import ops
 from mtl_keras import labels
 from mtl_keras.distribution import Replicas
 from mtl_keras.keras_private import get_keras_mask, set_keras_mask
-from mtl_keras.training.groups import ForwardBatch, LossPart, class_weights, expand, running_dtype
+from mtl_keras.training.groups import ForwardBatch, LossPart, class_weights, expand, running_dtype, single_class
 from mtl_keras.training.spec import MEANS, TaskSpec, is_own
 
 
@@ -149,8 +149,8 @@ def _samples(present: Any) -> Any:
 def _with_class_weight(spec: TaskSpec, true: Any, pred: Any, weight: Any) -> Any:
     classes = ops.convert_to_tensor(true)
     if len(classes.shape) == len(pred.shape) and len(classes.shape) > 1:
-        classes = classes[..., 0] if classes.shape[-1] == 1 else ops.argmax(classes, axis=-1)
-    found = class_weights(classes, spec.class_weight or {})
+        classes = single_class(classes)
+    found = class_weights(classes, [spec.class_weight or {}])
     return found if weight is None else found * expand(ops.cast(weight, found.dtype), len(found.shape))
 
 

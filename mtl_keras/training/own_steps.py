@@ -31,7 +31,8 @@ class OwnSteps:
         self._model, self._state = model, model.training_setup
         self._functions: dict[tuple[str, bool], Callable[..., Any]] = {}
         self.specializations: list[Specialization] = []
-        self._warned = False
+        # Known once `train_step` has been run or traced.
+        self._uses_weights = self._warned = False
         self.reset()
 
     def reset(self) -> None:
@@ -68,7 +69,7 @@ class OwnSteps:
 
     def _check_weights(self, row: np.ndarray) -> None:
         """Warns once if task weights are not 1 and the user's methods do not use them."""
-        if (row != 1).any() and self._state.tasks and not self._state.row_was_used and not self._warned:
+        if (row != 1).any() and self._state.tasks and not self._uses_weights and not self._warned:
             self._warned = True
             warnings.warn(
                 f"Task weights have no effect on the loss of {type(self._model).__name__}: it overrides "
@@ -99,6 +100,8 @@ class OwnSteps:
             saved = dropped.remember() if dropped else []
             with state.weighted_by(row):
                 logs = own_step(data)
+            if name == "train_step":
+                self._uses_weights = state.row_was_used
             if dropped:
                 dropped.restore(saved, row > 0)
             return logs

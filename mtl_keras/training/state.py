@@ -121,7 +121,7 @@ class TrainingState(KerasSaveable):
         task_weights: `(tasks,)` variable: the weights of the tasks whose weight was not given as a variable.
         step_weights: `(steps, tasks)` weights of the next execution alone, or `None`.
         row: `(tasks,)` weights that `compute_loss` uses in a step of the user's own; `None` for the task weights.
-        row_was_used: whether `compute_loss` used it since it was set.
+        row_was_used: whether `compute_loss` used `row` since it was set.
         weighting: the weighting in use; `None` for fixed weights.
         gradients: sums for what is watched of the tasks' gradients.
         objective: losses and metrics, once the labels are known.

@@ -102,7 +102,8 @@ def get(identifier: str | Mapping[str, Any] | Weighting | None) -> Weighting:
     """Returns a weighting from a specification, a config or a weighting, which is returned as it is.
 
     Args:
-        identifier: `"dwa"`, `"dwa(temperature=1)"`, `{"name": "dwa", "config": {"temperature": 1}}` or a `Weighting`.
+        identifier: `"dwa"`, `"dwa(temperature=1)"`, `{"name": "dwa", "config": {"temperature": 1}}` or a `Weighting`;
+            `None` for fixed weights.
 
     Raises:
         ValueError: for anything else, listing the choices and the closest match.

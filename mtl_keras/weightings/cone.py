@@ -1,4 +1,4 @@
-"""What methods share that project gradients onto the cone along which no task's loss rises."""
+"""Base class of methods that project gradients onto the cone of directions in which no task's loss rises."""
 
 from __future__ import annotations
 

@@ -264,3 +264,15 @@ def test_task_weights_that_own_methods_do_not_use_are_reported() -> None:
         model.fit(x, y, verbose=0, callbacks=[mtl_keras.callbacks.GradientMonitor()])
     with pytest.warns(UserWarning, match=r"The logs have no 'kind_loss'"):
         model.fit(x, y, verbose=0, callbacks=[mtl_keras.callbacks.TaskScheduler("dst")])
+
+
+def test_an_own_test_step_says_nothing_about_the_weights_of_training() -> None:
+    def test_step(base: type) -> Any:
+        return lambda self, data: {"size": ops.mean(self(data[0], training=False)["amount"])}
+
+    (x, y), own = TWO.data(), overriding(test_step=test_step)(MultiTaskModel)
+    model = own(*TWO.build())
+    model.compile("sgd", loss=LOSSES, loss_weights={"amount": 0.5})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Task weights")
+        model.fit(x, y, epochs=2, validation_data=(x, y), verbose=0)
