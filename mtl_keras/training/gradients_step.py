@@ -12,15 +12,16 @@ import tensorflow as tf
 
 from mtl_keras.distribution import batch_size
 from mtl_keras.training import graph
-from mtl_keras.training.gradients import Backward, ForwardPass, SharedGroup, cut_up, gramian, shared_groups
+from mtl_keras.training.backward import ForwardPass, TaskGradients
+from mtl_keras.training.gradients import SharedGroup, gramian, shared_groups, unflatten
 from mtl_keras.training.state import LiveWeighting
 from mtl_keras.training.step import Scope
 from mtl_keras.weightings import State
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """The losses and gradients that a step is weighted by.
+class _StepValues:
+    """The losses and gradients from which the weights of a step are computed.
 
     Args:
         back: of each part of the batch; multiplied by the loss scale and by the part's share of the samples.
@@ -31,7 +32,7 @@ class _Seen:
         scale: the loss scale.
     """
 
-    back: Sequence[Backward]
+    back: Sequence[TaskGradients]
     shares: Sequence[Any]
     losses: Any
     preference: Any
@@ -98,9 +99,9 @@ class GradientsStep:
         active = tf.logical_and(running, totals[:, 1] > 0)
         preference = tf.where(active, task_weights, 0.0)
         shares = [tf.math.divide_no_nan(one.totals[:, 1], totals[:, 1]) for one in passes]
-        back = [Backward(one, self._private, preference, scale * share) for one, share in zip(passes, shares)]
-        seen = _Seen(back, shares, losses, preference, active, scale)
-        weights, shared, new = self._shared_gradients(seen)
+        back = [TaskGradients(one, self._private, preference, scale * share) for one, share in zip(passes, shares)]
+        values = _StepValues(back, shares, losses, preference, active, scale)
+        weights, shared, new = self._shared_gradients(values)
         # One task alone is not weighed against others.
         weights = tf.where(tf.reduce_sum(tf.cast(active, tf.int32)) > 1, weights, preference)
         private = [tf.add_n([one.private[place] for one in back]) for place in range(len(self._private))]
@@ -120,96 +121,98 @@ class GradientsStep:
         total = tf.reduce_sum(weights * losses) + additional
         objective.record(batches, totals, total, statistics, (weights, running), step)
 
-    def _shared_gradients(self, seen: _Seen) -> tuple[Any, list[Any], State]:
+    def _shared_gradients(self, values: _StepValues) -> tuple[Any, list[Any], State]:
         """Returns the weights `(tasks,)`, the gradients of the shared variables, and the new state."""
         monitor = self._scope.monitor
         # Nothing is shared, or all of it is frozen; or one task runs alone, and has no representation to share.
         if not self._contested or not (self._groups or self._sees_parameters):
-            return seen.preference, [], {}
+            return values.preference, [], {}
         matrices = None
         if monitor is not None:
-            matrices = self._through(seen)
-            whole = _added(matrices)
-            monitor.add(gramian(self._groups, whole, whole, seen.active) / seen.scale**2, seen.active)
+            matrices = self._task_gradients(values)
+            whole = _sum_parts(matrices)
+            monitor.add(gramian(self._groups, whole, whole, values.active) / values.scale**2, values.active)
         if "jacobian" in self._needs:
-            return self._combined(seen, matrices or self._through(seen))
+            return self._jacobian_step(values, matrices or self._task_gradients(values))
         product = None
         if self._scope.replicas.count > 1:
             # All replicas have to take part in the sums, which a branch of a condition does not allow.
-            matrices = matrices or self._matrices(seen)
-            product = self._gramian(seen, matrices)
+            matrices = matrices or self._parameter_gradients(values)
+            product = self._gramian(values, matrices)
         if self._live.weighting.update_every == 1:
-            return self._weighed(seen, matrices, product)
-        return self._every_n_steps(seen, matrices, product)
+            return self._weighted_step(values, matrices, product)
+        return self._every_n_steps(values, matrices, product)
 
-    def _through(self, seen: _Seen) -> list[list[Any]]:
-        """The gradients of each task, for each part of the batch."""
-        return [one.through(self._groups) for one in seen.back]
+    def _task_gradients(self, values: _StepValues) -> list[list[Any]]:
+        """Returns the gradients of each task, for each part of the batch."""
+        return [one.shared_gradients(self._groups) for one in values.back]
 
-    def _matrices(self, seen: _Seen) -> list[list[Any]] | None:
-        """The same; `None` where the weighting does not see them."""
-        return self._through(seen) if self._sees_parameters else None
+    def _parameter_gradients(self, values: _StepValues) -> list[list[Any]] | None:
+        """Returns the same, or `None` for a weighting that sees gradients of the representation only."""
+        return self._task_gradients(values) if self._sees_parameters else None
 
-    def _gramian(self, seen: _Seen, matrices: list[list[Any]] | None) -> Any:
-        """The inner products `(tasks, tasks)` that the weighting sees."""
+    def _gramian(self, values: _StepValues, matrices: list[list[Any]] | None) -> Any:
+        """Returns the inner products `(tasks, tasks)` that the weighting sees."""
         if not self._sees_parameters or matrices is None:
-            (back,) = seen.back
-            rows = back.at_the_cut()
+            (back,) = values.back
+            rows = back.representation_gradients()
             (product,) = self._scope.replicas.summed([rows @ tf.transpose(rows)])
-            return product / seen.scale**2
-        product = gramian(self._groups, matrices[0], matrices[-1], seen.active) / seen.scale**2
-        return tf.math.divide_no_nan(product, seen.shares[0][:, None] * seen.shares[-1][None, :])
+            return product / values.scale**2
+        product = gramian(self._groups, matrices[0], matrices[-1], values.active) / values.scale**2
+        return tf.math.divide_no_nan(product, values.shares[0][:, None] * values.shares[-1][None, :])
 
-    def _weighed(self, seen: _Seen, matrices: Any, product: Any) -> tuple[Any, list[Any], State]:
-        """Weights of this step, and the gradients added up with them."""
-        matrices = matrices or self._matrices(seen)
-        product = self._gramian(seen, matrices) if product is None else product
-        step = self._live.step(losses=seen.losses, preference=seen.preference, gramian=product)
-        return step.weights, self._added_up(seen, step.weights, matrices), step.state
+    def _weighted_step(self, values: _StepValues, matrices: Any, product: Any) -> tuple[Any, list[Any], State]:
+        """Returns the weights of this step, the weighted sum of the gradients, and the new state."""
+        matrices = matrices or self._parameter_gradients(values)
+        product = self._gramian(values, matrices) if product is None else product
+        step = self._live.step(losses=values.losses, preference=values.preference, gramian=product)
+        return step.weights, self._weighted_sum(values, step.weights, matrices), step.state
 
-    def _every_n_steps(self, seen: _Seen, matrices: Any, product: Any) -> tuple[Any, list[Any], State]:
-        """Weights every `update_every` steps, and whenever task weights change; in between the same weights again."""
+    def _every_n_steps(self, values: _StepValues, matrices: Any, product: Any) -> tuple[Any, list[Any], State]:
+        """Computes new weights every `update_every` steps and when task weights change; else reuses the last."""
         state = self._live.state()
         names = list(state)
 
         def fresh() -> list[Any]:
-            weights, shared, new = self._weighed(seen, matrices, product)
-            merged = {**state, **new, "last_weights": weights, "last_preference": seen.preference, "age": weights * 0}
+            weights, shared, new = self._weighted_step(values, matrices, product)
+            merged = {**state, **new, "last_weights": weights, "last_preference": values.preference, "age": weights * 0}
             return [weights, *shared, *(tf.cast(merged[name], tf.float32) for name in names)]
 
         def reused() -> list[Any]:
             weights = tf.identity(state["last_weights"])
             merged = {**state, "age": state["age"] + 1}
-            return [weights, *self._added_up(seen, weights, matrices), *(tf.identity(merged[name]) for name in names)]
+            shared = self._weighted_sum(values, weights, matrices)
+            return [weights, *shared, *(tf.identity(merged[name]) for name in names)]
 
-        same = tf.reduce_all(tf.equal(seen.preference, state["last_preference"]))
+        same = tf.reduce_all(tf.equal(values.preference, state["last_preference"]))
         young = state["age"][0] + 1 < self._live.weighting.update_every
         result = tf.cond(same & young, reused, fresh)
         count = 1 + len(self._shared)
         return result[0], result[1:count], dict(zip(names, result[count:], strict=True))
 
-    def _added_up(self, seen: _Seen, weights: Any, matrices: Any) -> list[Any]:
-        """The gradients of the shared variables of the weighted sum of the losses.
+    def _weighted_sum(self, values: _StepValues, weights: Any, matrices: Any) -> list[Any]:
+        """Returns the gradients of the weighted sum of the losses for the shared variables.
 
-        Of gradients of each task that are known, or by one backward pass: then they are this replica's share.
+        They are computed from the gradients of each task, if those are known (summed over the replicas), else by one
+        backward pass (this replica's share).
         """
         found = []
         for place, group in enumerate(self._groups):
-            row = group.weights(weights, seen.preference, seen.active)
+            row = group.weights(weights, values.preference, values.active)
             if self._sees_parameters and matrices is not None:
-                found += group.gradients((row[None, :] @ _added(matrices)[place])[0])
+                found += group.gradients((row[None, :] @ _sum_parts(matrices)[place])[0])
             else:
-                parts = [one.added(group, row) for one in seen.back]
+                parts = [one.weighted_sum(group, row) for one in values.back]
                 found += [tf.add_n(list(same)) for same in zip(*parts, strict=True)]
         return found
 
-    def _combined(self, seen: _Seen, matrices: list[list[Any]]) -> tuple[Any, list[Any], State]:
-        """The direction that a weighting makes of the gradients themselves."""
+    def _jacobian_step(self, values: _StepValues, matrices: list[list[Any]]) -> tuple[Any, list[Any], State]:
+        """Returns the weights, the direction that the weighting computes from the Jacobian, and the new state."""
         layout = self._live.coordinates
-        jacobian, alone, contested = _jacobian(self._groups, _added(matrices), seen, layout)
-        product = self._gramian(seen, matrices) if "gramian" in self._needs else None
-        step = self._live.step(losses=seen.losses, preference=seen.preference, gramian=product, jacobian=jacobian)
-        pieces = cut_up(step.direction * seen.scale, layout)
+        jacobian, alone, contested = _jacobian(self._groups, _sum_parts(matrices), values, layout)
+        product = self._gramian(values, matrices) if "gramian" in self._needs else None
+        step = self._live.step(losses=values.losses, preference=values.preference, gramian=product, jacobian=jacobian)
+        pieces = unflatten(step.direction * values.scale, layout)
         parts = {id(one): part for one, part in zip(layout, pieces, strict=True)}
         found = [
             tf.where(several, parts[id(variable)], own)
@@ -219,25 +222,25 @@ class GradientsStep:
 
 
 def _jacobian(
-    groups: Sequence[SharedGroup], matrices: Sequence[Any], seen: _Seen, layout: Sequence[keras.Variable]
+    groups: Sequence[SharedGroup], matrices: Sequence[Any], values: _StepValues, layout: Sequence[keras.Variable]
 ) -> tuple[Any, list[Any], list[Any]]:
     """Returns the Jacobian `(tasks, coordinates)`, and of each shared variable its own gradient and if it is contested.
 
     Args:
         groups: the shared variables.
         matrices: for each group, the gradients `(tasks of the group, coordinates)`.
-        seen: of the step.
+        values: of the step.
         layout: every coordinate has its place, whether its variable is shared now or not: state stays with it.
     """
-    tasks = seen.active.shape[0]
+    tasks = values.active.shape[0]
     rows: dict[int, Any] = {}
     alone: list[Any] = []
     contested: list[Any] = []
     for group, matrix in zip(groups, matrices, strict=True):
-        several = group.contested(seen.active)
+        several = group.contested(values.active)
         contested += [several] * len(group.variables)
-        alone += group.gradients((group.take(seen.preference)[None, :] @ matrix)[0])
-        spread = tf.where(several, group.spread(matrix, tasks), 0.0) / seen.scale
+        alone += group.gradients((group.take(values.preference)[None, :] @ matrix)[0])
+        spread = tf.where(several, group.spread(matrix, tasks), 0.0) / values.scale
         sizes = [int(np.prod(variable.shape)) for variable in group.variables]
         pieces = tf.split(spread, sizes, axis=1)
         rows |= {id(variable): piece for variable, piece in zip(group.variables, pieces, strict=True)}
@@ -247,16 +250,16 @@ def _jacobian(
     return tf.concat(blocks, axis=1), alone, contested
 
 
-def _added(matrices: Sequence[Sequence[Any]]) -> list[Any]:
-    """Adds up, group by group, the gradients of the parts of a batch."""
+def _sum_parts(matrices: Sequence[Sequence[Any]]) -> list[Any]:
+    """Sums the gradients over the parts of a batch, group by group."""
     return [tf.add_n(list(parts)) for parts in zip(*matrices, strict=True)]
 
 
 def _halves(data: Any) -> list[Any]:
     """Every other sample of a batch, and the rest; a sample that is alone is in both."""
     size = batch_size(data)
-    return [_taken(data, tf.range(0, size, 2)), _taken(data, tf.range(tf.minimum(1, size - 1), size, 2))]
+    return [_gather(data, tf.range(0, size, 2)), _gather(data, tf.range(tf.minimum(1, size - 1), size, 2))]
 
 
-def _taken(data: Any, places: Any) -> Any:
+def _gather(data: Any, places: Any) -> Any:
     return keras.tree.map_structure(lambda part: None if part is None else tf.gather(part, places), data)
