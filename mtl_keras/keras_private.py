@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 from keras.src.backend import compute_output_spec, get_keras_mask, set_keras_mask
-from keras.src.callbacks.tensorboard import keras_model_summary
 from keras.src.saving.keras_saveable import KerasSaveable
 from keras.src.trainers.compile_utils import CompileLoss, CompileMetrics, get_loss
 from keras.src.utils.naming import get_object_name
@@ -24,7 +23,6 @@ __all__ = [
     "get_keras_mask",
     "get_loss",
     "get_object_name",
-    "keras_model_summary",
     "no_automatic_dependency_tracking",
     "set_keras_mask",
 ]
@@ -38,7 +36,6 @@ __all__ = [
 #   CompileMetrics        makes metric objects of the arguments of `compile`, and is part of `model.metrics`
 #   no_automatic_dependency_tracking
 #                         `compile` sets attributes that are no part of the model, as that of Keras does
-#   keras_model_summary   the graph of the layers for TensorBoard
 #   get_object_name       the log name of a metric that is not a string
 #   get_loss              makes a loss object of an argument of `compile`, "crossentropy" included
 

@@ -19,11 +19,11 @@ from mtl_keras.keras_private import CompileLoss, no_automatic_dependency_trackin
 from mtl_keras.labels import LabelReport
 from mtl_keras.tasks import check_reserved
 from mtl_keras.training import graph
+from mtl_keras.training.batch_logs import BatchLogs, MonitoredTotals, are_read
 from mtl_keras.training.dropped import named_layers, variable_ids
 from mtl_keras.training.function import Specialization, StepFunctions
 from mtl_keras.training.gradients import GradientStatistics
 from mtl_keras.training.keras_task import KerasTask, update_metrics
-from mtl_keras.training.logs import BatchLogs, MonitoredTotals, are_read
 from mtl_keras.training.objective import Objective
 from mtl_keras.training.own_steps import OwnSteps, own_logs
 from mtl_keras.training.spec import CompileSpec

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from mtl_keras.extras import import_extra
-from mtl_keras.keras_private import keras_model_summary
 from mtl_keras.logs import LogKey, parse_key, present, task_names
 
 
@@ -52,14 +52,22 @@ class TensorBoard(keras.callbacks.TensorBoard):
         import_extra("tensorboard", "tensorboard")
         super().__init__(log_dir, **options)
 
-    def set_model(self, model: keras.Model) -> None:
-        self._task_names = task_names(model)
-        super().set_model(model)
+    @property
+    def summary(self) -> Any:
+        """The module `tf.summary`, which Keras' callback writes through, with this class's tags."""
+        return self._grouped_summary
 
     @property
     def reads_batch_logs(self) -> bool:
-        """Whether it reads the logs of single steps; see `mtl_keras.training.logs`."""
+        """Whether it reads the logs of single steps; see `mtl_keras.training.batch_logs`."""
         return self.update_freq != "epoch"
+
+    def set_model(self, model: keras.Model) -> None:
+        self._grouped_summary = _GroupedSummary(task_names(model))
+        # TensorBoard's graphs support neither names of subclasses nor a dict of outputs, so Keras gets the same layers
+        # as a plain Functional model with a list of outputs.
+        super().set_model(keras.Model(model.inputs, model.outputs, name=model.name))
+        keras.callbacks.Callback.set_model(self, model)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         # Without a default writer, the call for each of these scalars would have no effect.
@@ -67,29 +75,39 @@ class TensorBoard(keras.callbacks.TensorBoard):
         super().on_train_batch_end(batch, written)
 
     def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
-        # Keras repeats every validation scalar here as `evaluation_<key>_vs_iterations`.
-        self._pop_writer()
+        # Keras would repeat every validation scalar here as `evaluation_<key>_vs_iterations`.
+        super().on_test_end({})
 
-    def _log_epoch_metrics(self, epoch: int, logs: Mapping[str, float] | None) -> None:
-        if not logs:
-            return
-        scalars = self._collect_learning_rate(dict(logs))
-        if self.write_steps_per_second:
-            scalars["steps_per_second"] = self._compute_steps_per_second()
-        for name, value in present(scalars).items():
-            key = parse_key(name, self._task_names)
-            writer = self._val_writer if key.validation else self._train_writer
-            with writer.as_default():
-                self.summary.scalar(tag(key), value, step=epoch)
-        for writer in self._writers.values():
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        super().on_epoch_end(epoch, present(logs or {}))
+        self._grouped_summary.flush_all()
+
+
+class _GroupedSummary:
+    """The module `tf.summary`, but that `epoch_<key>` is written under the tag of that log.
+
+    Args:
+        tasks: the names of the model's tasks.
+    """
+
+    def __init__(self, tasks: Iterable[str]) -> None:
+        self._tasks = tuple(tasks)
+        self._writers: list[Any] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(tf.summary, name)
+
+    def create_file_writer(self, *args: Any, **kwargs: Any) -> Any:
+        self._writers.append(tf.summary.create_file_writer(*args, **kwargs))
+        return self._writers[-1]
+
+    def scalar(self, name: str, data: Any, step: Any = None) -> Any:
+        key = name.removeprefix("epoch_")
+        return tf.summary.scalar(name if key == name else tag(parse_key(key, self._tasks)), data, step=step)
+
+    def flush_all(self) -> None:
+        for writer in self._writers:
             writer.flush()
-
-    def _write_keras_model_summary(self) -> None:
-        # TensorBoard supports neither names of subclasses nor a dict of outputs, so write the same layers as a plain
-        # Functional model with a list of outputs.
-        functional = keras.Model(self.model.inputs, self.model.outputs, name=self.model.name)
-        with self._train_writer.as_default():
-            keras_model_summary("keras", functional, step=0)
 
 
 def tag(key: LogKey) -> str:

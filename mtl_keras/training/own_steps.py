@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from mtl_keras.training import graph
+from mtl_keras.training.batch_logs import score
 from mtl_keras.training.dropped import DroppedState, freeze
 from mtl_keras.training.function import Specialization, check_accumulation, without_optionals
-from mtl_keras.training.logs import score
 from mtl_keras.training.objective import Objective
 
 

@@ -15,8 +15,8 @@ from mtl_keras.checks import checked_weight
 from mtl_keras.distribution import Replicas
 from mtl_keras.keras_private import CompileMetrics, KerasSaveable
 from mtl_keras.labels import LabelReport
+from mtl_keras.training.batch_logs import MonitoredTotals
 from mtl_keras.training.gradients import GradientStatistics, shared_variables
-from mtl_keras.training.logs import MonitoredTotals
 from mtl_keras.training.objective import Objective
 from mtl_keras.training.spec import CompileSpec
 from mtl_keras.weightings import Previous, State, Static, Weighting

@@ -12,7 +12,7 @@ import pytest
 from mtl_keras import MultiTaskModel
 from mtl_keras.callbacks import Progress, StopOnNonFinite, TaskScheduler, TensorBoard
 from mtl_keras.testing import toy_data, toy_model
-from mtl_keras.training.logs import BatchLogs, are_read
+from mtl_keras.training.batch_logs import BatchLogs, are_read
 
 
 class AtTheEnd(keras.callbacks.Callback):
