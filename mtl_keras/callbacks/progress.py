@@ -1,9 +1,10 @@
-"""`Progress`: shows the progress of a multi-task run in the terminal or in a log file."""
+"""`Progress`: shows the progress of a multi-task run in a terminal, a notebook or a log file."""
 
 from __future__ import annotations
 
 import atexit
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -12,10 +13,12 @@ from typing import Any, TextIO
 import keras
 import rich
 from rich.console import Console, Group, RenderableType
+from rich.jupyter import JupyterMixin
 from rich.live import Live
+from rich.progress import BarColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
 from rich.segment import Segments
 
-from mtl_keras.callbacks.progress_bars import ProgressBars
 from mtl_keras.callbacks.progress_table import epoch_line, relative_change, task_table
 from mtl_keras.logs import present, primary_metrics, task_names
 
@@ -32,15 +35,19 @@ class Progress(keras.callbacks.Callback):
     after training has all of them. The trend is the change of the validation loss (of the training loss without
     validation) since the last epoch that has one: `v` falling, `^` rising, `=` the same.
 
-    Everywhere else: one plain line per epoch, with the keys of the logs as names.
+    In a Jupyter or Colab notebook: the bars and the table are one output that is updated in place, and the lines of the
+    epochs are below it.
+
+    Everywhere else, programs that a notebook cell starts (`!python train.py`) included: one plain line per epoch, with
+    the keys of the logs as names.
 
     The callback does not wait for the device: batches only update the bars, once a second, and their logs are not
-    read. Any other output to stdout or stderr removes the display first, so that a run that fails or is interrupted
-    leaves the terminal as it was.
+    read. In a terminal, any other output to stdout or stderr removes the display first, so that a run that fails or is
+    interrupted leaves the terminal as it was.
 
     Args:
         console: where to write; by default rich's own console, on stdout.
-        live: whether to show the bars and the table in a terminal; if not, only the lines of the epochs are shown.
+        live: whether to show the bars and the table; if not, only the lines of the epochs are shown.
 
     Raises:
         TypeError: in `fit`, if the model is not a multi-task model.
@@ -54,16 +61,18 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, console: Console | None = None, *, live: bool = True) -> None:
         super().__init__()
-        self._live = live
         self._console = console or rich.get_console()
-        self._display = _Display(self._console, self._render)
+        self._display: _NotebookDisplay | _TerminalDisplay | None = None
+        if live and self._console.is_jupyter:
+            self._display = _NotebookDisplay(self._render)
+        elif live and (console.is_terminal if console else _can_redraw(self._console)):
+            self._display = _TerminalDisplay(self._console, self._render)
         self._training = False
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self._names = task_names(self.model)
-        self._in_terminal = self._live and self._console.is_terminal and not self._console.is_dumb_terminal
         self._epochs: int = self.params["epochs"]
-        self._bars = ProgressBars(self._epochs, self.params.get("steps"))
+        self._bars = _Bars(self._epochs, self.params.get("steps"))
         self._logs: Mapping[str, float] = {}
         self._losses: dict[str, float] = {}
         self._trends: dict[str, float] = {}
@@ -79,12 +88,12 @@ class Progress(keras.callbacks.Callback):
 
     # Not `on_train_batch_end`: Keras would then wait for the logs where it could pass them asynchronously.
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._bars.begin_step(batch)
+        self._bars.step = batch
         self._refresh_if_due()
 
     def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
         if self._training:
-            self._bars.begin_validation()
+            self._bars.end_steps(validating=True)
             self._refresh()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -92,18 +101,20 @@ class Progress(keras.callbacks.Callback):
         self._table = None
         self._metrics = primary_metrics(self.model, self._logs)
         self._compare_losses()
-        self._bars.end_epoch()
+        self._bars.end_steps(validating=False)
         seconds = time.monotonic() - self._epoch_start
         width = self._console.width if self._console.is_terminal else None
         line = epoch_line(epoch, self._epochs, seconds, self._logs, self._metrics, width)
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        if self._console.is_jupyter:  # rich would make a separate output of each line
+            print(line, file=self._console.file, flush=True)
+        else:
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
         self._refresh()
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         self._training = False
-        self._display.hide()
-        if self._in_terminal and self._logs:
-            self._console.print(self._task_table(self._console.width))
+        if self._display:
+            self._display.finish(self._task_table(self._console.width) if self._logs else None)
 
     def _compare_losses(self) -> None:
         self._trends = {}
@@ -119,29 +130,127 @@ class Progress(keras.callbacks.Callback):
             self._refresh()
 
     def _refresh(self) -> None:
-        if self._in_terminal:
+        if self._display:
+            self._bars.update()
             self._display.refresh()
         self._last_refresh = time.monotonic()
 
     def _render(self) -> RenderableType:
         if not self._logs:
-            return self._bars
+            return self._bars.rich
         # The layout of the table takes the most time, and between epochs only the bars change.
         if self._table is None or self._table_size != self._console.size:
             self._table_size = width, height = self._console.size
             rows = max(1, height - _LINES_AROUND_TASKS)
             table = self._task_table(width, rows)
             self._table = Segments(list(self._console.render(table)))
-        return Group(self._bars, self._table)
+        return Group(self._bars.rich, self._table)
 
     def _task_table(self, width: int, rows: int | None = None) -> RenderableType:
         return task_table(self._logs, self._names, self._metrics, self._trends, width, rows)
 
 
-class _Display:
+def _can_redraw(console: Console) -> bool:
+    """Whether lines that were written to stdout can be overwritten.
+
+    With FORCE_COLOR, rich takes a pipe for a terminal. A notebook cell runs programs in a terminal, but appends all
+    output to the cell; `JPY_PARENT_PID` is in the environment of Jupyter kernels.
+    """
+    if console.is_dumb_terminal or "JPY_PARENT_PID" in os.environ:
+        return False
+    return console.is_terminal and console.file.isatty()
+
+
+class _Bars:
+    """Two progress bars with the time left: the epoch and all epochs, with validation.
+
+    Args:
+        epochs: number of epochs.
+        steps: steps per epoch; `None` if not known before the end of the first epoch.
+
+    Attributes:
+        step: the current step, counted from 0 in each epoch.
+        rich: the renderable, as of the last `update`.
+    """
+
+    def __init__(self, epochs: int, steps: int | None) -> None:
+        self.step = 0
+        self._epochs, self._steps = epochs, steps
+        self._first_epoch: int | None = None
+        columns = "{task.description}", BarColumn(None), TimeRemainingColumn()
+        self.rich = RichProgress(
+            *columns, get_time=time.monotonic, speed_estimate_period=math.inf, auto_refresh=False, expand=True
+        )
+        self._bars = [self.rich.add_task("", total=None) for _ in range(2)]
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Records the start of an epoch, counted from 0; a resumed run does not start with 0."""
+        if self._first_epoch is None:
+            self._first_epoch = epoch
+        self._epoch, self.step, self._validating = epoch, 0, False
+        self.rich.reset(self._bars[0])
+
+    def end_steps(self, validating: bool) -> None:
+        """Records that the steps of the epoch are done, and whether validation starts."""
+        # The number of steps may not be known before the first epoch has ended.
+        self.step = self._steps = self._steps or self.step + 1
+        self._validating = validating
+
+    def update(self) -> None:
+        """Brings the bars and the time left up to date. rich measures the speed from the first call on with `step` > 0.
+
+        The first step, which compiles, is thus left out.
+        """
+        first = self._first_epoch or 0
+        done = (self._epoch - first) * (self._steps or 0) + self.step
+        total = (self._epochs - first) * self._steps if self._steps else None
+        position = "validation" if self._validating else f"step {self.step}/{self._steps or '?'}"
+        texts = (
+            f"epoch {self._epoch + 1}/{self._epochs}  {position}",
+            f"all epochs  {done / total:.0%}" if total else "",
+        )
+        for bar, text, completed, of in zip(self._bars, texts, (self.step, done), (self._steps, total), strict=True):
+            self.rich.update(bar, description=text or "all epochs", completed=completed, total=of)
+
+
+class _NotebookDisplay(JupyterMixin):
+    """An output of a notebook cell that is updated in place.
+
+    Args:
+        render: returns what to show.
+    """
+
+    def __init__(self, render: Callable[[], RenderableType]) -> None:
+        self._render = render
+        self._handle: Any = None
+
+    def __rich__(self) -> RenderableType:
+        return self._render()
+
+    def refresh(self) -> None:
+        """Updates the output, or makes it in the cell that runs now."""
+        if self._handle is None:
+            from IPython.display import display
+
+            self._handle = display(self, display_id=True)
+        else:
+            self._handle.update(self)
+
+    def finish(self, table: RenderableType | None) -> None:
+        """Leaves a table in place of the display."""
+        if self._handle is not None and table is not None:
+            self._handle.update(table)
+        self._handle = None
+
+
+class _TerminalDisplay:
     """A live display that is removed by the first other write to stdout or stderr.
 
     Keras does not notify callbacks if `fit` fails, so they could not stop the display then.
+
+    Args:
+        console: the terminal.
+        render: returns what to show.
     """
 
     def __init__(self, console: Console, render: Callable[[], RenderableType]) -> None:
@@ -167,16 +276,21 @@ class _Display:
         # A killed process could not show a hidden cursor again.
         self._console.show_cursor(True)
         for name in ("stdout", "stderr"):
-            self._streams[name] = _ObservedStream(getattr(sys, name), self.hide)
+            self._streams[name] = _ObservedStream(getattr(sys, name), self._hide)
             setattr(sys, name, self._streams[name])
-        atexit.register(self.hide)
+        atexit.register(self._hide)
 
-    def hide(self) -> None:
-        """Removes the display if it is shown."""
+    def finish(self, table: RenderableType | None) -> None:
+        """Removes the display and prints a table."""
+        self._hide()
+        if table is not None:
+            self._console.print(table)
+
+    def _hide(self) -> None:
         live, self._live = self._live, None
         if live is None:
             return
-        atexit.unregister(self.hide)
+        atexit.unregister(self._hide)
         for name, stream in self._streams.items():
             if getattr(sys, name) is stream:
                 setattr(sys, name, stream.rich_proxied_file)

@@ -4,6 +4,7 @@ import io
 import math
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -42,7 +43,7 @@ def written(console: Console) -> str:
     return console.file.getvalue()
 
 
-def begin(console: Console, names: tuple[str, ...], epochs: int = 2, steps: int | None = 10) -> Progress:
+def begin(console: Console | None, names: tuple[str, ...], epochs: int = 2, steps: int | None = 10) -> Progress:
     callback = Progress(console)
     callback.set_model(SimpleNamespace(task_names=names))
     callback.set_params({"epochs": epochs, "steps": steps})
@@ -262,3 +263,73 @@ def test_failing_fit_leaves_nothing_behind_once_its_error_is_written(monkeypatch
     assert sys.stderr is error
     assert error.getvalue() == "Traceback\n"
     assert not console._live_stack
+
+
+class Notebook:
+    """Stands in for IPython: the outputs of a cell as text, each updated in place."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.outputs: list[str] = []
+        self.updates = 0
+        monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace())
+        monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=self.display))
+
+    def display(self, content: Any, display_id: bool = False) -> Any:
+        assert display_id
+        place = len(self.outputs)
+        self.outputs.append("")
+
+        def update(new: Any) -> None:
+            bundle = new._repr_mimebundle_((), ())
+            assert bundle["text/html"].startswith("<pre")
+            self.outputs[place] = bundle["text/plain"]
+            self.updates += 1
+
+        update(content)
+        return SimpleNamespace(update=update)
+
+
+def test_a_notebook_shows_one_output_that_changes_and_a_line_per_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    notebook = Notebook(monkeypatch)
+    console = Console(file=io.StringIO(), width=80, height=24, force_jupyter=True)
+    callback = begin(console, MANY)
+    callback.on_epoch_begin(0)
+    for batch in range(5):
+        now[0] += 1.0
+        callback.on_train_batch_begin(batch)
+        assert f"epoch 1/2  step {batch}/10" in notebook.outputs[0]
+    for epoch in range(2):
+        run_epoch(callback, epoch, logs_of(MANY, epoch))
+    assert "all epochs  100%" in notebook.outputs[0]
+    assert "... and 24 more" in notebook.outputs[0]
+    callback.on_train_end()
+    assert len(notebook.outputs) == 1
+    assert notebook.outputs[0].startswith("task ")
+    assert all(name in notebook.outputs[0] for name in MANY[:-1])
+    assert [line[:10] for line in written(console).splitlines()] == ["epoch 1/2 ", "epoch 2/2 "]
+    # The next call of `fit` may be in another cell.
+    callback.on_train_begin()
+    run_epoch(callback, 0, logs_of(MANY, 0))
+    assert len(notebook.outputs) == 2
+
+
+@pytest.mark.parametrize("variables", [{"FORCE_COLOR": "1"}, {"JPY_PARENT_PID": "7"}], ids=["a pipe", "a cell"])
+def test_programs_that_a_notebook_starts_write_one_line_per_epoch(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    in_cell = "JPY_PARENT_PID" in variables  # there, stdout is a terminal
+    stdout = io.StringIO()
+    stdout.isatty = lambda: in_cell  # type: ignore[method-assign]
+    console = Console(file=stdout, width=80, _environ={"TERM": "xterm-color", **variables})
+    assert console.is_terminal
+    monkeypatch.setattr(progress.rich, "get_console", lambda: console)
+    callback = begin(None, FEW)
+    for epoch in range(2):
+        run_epoch(callback, epoch, logs_of(FEW, epoch))
+    callback.on_train_end()
+    assert [line[:10] for line in stdout.getvalue().splitlines()] == ["epoch 1/2 ", "epoch 2/2 "]
+    assert "\x1b[" not in stdout.getvalue()

@@ -21,7 +21,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from mtl_keras.callbacks import progress, progress_bars
+from mtl_keras.callbacks import progress
 from mtl_keras.callbacks.progress import Progress
 from tests.mtl_keras.callbacks.clock import Clock, stopped_clock
 from tests.mtl_keras.callbacks.screen import Screen
@@ -35,7 +35,7 @@ TASKS = {2: LONG, 41: (*(f"attribute_{number}" for number in range(39)), *LONG)}
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return stopped_clock(monkeypatch, progress, progress_bars)
+    return stopped_clock(monkeypatch, progress)
 
 
 def logs_of(names: tuple[str, ...], epoch: int) -> dict[str, float]:
