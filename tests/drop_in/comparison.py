@@ -13,7 +13,7 @@ class Logs(dict[str, Any]):
     """Recorded logs. Those of `MultiTaskModel` may have more entries than those of `keras.Model`."""
 
 
-def compare(stock: Any, ours: Any, outputs: Sequence[str], tolerance: float) -> Iterator[str]:
+def compare(stock: Any, ours: Any, outputs: Sequence[str], tolerance: float, path: str = "") -> Iterator[str]:
     """Yields the differences, one line each: the path, what Keras gives and what `MultiTaskModel` gives.
 
     Args:
@@ -21,11 +21,8 @@ def compare(stock: Any, ours: Any, outputs: Sequence[str], tolerance: float) -> 
         ours: the same, recorded with `MultiTaskModel`.
         outputs: names of the model's outputs.
         tolerance: absolute and relative tolerance of floats.
+        path: of the values in what was recorded.
     """
-    yield from _values("", stock, ours, outputs, tolerance)
-
-
-def _values(path: str, stock: Any, ours: Any, outputs: Sequence[str], tolerance: float) -> Iterator[str]:
     if isinstance(stock, Logs):
         yield from _logs(path, stock, ours, outputs, tolerance)
     elif isinstance(stock, Mapping):
@@ -33,7 +30,7 @@ def _values(path: str, stock: Any, ours: Any, outputs: Sequence[str], tolerance:
             yield f"{path}: {_short(stock)} | {_short(ours)}"
         else:
             for key, value in stock.items():
-                yield from _values(f"{path}/{key}", value, ours[key], outputs, tolerance)
+                yield from compare(value, ours[key], outputs, tolerance, f"{path}/{key}")
     elif _are_names(stock) and _are_names(ours):
         if list(stock) != list(ours):
             only = [[name for name in one if name not in other] for one, other in ((stock, ours), (ours, stock))]
@@ -43,7 +40,7 @@ def _values(path: str, stock: Any, ours: Any, outputs: Sequence[str], tolerance:
             yield f"{path}: {_short(stock)} | {_short(ours)}"
         else:
             for place, (one, other) in enumerate(zip(stock, ours)):
-                yield from _values(f"{path}/{place}", one, other, outputs, tolerance)
+                yield from compare(one, other, outputs, tolerance, f"{path}/{place}")
     elif isinstance(stock, np.ndarray) and isinstance(ours, np.ndarray):
         if not _close(stock, ours, tolerance):
             yield f"{path}: {_short(stock)} | {_short(ours)}"

