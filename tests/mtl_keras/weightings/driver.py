@@ -1,4 +1,4 @@
-"""Drives any method through steps and epochs, as a trainer does."""
+"""Runs a weighting through steps and epochs, as a training loop does."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import tensorflow as tf
 
 from mtl_keras import weightings
 from mtl_keras.weightings import Previous, State, Weighting
-from tests.mtl_keras.weightings.reference import LOSSES
-from tests.mtl_keras.weightings.sequences import JACOBIANS
+from tests.mtl_keras.weightings.reference import JACOBIANS, LOSSES
 
 # Four tasks, so that there are enough of them for every method when one is dropped. The last is in conflict with the
 # second in every step, and with others in some.

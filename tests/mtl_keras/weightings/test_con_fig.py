@@ -1,4 +1,4 @@
-"""ConFIG, against published vectors; and the eigenvalues behind it."""
+"""ConFIG, compared with published vectors, and its eigenvalues."""
 
 from __future__ import annotations
 

@@ -65,15 +65,3 @@ def test_degenerate_losses(gamma: float) -> None:
     weights = np.array(weighting(losses, state=state))
     np.testing.assert_allclose(weights[:3], 0, atol=1e-6)
     np.testing.assert_allclose(weights[3], -np.log(1e-7), rtol=1e-4)
-
-
-@pytest.mark.parametrize("gamma", [-1, float("inf"), "2"])
-def test_impossible_gamma(gamma: float) -> None:
-    with pytest.raises(ValueError, match=r"gamma must be .*Received: gamma="):
-        DTP(gamma=gamma)
-
-
-@pytest.mark.parametrize("alpha", [0, -0.1, 1.1, float("nan"), "1"])
-def test_impossible_alpha(alpha: float) -> None:
-    with pytest.raises(ValueError, match=r"alpha must be .*Received: alpha="):
-        DTP(alpha=alpha)

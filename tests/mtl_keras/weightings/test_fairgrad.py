@@ -35,7 +35,7 @@ def test_two_tasks_by_hand() -> None:
     np.testing.assert_allclose(FairGrad(alpha=2)([[3.0, 1.0], [1.0, 3.0]]), [4 ** (-2 / 3)] * 2)
 
 
-def test_where_there_is_no_solution() -> None:
+def test_gradients_without_a_solution() -> None:
     for alpha in (0.5, 1, 2, 5):
         weights = np.array(FairGrad(alpha=alpha)([[1.0, -3.0], [-3.0, 9.0]]))
         np.testing.assert_allclose(weights[0] - 3 * weights[1], 0, atol=1e-5)
@@ -52,9 +52,3 @@ def test_degenerate_gramians() -> None:
         np.testing.assert_allclose(weighting(np.diag([0.0, 1.0, 1.0])), [0, 1, 1])
         for scale in (1e-36, 1e36):
             np.testing.assert_allclose(weighting(scale * np.eye(2)), [scale ** (-alpha / (1 + alpha))] * 2)
-
-
-@pytest.mark.parametrize("alpha", [0, 0.4, 6, -1, float("nan"), float("inf"), "1"])
-def test_impossible_alphas(alpha: float) -> None:
-    with pytest.raises(ValueError, match=r"alpha must be a finite number from 0.5 to 5\. Received: alpha="):
-        FairGrad(alpha=alpha)

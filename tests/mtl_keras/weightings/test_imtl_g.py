@@ -1,4 +1,4 @@
-"""IMTL-G, against published figures."""
+"""IMTL-G, compared with published values."""
 
 from __future__ import annotations
 

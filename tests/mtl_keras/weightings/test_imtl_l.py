@@ -7,39 +7,11 @@ import pytest
 
 from mtl_keras.weightings import Uncertainty
 from mtl_keras.weightings.imtl_l import IMTLL
-from tests.mtl_keras.weightings.reference import LOSSES, RTOL, one_step
-
-# Logarithms of the scales, the weights that they give, and the gradients of the logarithms in each step.
-PUBLISHED = [
-    (
-        [0.0, 0.0, 0.0],
-        [1.0, 1.0, 1.0],
-        [
-            [1.3125, -0.09375, 13.0],
-            [0.703125, -0.25, 10.5],
-            [0.34375, -0.28125, 6.875],
-            [0.203125, -0.484375, 5.625],
-            [0.015625, -0.453125, 5.875],
-            [-0.125, -0.5625, 3.25],
-        ],
-    ),
-    (
-        [0.2, -0.4, 0.1],
-        [1.2214027581601699, 0.6703200460356393, 1.1051709180756477],
-        [
-            [1.8244938782453928, -0.3925224582802018, 14.472392853059068],
-            [1.0802015724915393, -0.49725996547327056, 11.70946555786995],
-            [0.6412599562777281, -0.5182074669118842, 7.703220979845726],
-            [0.46950019341145444, -0.6543662262628736, 6.321757332251166],
-            [0.24048717625642246, -0.6334187248242598, 6.598050061770078],
-            [0.06872741339014854, -0.7067349798594078, 3.6969764018215026],
-        ],
-    ),
-]
+from tests.mtl_keras.weightings.reference import LOSSES, PUBLISHED, RTOL, one_step
 
 
 @pytest.mark.parametrize("dtype", RTOL)
-@pytest.mark.parametrize(("scales", "weights", "gradients"), PUBLISHED)
+@pytest.mark.parametrize(("scales", "weights", "gradients"), PUBLISHED["imtl_l"])
 def test_published_weights_and_gradients(
     scales: list[float], weights: list[float], gradients: list[list[float]], dtype: str
 ) -> None:
@@ -63,7 +35,7 @@ def test_two_tasks_by_hand() -> None:
 def test_settles_where_the_weighted_losses_are_one() -> None:
     weighting, losses = IMTLL(learning_rate=0.1), np.array([0.02, 30.0], "float32")
     state = weighting.initial_state(2)
-    for _ in range(300):
+    for _ in range(150):
         state = one_step(weighting, losses, state=state).state
     np.testing.assert_allclose(weighting(losses, state=state) * losses, 1, rtol=0.01)
 
@@ -94,9 +66,3 @@ def test_a_loss_that_is_not_finite_changes_nothing(loss: float) -> None:
     weighting = IMTLL()
     state = one_step(weighting, np.array([loss], "float32")).state
     assert all(np.array(entry) == [0] for entry in state.values())
-
-
-@pytest.mark.parametrize("learning_rate", [0, -0.1, float("nan"), "fast"])
-def test_impossible_learning_rates(learning_rate: float) -> None:
-    with pytest.raises(ValueError, match=r"learning_rate must be .*Received: learning_rate="):
-        IMTLL(learning_rate=learning_rate)

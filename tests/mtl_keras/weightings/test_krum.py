@@ -1,8 +1,6 @@
-"""Krum, against published choices."""
+"""Krum, compared with published choices."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pytest
@@ -74,10 +72,3 @@ def test_takes_the_mean_of_too_few_tasks(arguments: dict[str, int]) -> None:
     with pytest.warns(UserWarning, match=r"needs at least 4 tasks; with 3 it averages all gradients"):
         weights = Krum(**arguments)(np.diag([1.0, 4.0, 9.0]))
     np.testing.assert_allclose(weights, [1 / 3] * 3)
-
-
-@pytest.mark.parametrize("arguments", [{"n_byzantine": -1}, {"n_byzantine": 0.5}, {"n_selected": 0}])
-def test_impossible_arguments(arguments: dict[str, Any]) -> None:
-    (name,) = arguments
-    with pytest.raises(ValueError, match=rf"{name} must be .*Received: {name}="):
-        Krum(**arguments)

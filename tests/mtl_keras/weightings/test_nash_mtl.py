@@ -34,7 +34,7 @@ def test_two_tasks_by_hand() -> None:
     np.testing.assert_allclose(NashMTL(max_norm=2)(np.diag([1.0, 4.0])), [1, 0.5])
 
 
-def test_where_there_is_no_bargain() -> None:
+def test_gradients_without_a_bargain() -> None:
     for case in CASES:
         if case.name == "special_pareto_stationary_K3":
             weights = np.array(NashMTL()(case.gramian))
@@ -56,9 +56,3 @@ def test_degenerate_gramians() -> None:
     np.testing.assert_allclose(NashMTL(max_norm=0)(np.diag([0.0, 1.0, 4.0])), [0, 1, 0.5])
     for scale in (1e-18, 1e18):
         np.testing.assert_allclose(NashMTL(max_norm=0)(np.diag([scale**2, 1.0])), [1 / scale, 1])
-
-
-@pytest.mark.parametrize("max_norm", [-1, float("nan"), float("inf"), "1"])
-def test_impossible_norms(max_norm: float) -> None:
-    with pytest.raises(ValueError, match=r"max_norm must be a finite number from 0 on\. Received: max_norm="):
-        NashMTL(max_norm=max_norm)

@@ -1,4 +1,4 @@
-"""PCD, against a running implementation and the problem that it solves."""
+"""PCD, compared with published values and with the problem that it solves."""
 
 from __future__ import annotations
 
@@ -10,40 +10,9 @@ from scipy.optimize import minimize
 
 from mtl_keras.weightings.pcd import PCD
 from tests.mtl_keras.weightings.gramians import CASES
-from tests.mtl_keras.weightings.reference import one_step
+from tests.mtl_keras.weightings.reference import PUBLISHED, one_step
 
 JACOBIANS = {case.name: case.jacobian for case in CASES}
-
-# TorchJD 0.18.0 gives these with tau = 0.3 in two steps, in the second of which the last gradient is that of `second`.
-PUBLISHED = {
-    "generic_K3": (
-        [0.9610554703519182, 0.4243523581915719, 0.4368121430123881],
-        [1.9147751037005603, 0.460986453477311, 2.0067336996536342],
-    ),
-    "aligned_K8": (
-        [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [0.7012866340352155, 0, 0, 0.8298905846269417, 0.8791524294082267, 0, 0, 3.6640293703349784],
-    ),
-    "conflicting_K2": ([2.5900374736356286, 3.424307909968202], [2.8216672031300054, 2.7594105673464244]),
-    "conflicting_K5": (
-        [0.7642127109900075, 1.4399580435767292, 1.5127084127524897, 1.5823304423025353, 1.8894510961521906],
-        [1.665832089492909, 0.9997911097410288, 0.9390716804495179, 0.9068366742170614, 1.5272704673908613],
-    ),
-    "badly_scaled_K3": (
-        [0.9417380205908893, 0.000143320534315641, 190.4573814706288],
-        [1.8799065776919632, 0.0005417518702418118, 2.7066898474395256],
-    ),
-    "zero_row_K2": ([0.0, 0.0], [0.0, 0.0]),
-    "duplicated_K5": (
-        [0.9363055887955708, 0.2477894723943724, 0.20964377175045468, 0.0, 0.0],
-        [1.0, 0.0, 0.0, 0.0, 0.0],
-    ),
-    "nearly_opposite_K3": (
-        [2.3378371917459293, 3.050829153398618, 0.8735623928776447],
-        [2.9455007994567635, 2.4025075247976577, 1.4343000834577246],
-    ),
-    "special_all_zero_K3": ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0]),
-}
 
 
 def second(jacobian: np.ndarray) -> np.ndarray:
@@ -52,7 +21,8 @@ def second(jacobian: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-6), ("float32", 1e-4)])
 def test_published_steps(dtype: str, rtol: float) -> None:
-    for name, (first, later) in PUBLISHED.items():
+    """With tau 0.3, in two steps, in the second of which the last gradient is that of `second`."""
+    for name, (first, later) in PUBLISHED["pcd"].items():
         if dtype == "float32" and name.startswith("nearly"):
             continue
         state: Any = PCD().initial_state(len(JACOBIANS[name]))
@@ -113,13 +83,6 @@ def test_contradicting_constraints_are_dropped() -> None:
     assert np.linalg.norm(update) == pytest.approx(3)
 
 
-def test_scale_of_another_task_does_not_matter() -> None:
-    jacobian = JACOBIANS["conflicting_K5"]
-    update = np.array(PCD()(jacobian @ jacobian.T)) @ jacobian
-    scaled = jacobian * np.array([1, 1e3, 10, 0.1, 1e6])[:, None]
-    np.testing.assert_allclose(np.array(PCD()(scaled @ scaled.T)) @ scaled, update, rtol=1e-5, atol=1e-6)
-
-
 def test_degenerate_gradients() -> None:
     np.testing.assert_array_equal(PCD()(np.diag([0.0, 1.0])), [0, 0])
     np.testing.assert_allclose(PCD()(np.diag([4.0, 0.0])), [1, 0])
@@ -127,35 +90,12 @@ def test_degenerate_gradients() -> None:
     # The primary against one other: no direction serves both.
     weights = np.array(PCD(tau=0)([[1.0, -1.0], [-1.0, 1.0]]))
     assert np.abs(weights[0] - weights[1]) <= 1e-6
-    for scales in ([1e-18, 1e18], [1e18, 1e-18]):
-        weights, _, state = one_step(
-            PCD(), np.outer(scales, scales) * [[1, -0.5], [-0.5, 1]], state=PCD().initial_state(2)
-        )
-        assert np.isfinite(np.array(weights)).all()
-        assert all(np.isfinite(np.array(value)).all() for value in state.values())
-    # Equal tasks have equal weights.
-    weights = np.array(PCD()([[1.0, -0.6, -0.6], [-0.6, 1.0, 1.0], [-0.6, 1.0, 1.0]]))
-    assert weights[1] == pytest.approx(weights[2]) != 0
 
 
-def test_dropped_tasks() -> None:
-    jacobian = JACOBIANS["conflicting_K5"][:3]
-    gramian = jacobian @ jacobian.T
-    weights = np.array(PCD()(gramian, preference=[1, 0, 2]))
-    np.testing.assert_allclose(weights, np.insert(PCD()(gramian[[0, 2]][:, [0, 2]], preference=[1, 2]), 1, 0))
-    np.testing.assert_allclose(PCD()(gramian, preference=[0, 1, 1]), [0, 0.5, 0.5])
-    np.testing.assert_array_equal(PCD()(gramian, preference=[0, 0, 0]), [0, 0, 0])
+def test_without_the_primary_task_the_others_are_averaged() -> None:
+    np.testing.assert_allclose(PCD()(np.eye(3), preference=[0, 1, 1]), [0, 0.5, 0.5])
 
 
-def test_refuses_a_primary_task_that_there_is_not() -> None:
+def test_a_primary_task_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match=r"one of the 2 tasks\. Received: primary=2"):
         PCD(primary=2)(np.eye(2))
-
-
-@pytest.mark.parametrize(
-    "arguments", [{"tau": -0.1}, {"tau": 1.1}, {"beta": 1}, {"eps": -1}, {"primary": -1}, {"primary": 0.5}]
-)
-def test_impossible_arguments(arguments: dict[str, Any]) -> None:
-    (name,) = arguments
-    with pytest.raises(ValueError, match=rf"{name} must be .*Received: {name}="):
-        PCD(**arguments)

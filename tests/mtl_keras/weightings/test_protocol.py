@@ -11,7 +11,6 @@ import pytest
 
 from mtl_keras import weightings
 from mtl_keras.weightings import WEIGHTINGS, Direction, Previous, Seen, State, Weighting
-from mtl_keras.weightings.base import NEEDS
 from tests.mtl_keras.weightings.driver import FOUR_JACOBIANS, FOUR_LOSSES
 
 PREFERENCE = np.array([1.0, 0.5, 0.0, 2.0], "float32")
@@ -46,11 +45,6 @@ def inputs_of(weighting: Weighting) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", WEIGHTINGS.names)
 class TestEvery:
-    def test_needs_are_known(self, name: str) -> None:
-        needs = weightings.get(name).needs
-        assert isinstance(needs, frozenset)
-        assert needs <= set(NEEDS)
-
     def test_a_step_has_the_documented_shapes(self, name: str) -> None:
         weighting = weightings.get(name)
         state = weighting.initial_state(4, 16)
@@ -85,7 +79,7 @@ class TestEvery:
             assert parameter.kind == expected, argument
 
 
-def test_what_a_method_sees() -> None:
+def test_the_inputs_of_update() -> None:
     weighting = Recorder()
     losses = np.array([2.0, 0.5, np.nan, 1.5], "float32")
     step = weighting.step(

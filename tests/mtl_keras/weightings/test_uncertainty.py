@@ -7,51 +7,11 @@ import numpy as np
 import pytest
 
 from mtl_keras.weightings import Uncertainty
-from tests.mtl_keras.weightings.reference import LOSSES, RTOL, one_step
-
-# Log-variances, the weights that they give, and the gradients of the log-variances in each step.
-PUBLISHED = [
-    (
-        [-0.5, -0.5, -0.5],
-        [0.8243606353500641, 0.8243606353500641, 0.8243606353500641],
-        [
-            [-1.4063339692470231, -0.24707682578599555, -11.041048894900896],
-            [-0.903989207080578, -0.11827047651254807, -8.980147306525737],
-            [-0.6077346037516487, -0.09250920665785856, -5.991840003381754],
-            [-0.4918088894055458, 0.07493904739762319, -4.9613892091941745],
-            [-0.3372412702774088, 0.04917777754293373, -5.167479368031691],
-            [-0.22131555593130603, 0.13934222203434699, -3.0035327002377725],
-        ],
-    ),
-    (
-        [0.0, 0.0, 0.0],
-        [0.5, 0.5, 0.5],
-        [
-            [-0.65625, 0.046875, -6.5],
-            [-0.3515625, 0.125, -5.25],
-            [-0.171875, 0.140625, -3.4375],
-            [-0.1015625, 0.2421875, -2.8125],
-            [-0.0078125, 0.2265625, -2.9375],
-            [0.0625, 0.28125, -1.625],
-        ],
-    ),
-    (
-        [0.3, -0.7, 1.1],
-        [0.37040911034085894, 1.0068763537352383, 0.16643554184903975],
-        [
-            [-0.3565710676632362, -0.41248169557255965, -1.8300975858865565],
-            [-0.13085301604927535, -0.2551572653014287, -1.4140087312639573],
-            [0.002262757979470842, -0.22369237924720253, -0.8106798920611882],
-            [0.05435153912115409, -0.019170619894732233, -0.6026354647498884],
-            [0.12380324731006515, -0.05063550594895838, -0.6442443502121484],
-            [0.17589202845174845, 0.05949159524083325, -0.20735105285841904],
-        ],
-    ),
-]
+from tests.mtl_keras.weightings.reference import LOSSES, PUBLISHED, RTOL, one_step
 
 
 @pytest.mark.parametrize("dtype", RTOL)
-@pytest.mark.parametrize(("log_variances", "weights", "gradients"), PUBLISHED)
+@pytest.mark.parametrize(("log_variances", "weights", "gradients"), PUBLISHED["uncertainty"])
 def test_published_weights_and_gradients(
     log_variances: list[float], weights: list[float], gradients: list[list[float]], dtype: str
 ) -> None:
@@ -92,7 +52,7 @@ def test_trained_as_by_keras_adam() -> None:
 def test_settles_where_the_variance_is_the_loss() -> None:
     weighting, losses = Uncertainty(learning_rate=0.1), np.array([0.02, 30.0], "float32")
     state = weighting.initial_state(2)
-    for _ in range(300):
+    for _ in range(150):
         state = one_step(weighting, losses, state=state).state
     np.testing.assert_allclose(weighting(losses, state=state) * losses, 0.5, rtol=0.01)
 
@@ -106,9 +66,3 @@ def test_log_variances_stay_within_bounds(loss: float, bound: float) -> None:
     assert abs(float(state["log_variances"][0])) <= 20
     assert np.isfinite(weighting([loss], state=state)).all()
     assert np.sign(float(state["log_variances"][0])) == np.sign(bound)
-
-
-@pytest.mark.parametrize("learning_rate", [0, -0.1, float("nan"), "fast"])
-def test_impossible_learning_rates(learning_rate: float) -> None:
-    with pytest.raises(ValueError, match=r"learning_rate must be .*Received: learning_rate="):
-        Uncertainty(learning_rate=learning_rate)

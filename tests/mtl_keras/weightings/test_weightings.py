@@ -1,4 +1,4 @@
-"""What every method must do as an entry of the registry: be made, called, compiled, saved and refused."""
+"""Every method of the registry: created, called, saved and refused."""
 
 from __future__ import annotations
 
@@ -11,100 +11,40 @@ import pytest
 
 from mtl_keras import weightings
 from mtl_keras.weightings import WEIGHTINGS
-from tests.mtl_keras.weightings.driver import FOUR_JACOBIANS, FOUR_LOSSES, driver
-from tests.mtl_keras.weightings.test_properties import MAY_BE_NEGATIVE
 
 NAMES = WEIGHTINGS.names
-LOSS_NAMES = [name for name in NAMES if not {"gramian", "jacobian"} & weightings.get(name).needs]
-
-# What one task of the loss 0.3 is multiplied by, where that is not 1.
-ALONE = {
-    "db_mtl": 0.1 / 0.3,  # the logarithm's derivative, and a tenth of it in the average that begins with 0
-    "dtp": 0.3 * (1 - np.exp(-0.3)) ** weightings.get("dtp").gamma,
-    "log": 1 / 0.3,
-    "moco": 0.5 * 0.3 / 5,  # as long as the loss instead of 5, tracked by halves
-    "stch": 1 / 0.3,
-    "uncertainty": 0.5,
-}
-
-
-@pytest.fixture(autouse=True)
-def _same_start() -> None:
-    """Instead of the seeding for every test, after which TensorFlow would prepare all traced steps anew."""
 
 
 @pytest.mark.parametrize("name", NAMES)
-class TestEvery:
-    def test_works_on_plain_numbers(self, name: str) -> None:
-        gradients: Any = [[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.5, 3.0]]
-        found = weightings.get(name)([2.0, 0.5, 1.0] if name in LOSS_NAMES else gradients)
-        assert np.shape(found) == (3,)
-        assert np.isfinite(found).all()
-        assert np.any(found)
-
-    @pytest.mark.filterwarnings("ignore:(krum|trimmed_mean)")  # of one task they take the mean, and say so
-    def test_one_task_keeps_its_direction(self, name: str) -> None:
-        jacobian = np.zeros((1, 16))
-        jacobian[0, :2] = 3, -4
-        step = driver(name).step(jacobian, [0.3], eager=True)
-        np.testing.assert_allclose(step.vector, ALONE.get(name, 1) * jacobian[0], rtol=1e-5)
-
-    def test_state_has_a_row_for_each_task(self, name: str) -> None:
-        initial = driver(name).initial(4)
-        later = driver(name).train(FOUR_JACOBIANS, FOUR_LOSSES)[-1].state
-        assert set(initial) == set(later)
-        for entry, value in initial.items():
-            assert isinstance(value, np.ndarray)
-            assert value.dtype == "float32"
-            assert value.shape == np.shape(later[entry])
-            assert value.shape[0] == 4
-        assert not initial or any(np.any(later[entry] != initial[entry]) for entry in initial)
-
-    def test_xla_takes_it(self, name: str) -> None:
-        # Shapes that depend on the numbers, and branches on them, would be refused.
-        assert "ENTRY" in driver(name).hlo(3)
-
-    def test_no_preference_at_all_is_no_step(self, name: str) -> None:
-        before = driver(name).settled(driver(name).train(FOUR_JACOBIANS[:3], FOUR_LOSSES[:3])[-1].state)
-        step = driver(name).step(FOUR_JACOBIANS[3], FOUR_LOSSES[3], np.zeros(4), before)
-        np.testing.assert_array_equal(step.weights, 0)
-        np.testing.assert_array_equal(step.vector, 0)
-        for entry in set(before) - {"draws"}:
-            np.testing.assert_array_equal(step.state[entry], before[entry], err_msg=entry)
-
-    def test_config_has_every_argument(self, name: str) -> None:
-        weighting = weightings.get(name)
-        assert set(weighting.get_config()) == set(inspect.signature(type(weighting)).parameters)
-        saved = json.loads(json.dumps(weightings.serialize(weighting)))
-        assert saved["name"] == name
-        assert weightings.get(saved) == weighting
-        assert type(weighting).from_config(weighting.get_config()) == weighting
-        assert hash(weightings.get(saved)) == hash(weighting)
-
-    def test_capitals_and_underscores_do_not_matter(self, name: str) -> None:
-        assert weightings.get(type(weightings.get(name)).__name__) == weightings.get(name)
+def test_config_has_every_argument(name: str) -> None:
+    weighting = weightings.get(name)
+    assert set(weighting.get_config()) == set(inspect.signature(type(weighting)).parameters)
+    saved = json.loads(json.dumps(weightings.serialize(weighting)))
+    assert saved["name"] == name
+    assert weightings.get(saved) == weighting
+    assert type(weighting).from_config(weighting.get_config()) == weighting
+    assert hash(weightings.get(saved)) == hash(weighting)
+    # Capitals and underscores do not matter.
+    assert weightings.get(type(weighting).__name__) == weighting
 
 
-@pytest.mark.parametrize("name", LOSS_NAMES)
-@pytest.mark.parametrize("losses", [[0, 0, 0], [1e-38, 1, 1e38], [1e30, 1e30, 0], [1e-7, 1e-7, 1e-7]])
-@pytest.mark.parametrize("preference", [[1, 1, 1], [0, 0, 1], [1e-10, 1, 1e10]])
-def test_finite_losses_have_finite_weights(name: str, losses: list[float], preference: list[float]) -> None:
-    row, usual = np.array(losses), FOUR_LOSSES[:, :3]
-    for step in driver(name).train(np.zeros((3, 3, 16)), np.array([usual[0], row, row]), preference):
-        assert np.isfinite(step.weights).all()
-        assert (step.weights >= 0).all() or name in MAY_BE_NEGATIVE
-        assert all(np.isfinite(entry).all() for entry in step.state.values())
+@pytest.mark.parametrize("name", NAMES)
+def test_works_on_lists_of_numbers(name: str) -> None:
+    by_losses = not {"gramian", "jacobian"} & weightings.get(name).needs
+    gradients: Any = [[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.5, 3.0]]
+    found = weightings.get(name)([2.0, 0.5, 1.0] if by_losses else gradients)
+    assert np.shape(found) == (3,)
+    assert np.isfinite(found).all()
+    assert np.any(found)
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - set(LOSS_NAMES)))
-def test_gradients_that_are_not_finite_change_no_state(name: str) -> None:
-    before = driver(name).train(FOUR_JACOBIANS[:3], FOUR_LOSSES[:3])[-1].state
-    for bad in (np.nan, np.inf):
-        jacobian = FOUR_JACOBIANS[3].copy()
-        jacobian[1, 5] = bad
-        step = driver(name).step(jacobian, FOUR_LOSSES[3], None, before)
-        for entry in before:
-            np.testing.assert_array_equal(step.state[entry], before[entry], err_msg=entry)
+def test_works_on_integers() -> None:
+    gramian = np.array([[2, -1], [-1, 1]])
+    expected = np.array(weightings.get("mgda")(gramian.astype("float64")))
+    np.testing.assert_allclose(weightings.get("mgda")(gramian), expected)
+    np.testing.assert_allclose(weightings.get("mgda")(gramian.tolist()), expected, rtol=1e-6)
+    np.testing.assert_allclose(weightings.get("gls")([4, 9]), [0.75, 1 / 3], rtol=1e-6)
+    np.testing.assert_allclose(weightings.get("trimmed_mean")([[1, 2], [3, 4], [8, 0]]), [3, 2], rtol=1e-6)
 
 
 def test_get() -> None:
@@ -121,9 +61,68 @@ def test_get() -> None:
         ("dwa(t=1)", "Unknown argument of weighting 'dwa'.*Choices: temperature"),
         ("dwa(1, 2)", "Wrong arguments for weighting 'dwa'"),
         (3, "A weighting is a name, a config or a Weighting object. Received: 3"),
-        (3, "A weighting is a name, .*Received: 3"),
+        (weightings.CAGrad, r"write CAGrad\(\)"),
     ],
 )
 def test_get_refuses(identifier: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         weightings.get(identifier)
+
+
+# By method and argument: values just outside of the range. NaN, infinity and a string are never accepted.
+OUT_OF_RANGE: dict[str, dict[str, list[Any]]] = {
+    "aligned_mtl": {"scale_mode": ["medium"]},
+    "cagrad": {"c": [-0.1]},
+    "cosmos": {"lam": [-1]},
+    "cr_mogm": {"alpha": [-0.1, 1.1]},
+    "db_mtl": {"beta": [-0.1, 1], "beta_sigma": [-1]},
+    "dtp": {"gamma": [-1], "alpha": [0, -0.1, 1.1]},
+    "dual_proj": {"regularization": [-1e-4], "smallest": [-1e-4]},
+    "dwa": {"temperature": [0, -1]},
+    "excess_mtl": {"step_size": [-0.1]},
+    "fairgrad": {"alpha": [0, 0.4, 6, -1]},
+    "famo": {"learning_rate": [0], "gamma": [-0.1], "same_batch": [1, None]},
+    "graddrop": {"leak": [-0.1, 1.5], "seed": [1.0, 0.5, True]},
+    "gradnorm": {"alpha": [-1], "learning_rate": [0]},
+    "gradvac": {"beta": [-0.1, 1.1], "seed": [1.5]},
+    "imtl_l": {"learning_rate": [0, -0.1]},
+    "krum": {"n_byzantine": [-1, 0.5], "n_selected": [0]},
+    "mgda": {"normalization": ["L2"], "representation": ["no", 1, None]},
+    "moco": {"beta": [-0.1, 1.1], "beta_sigma": [-1], "gamma": [-1], "gamma_sigma": [-1], "rho": [-1e-3]},
+    "modo": {"gamma": [0, -1], "rho": [-0.1]},
+    "nash_mtl": {"max_norm": [-1]},
+    "pbi": {"theta": [-1]},
+    "pcd": {"tau": [-0.1, 1.1], "beta": [1], "eps": [-1], "primary": [-1, 0.5]},
+    "pcgrad": {"seed": [0.5]},
+    "rlw": {"distribution": ["normale"], "seed": [1.5, True, None]},
+    "sdmgrad": {"lam": [-1], "inner_learning_rate": [0], "iterations": [0, 1.5], "momentum": [1.1]},
+    "stch": {"mu": [0, -1, 1e-9], "warmup_epochs": [-1, 1.5]},
+    "trimmed_mean": {"trim": [-1, 0.5, 1.0, True]},
+    "uncertainty": {"learning_rate": [0, -0.1]},
+    "upgrad": {"regularization": [-1e-4], "smallest": [-1e-4]},
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_RANGE)
+def test_impossible_arguments(name: str) -> None:
+    for argument, values in OUT_OF_RANGE[name].items():
+        for value in (*values, float("nan"), float("inf"), "x"):
+            with pytest.raises(ValueError, match=rf"{argument}.* Received: ({argument}=)?{value!r}"):
+                WEIGHTINGS[name](**{argument: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("upgrad", [np.ones((2, 3))], r"gramian must be square.*jacobian @ jacobian\.T.*of shape \(2, 3\)"),
+        ("upgrad", [np.ones(3)], r"gramian must have the shape two axes.*of shape \(3,\)"),
+        ("gls", [np.ones((2, 2))], r"losses must have the shape \(tasks,\).*of shape \(2, 2\)"),
+        ("mgda", [np.eye(3), None, [1.0, 1.0]], r"preference must have one number for each of the 3 tasks.*\(2,\)"),
+        ("mgda", [np.eye(2), None, 1.0], r"preference must have one number for each of the 2 tasks.*\(\)"),
+        ("gls", [[1.0, 2.0], [1.0, 2.0]], r"GLS takes the losses only: write weighting\(losses, preference=\.\.\.\)"),
+        ("graddrop", [np.ones((2, 3)), np.ones(3)], r"losses must have one number for each of the 2 tasks"),
+    ],
+)
+def test_other_shapes_are_refused(name: str, arguments: list[Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        weightings.get(name)(*arguments)
