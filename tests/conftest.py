@@ -1,11 +1,11 @@
-"""What holds for every test: quiet, few threads, the same random numbers, nothing left behind."""
+"""For every test: quiet, few threads, the same random numbers, nothing left behind."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 
-# Read by TensorFlow when it is imported. Test models are tiny: more threads only fight with other test processes.
+# Read by TensorFlow when it is imported. Test models are tiny: more threads only slow down other test processes.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
@@ -14,9 +14,15 @@ import hypothesis
 import keras
 import pytest
 
-# How long an example takes says more about what else the machine does than about the code.
-hypothesis.settings.register_profile("unhurried", deadline=None)
-hypothesis.settings.load_profile("unhurried")
+# The same examples in every run, however long they take: how long says more about the machine than about the code.
+hypothesis.settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +36,6 @@ def _same_start() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_left() -> Iterator[None]:
-    """Lets the models of one file go before the next; after every test it would cost more than most tests."""
+    """Frees the models of a file before the next; after every test that would take longer than most tests."""
     yield
     keras.backend.clear_session()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.config import RunConfig
-from tests.fuzzing.cases import cases, json_values, refused, task_names
+from tests.fuzzing.values import json_values, refused, task_names
 
 words = st.text(max_size=8)
 names = st.lists(task_names, max_size=3).map(tuple)
@@ -49,21 +49,18 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-@cases("settings")
 @given(configs)
 def test_settings_survive_json(config: RunConfig) -> None:
     again = RunConfig.from_json(json.loads(json.dumps(config.to_json())))
     assert same(dataclasses.asdict(again), dataclasses.asdict(config))
 
 
-@cases("checks")
 @given(st.sampled_from(sorted(fields)).flatmap(lambda name: st.tuples(st.just(name), fields[name])))
 def test_settings_are_accepted_or_refused(setting: tuple[str, Any]) -> None:
     # One at a time: otherwise the first that is wrong would hide the others.
     refused(dataclasses.replace(RunConfig(synthetic=True), **dict([setting])).check)
 
 
-@cases("unknown settings")
 @given(st.dictionaries(words | st.just("epochs"), json_values, max_size=3))
 def test_unknown_settings_are_refused(values: dict[str, Any]) -> None:
     known = {entry.name for entry in dataclasses.fields(RunConfig)}

@@ -1,4 +1,4 @@
-"""Names, tasks, task sets and what is made of them: compile arguments and the keys of the logs."""
+"""Names, tasks, task sets, their compile arguments and the keys of the logs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtl_keras import Task, TaskSet
 from mtl_keras.logs import SUMMARY, TRAINING, LogKey, group_by_task, parse_key
 from mtl_keras.tasks import check_task_name
 from mtl_keras.training.spec import CompileSpec
-from tests.fuzzing.cases import cases, odd_values, refused, task_names
+from tests.fuzzing.values import odd_values, refused, task_names
 
 LETTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 FACTORIES = {
@@ -40,7 +40,6 @@ tasks = st.one_of(
 )
 
 
-@cases("names")
 @given(odd_values | st.text("ab_-. \n/lossv", max_size=8) | task_names)
 def test_a_name_is_legal_or_refused(name: Any) -> None:
     legal = (
@@ -53,7 +52,6 @@ def test_a_name_is_legal_or_refused(name: Any) -> None:
     assert refused(check_task_name, name) == (name if legal else None)
 
 
-@cases("task arguments")
 @given(st.sampled_from(sorted(FACTORIES)), odd_values)
 def test_a_task_keeps_an_argument_or_refuses_it(factory: str, value: Any) -> None:
     task = refused(FACTORIES[factory], "t", value)
@@ -63,7 +61,6 @@ def test_a_task_keeps_an_argument_or_refuses_it(factory: str, value: Any) -> Non
         assert compiled is None or all(math.isfinite(weight) for weight in compiled.task_weights.values())
 
 
-@cases("members")
 @given(st.lists(odd_values | tasks, max_size=3))
 def test_only_tasks_make_a_set(members: list[Any]) -> None:
     found = refused(TaskSet, members)
@@ -84,7 +81,6 @@ def compile_settings(chosen: TaskSet) -> CompileSpec:
     )
 
 
-@cases("sets")
 @given(st.lists(tasks, max_size=5), st.data())
 def test_sets_and_their_subsets(members: list[Task], data: st.DataObject) -> None:
     names = [task.name for task in members]
@@ -113,7 +109,6 @@ def test_sets_and_their_subsets(members: list[Task], data: st.DataObject) -> Non
 quantities = st.sampled_from(["loss", "weight", "active", "probability", "accuracy", "val_loss", "mae_2", "x"])
 
 
-@cases("log keys")
 @given(
     st.lists(
         task_names | st.sampled_from(["a", "a_b", "a_loss", "hat", "hat_band"]), min_size=1, max_size=5, unique=True
@@ -146,6 +141,6 @@ def test_keys_of_the_logs(names: list[str], quantity: str, validation: bool, oth
     assert rebuilt == logs
 
 
-def test_what_training_writes_is_understood() -> None:
+def test_the_quantities_of_training_are_parsed() -> None:
     for quantity in TRAINING:
         assert parse_key(f"a_{quantity}", ["a"]) == LogKey(False, "a", quantity)

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import inspect
-from typing import Any
-
 import keras
 import numpy as np
 import pytest
@@ -11,8 +8,6 @@ from hypothesis import strategies as st
 
 from mtl_keras import MultiTaskModel
 from mtl_keras.metrics import BalancedAccuracy, PointError
-
-METRICS = [BalancedAccuracy(threshold=0.3, name="b"), PointError(scale=128.0, name="p", dtype="float64")]
 
 
 def mean_recall(true: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
@@ -23,7 +18,7 @@ def mean_recall(true: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> 
     return float(np.mean(recalls))
 
 
-@settings(deadline=None, derandomize=True, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**31), st.integers(2, 5), st.booleans())
 def test_balanced_accuracy_of_classes(seed: int, classes: int, column: bool) -> None:
     rng = np.random.default_rng(seed)
@@ -64,16 +59,7 @@ def test_point_error() -> None:
     assert float(metric.result()) == pytest.approx(128 * np.average(distances, weights=weight), rel=1e-5)
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
-def test_config(metric: Any) -> None:
-    config = metric.get_config()
-    assert set(inspect.signature(type(metric).__init__).parameters) - {"self"} <= set(config)
-    again = keras.metrics.deserialize(keras.metrics.serialize(metric))
-    assert type(again) is type(metric)
-    assert again.get_config() == config
-
-
-def test_many_tasks_at_once_are_what_each_is_by_itself() -> None:
+def test_the_metric_of_many_tasks_is_that_of_each() -> None:
     rng = np.random.default_rng(0)
     true, scores = rng.integers(0, 2, (20, 3, 1)), rng.random((20, 3, 1)).astype("float32")
     metric = BalancedAccuracy()

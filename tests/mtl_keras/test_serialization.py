@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mtl_keras.serialization import Registry, Spec, parse_spec, snake_case, unknown_value
@@ -36,16 +36,6 @@ def test_everything_else_is_refused(text: str) -> None:
     assert repr(text) in str(caught.value)
 
 
-@settings(deadline=None, derandomize=True)
-@given(st.text() | st.text(alphabet="ab01(){}[]*,=.:'\"\\-+ \n"))
-def test_arbitrary_text_is_parsed_or_refused(text: str) -> None:
-    try:
-        spec = parse_spec(text)
-    except ValueError:
-        return
-    assert spec.name in text
-
-
 literals = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -53,7 +43,6 @@ literals = st.recursive(
 )
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.dictionaries(st.sampled_from(["floor", "every", "x"]), literals))
 def test_literals_survive(kwargs: dict[str, Any]) -> None:
     assert parse_spec(f"dst({', '.join(f'{key}={value!r}' for key, value in kwargs.items())})").kwargs == kwargs
@@ -104,7 +93,7 @@ def test_get() -> None:
         ({"config": {}}, "'name' and 'config'"),
     ],
 )
-def test_what_cannot_be_got(identifier: Any, message: str) -> None:
+def test_unknown_names_and_arguments_are_refused(identifier: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         REGISTRY.get(identifier)
 

@@ -1,4 +1,4 @@
-"""Curves at their ends, between and after."""
+"""Values of curves at their ends, between them and after."""
 
 from __future__ import annotations
 

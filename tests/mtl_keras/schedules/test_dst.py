@@ -1,4 +1,4 @@
-"""DST against numbers worked by hand."""
+"""DST, compared with numbers computed by hand."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_finished_tasks_have_no_work_left() -> None:
 
 
 # c first runs in epoch 1: without L_c(0), P_u = 1. At epoch 3 R = 0, 0, |3-1.5|/3 (mean 1/6): P_r = 1, 1, 1/3.
-def test_a_task_that_begins_late_has_stagnancy_but_no_incompleteness() -> None:
+def test_a_task_that_starts_late_has_stagnancy_but_no_incompleteness() -> None:
     records = make_records((1, 1, NAN), (1, 1, 3.0), (1, 1, 1.5), depths=(1, 1, 1), counts=(1, 1, 1))
     metrics = DST().metrics(3, records)
     assert metrics["incompleteness"]["c"] == 1
@@ -118,7 +118,7 @@ def test_infinite_and_missing_numbers_give_one() -> None:
     assert DST()(2, records) == {"a": 1, "b": 1, "c": 1}
 
 
-def test_records_that_begin_late_count_as_missing_history() -> None:
+def test_records_without_the_first_epochs_count_as_missing_history() -> None:
     assert DST()(5, NEVER_RAN) == pytest.approx({"a": 1.0, "b": 0.8, "c": 0.65})
 
 

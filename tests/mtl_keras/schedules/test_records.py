@@ -1,4 +1,4 @@
-"""Records: what is carried forward, and what counts as unknown."""
+"""Records: carried-forward losses and unknown values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_before_an_epoch_as_many_epochs_are_known() -> None:
     assert rows(EMPTY.before(1)) == [[pytest.approx(NAN, nan_ok=True)] * 2]
 
 
-def test_an_epoch_that_is_run_again_replaces_what_followed() -> None:
+def test_a_repeated_epoch_replaces_the_later_ones() -> None:
     records = EMPTY.after(0, {"a": 2.0, "b": 1.0}).after(1, {"a": 1.5, "b": 0.5})
     assert rows(records.after(0, {"a": 9.0, "b": NAN})) == [[9.0, pytest.approx(NAN, nan_ok=True)]]
 

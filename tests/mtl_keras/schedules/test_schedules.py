@@ -1,4 +1,4 @@
-"""What holds for every schedule of the registry, and what each of the simple ones gives."""
+"""Every schedule of the registry, and the values of the simple ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtl_keras.schedules import (
@@ -61,8 +61,9 @@ def test_config_round_trip_through_json(example: str) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
+@settings(max_examples=30)
 @given(epoch=st.integers(0, 8), records=any_records)
-def test_values_are_legal_and_depend_on_the_arguments_only(example: str, epoch: int, records: Records) -> None:
+def test_values_are_valid_and_depend_on_the_arguments_only(example: str, epoch: int, records: Records) -> None:
     schedule = get(example)
     values = schedule(epoch, records)
     assert list(values) == list(TASKS)
@@ -73,6 +74,7 @@ def test_values_are_legal_and_depend_on_the_arguments_only(example: str, epoch: 
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
+@settings(max_examples=30)
 @given(epoch=st.integers(0, 8), records=any_records, order=st.permutations(TASKS))
 def test_the_order_of_the_tasks_does_not_matter(
     example: str, epoch: int, records: Records, order: tuple[str, ...]
@@ -134,6 +136,6 @@ def test_a_negative_curve_is_refused() -> None:
         (None, "A schedule is a name, a config or a Schedule object. Received: None"),
     ],
 )
-def test_what_cannot_be_understood_is_refused(identifier: str, message: str) -> None:
+def test_invalid_specifications_are_refused(identifier: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         get(identifier)
