@@ -1,4 +1,4 @@
-"""House rules that the linters do not check, read from the source."""
+"""House rules that ruff does not check, read from the source."""
 
 from __future__ import annotations
 
@@ -12,22 +12,17 @@ import pytest
 from tests.sources import ROOT, python_files
 
 LONGEST = 400
-# One class, which is not divided for the sake of a length: what users of `keras.Model` call.
-WHOLE = ("mtl_keras/model.py",)
+# One class with the methods of `keras.Model`.
+LONGER = ("mtl_keras/model.py",)
 _NOTE_TO_SELF = re.compile(r"\b(TO[D]O|FIX[M]E|X[X]X)\b")  # in brackets, so as not to find itself
 
 
-def offences(path: Path, source: str) -> Iterator[str]:
-    """Yields what one file does against the house rules.
-
-    Args:
-        path: the file, relative to the repository's root.
-        source: what it holds.
-    """
+def faults(path: Path, source: str) -> Iterator[str]:
+    """Yields the rules that a file breaks, given by its path from the repository's root."""
     lines = source.splitlines()
     if path.name == "utils.py":
-        yield f"{path}: a file is named after its one idea, not utils"
-    if len(lines) > LONGEST and path.as_posix() not in WHOLE:
+        yield f"{path}: name the file after its purpose, not utils"
+    if len(lines) > LONGEST and path.as_posix() not in LONGER:
         yield f"{path}: {len(lines)} lines, more than {LONGEST}"
     for number, line in enumerate(lines, start=1):
         if _NOTE_TO_SELF.search(line):
@@ -43,7 +38,7 @@ def _problems(node: ast.AST, *, in_test: bool) -> Iterator[str]:
     if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
         yield "import *"
     if isinstance(node, ast.Assert) and not in_test:
-        yield "assert in a program: it vanishes under python -O; raise an error that explains"
+        yield "assert in a program: python -O removes it; raise an error"
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         if node.returns is None:
             yield f"{node.name} does not say what it returns"
@@ -54,11 +49,11 @@ def _problems(node: ast.AST, *, in_test: bool) -> Iterator[str]:
             yield f"{node.name} has arguments without a type: {', '.join(untyped)}"
 
 
-def test_the_house_is_in_order() -> None:
+def test_no_rule_is_broken() -> None:
     files = python_files(tests=True)
     assert Path("mtl_keras/tasks.py") in files
     assert Path("tests/test_house.py") in files
-    assert [fault for path in files for fault in offences(path, (ROOT / path).read_text("utf-8"))] == []
+    assert [fault for path in files for fault in faults(path, (ROOT / path).read_text("utf-8"))] == []
 
 
 @pytest.mark.parametrize(
@@ -76,11 +71,11 @@ def test_the_house_is_in_order() -> None:
         ("tests/test_x.py", "async def f(x) -> None: ...", "without a type: x"),
     ],
 )
-def test_an_offence_is_caught(path: str, source: str, rule: str) -> None:
-    (fault,) = offences(Path(path), source)
+def test_a_broken_rule_is_found(path: str, source: str, rule: str) -> None:
+    (fault,) = faults(Path(path), source)
     assert rule in fault
     assert path in fault
 
 
 def test_tests_may_assert() -> None:
-    assert list(offences(Path("tests/test_x.py"), "def test_x() -> None:\n    assert True\n")) == []
+    assert list(faults(Path("tests/test_x.py"), "assert True")) == []
