@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from data import celeb_a, cifar10, cifar100, fashion_mnist
 from data.bad_examples import ON_BAD_EXAMPLE, Skipped
-from data.dataset import Dataset
+from data.dataset import Dataset, check_train_examples
 from data.decoding import decoder
 from data.described import described
 from data.errors import explain
@@ -36,6 +36,7 @@ __all__ = [
     "Skipped",
     "absolute_name",
     "celeb_a",
+    "check_train_examples",
     "cifar10",
     "cifar100",
     "decoder",
@@ -71,6 +72,8 @@ def load(
     cache: str = "auto",
     on_bad_example: str = "error",
     types: Mapping[str, str] | None = None,
+    image_column: str | None = None,
+    image_extension: str = "",
     image_size: tuple[int, int] | None = None,
 ) -> Dataset:
     """Opens a dataset.
@@ -90,6 +93,8 @@ def load(
         on_bad_example: `"error"` raises for an image that cannot be decoded or an invalid label; `"skip"` reads each
             split once before its first use and leaves such examples out: see `Dataset.skipped`.
         types: for a CSV file, column -> kind of task: see `from_csv`.
+        image_column: for a CSV file, the column of image names: see `from_csv`.
+        image_extension: for a CSV file, what to append to the image names, as `".jpg"`.
         image_size: for your own files, the (height, width) that images are resized to: see `from_csv`.
 
     Raises:
@@ -111,6 +116,8 @@ def load(
             tasks=tasks,
             data_dir=data_dir,
             types=types,
+            image_column=image_column,
+            image_extension=image_extension,
             image_size=image_size,
             cache=cache,
             on_bad_example=on_bad_example,
@@ -119,6 +126,11 @@ def load(
         raise ValueError(
             f"`types` and `image_size` are for {' and '.join(FORMS)}. "
             f"Received: {name!r} with types={types!r}, image_size={image_size!r}"
+        )
+    if image_column is not None or image_extension:
+        raise ValueError(
+            f"`image_column` and `image_extension` are for csv:PATH. Received: {name!r} with "
+            f"image_column={image_column!r}, image_extension={image_extension!r}"
         )
     recipe = recipes[name](tasks)
     if cache not in CACHES:

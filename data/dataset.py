@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -57,8 +57,29 @@ class Dataset:
     _reader: Reader = field(repr=False)
     _cache: str = field(default="auto", repr=False)
     _on_bad_example: str = field(default="error", repr=False)
+    _train_examples: tuple[int | float, int] | None = field(default=None, repr=False)  # and the seed that draws them
+    _readable: dict[str, Split] = field(default_factory=dict, repr=False)
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
     _examples: dict[str, Examples] = field(default_factory=dict, repr=False)
+
+    def with_train_examples(self, amount: int | float, *, seed: int = 0) -> Dataset:
+        """Returns this dataset with only some of its training examples, in their stored order.
+
+        The examples of a smaller amount are among those of a larger one with the same seed. Tasks keep what was
+        inferred from the whole split, such as the mean of a regression's labels.
+
+        Args:
+            amount: number of examples, at least 1, or their share of the training split, in (0, 1).
+            seed: seed of the choice.
+
+        Raises:
+            ValueError: for another amount, or if the training split has fewer examples.
+        """
+        check_train_examples(amount)
+        available = self.size("train")
+        if amount > available:
+            raise ValueError(f"The training split has {available} examples. Received: train_examples={amount}")
+        return replace(self, _train_examples=(amount, seed), _examples={})
 
     def size(self, split: str) -> int:
         """Returns how many examples a split (`"train"`, `"validation"` or `"test"`) has.
@@ -73,7 +94,7 @@ class Dataset:
 
     def skipped(self, split: str) -> Skipped:
         """Returns which examples of a split are left out: none unless `data.load(on_bad_example="skip")` is used."""
-        return skipped(self._split(split))
+        return skipped(self._readable_split(split))
 
     @traced_as_written
     def batches(
@@ -210,12 +231,30 @@ class Dataset:
 
     def _split(self, name: str) -> Split:
         if name not in self._splits:
+            split = self._readable_split(name)
+            if name == "train" and self._train_examples is not None:
+                amount, seed = self._train_examples
+                split = split.subset(amount if isinstance(amount, int) else max(1, round(amount * split.size)), seed)
+            self._splits[name] = split
+        return self._splits[name]
+
+    def _readable_split(self, name: str) -> Split:
+        if name not in self._readable:
             if name not in self._recipe.splits:
                 raise unknown_value("split", name, self._recipe.splits)
             split = Split(self._recipe, self._reader, name)
             skip = self._on_bad_example == "skip"
-            self._splits[name] = without_bad(split, keep=self._cache == "disk") if skip else split
-        return self._splits[name]
+            self._readable[name] = without_bad(split, keep=self._cache == "disk") if skip else split
+        return self._readable[name]
+
+
+def check_train_examples(amount: int | float) -> None:
+    """Raises a ValueError unless `amount` is a whole number >= 1 or a share in (0, 1)."""
+    is_count = type(amount) is int and amount >= 1
+    if not is_count and not (isinstance(amount, float) and 0 < amount < 1):
+        raise ValueError(
+            f"train_examples must be a whole number >= 1 or a share in (0, 1). Received: train_examples={amount!r}"
+        )
 
 
 def _at_least(argument: str, value: int, least: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,12 @@ class Split:
     reader: Reader
     name: str
     good: np.ndarray | None = None
+
+    def subset(self, count: int, seed: int) -> Split:
+        """Returns a split of `count` of its examples; those of a smaller count are among those of a larger one."""
+        good = np.ones(self.reader.size(self.name), bool) if self.good is None else self.good
+        chosen = np.random.default_rng(seed).permutation(np.flatnonzero(good))[:count]
+        return replace(self, good=np.isin(np.arange(len(good)), chosen))
 
     @property
     def size(self) -> int:

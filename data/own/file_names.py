@@ -33,6 +33,8 @@ def open_files(
     tasks: Sequence[str] | None,
     data_dir: str | os.PathLike[str] | None,
     types: Mapping[str, str] | None,
+    image_column: str | None = None,
+    image_extension: str = "",
     image_size: tuple[int, int] | None,
     cache: str,
     on_bad_example: str,
@@ -45,6 +47,8 @@ def open_files(
         data_dir: the current place of moved files. For `csv:`, the folder of the images, which is also searched for the
             CSV file if that is no longer at its path. For `folder:`, the folder to read instead of the named one.
         types: as in `from_csv`; a folder has only classes.
+        image_column: `image` of `from_csv`; only for `csv:`.
+        image_extension: `extension` of `from_csv`; only for `csv:`.
         image_size: as in `from_csv`.
         cache: as in `data.load`.
         on_bad_example: as in `data.load`.
@@ -60,6 +64,11 @@ def open_files(
     if data_folder is not None and not data_folder.is_dir():
         raise ValueError(f"data_dir is a folder with the images of {name}. Received: data_dir={str(data_dir)!r}")
     if found[1] == "folder":
+        if image_column is not None or image_extension:
+            raise ValueError(
+                f"`image_column` and `image_extension` are for csv:PATH. Received: {name!r} with "
+                f"image_column={image_column!r}, image_extension={image_extension!r}"
+            )
         dataset = from_folder(
             data_folder or path,
             tasks=tasks,
@@ -74,6 +83,8 @@ def open_files(
     return from_csv(
         path,
         image_dir=data_folder,
+        image=image_column,
+        extension=image_extension,
         tasks=tasks,
         types=types,
         image_size=image_size,

@@ -24,6 +24,7 @@ def from_csv(
     *,
     image_dir: str | os.PathLike[str] | None = None,
     image: str | None = None,
+    extension: str = "",
     tasks: Sequence[str] | None = None,
     types: Mapping[str, str] | None = None,
     image_size: tuple[int, int] | None = None,
@@ -36,6 +37,7 @@ def from_csv(
         path: the CSV file (see `data.own.table.read_table`), in UTF-8.
         image_dir: the folder that image names are relative to; by default the folder of the CSV file.
         image: the column of image names; by default `image`, `file`, `filename` or `path`, else the first column.
+        extension: what to append to the image names, as `".jpg"`.
         tasks: the columns to use as tasks, in order; by default all others. A column `split` is not a task: it assigns
             rows to train, validation or test. Without it, a tenth of the images is held out for validation and a tenth
             for test (`data.own.table_splits`).
@@ -58,7 +60,7 @@ def from_csv(
     table = read_table(Path(path))
     folder = Path(path).parent if image_dir is None else Path(image_dir)
     column = image_column(table, image)
-    return _open(table, folder, column, tasks, types, image_size, cache, on_bad_example)
+    return _open(table, folder, column, tasks, types, image_size, cache, on_bad_example, extension)
 
 
 def from_folder(
@@ -91,12 +93,13 @@ def _open(
     image_size: tuple[int, int] | None,
     cache: str,
     on_bad_example: str,
+    extension: str = "",
 ) -> Dataset:
     check_cache(cache, on_disk=True)
     if on_bad_example not in ON_BAD_EXAMPLE:
         raise unknown_value("value of on_bad_example", on_bad_example, ON_BAD_EXAMPLE)
     images = table.columns[column]
-    paths = image_files(table, column, folder, must_exist=on_bad_example == "error")
+    paths = image_files(table, column, folder, extension, must_exist=on_bad_example == "error")
     rows = rows_by_split(table, images)
     found, labels = label_columns(table, (column, COLUMN), rows["train"], tasks, types)
     shape = image_shape(table, paths, checked_size(image_size))

@@ -38,13 +38,14 @@ def image_column(table: Table, chosen: str | None = None) -> str:
     return chosen
 
 
-def image_files(table: Table, column: str, folder: Path, *, must_exist: bool) -> list[str]:
+def image_files(table: Table, column: str, folder: Path, extension: str = "", *, must_exist: bool) -> list[str]:
     """Returns the paths of the images, row by row.
 
     Args:
         table: the table.
         column: the column with the image names.
         folder: the folder that names are relative to.
+        extension: what to append to the names, as `".jpg"`.
         must_exist: whether to check that all images exist.
 
     Raises:
@@ -54,15 +55,14 @@ def image_files(table: Table, column: str, folder: Path, *, must_exist: bool) ->
     for row, name in enumerate(names):
         if not name:
             raise ValueError(f"{table.where(row)}: no image is named in column {column!r}")
-    paths = [os.path.join(folder, name) for name in names]
+    paths = [os.path.join(folder, name + extension) for name in names]
     if must_exist:
         missing = _missing(paths)
         if missing:
             others = f"; {len(missing)} rows lack theirs" if len(missing) > 1 else ""
             hint = "" if column.lower() in NAMES else f" Column {column!r} was used as the image column."
-            raise ValueError(
-                f"{table.where(missing[0])}: there is no image {names[missing[0]]!r} in {folder}{others}.{hint}"
-            )
+            name = names[missing[0]] + extension
+            raise ValueError(f"{table.where(missing[0])}: there is no image {name!r} in {folder}{others}.{hint}")
     return paths
 
 

@@ -41,6 +41,26 @@ def seen(dataset: data.Dataset, count: int, **how: object) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+def test_fewer_training_examples_are_drawn_from_the_readable_ones(bad_garments: Path, cache: str) -> None:
+    whole = data.load("fashion_mnist", data_dir=bad_garments, cache=cache, on_bad_example="skip")
+    left = set(itertools.chain(*seen(whole, 99)))
+    chosen = {}
+    for amount in (4, 0.6):
+        dataset = whole.with_train_examples(amount, seed=1)
+        chosen[amount] = list(itertools.chain(*seen(dataset, 99)))
+        assert set(chosen[amount]) == set(itertools.chain(*seen(dataset, dataset.steps("train", 4), shuffle=True)))
+        assert dataset.description()["sizes"] == {"train": len(chosen[amount]), "validation": 2, "test": 20}
+        assert dataset.skipped("train") == whole.skipped("train")
+        assert dataset.label_counts()["item"] == len(chosen[amount])
+    assert [len(chosen[amount]) for amount in (4, 0.6)] == [4, 9]
+    assert set(chosen[4]) < set(chosen[0.6]) < left
+    assert chosen[4] == sorted(chosen[4])
+    assert chosen[4] != list(itertools.chain(*seen(whole.with_train_examples(4, seed=2), 99)))
+    with pytest.raises(ValueError, match=r"has 15 examples\. Received: train_examples=16"):
+        whole.with_train_examples(16)
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
 def test_they_are_left_out_of_every_epoch(bad_garments: Path, cache: str) -> None:
     left = [number for number in range(18) if number not in (*BAD, CUT)]
     for _ in range(2):  # what is kept on disk is found the second time
