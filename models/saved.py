@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from mtl_keras.tasks import Task, TaskSet
 from mtl_keras.training import graph
 
 SUFFIX = ".keras"
+_LARGE_LABELS = 10.0
+"""Above this mean or deviation, an output layer that begins near 0 takes too many steps to reach the labels."""
 
 
 def load(path: Path, compiled: bool = True) -> keras.Model:
@@ -40,7 +44,8 @@ def saved_network(
 ) -> tuple[Any, dict[str, Any]]:
     """Returns the inputs and named outputs of the network in a file, initialised with the weights in the file.
 
-    Outputs without a task are omitted, so a file for all tasks also works for a subset of them.
+    Outputs without a task are omitted, so a file for all tasks also works for a subset of them. A regression whose
+    labels are far from 1 needs an output scaled to them; a warning says how.
 
     Args:
         file: a file that `save` wrote for a Functional model with a dict of outputs, a `MultiTaskModel` or not.
@@ -96,4 +101,20 @@ def _check_output(path: Path, task: Task, output: Any) -> None:
         raise ValueError(
             f"Output {task.name!r} of {path} must be probabilities. Received: the linear layer {last.name!r}; "
             f"end it with activation={ending!r}"
+        )
+    if task.head == "regression" and task.mean is not None and task.deviation is not None:
+        _warn_if_far_from_labels(path, task, last)
+
+
+def _warn_if_far_from_labels(path: Path, task: Task, last: Any) -> None:
+    size = max(abs(task.mean or 0.0), task.deviation or 0.0)
+    if size <= _LARGE_LABELS or not isinstance(last, keras.layers.Dense):
+        return
+    trained = last.bias is not None and np.abs(last.bias.numpy()).max() > size / 10
+    if not trained:
+        warnings.warn(
+            f"Output {task.name!r} of {path} begins near 0 and may never reach its labels, which have mean "
+            f"{task.mean:.4g} and deviation {task.deviation:.4g}. End it with "
+            f"keras.layers.Rescaling({task.deviation:.4g}, {task.mean:.4g}).",
+            stacklevel=2,
         )

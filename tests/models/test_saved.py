@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,20 @@ def test_what_does_not_fit_the_data(changes: dict[str, Any], said: str, tmp_path
     path = written(keras.Model(*graph(**changes)), tmp_path)
     with pytest.raises(ValueError, match=said):
         network(path, TASKS, SHAPE)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_an_output_that_begins_far_from_its_labels_is_warned_about(scaled: bool, tmp_path: Path) -> None:
+    images = keras.Input(SHAPE)
+    price = layers.Dense(1)(layers.Flatten()(images))
+    path = written(keras.Model(images, {"price": layers.Rescaling(2e4, 5e4)(price) if scaled else price}), tmp_path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        network(path, TaskSet([Task.regression("price", mean=5e4, deviation=2e4)]), SHAPE)
+        network(path, TaskSet([Task.regression("price", mean=0.5, deviation=0.2)]), SHAPE)
+    messages = [str(warning.message) for warning in caught]
+    assert len(messages) == (0 if scaled else 1)
+    assert all("End it with keras.layers.Rescaling(2e+04, 5e+04)" in message for message in messages)
 
 
 class Subclassed(keras.Model):
