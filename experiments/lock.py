@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows, where nothing is locked
-    fcntl = None  # type: ignore[assignment]
+from filelock import FileLock, Timeout
+
+LOCK_FILE = ".lock"
+"""A file in the folder that exists while the folder is locked, and after the process that held the lock was killed."""
 
 
 @contextmanager
@@ -25,20 +25,17 @@ def locked(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY) if fcntl else -1
+        lock = FileLock(folder / LOCK_FILE, blocking=False)
+        lock.acquire()
+    except Timeout as cause:
+        raise ValueError(f"Another process is using the run directory. Received: run_dir={str(folder)!r}") from cause
     except (OSError, ValueError) as cause:  # a ValueError for an invalid name
         reason = getattr(cause, "strerror", None) or cause
         raise ValueError(f"The run directory cannot be made: {reason}. Received: run_dir={str(folder)!r}") from cause
-    if handle < 0:
-        yield
-        return
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as cause:
-            raise ValueError(
-                f"Another process is using the run directory. Received: run_dir={str(folder)!r}"
-            ) from cause
         yield
     finally:
-        os.close(handle)
+        # Before the release: afterwards it may be the lock of another process. Windows cannot remove an open file.
+        with contextlib.suppress(OSError):
+            (folder / LOCK_FILE).unlink()
+        lock.release()

@@ -16,6 +16,7 @@ from typing import Any
 from experiments.checkpoints import Checkpoints
 from experiments.config import RunConfig
 from experiments.files import read_json, write_json
+from experiments.lock import LOCK_FILE
 from mtl_keras.export.replacing import remove_unfinished
 
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
@@ -65,7 +66,7 @@ class RunDirectory:
         Raises:
             ValueError: if the directory is not empty.
         """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and (not self.path.is_dir() or any(p.name != LOCK_FILE for p in self.path.iterdir())):
             raise ValueError(
                 f"The run directory already exists. Pass --resume to resume the run, or another --run_dir. "
                 f"Received: run_dir={str(self.path)!r}"
