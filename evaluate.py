@@ -1,15 +1,20 @@
-"""Evaluates a run, or compares several: `python evaluate.py --run_dir runs/flagship`.
+"""Uses finished runs in one of four ways; docs/train.md explains the flags of each.
 
-Prints a table (task x metric, with the best constant prediction) and writes it as JSON into the run directory.
-With `--report` it writes the run's `report.html` again from the run's files; no data are needed.
-With `--predict IMAGE` (or a folder) it prints and draws the predictions of the run or of a SavedModel.
-With `--compare runs/a runs/b` it compares the results of finished runs: each folder is a method and contains its runs,
-one per seed.
+evaluate:  python evaluate.py --run_dir RUN
+           prints a table (task x metric, with the best constant prediction) and writes it into the run as JSON
+predict:   python evaluate.py --predict IMAGE_OR_FOLDER --run_dir RUN
+           prints and draws the predictions of the run's model, or of `--saved_model_dir FOLDER`
+report:    python evaluate.py --report --run_dir RUN
+           writes the report of a run or comparison again from its files, without the data
+compare:   python evaluate.py --compare FOLDER,FOLDER
+           compares finished runs: each folder is a method with its runs, one per seed
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from absl import flags
@@ -17,57 +22,74 @@ from absl import flags
 from experiments.commands import command_line
 
 FLAGS = flags.FlagValues()
+_string = partial(flags.DEFINE_string, flag_values=FLAGS)
+_bool = partial(flags.DEFINE_bool, flag_values=FLAGS)
+_list = partial(flags.DEFINE_list, flag_values=FLAGS)
 
-flags.DEFINE_string("run_dir", None, "The run to evaluate.", flag_values=FLAGS)
-flags.DEFINE_bool("compare", False, "Compare the folders that follow.", flag_values=FLAGS)
-flags.DEFINE_list(
-    "folders", [], "With --compare: one folder per method; the first against each other.", flag_values=FLAGS
-)
-flags.DEFINE_list("tasks", None, "With --compare: which tasks to compare; default all.", flag_values=FLAGS)
-flags.DEFINE_bool("report", False, "Write report.html again from the run's files, without its data.", flag_values=FLAGS)
-flags.DEFINE_string("predict", None, "Predict this image, or the images in this folder.", flag_values=FLAGS)
-flags.DEFINE_string("saved_model_dir", None, "With --predict: a SavedModel instead of a run.", flag_values=FLAGS)
-flags.DEFINE_string("output", None, "With --predict: folder for pictures; default predictions.", flag_values=FLAGS)
-flags.DEFINE_bool("saved_model", False, "Use the exported saved_model/ instead of best.keras.", flag_values=FLAGS)
-flags.DEFINE_string("split", "test", "Which split: train, validation or test.", flag_values=FLAGS)
-flags.DEFINE_integer("batch_size", 128, "Images in a batch.", flag_values=FLAGS)
-flags.DEFINE_string("data_dir", None, "Folder of the data, if it changed since training.", flag_values=FLAGS)
+_string("run_dir", None, "the directory of the run")
+_string("split", "test", "which split: `train`, `validation` or `test`")
+_bool("saved_model", False, "use the exported `saved_model/` instead of `best.keras`")
+flags.DEFINE_integer("batch_size", 128, "images in a batch", flag_values=FLAGS)
+_string("data_dir", None, "directory of the data, if they have moved since training")
+_string("predict", None, "[predict](predicting.md) this image, or the images in this folder, without the data")
+_string("saved_model_dir", None, "a SavedModel to use instead of a run")
+_string("output", None, "the folder for pictures and `predictions.csv`; by default `predictions` in the run")
+_bool("report", False, "write the [report](report.md) again, from the files in `--run_dir`, without its data")
+_list("compare", None, "[compare](comparing.md) the finished runs in these folders, separated by commas or spaces")
+_list("tasks", None, "tasks to compare; by default all")
+
+MODES = {
+    "evaluate": ("run_dir", "split", "saved_model", "batch_size", "data_dir"),
+    "predict": ("predict", "run_dir", "saved_model", "saved_model_dir", "output"),
+    "report": ("report", "run_dir"),
+    "compare": ("compare", "tasks"),
+}
+"""The flags of each mode. A mode is chosen by the flag of its name; `evaluate` has none."""
 
 
 def main(values: flags.FlagValues) -> None:
-    """Evaluates, compares, reports or predicts, as the flags say."""
+    """Evaluates, predicts, reports or compares, as the flags say."""
+    chosen = [name for name in ("predict", "report", "compare") if values[name].value]
     if values.compare and values.run_dir:
-        raise ValueError("Pass --run_dir or --compare, not both.")
-    if values.predict:
-        _predict(values)
-    elif values.saved_model_dir or values.output:
-        raise ValueError("--saved_model_dir and --output are for predictions: they need --predict.")
-    elif values.compare:
-        from experiments.comparison import report
-
-        report([Path(folder) for folder in values.folders], values.tasks)
-    elif values.tasks:
-        raise ValueError("--tasks is for comparisons: it needs --compare.")
-    elif values.folders:
-        raise ValueError(f"Folders are for --compare; a run is --run_dir. Received: {', '.join(values.folders)}")
-    elif values.run_dir and values.report:
-        _report(Path(values.run_dir))
-    elif values.run_dir:
-        _evaluate(values)
-    else:
-        raise ValueError("Pass --run_dir RUN or --compare FOLDER FOLDER.")
+        chosen = ["run_dir", "compare"]
+    if len(chosen) > 1:
+        raise ValueError(f"Pass --{chosen[0]} or --{chosen[1]}, not both.")
+    mode = chosen[0] if chosen else "evaluate"
+    for name in FLAGS:
+        takers = [other for other, names in MODES.items() if name in names]
+        if mode not in takers and values[name].value != values[name].default:
+            needed = takers[0] if takers[0] != "evaluate" else "run_dir alone"
+            raise ValueError(f"--{name} needs --{needed}. Received: --{name}={values[name].value}")
+    _PROGRAMS[mode](values)
 
 
-def _report(folder: Path) -> None:
-    from experiments.comparison import report
-    from experiments.plan import Plan
+def _evaluate(values: flags.FlagValues) -> None:
+    import dataclasses
+
+    from experiments.building import open_dataset
+    from experiments.evaluation import evaluate
+    from experiments.own_data import check_tasks
+    from experiments.reporting import print_table
     from experiments.run_directory import RunDirectory
-    from experiments.run_report import run_report
+    from models import saved
+    from mtl_keras.export import load as load_export
 
-    if Plan.is_in(folder):
-        report([folder])
-    else:
-        print(f"Report: {run_report(RunDirectory(folder))}")
+    if not values.run_dir:
+        raise ValueError("Pass --run_dir RUN or --compare FOLDER,FOLDER.")
+    directory = RunDirectory(values.run_dir)
+    config = directory.config()
+    if values.data_dir:
+        config = dataclasses.replace(config, data_dir=values.data_dir)
+    if config.cache == "memory":
+        config = dataclasses.replace(config, cache="none")  # the split is read once
+    dataset = open_dataset(config)
+    check_tasks(directory, dataset)
+    batches = dataset.batches(values.split, values.batch_size)
+    source = directory.saved_model if values.saved_model else directory.best_model
+    predict = load_export(source) if values.saved_model else saved.load(source).predict_on_batch
+    table, overall = evaluate(predict, batches, dataset.tasks)
+    print_table(table, f"{source} on the {values.split} split", overall)
+    print(f"Written to {directory.write_evaluation(source.stem, values.split, (table, overall))}")
 
 
 def _predict(values: flags.FlagValues) -> None:
@@ -85,32 +107,34 @@ def _predict(values: flags.FlagValues) -> None:
     predict_images(predictor, files, Path(values.output or Path(values.run_dir or "") / "predictions"))
 
 
-def _evaluate(values: flags.FlagValues) -> None:
-    import dataclasses
-
-    from experiments.building import open_dataset
-    from experiments.evaluation import evaluate
-    from experiments.loading import load_model
-    from experiments.own_data import check_tasks
-    from experiments.reporting import print_table
+def _report(values: flags.FlagValues) -> None:
+    from experiments.comparison import report
+    from experiments.plan import Plan
     from experiments.run_directory import RunDirectory
-    from mtl_keras.export import load as load_export
+    from experiments.run_report import run_report
 
-    directory = RunDirectory(values.run_dir)
-    config = directory.config()
-    if values.data_dir:
-        config = dataclasses.replace(config, data_dir=values.data_dir)
-    if config.cache == "memory":
-        config = dataclasses.replace(config, cache="none")  # the split is read once
-    dataset = open_dataset(config)
-    check_tasks(directory, dataset)
-    batches = dataset.batches(values.split, values.batch_size)
-    source = directory.saved_model if values.saved_model else directory.best_model
-    predict = load_export(source) if values.saved_model else load_model(source).predict_on_batch
-    table, overall = evaluate(predict, batches, dataset.tasks)
-    print_table(table, f"{source} on the {values.split} split", overall)
-    print(f"Written to {directory.write_evaluation(source.stem, values.split, (table, overall))}")
+    if not values.run_dir:
+        raise ValueError("Pass --run_dir RUN with --report.")
+    folder = Path(values.run_dir)
+    if Plan.is_in(folder):
+        report([folder])
+    else:
+        print(f"Report: {run_report(RunDirectory(folder))}")
+
+
+def _compare(values: flags.FlagValues) -> None:
+    from experiments.comparison import report
+
+    report([Path(folder) for folder in values.compare], values.tasks)
+
+
+_PROGRAMS = {"evaluate": _evaluate, "predict": _predict, "report": _report, "compare": _compare}
+
+
+def program(arguments: Sequence[str]) -> None:
+    """Runs the program with `sys.argv`. Folders may follow `--compare FOLDER`, separated by spaces."""
+    command_line(main, FLAGS, arguments, positional="compare")
 
 
 if __name__ == "__main__":
-    command_line(main, FLAGS, sys.argv)
+    program(sys.argv)

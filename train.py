@@ -1,18 +1,42 @@
 """Trains one network for several tasks: `python train.py --dataset fashion_mnist --schedule dst`.
 
-`python train.py --help` and README.md document every flag.
+docs/train.md explains every flag, with the datasets and the files of a run.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from absl import flags
 
 from experiments.commands import command_line
-from experiments.training_flags import FLAGS
+from experiments.run_flags import config_from_flags, define_settings, names_a_run, resumed_config, seeds_from_flags
+
+FLAGS = flags.FlagValues()
+_string = partial(flags.DEFINE_string, flag_values=FLAGS)
+_bool = partial(flags.DEFINE_bool, flag_values=FLAGS)
+_list = partial(flags.DEFINE_list, flag_values=FLAGS)
+
+_bool("list", False, "list the presets")
+_bool("smoke", False, "with `--experiment` and `--synthetic`: one epoch on a few images, as a quick check")
+_list(
+    "compare",
+    None,
+    "also train these, and compare: `single_task`, `equal_weights`, `fixed_weights`, or weightings and schedules by "
+    "name (`pcgrad,dst`)",
+)
+_list("seeds", None, "with `--compare`: train each network with each of these seeds; by default `--seed`")
+_string(
+    "run_dir",
+    None,
+    "directory of the run; must be new unless `--resume` is given. By default `runs/<experiment or dataset>-<time>`",
+)
+_bool("resume", False, "[resume](resuming.md) the interrupted run or comparison in `--run_dir`")
+define_settings(FLAGS)
 
 
 def main(values: flags.FlagValues) -> None:
@@ -45,25 +69,27 @@ def _train(values: flags.FlagValues, folder: Path) -> None:
     from experiments.run_directory import RunDirectory
     from experiments.run_report import run_report
     from experiments.runner import run
-    from experiments.settings import asked, resumed, says_what
-    from experiments.workers import gather
+    from experiments.workers import connect_workers
 
     directory = RunDirectory(folder)
     # With --resume, a run that names its dataset or experiment starts if it was killed before it could: the same
     # command works each time.
-    begin = not values.resume or (says_what(values) and not directory.started)
-    config = asked(values) if begin else resumed(directory.config(), values)
+    start = not values.resume or (names_a_run(values) and not directory.started)
+    config = config_from_flags(values) if start else resumed_config(directory.config(), values)
     table, overall = run(config, directory, resume=values.resume)
-    if not gather(config.distribute).writes:
+    if not connect_workers(config.distribute).is_chief:
         return
     report = run_report(directory)
     if config.verbose:
         print_table(table, f"{folder}: best.keras on the test split", overall)
         print(f"Report: {report}")
-        if "saved_model" in config.export:
-            print(f"SavedModel: {directory.saved_model}")
+        for name in config.export:
+            print(f"{_FORMAT_TITLES[name]}: {directory.exported_model(name)}")
         # On a separate line, since the folder of a run may be long.
         print(f"tensorboard --logdir {directory.tensorboard}")
+
+
+_FORMAT_TITLES = {"saved_model": "SavedModel", "onnx": "ONNX", "litert": "LiteRT"}
 
 
 def _is_comparison(folder: Path) -> bool:
@@ -77,24 +103,29 @@ def _compare(values: flags.FlagValues, folder: Path) -> None:
     from experiments.plan import Plan
     from experiments.plan_runner import run_all
     from experiments.run_directory import RunDirectory
-    from experiments.settings import asked, resumed, says_what, seeds
 
     if values.distribute == "multi_worker":
         raise ValueError("A comparison runs in one process. Received: --distribute=multi_worker with --compare")
-    if values.resume and (Plan.is_in(folder) or not says_what(values)):
+    seeds = seeds_from_flags(values)
+    if values.resume and (Plan.is_in(folder) or not names_a_run(values)):
         stored = Plan.load(folder)
         plan = Plan(
             # All runs of a comparison have the same budget, so later runs use that of the existing ones.
-            resumed(stored.config, values, may_change=("data_dir", "verbose")),
+            resumed_config(stored.config, values, may_change=("data_dir", "verbose")),
             tuple(dict.fromkeys((*stored.baselines, *(values.compare or ())))),
-            tuple(dict.fromkeys((*stored.seeds, *seeds(values)))),
+            tuple(dict.fromkeys((*stored.seeds, *seeds))),
         )
     else:
         RunDirectory(folder).check_new()
-        plan = Plan(asked(values), tuple(values.compare), seeds(values) or (values.seed,))
+        plan = Plan(config_from_flags(values), tuple(values.compare), seeds or (values.seed,))
     run_all(plan, folder)
     report([folder], quiet=not plan.config.verbose)
 
 
+def program(arguments: Sequence[str]) -> None:
+    """Runs the program with `sys.argv`."""
+    command_line(main, FLAGS, arguments)
+
+
 if __name__ == "__main__":
-    command_line(main, FLAGS, sys.argv)
+    program(sys.argv)

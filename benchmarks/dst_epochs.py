@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import data
 from benchmarks import figures, timing
 from experiments import presets
-from experiments.config import make_optimizer
+from experiments.building import make_optimizer
 from models import network
 from mtl_keras import MultiTaskModel
 from mtl_keras.callbacks import TaskScheduler

@@ -29,7 +29,7 @@ import data
 from benchmarks import figures, timing
 from benchmarks.noise import batches
 from experiments import presets
-from experiments.config import make_optimizer
+from experiments.building import make_optimizer
 from models import network
 from mtl_keras import MultiTaskModel, TaskSet
 

@@ -18,7 +18,7 @@ import data
 from benchmarks import figures, timing
 from benchmarks.noise import SHAPE, batches
 from experiments import presets
-from experiments.config import make_optimizer
+from experiments.building import make_optimizer
 from models import network
 from mtl_keras import MultiTaskModel
 from mtl_keras.schedules import DST, Records

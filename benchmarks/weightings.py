@@ -34,7 +34,7 @@ from benchmarks import timing
 from benchmarks.noise import SHAPE, batches
 from benchmarks.torch_side import TorchSide, quickest
 from experiments import presets
-from experiments.config import make_optimizer
+from experiments.building import make_optimizer
 from models import network
 from mtl_keras import MultiTaskModel, Task, TaskSet, weightings
 from mtl_keras.weightings import WEIGHTINGS

@@ -11,8 +11,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from experiments.building import open_dataset
-from experiments.loading import load_model
 from experiments.run_directory import RunDirectory
+from models import saved
 
 FACES = 4
 SHOWN = ("Eyeglasses", "Wearing_Hat", "Smiling", "Blond_Hair", "Wearing_Necktie")
@@ -23,7 +23,7 @@ def main(path: str) -> None:
     directory = RunDirectory(path)
     dataset = open_dataset(directory.config())
     images, labels = next(iter(dataset.batches("test", FACES)))
-    predictions = load_model(directory.best_model).predict_on_batch(images)
+    predictions = saved.load(directory.best_model).predict_on_batch(images)
     with directory.history_file.open() as file:
         history = list(csv.DictReader(file))
     figure = plt.figure(figsize=(11, 5.2), layout="constrained")

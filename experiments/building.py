@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import glob
+import math
 
 import keras
 import tensorflow as tf
 
 import data
-from experiments.config import RunConfig, make_optimizer, make_schedule
+from experiments.config import RunConfig
 from experiments.own_data import check_known
 from models import network, trunk_layers
 from mtl_keras import MultiTaskModel, schedules
 from mtl_keras.callbacks import FreezeLayers, TaskScheduler
+from mtl_keras.serialization import Spec, parse_spec, unknown_value
 
 
 def open_dataset(config: RunConfig) -> data.Dataset:
@@ -22,7 +24,7 @@ def open_dataset(config: RunConfig) -> data.Dataset:
         ValueError: if it was made in Python, and as in `data.load`.
     """
     check_known(config)
-    return data.load(
+    dataset = data.load(
         config.dataset,
         tasks=config.tasks,
         data_dir=config.data_dir,
@@ -32,8 +34,13 @@ def open_dataset(config: RunConfig) -> data.Dataset:
         cache=config.cache,
         on_bad_example=config.on_bad_example,
         types=config.task_types,
+        image_column=config.image_column,
+        image_extension=config.image_extension,
         image_size=config.image_size,
     )
+    if config.train_examples is None:
+        return dataset
+    return dataset.with_train_examples(config.train_examples, seed=config.seed)
 
 
 def build_model(config: RunConfig, dataset: data.AnyDataset) -> MultiTaskModel:
@@ -59,6 +66,43 @@ def make_scheduler(config: RunConfig, dataset: data.AnyDataset) -> TaskScheduler
     if config.schedule == "none":
         return None
     return TaskScheduler(make_schedule(config.schedule), seed=config.seed, counts=dataset.label_counts())
+
+
+def make_schedule(text: str) -> schedules.Schedule:
+    """Returns the schedule of a specification. The error for an unknown name lists "none" as a choice."""
+    name = parse_spec(text).name
+    if name not in schedules.SCHEDULES:
+        raise unknown_value("schedule", name, [*schedules.SCHEDULES.names, "none"])
+    return schedules.get(text)
+
+
+def make_optimizer(text: str, learning_rate: float) -> keras.optimizers.Optimizer:
+    """Returns a Keras optimizer by name: `"adam"`, `"sgd(momentum=0.9)"`.
+
+    Args:
+        text: the name of a class of `keras.optimizers` in any case, with its arguments.
+        learning_rate: its learning rate, > 0.
+
+    Raises:
+        ValueError: for an unknown name (with the closest match), wrong arguments or a learning rate that is not > 0.
+    """
+    if not isinstance(learning_rate, (int, float)) or not 0 < learning_rate < math.inf:
+        raise ValueError(f"learning_rate must be a finite number > 0. Received: learning_rate={learning_rate}")
+    spec: Spec = parse_spec(text)
+    classes = {
+        name.lower(): value
+        for name, value in vars(keras.optimizers).items()
+        if isinstance(value, type) and issubclass(value, keras.optimizers.Optimizer) and name != "Optimizer"
+    }
+    if spec.name.lower() not in classes:
+        raise unknown_value("optimizer", spec.name, classes)
+    for value in (*spec.args, *spec.kwargs.values()):
+        if isinstance(value, Spec):
+            raise ValueError(f"Arguments of an optimizer are numbers and texts. Received: {value.name} in {text!r}")
+    try:
+        return classes[spec.name.lower()](*spec.args, **{"learning_rate": learning_rate, **spec.kwargs})
+    except TypeError as cause:
+        raise ValueError(f"Wrong arguments for optimizer {spec.name!r}: {cause}. Received: {text!r}") from cause
 
 
 def freezing_callbacks(config: RunConfig, model: MultiTaskModel) -> list[keras.callbacks.Callback]:

@@ -6,37 +6,49 @@ import copy
 import gc
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 
 from absl import flags
 
+_MARKDOWN = re.compile(r"\[(.*?)\]\(.*?\)")
+"""A link; its text is the group."""
 
-def command_line(main: Callable[[flags.FlagValues], None], defined: flags.FlagValues, arguments: Sequence[str]) -> None:
+
+def command_line(
+    main: Callable[[flags.FlagValues], None],
+    defined: flags.FlagValues,
+    arguments: Sequence[str],
+    positional: str | None = None,
+) -> None:
     """Runs a program: exit code 0 for success, 1 for an error, 2 for invalid flags.
-
-    Positional arguments become the value of the flag `folders`, for programs that have it.
 
     Args:
         main: the program, called with the values of its flags.
-        defined: its flags.
+        defined: its flags, their help in Markdown.
         arguments: `sys.argv`.
+        positional: the list flag to which arguments without a flag are added; without it they are an error.
     """
     values = copy.deepcopy(defined)
-    flags.DEFINE_bool("traceback", False, "Show where in the code an error came from.", flag_values=values)
-    flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=values)
+    flags.DEFINE_bool("traceback", False, "show where in the code an error came from", flag_values=values)
+    flags.DEFINE_bool("help", False, "show this help", short_name="h", flag_values=values)
     if {"--help", "-h"} & set(arguments):
-        print(sys.modules[main.__module__].__doc__, values.get_help(include_special_flags=False), sep="\n")
+        _print_help(sys.modules[main.__module__].__doc__ or "", values)
         return
     try:
-        rest = values(list(arguments))
+        rest = values(list(arguments))[1:]
     except flags.Error as error:
         _fail(str(error), 2)
-    if "folders" in values:
-        values["folders"].value = rest[1:]
-    elif len(rest) > 1:
-        _fail(f"Unknown argument {rest[1]!r}. Flags begin with --", 2)
+    if positional and values[positional].value:
+        values[positional].value = [*values[positional].value, *rest]
+    elif rest:
+        folders = f"; folders are for --{positional}" if positional else ""
+        _fail(f"Unknown argument {rest[0]!r}. Flags begin with --{folders}", 2)
+    # Where `!python train.py` runs in a notebook, the terminal's output is appended and never redrawn.
+    if "JPY_PARENT_PID" in os.environ:
+        os.environ.setdefault("TTY_COMPATIBLE", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     # A comparison trains many networks; TensorFlow would warn about a function that is retraced too often.
@@ -52,6 +64,12 @@ def command_line(main: Callable[[flags.FlagValues], None], defined: flags.FlagVa
         if reason is None or values.traceback:
             raise
         _fail(reason, 1)
+
+
+def _print_help(description: str, values: flags.FlagValues) -> None:
+    for name in values:
+        values[name].help = _MARKDOWN.sub(r"\1", values[name].help)
+    print(description, values.get_help(include_special_flags=False), sep="\n")
 
 
 def _import_libraries() -> None:

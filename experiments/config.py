@@ -1,4 +1,8 @@
-"""`RunConfig`: all settings of a run."""
+"""`RunConfig`: all settings of a run, and `Preset`, a named one.
+
+A setting is declared once, as a field of `RunConfig`. Its flag of `train.py`, its checks, its row in docs/train.md and
+whether `--resume` may change it follow from the declaration.
+"""
 
 from __future__ import annotations
 
@@ -9,33 +13,52 @@ from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-import keras
-
-import data
-from experiments import workers
-from mtl_keras import schedules, weightings
-from mtl_keras.export.formats import SUFFIXES
-from mtl_keras.serialization import Spec, parse_spec, unknown_value
+# `data` and `mtl_keras` are imported when used: the flags are read before TensorFlow is imported.
 
 OWN = "own"
 """The name of a dataset made in Python."""
-JIT_CHOICES = ("auto", "true", "false")
-DECAY_CHOICES = ("cosine", "none")
-VERBOSE_CHOICES = (0, 1, 2)
-_LEAST = {
-    "epochs": 1,
-    "batch_size": 1,
-    "steps_per_execution": 1,
-    "early_stopping": 0,
-    "checkpoint_every": 0,
-    "freeze_trunk": 0,
-    "monitor_gradients": 0,
-}
+FEW_STEPS = 200
+"""In fewer training steps the moving averages of batch normalisation do not settle."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The declaration of a setting, besides its name, type and default.
+
+    Args:
+        help: its meaning, in Markdown.
+        choices: the only values, or entries of a tuple; empty for any.
+        at_least: the smallest number.
+        may_change: whether it may change when a run is resumed.
+    """
+
+    help: str
+    choices: tuple[Any, ...] = ()
+    at_least: int | None = None
+    may_change: bool = False
+
+    def check(self, name: str, value: Any) -> None:
+        """Raises a ValueError, naming the setting, if a value is not allowed."""
+        from mtl_keras.serialization import unknown_value
+
+        for entry in value if isinstance(value, tuple) else (value,):
+            if self.choices and entry not in self.choices:
+                raise unknown_value(f"value of {name}", str(entry), map(str, self.choices))
+        if self.at_least is not None and value is not None and value < self.at_least:
+            raise ValueError(f"{name} must be at least {self.at_least}. Received: {name}={value}")
+
+
+def setting(default: Any, help: str, choices: tuple[Any, ...] = (), **rules: Any) -> Any:
+    """Returns a dataclass field with a `Setting`; its default may be a dict."""
+    metadata = {"setting": Setting(help, choices, **rules)}
+    if isinstance(default, dict):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """The settings of a run. They are the flags of `train.py`, which documents them.
+    """The settings of a run. They are the flags of `train.py`; docs/train.md lists them.
 
     Example:
 
@@ -45,41 +68,124 @@ class RunConfig:
     ```
     """
 
-    experiment: str | None = None
-    dataset: str = "fashion_mnist"
-    synthetic: bool = False
-    examples: int | None = None
-    data_dir: str | None = None
-    cache: str = "auto"
-    on_bad_example: str = "error"
-    tasks: tuple[str, ...] | None = None
-    task_types: Mapping[str, str] = field(default_factory=dict)
-    image_size: tuple[int, int] | None = None
-    task_weights: Mapping[str, float] = field(default_factory=dict)
-    model: str = "cnn"
-    weights: str | None = None
-    weighting: str = "static"
-    schedule: str = "none"
-    epochs: int = 10
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    learning_rate_decay: str = "cosine"
-    optimizer: str = "adam"
-    augment: bool = False
-    seed: int = 0
-    jit_compile: str = "auto"
-    mixed_precision: bool = False
-    steps_per_execution: int = 1
-    early_stopping: int = 0
-    checkpoint_every: int = 500
-    freeze_trunk: int = 0
-    monitor_gradients: int = 0
-    verbose: int = 1
-    profile: bool = False
-    distribute: str = "none"
-    export: tuple[str, ...] = ()
+    experiment: str | None = setting(None, "a preset; other flags override its settings. `--list` shows the presets")
+    dataset: str = setting(
+        "fashion_mnist",
+        "`fashion_mnist`, `cifar10`, `cifar100` or `celeb_a`; [your own](own_data.md): `csv:PATH` or `folder:PATH`",
+    )
+    synthetic: bool = setting(False, "train on a synthetic look-alike of the dataset; needs no download")
+    examples: int | None = setting(
+        None,
+        "with `--synthetic`: images to generate for each split; by default the look-alike's own number",
+        at_least=1,
+    )
+    train_examples: int | float | None = setting(
+        None,
+        "train on this number of training examples, or on this share of them, as `0.1`; chosen by `--seed`. By default "
+        "on all",
+    )
+    data_dir: str | None = setting(
+        None,
+        "TFDS directory with the dataset, or the folder of CelebA's plain files; with `csv:PATH` the folder of the "
+        "images. By default `TFDS_DATA_DIR`, else `~/tensorflow_datasets`",
+        may_change=True,
+    )
+    cache: str = setting(
+        "auto",
+        "cache of decoded images: `memory`, `disk`, `none`, or `auto`: in memory if a split takes less than 1 GiB",
+        choices=("auto", "memory", "disk", "none"),
+    )
+    on_bad_example: str = setting("error", "unreadable images or labels: `error`, or `skip` them", ("error", "skip"))
+    tasks: tuple[str, ...] | None = setting(
+        None, "tasks to train, separated by commas; by default those of the dataset"
+    )
+    task_types: Mapping[str, str] = setting(
+        {},
+        "with `csv:PATH`: types of columns, `age=regression,sex=binary`; or `classification`. By default inferred from "
+        "the cells",
+    )
+    image_column: str | None = setting(
+        None,
+        "with `csv:PATH`: the column of image names; by default `image`, `file`, `filename` or `path`, else the first",
+    )
+    image_extension: str = setting("", "with `csv:PATH`: what to append to the image names, as `.jpg`")
+    image_size: tuple[int, int] | None = setting(
+        None,
+        "with `csv:PATH` or `folder:PATH`: size that images are resized to, `64` or `64x96` (height x width); by "
+        "default that of the images, at most 128x128",
+    )
+    task_weights: Mapping[str, float] = setting(
+        {}, "loss weights, `item=1,group=0.5`; 0 drops the task. By default each task's own (1; `landmarks` 1000)"
+    )
+    model: str = setting(
+        "cnn",
+        "a trunk that all tasks share: `cnn`, `mlp`, `resnet18` or any `keras.applications` name; or a whole network: "
+        "`two_paths`, `strided`, `vgg16_dense`, `face_groups`; arguments as in `cnn(filters=16)`; or "
+        "[your own](from_keras_model.md): `keras_hub('resnet_18_imagenet')`, or the path of a `.keras` file",
+    )
+    weights: str | None = setting(
+        None, "pretrained weights of the trunk: `imagenet` (`keras.applications`) or a `.weights.h5` or `.keras` file"
+    )
+    freeze_trunk: int = setting(
+        0,
+        "number of epochs, from the first on, in which the trunk [is frozen](from_keras_model.md#freezing)",
+        at_least=0,
+    )
+    weighting: str = setting(
+        "static", "[weighting method](weightings.md): `static`, `uncertainty`, `pcgrad`, `cagrad(c=0.4)`, ..."
+    )
+    schedule: str = setting(
+        "none",
+        "task schedule: `none`, `dst`, `random_drop(keep=0.5)`, `static(weights={'group': 0})`, "
+        "`weight_curves(curves={'group': linear(1, 0, 10)})`",
+    )
+    epochs: int = setting(10, "passes over the training data", at_least=1, may_change=True)
+    batch_size: int = setting(128, "images in a training step", at_least=1)
+    learning_rate: float = setting(1e-3, "learning rate of the optimizer in the first epoch")
+    learning_rate_decay: str = setting(
+        "cosine", "decay of the learning rate over the epochs: `cosine` (to nearly 0) or `none`", ("cosine", "none")
+    )
+    optimizer: str = setting("adam", "any of `keras.optimizers`; arguments as in `sgd(momentum=0.9)`")
+    augment: bool = setting(
+        False, "flip training images at random; landmarks are flipped with them, left and right exchanged"
+    )
+    seed: int = setting(
+        0, "seed of the weights, the order of the images, the random draws and the synthetic images", at_least=0
+    )
+    jit_compile: str = setting("auto", "compile steps with XLA: `auto`, `true` or `false`", ("auto", "true", "false"))
+    mixed_precision: bool = setting(False, "compute in 16 bits (float16 on a GPU, bfloat16 on a CPU)")
+    steps_per_execution: int = setting(1, "training steps per call of the compiled function", at_least=1)
+    early_stopping: int = setting(
+        0, "stop after `n` epochs without a better `val_mtl_score`; 0: never", at_least=0, may_change=True
+    )
+    checkpoint_every: int = setting(
+        500, "training steps between checkpoints; 0: only at the end of each epoch", at_least=0, may_change=True
+    )
+    monitor_gradients: int = setting(
+        0, "measure the [tasks' gradients](gradients.md) every `n` training steps; 0: never", at_least=0
+    )
+    distribute: str = setting(
+        "none",
+        "`mirrored`: over the GPUs of this machine; `multi_worker`: over [the machines of `TF_CONFIG`](distributed.md)",
+        choices=("none", "mirrored", "multi_worker"),
+        may_change=True,
+    )
+    verbose: int = setting(
+        1,
+        "0: only warnings and errors; 1: a live table in a terminal, elsewhere one line per epoch; 2: these lines",
+        choices=(0, 1, 2),
+        may_change=True,
+    )
+    profile: bool = setting(
+        False, "record a trace of training steps 10 to 20 for [TensorBoard](tensorboard.md#profile)", may_change=True
+    )
+    export: tuple[str, ...] = setting(
+        (), "formats to export the best model to", ("saved_model", "onnx", "litert"), may_change=True
+    )
 
     def __post_init__(self) -> None:
+        import data
+
         # The recorded name must stay valid if the run is resumed from another folder.
         object.__setattr__(self, "dataset", data.absolute_name(self.dataset))
 
@@ -89,6 +195,24 @@ class RunConfig:
         Raises:
             ValueError: naming the setting, the value received and the choices.
         """
+        from experiments.building import make_optimizer, make_schedule
+        from mtl_keras import weightings
+
+        for name, declared in SETTINGS.items():
+            declared.check(name, getattr(self, name))
+        self._check_data()
+        if self.schedule != "none":
+            make_schedule(self.schedule)
+        weightings.get(self.weighting)
+        make_optimizer(self.optimizer, self.learning_rate)
+        for task, weight in self.task_weights.items():
+            if not math.isfinite(weight) or weight < 0:
+                raise ValueError(f"The weight of task {task!r} must be a finite number >= 0. Received: {weight}")
+
+    def _check_data(self) -> None:
+        import data
+        from mtl_keras.serialization import unknown_value
+
         if data.names_files(self.dataset):
             if self.synthetic:
                 raise ValueError(f"synthetic draws a known dataset. Received: dataset={self.dataset!r}")
@@ -99,36 +223,14 @@ class RunConfig:
                 f"task_types and image_size are for a dataset {' or '.join(data.FORMS)}. "
                 f"Received: dataset={self.dataset!r}"
             )
-        if self.cache not in data.CACHES:
-            raise unknown_value("value of cache", self.cache, data.CACHES)
-        workers.check(self.distribute)
-        if self.on_bad_example not in data.ON_BAD_EXAMPLE:
-            raise unknown_value("value of on_bad_example", self.on_bad_example, data.ON_BAD_EXAMPLE)
-        if self.schedule != "none":
-            make_schedule(self.schedule)
-        weightings.get(self.weighting)
-        make_optimizer(self.optimizer, self.learning_rate)
-        if self.learning_rate_decay not in DECAY_CHOICES:
-            raise unknown_value("value of learning_rate_decay", self.learning_rate_decay, DECAY_CHOICES)
-        if self.jit_compile not in JIT_CHOICES:
-            raise unknown_value("value of jit_compile", self.jit_compile, JIT_CHOICES)
-        if self.verbose not in VERBOSE_CHOICES:
-            raise unknown_value("value of verbose", str(self.verbose), map(str, VERBOSE_CHOICES))
-        for name in self.export:
-            if name not in SUFFIXES:
-                raise unknown_value("export format", name, SUFFIXES)
-        for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}. Received: {name}={getattr(self, name)}")
+        if (self.image_column is not None or self.image_extension) and not self.dataset.startswith("csv:"):
+            raise ValueError(
+                f"image_column and image_extension are for a dataset csv:PATH. Received: dataset={self.dataset!r}"
+            )
         if self.examples is not None and not self.synthetic:
             raise ValueError(f"examples is only for synthetic data. Received: examples={self.examples}")
-        if self.examples is not None and self.examples < 1:
-            raise ValueError(f"examples must be at least 1. Received: examples={self.examples}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0. Received: seed={self.seed}")
-        for task, weight in self.task_weights.items():
-            if not math.isfinite(weight) or weight < 0:
-                raise ValueError(f"The weight of task {task!r} must be a finite number >= 0. Received: {weight}")
+        if self.train_examples is not None:
+            data.check_train_examples(self.train_examples)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the settings as JSON values."""
@@ -141,16 +243,40 @@ class RunConfig:
         Raises:
             ValueError: for a setting that does not exist.
         """
-        names = [entry.name for entry in dataclasses.fields(cls)]
+        from mtl_keras.serialization import unknown_value
+
         for name in values:
-            if name not in names:
-                raise unknown_value("setting", name, names)
+            if name not in SETTINGS:
+                raise unknown_value("setting", name, SETTINGS)
         settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         types = get_type_hints(cls)
         for name, value in settings.items():
             if not _is_of(value, types[name]):
                 raise ValueError(f"Setting {name!r} has a value of another type. Received: {name}={value!r}")
         return cls(**settings)
+
+
+SETTINGS: dict[str, Setting] = {entry.name: entry.metadata["setting"] for entry in dataclasses.fields(RunConfig)}
+"""The declarations by name."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named experiment.
+
+    Args:
+        purpose: its purpose, in one line.
+        config: its settings.
+        smoke: settings to change in its smoke run of one epoch over a few drawn images, such as a narrower network.
+    """
+
+    purpose: str
+    config: RunConfig
+    smoke: Mapping[str, Any] = field(default_factory=dict)
+
+    def smoke_config(self) -> RunConfig:
+        """Returns the settings of a run of a few seconds, which only tests that all parts work."""
+        return dataclasses.replace(self.config, **{"epochs": 1, "examples": 64, "batch_size": 16, **self.smoke})
 
 
 def _is_of(value: Any, expected: Any) -> bool:
@@ -160,40 +286,3 @@ def _is_of(value: Any, expected: Any) -> bool:
     if isinstance(value, bool):
         return bool in origins
     return isinstance(value, origins) or (float in origins and isinstance(value, int))
-
-
-def make_schedule(text: str) -> schedules.Schedule:
-    """Returns the schedule of a specification. The error for an unknown name lists "none" as a choice."""
-    name = parse_spec(text).name
-    if name not in schedules.SCHEDULES:
-        raise unknown_value("schedule", name, [*schedules.SCHEDULES.names, "none"])
-    return schedules.get(text)
-
-
-def make_optimizer(text: str, learning_rate: float) -> keras.optimizers.Optimizer:
-    """Returns a Keras optimizer by name: `"adam"`, `"sgd(momentum=0.9)"`.
-
-    Args:
-        text: the name of a class of `keras.optimizers` in any case, with its arguments.
-        learning_rate: its learning rate, > 0.
-
-    Raises:
-        ValueError: for an unknown name (with the closest match), wrong arguments or a learning rate that is not > 0.
-    """
-    if not isinstance(learning_rate, (int, float)) or not 0 < learning_rate < math.inf:
-        raise ValueError(f"learning_rate must be a finite number > 0. Received: learning_rate={learning_rate}")
-    spec: Spec = parse_spec(text)
-    classes = {
-        name.lower(): value
-        for name, value in vars(keras.optimizers).items()
-        if isinstance(value, type) and issubclass(value, keras.optimizers.Optimizer) and name != "Optimizer"
-    }
-    if spec.name.lower() not in classes:
-        raise unknown_value("optimizer", spec.name, classes)
-    for value in (*spec.args, *spec.kwargs.values()):
-        if isinstance(value, Spec):
-            raise ValueError(f"Arguments of an optimizer are numbers and texts. Received: {value.name} in {text!r}")
-    try:
-        return classes[spec.name.lower()](*spec.args, **{"learning_rate": learning_rate, **spec.kwargs})
-    except TypeError as cause:
-        raise ValueError(f"Wrong arguments for optimizer {spec.name!r}: {cause}. Received: {text!r}") from cause

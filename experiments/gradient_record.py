@@ -39,7 +39,7 @@ class GradientRecord:
             self.epochs.append(entry(epoch, self.monitor.summary))
             write_json(self.file, {"every": self.monitor.every, "tasks": list(tasks), "epochs": self.epochs})
 
-    def go_on(self, epoch: int) -> None:
+    def restore(self, epoch: int) -> None:
         """Reads the recorded epochs before `epoch`, from which the run resumes.
 
         Raises:

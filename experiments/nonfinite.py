@@ -14,7 +14,7 @@ from mtl_keras.callbacks import NonFiniteLoss
 from mtl_keras.export.replacing import replacing
 
 
-def save_evidence(
+def save_nonfinite_report(
     folder: Path, error: NonFiniteLoss, model: MultiTaskModel, epoch: int, step: int, batches: tf.data.Dataset
 ) -> None:
     """Writes `report.json` and `batch.npz`: the task, the step, and the batch in which the loss became non-finite.

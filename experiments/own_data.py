@@ -1,15 +1,48 @@
-"""Runs on a dataset made in Python, which the programs cannot open."""
+"""Runs on your own data: files, whose tasks are inferred, or a dataset made in Python, which programs cannot open."""
 
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 
 import data
-from experiments.config import OWN, RunConfig
+from experiments.config import FEW_STEPS, OWN, RunConfig
 from experiments.files import read_json
 from experiments.run_directory import RunDirectory
 
-_DATA_SETTINGS = ("synthetic", "examples", "data_dir", "cache", "on_bad_example", "tasks", "task_types", "image_size")
+_DATA_SETTINGS = (
+    "synthetic",
+    "examples",
+    "train_examples",
+    "data_dir",
+    "cache",
+    "on_bad_example",
+    "tasks",
+    "task_types",
+    "image_column",
+    "image_extension",
+    "image_size",
+)
+_WIDTH = 79
+
+
+def summary(dataset: data.AnyDataset, config: RunConfig) -> str:
+    """Returns what to check before a run begins, since kinds of tasks are inferred and may be wrong.
+
+    One line about the images, one for each kind of task with its tasks, and a warning about few steps; lines are cut to
+    79 characters.
+    """
+    sizes = ", ".join(f"{dataset.size(split)} {split}" for split in ("train", "validation", "test"))
+    lines = [f"Data: {sizes}; images as {'x'.join(map(str, dataset.image_shape))} (--image_size)"]
+    kinds: dict[str, list[str]] = {}
+    for name, task in dataset.tasks.items():
+        labels = f" ({', '.join(task.labels)})" if task.labels and task.head == "classification" else ""
+        kinds.setdefault(task.head, []).append(f"{name}{labels}")
+    lines += [f"{kind}: {', '.join(names)}" for kind, names in kinds.items()]
+    steps = config.epochs * dataset.steps("train", config.batch_size)
+    if steps < FEW_STEPS:
+        lines.append(f"Few steps: {steps} in all. A lower --batch_size or more --epochs may do better.")
+    return "\n".join(textwrap.shorten(line, _WIDTH, placeholder=" ...") for line in lines)
 
 
 def with_own_data(config: RunConfig) -> RunConfig:

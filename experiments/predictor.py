@@ -11,8 +11,8 @@ import tensorflow as tf
 
 import data
 from experiments.files import read_json
-from experiments.loading import load_model
 from experiments.run_directory import RunDirectory
+from models import saved
 from mtl_keras.export import class_names
 from mtl_keras.export import load as load_export
 from mtl_keras.export.opening import open_saved_model
@@ -53,7 +53,7 @@ def of_run(directory: RunDirectory, *, saved_model: bool = False) -> Predictor:
     except (ValueError, AttributeError) as cause:
         raise ValueError(f"{directory.config_file} is damaged: {cause}") from cause
     source = directory.saved_model if saved_model else directory.best_model
-    predict = load_export(source) if saved_model else load_model(source).predict_on_batch
+    predict = load_export(source) if saved_model else saved.load(source).predict_on_batch
     return Predictor(source, outputs, data.decoder(config.dataset, known["image_shape"]), predict)
 
 

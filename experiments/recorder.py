@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,10 +14,14 @@ import keras
 
 from experiments.files import write_history
 from experiments.gradient_record import GradientRecord
-from experiments.memory import peak_memory
 from experiments.run_directory import RunDirectory
 from mtl_keras.callbacks import TaskScheduler
 from mtl_keras.export.replacing import replacing
+
+try:
+    import resource
+except ImportError:  # Windows, where the peak memory is unknown
+    resource = None  # type: ignore[assignment]
 
 MONITOR = "val_mtl_score"
 
@@ -105,14 +110,14 @@ class Recorder(keras.callbacks.Callback):
         Validation, checkpoints and evaluation are excluded. `seconds_per_step` is the median over the epochs: with
         three or more epochs it is not affected by the first one, in which functions are compiled. `compiled` are the
         functions of this process: their tasks, number of traces, and the seconds of the tracing calls. `memory` is the
-        peak memory of the process so far, in bytes.
+        peak memory of the process so far, in bytes, or `None` if unknown.
         """
         each = [seconds / steps for seconds, steps in zip(self.seconds, self.steps) if steps]
         return {
             "steps": sum(self.steps),
             "seconds": sum(self.seconds),
             "seconds_per_step": statistics.median(each) if each else math.nan,
-            "memory": peak_memory(),
+            "memory": _peak_memory(),
             "compiled": [asdict(function) for function in self.model.specializations] if self.model else [],
         }
 
@@ -138,4 +143,11 @@ class Recorder(keras.callbacks.Callback):
         if self.scheduler and state["scheduler"]:
             self.scheduler.set_state(state["scheduler"])
         if self.gradients:
-            self.gradients.go_on(len(self.history))
+            self.gradients.restore(len(self.history))
+
+
+def _peak_memory() -> int | None:
+    if resource is None:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS, in KiB elsewhere
+    return peak if sys.platform == "darwin" else 1024 * peak

@@ -17,6 +17,7 @@ from experiments.checkpoints import Checkpoints
 from experiments.config import RunConfig
 from experiments.files import read_json, write_json
 from experiments.lock import LOCK_FILE
+from mtl_keras.export.formats import SUFFIXES
 from mtl_keras.export.replacing import remove_unfinished
 
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
@@ -28,8 +29,8 @@ class RunDirectory:
     """The files of a run.
 
     They are `config.json`, `history.csv`, `metrics.json`, `predictions.npz`, `examples.npz`, `report.html`,
-    `tensorboard/`, `best.keras`, `checkpoints/` and, if requested, `saved_model/` and `gradients.json`; `nonfinite/` if
-    the loss became NaN or infinite.
+    `tensorboard/`, `best.keras`, `checkpoints/` and, if requested, `saved_model/`, `model.onnx`, `model.tflite` and
+    `gradients.json`; `nonfinite/` if the loss became NaN or infinite.
 
     Args:
         path: the directory.
@@ -54,11 +55,6 @@ class RunDirectory:
     def started(self) -> bool:
         """Whether a run has been started here."""
         return self.config_file.exists()
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether there is a checkpoint, or diagnostics of a non-finite loss."""
-        return bool(self.checkpoints) or self.nonfinite.exists()
 
     def check_new(self) -> None:
         """Checks that a new run can start here.
@@ -117,7 +113,11 @@ class RunDirectory:
         write_json(file, {"model": model, "split": split, "tasks": result[0], "overall": result[1]})
         return file
 
-    def forget_results(self) -> None:
+    def exported_model(self, format: str) -> Path:
+        """Returns the path of the exported model in a format: `"saved_model"`, `"onnx"` or `"litert"`."""
+        return self.saved_model if format == "saved_model" else self.path / f"model{SUFFIXES[format]}"
+
+    def remove_results(self) -> None:
         """Removes the results of a model before it is trained further."""
         measured = (self.metrics_file, self.predictions_file, self.examples_file, self.report_file)
         for file in (*measured, *self.path.glob("evaluation-*.json")):

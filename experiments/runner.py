@@ -11,7 +11,6 @@ import keras
 import tensorflow as tf
 
 import data
-from experiments.announcement import announcement
 from experiments.building import (
     build_model,
     freezing_callbacks,
@@ -26,14 +25,14 @@ from experiments.evaluation import Entries, Table, collect, evaluate, judge, pri
 from experiments.files import write_history, write_json
 from experiments.gradient_record import GradientRecord
 from experiments.hparams import write_hparams
-from experiments.loading import load_model
 from experiments.lock import locked
-from experiments.nonfinite import save_evidence
-from experiments.own_data import check_same, with_own_data
+from experiments.nonfinite import save_nonfinite_report
+from experiments.own_data import check_same, summary, with_own_data
 from experiments.predictions import save_examples, save_predictions
 from experiments.recorder import Recorder
 from experiments.run_directory import RunDirectory
-from experiments.workers import Workers, gather
+from experiments.workers import Workers, connect_workers
+from models import saved
 from mtl_keras import MultiTaskModel
 from mtl_keras.callbacks import (
     GradientMonitor,
@@ -44,7 +43,6 @@ from mtl_keras.callbacks import (
     TensorBoard,
 )
 from mtl_keras.export import export, parity
-from mtl_keras.export.formats import SUFFIXES
 from mtl_keras.tasks import Task
 
 PROFILED = (10, 20)
@@ -58,7 +56,7 @@ def run(
     directory: RunDirectory,
     *,
     resume: bool = False,
-    judge_training: bool = False,
+    evaluate_train: bool = False,
     dataset: data.AnyDataset | None = None,
 ) -> tuple[Table, Entries]:
     """Trains, evaluates and exports.
@@ -67,7 +65,7 @@ def run(
         config: the settings.
         directory: the run directory; with `resume`, that of the run to resume.
         resume: whether to resume from the last checkpoint in `directory`, or to start if there is none.
-        judge_training: whether to also evaluate the best model on the training split.
+        evaluate_train: whether to also evaluate the best model on the training split.
         dataset: a dataset made in Python; by default the one that `config` names. When resuming, build it the same way
             as in the first run.
 
@@ -81,13 +79,13 @@ def run(
         data.DataUnavailable: if the dataset is not found.
         distribution.WorkerLost: if another worker ends.
     """
-    workers = gather(config.distribute)
+    workers = connect_workers(config.distribute)
     config = config if dataset is None else with_own_data(config)
     config.check()
-    if not workers.writes:
+    if not workers.is_chief:
         with tempfile.TemporaryDirectory() as scratch:
             elsewhere = RunDirectory(Path(scratch, "run"))
-            return _run(config, elsewhere, workers, judge_training, directory.checkpoints, dataset)
+            return _run(config, elsewhere, workers, evaluate_train, directory.checkpoints, dataset)
     if not resume:
         directory.check_new()
     fresh = not directory.path.exists()
@@ -99,11 +97,11 @@ def run(
             if not directory.started:
                 directory.create(config)
             directory.remove_unfinished()
-            return _run(config, directory, workers, judge_training, directory.checkpoints, dataset)
+            return _run(config, directory, workers, evaluate_train, directory.checkpoints, dataset)
         except Exception as error:
             # Keep the directory if the disk becomes full or unavailable during training.
             lost = isinstance(error, OSError) and directory.history_file.exists()
-            if fresh and not (lost or directory.has_begun):
+            if fresh and not (lost or directory.checkpoints or directory.nonfinite.exists()):
                 directory.remove()
             raise
 
@@ -112,21 +110,21 @@ def _run(
     config: RunConfig,
     directory: RunDirectory,
     workers: Workers,
-    judge_training: bool,
-    begun: Checkpoints,
-    own: data.AnyDataset | None,
+    evaluate_train: bool,
+    checkpoints: Checkpoints,
+    given: data.AnyDataset | None,
 ) -> tuple[Table, Entries]:
     keras.utils.set_random_seed(config.seed)
     set_precision(config.mixed_precision)
-    dataset = open_dataset(config) if own is None else own
-    if own is not None or data.names_files(config.dataset):
+    dataset = open_dataset(config) if given is None else given
+    if given is not None or data.names_files(config.dataset):
         check_same(directory, dataset)
-    if workers.writes and config.verbose and data.names_files(config.dataset):
-        print(announcement(dataset, config))
-    with workers.watched():
-        recorder = _train(config, directory, dataset, workers, begun.last(set_aside=workers.writes))
-    best = load_model(directory.best_model)
-    if judge_training:
+    if workers.is_chief and config.verbose and data.names_files(config.dataset):
+        print(summary(dataset, config))
+    with workers.detect_lost_workers():
+        recorder = _train(config, directory, dataset, workers, checkpoints.last(set_aside=workers.is_chief))
+    best = saved.load(directory.best_model)
+    if evaluate_train:
         batches = dataset.batches("train", config.batch_size)
         directory.write_evaluation("best", "train", evaluate(best.predict_on_batch, batches, dataset.tasks))
     batches = dataset.batches("test", config.batch_size)
@@ -147,7 +145,7 @@ def _run(
     write_hparams(directory.tensorboard, config, table, primaries, recorder.best_epoch or 0, recorder.best)
     # Written last: a run with this file is finished.
     write_json(directory.metrics_file, metrics)
-    with workers.watched():
+    with workers.detect_lost_workers():
         workers.wait()
     return table, overall
 
@@ -161,18 +159,18 @@ def _train(
 ) -> Recorder:
     """Trains from the start, or from a checkpoint if there is one."""
     with workers.scope():
-        model = load_model(checkpoint.model) if checkpoint else build_model(config, dataset)
+        model = saved.load(checkpoint.model) if checkpoint else build_model(config, dataset)
     epoch, step = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
     if epoch > config.epochs:
         raise ValueError(f"The run has {epoch} epochs already. Received: epochs={config.epochs}")
-    batches = workers.own(training_batches(config, dataset, epoch, step, workers.shard))
-    validation = workers.own(dataset.batches("validation", config.batch_size, shard=workers.shard))
+    batches = workers.part_of(training_batches(config, dataset, epoch, step, workers.shard))
+    validation = workers.part_of(dataset.batches("validation", config.batch_size, shard=workers.shard))
     # After `batches`, which may have loaded the labels that are counted here.
     scheduler = make_scheduler(config, dataset)
     monitor = GradientMonitor(config.monitor_gradients, directory.tensorboard) if config.monitor_gradients else None
     gradients = GradientRecord(directory.gradients_file, monitor) if monitor else None
     skipped = {split: dataset.skipped(split).count for split in ("train", "validation")}
-    if any(skipped.values()) and workers.writes:
+    if any(skipped.values()) and workers.is_chief:
         print(f"warning: examples that cannot be read are skipped: {skipped}", file=sys.stderr)
     recorder = Recorder(directory, scheduler, config.early_stopping, config.checkpoint_every, gradients)
     if checkpoint:
@@ -182,7 +180,7 @@ def _train(
     write_history(directory.history_file, recorder.history)
     if epoch >= config.epochs or recorder.finished:
         return recorder
-    directory.forget_results()
+    directory.remove_results()
     steps = dataset.steps("train", config.batch_size)
     try:
         model.fit(
@@ -201,16 +199,16 @@ def _train(
                 *([monitor] if monitor else []),
                 # Before the recorder: a run resumed from its checkpoint does not log the epoch again.
                 TensorBoard(str(directory.tensorboard), profile_batch=PROFILED if config.profile else 0),
-                *(_pictures(config, directory, dataset) if workers.writes else []),
+                *(_pictures(config, directory, dataset) if workers.is_chief else []),
                 recorder,
-                *(_display(config) if workers.writes else []),
+                *(_display(config) if workers.is_chief else []),
             ],
         )
     except NonFiniteLoss as error:
-        if workers.writes:
+        if workers.is_chief:
             epoch, step = divmod(error.step, steps)
             batches = training_batches(config, dataset, epoch, step)
-            save_evidence(directory.nonfinite, error, model, epoch, step, batches)
+            save_nonfinite_report(directory.nonfinite, error, model, epoch, step, batches)
             error.add_note(f"A report and the batch are in {directory.nonfinite}")
         raise
     return recorder
@@ -256,10 +254,9 @@ def _export(config: RunConfig, directory: RunDirectory, model: MultiTaskModel, d
     images, _ = next(iter(dataset.batches("test", min(16, config.batch_size))))
     class_names = {name: task.labels for name, task in dataset.tasks.items() if task.labels}
     for name in config.export:
+        path = directory.exported_model(name)
         if name == "saved_model":
-            path = directory.saved_model
             export(model, path, decode=dataset.decode, class_names=class_names)
         else:
-            path = directory.path / f"model{SUFFIXES[name]}"
             export(model, path, name)
         parity(model, path, images.numpy())

@@ -14,8 +14,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from experiments.config import SETTINGS
 from mtl_keras import distribution
-from mtl_keras.serialization import unknown_value
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Workers:
         return distribution.workers(self.strategy) if self.strategy else (0, 1)
 
     @property
-    def writes(self) -> bool:
+    def is_chief(self) -> bool:
         """Whether this worker writes the run's files. The others do the same work without saving it."""
         return self.shard[0] == 0
 
@@ -42,11 +42,11 @@ class Workers:
         """Returns the context in which to build the model."""
         return self.strategy.scope() if self.strategy else contextlib.nullcontext()
 
-    def watched(self) -> AbstractContextManager[Any]:
+    def detect_lost_workers(self) -> AbstractContextManager[Any]:
         """Returns a context that raises a one-line `distribution.WorkerLost` if another worker ends."""
-        return distribution.workers_watched(self.strategy) if self.strategy else contextlib.nullcontext()
+        return distribution.detect_lost_workers(self.strategy) if self.strategy else contextlib.nullcontext()
 
-    def own(self, batches: tf.data.Dataset) -> Any:
+    def part_of(self, batches: tf.data.Dataset) -> Any:
         """Returns this worker's part of batches for `fit`."""
         return distribution.own_part(self.strategy, batches) if self.strategy else batches
 
@@ -57,30 +57,30 @@ class Workers:
 
 
 @functools.cache
-def gather(distribute: str) -> Workers:
+def connect_workers(distribute: str) -> Workers:
     """Returns the workers of `--distribute`. Call it before any other use of TensorFlow.
 
     A process belongs to one cluster, so the result is cached.
 
     Args:
-        distribute: `"none"` or a name in `distribution.STRATEGIES`.
+        distribute: the setting: `"none"` or a name in `distribution.STRATEGIES`.
 
     Raises:
         ValueError: for another name, or a missing or invalid description of the cluster.
         distribution.WorkerLost: if the others cannot be reached.
     """
-    check(distribute)
+    SETTINGS["distribute"].check("distribute", distribute)
     if distribute == "none":
         return Workers()
     if distribute == "multi_worker":
         distribution.check_cluster()
         print("Waiting for all workers of TF_CONFIG.", file=sys.stderr)
-    with _interrupted_at_once():
+    with _default_interrupt_handler():
         return Workers(distribution.strategy(distribute))
 
 
 @contextmanager
-def _interrupted_at_once() -> Iterator[None]:
+def _default_interrupt_handler() -> Iterator[None]:
     """Lets Ctrl-C end the process while TensorFlow waits for other workers. Python's handler would run only later."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -90,14 +90,3 @@ def _interrupted_at_once() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def check(distribute: str) -> None:
-    """Checks the name of a strategy.
-
-    Raises:
-        ValueError: for a name other than those of `distribution.STRATEGIES` and `"none"`.
-    """
-    choices = ("none", *distribution.STRATEGIES)
-    if distribute not in choices:
-        raise unknown_value("value of distribute", distribute, choices)

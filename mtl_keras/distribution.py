@@ -7,7 +7,7 @@ strategy = mtl_keras.distribution.strategy("multi_worker")
 with strategy.scope():
     model = ...
     model.compile(...)
-with mtl_keras.distribution.workers_watched(strategy):
+with mtl_keras.distribution.detect_lost_workers(strategy):
     model.fit(mtl_keras.distribution.own_part(strategy, batches), ...)
 ```
 """
@@ -53,7 +53,7 @@ def strategy(name: str) -> tf.distribute.Strategy:
     """
     if name not in STRATEGIES:
         raise ValueError(f"distribute must be one of {', '.join(STRATEGIES)}. Received: distribute={name!r}")
-    with workers_watched():
+    with detect_lost_workers():
         return STRATEGIES[name]()
 
 
@@ -240,7 +240,7 @@ def batch_size(data: Any) -> Any:
 
 
 @contextmanager
-def workers_watched(strategy: tf.distribute.Strategy | None = None) -> Iterator[None]:
+def detect_lost_workers(strategy: tf.distribute.Strategy | None = None) -> Iterator[None]:
     """Raises a one-line `WorkerLost` instead of TensorFlow's error if another worker ends.
 
     Args:

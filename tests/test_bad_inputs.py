@@ -14,7 +14,6 @@ import pytest
 
 import evaluate
 import train
-from experiments.commands import command_line
 from tests import damage as do
 from tests.damage import SOURCES, Damage
 
@@ -82,6 +81,8 @@ FLAGS = {
     "unknown way with bad examples": Case("Did you mean 'skip'", "--on_bad_example=skpi"),
     "unknown format": Case("Did you mean 'onnx'", "--export_formats=onxx"),
     "unknown experiment": Case("Did you mean 'cifar10_3'", "--experiment=cifar10_33"),
+    "experiment on another dataset": Case("uses dataset cifar10", "--experiment=cifar10_1 --dataset=cifar100"),
+    "smoke on real data": Case("it needs --synthetic", "--experiment=cifar10_1 --smoke"),
     "smoke without an experiment": Case("it needs --experiment", "--smoke"),
     "no epochs": Case("epochs=0", "--epochs=0"),
     "no batch": Case("batch_size=0", "--batch_size=0"),
@@ -90,13 +91,20 @@ FLAGS = {
     "negative seed": Case("seed must be at least 0. Received: seed=-1", "--seed=-1"),
     "examples of real data": Case("synthetic data. Received: examples=10", "--examples=10"),
     "no examples": Case("examples=0", "--examples=0 --synthetic"),
+    "a share of no examples": Case("share in .0, 1.*Received: train_examples=0.0", "--train_examples=0.0"),
+    "more examples than there are": Case("has 18 examples. Received: train_examples=19", "--train_examples=19"),
+    "examples that are no number": Case("--train_examples takes a number, as 1000", "--train_examples=few"),
     "unknown comparison": Case("Did you mean 'pcgrad'", "--compare=pcgard"),
+    "unknown task in a comparison": Case("Did you mean 'item'", "--compare=single_task --tasks=itme"),
+    "unknown model in a comparison": Case("Did you mean 'cnn'", "--compare=single_task --model=cnnn"),
+    "a seed and seeds": Case("--seed or --seeds, not both", "--compare=single_task --seeds=0,1 --seed=2"),
+    "a seed twice": Case("--seeds takes one or more different values", "--compare=single_task --seeds=1,1"),
     "seeds without a comparison": Case("it needs --compare", "--seeds=1,2"),
     "a seed that is none": Case("--seeds takes whole numbers >= 0.*'one'", "--seeds=one --compare=pcgrad"),
     "unknown flag": Case("Did you mean: epochs", "--epoch=3", code=2),
     "flag of another type": Case("three", "--epochs=three", code=2),
     "flag without a value": Case("Missing value for flag --epochs", "--epochs", code=2),
-    "no flag": Case("fashion_mnist", "fashion_mnist", code=2),
+    "no flag": Case("Unknown argument 'fashion_mnist'", "fashion_mnist", code=2),
 }
 
 PLACES = {
@@ -205,7 +213,7 @@ FILES = {
     "zip bomb": Case("unpacks to 100 MiB", FACES, "zip", do.zipped(lambda names: names[:1], bytes(100 * 2**20))),
 }  # fmt: skip
 
-COMPARED = "--run_dir= --compare {tmp}/run {tmp}/run"
+COMPARED = "--run_dir= --compare={tmp}/run,{tmp}/run"
 RUNS = {
     "no run": Case("no config.json. Received: run_dir=.*nowhere", "--run_dir={tmp}/nowhere", "run", program="evaluate"),
     "no run to resume": Case("no config.json. .*nowhere", "--resume --run_dir={tmp}/nowhere", "run"),
@@ -251,7 +259,9 @@ RUNS = {
         "config.json is damaged: a task is described by", "--predict={tmp}/run/config.json", "run",
         do.file("config.json", do.text('"head": ', '"hat": ')), program="evaluate",
     ),
-    "run or comparison": Case("Pass --run_dir or --compare", "--compare", "run", program="evaluate"),
+    "run or comparison": Case(
+        "Pass --run_dir or --compare, not both", "--compare={tmp}/run", "run", program="evaluate"
+    ),
     "metrics.json cut off": Case(
         "metrics.json is damaged", COMPARED, "run", do.file("metrics.json", do.cut), program="evaluate"
     ),
@@ -277,7 +287,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
                 folder = Path(shutil.copytree(get("garments"), tmp_path_factory.mktemp("données 数据") / "дата"))
                 made[name] = folder / "läufe" / "run"
                 flags = [*QUICK.split(), f"--data_dir={folder}", f"--run_dir={made[name]}"]
-                command_line(train.main, train.FLAGS, ["train.py", *flags])
+                train.program(["train.py", *flags])
             else:
                 SOURCES[name](made[name])
         return made[name]
@@ -309,7 +319,7 @@ def test_one_line_and_nothing_touched(
     flags += [f"--run_dir={tmp_path / 'run'}", *(flag.format(tmp=tmp_path) for flag in case.flags.split(" ") if flag)]
     capsys.readouterr()
     with pytest.raises(SystemExit) as exit_:
-        command_line(module.main, module.FLAGS, [f"{case.program}.py", *flags])
+        module.program([f"{case.program}.py", *flags])
     said = capsys.readouterr().err
     assert said.startswith("error: ")
     assert said.count("\n") == 1

@@ -13,11 +13,10 @@ import keras
 import pytest
 
 import evaluate
-from experiments.commands import command_line
-from experiments.config import RunConfig, make_optimizer, make_schedule
-from experiments.loading import load_model
+from experiments.building import make_optimizer, make_schedule
+from experiments.config import RunConfig
 from experiments.run_directory import RunDirectory
-from models import network
+from models import network, saved
 from mtl_keras import MultiTaskModel, Task, TaskSet, schedules, weightings
 from mtl_keras.schedules import curves
 from tests.sources import ROOT, python_files
@@ -137,7 +136,7 @@ def test_the_code_in_a_model_file_is_refused(write: Callable[[Path], None], fold
     path = folder / "best.keras"
     write(path)
     with pytest.raises(ValueError, match=r"deseriali|is refused: it holds code") as caught:
-        load_model(path)
+        saved.load(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     with pytest.raises((ValueError, TypeError), match="deseriali"):
@@ -151,7 +150,7 @@ def test_evaluate_refuses_a_model_with_code(folder: Path, capsys: pytest.Capture
     lambda_file(run.best_model)
     capsys.readouterr()
     with pytest.raises(SystemExit) as exit_:
-        command_line(evaluate.main, evaluate.FLAGS, ["evaluate.py", f"--run_dir={run.path}"])
+        evaluate.program(["evaluate.py", f"--run_dir={run.path}"])
     assert exit_.value.code == 1
     said = capsys.readouterr().err
     assert said.startswith("error: ")

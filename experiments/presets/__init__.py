@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from experiments.preset import Preset
+from experiments.config import Preset
 from experiments.presets import (
     celeba_attributes,
     celeba_landmarks,
     cifar10,
-    cifar10_weightings,
     cifar10_wide,
     cifar100,
     fashion_mnist,
 )
 from mtl_keras.serialization import unknown_value
 
-_MODULES = (fashion_mnist, cifar10, cifar10_weightings, cifar10_wide, cifar100, celeba_attributes, celeba_landmarks)
+_MODULES = (fashion_mnist, cifar10, cifar10_wide, cifar100, celeba_attributes, celeba_landmarks)
 PRESETS: dict[str, Preset] = {name: preset for module in _MODULES for name, preset in module.PRESETS.items()}
 
 

@@ -18,8 +18,7 @@ from __future__ import annotations
 import dataclasses
 
 from data.celeb_a import ATTRIBUTES
-from experiments.config import RunConfig
-from experiments.preset import Preset
+from experiments.config import Preset, RunConfig
 
 EIGHT = ATTRIBUTES[:8]
 KEPT = ("Arched_Eyebrows", "Attractive", "Big_Lips", "Big_Nose")

@@ -15,8 +15,7 @@ Result: not run on the real images.
 from __future__ import annotations
 
 from data.celeb_a import ATTRIBUTES
-from experiments.config import RunConfig
-from experiments.preset import Preset
+from experiments.config import Preset, RunConfig
 
 THREE = ("High_Cheekbones", "Mouth_Slightly_Open", "Smiling")
 _ATTRIBUTES_WEIGHT, _LANDMARKS_WEIGHT = 50.0, 100.0

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 
 from data.cifar100 import BINARY, RANDOM
-from experiments.preset import Preset
+from experiments.config import Preset
 from experiments.presets import cifar10
 
 

@@ -14,8 +14,7 @@ RESULTS.md.
 
 from __future__ import annotations
 
-from experiments.config import RunConfig
-from experiments.preset import Preset
+from experiments.config import Preset, RunConfig
 
 _WEIGHTS = {"class": 0.5, "animal": 0.1, "reconstruction": 10.0}
 

@@ -13,8 +13,7 @@ RESULTS.md.
 
 from __future__ import annotations
 
-from experiments.config import RunConfig
-from experiments.preset import Preset
+from experiments.config import Preset, RunConfig
 
 PRESETS = {
     "fashion_mnist": Preset(

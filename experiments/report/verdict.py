@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from experiments.few_steps import are_few
+from experiments.config import FEW_STEPS
 from experiments.report.cautions import caution, small_test_split
 from experiments.report.run_records import RunRecords, number
 from experiments.report.wording import arrow, count, duration, figure, listed, share
@@ -142,7 +142,7 @@ def _warnings(run: RunRecords) -> Iterator[Html]:
         yield caution("Examples skipped", f"some could not be read: {skipped}.")
     if run.metrics is not None:
         yield from small_test_split(run.config)
-    if run.metrics is not None and are_few(steps := run.metrics["cost"]["steps"]):
+    if run.metrics is not None and (steps := run.metrics["cost"]["steps"]) < FEW_STEPS:
         yield caution(
             "Few steps",
             f"{steps} in all. Until the averages of batch normalisation have settled, a network may predict far "

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from absl import flags
+from rich.console import Console
 
 from experiments.commands import command_line
 from tests.sources import ROOT
@@ -50,3 +52,19 @@ def test_garbage_is_looked_for_again_if_tensorflow_cannot_be_imported(
     with pytest.raises(ImportError, match="broken"):
         command_line(lambda values: None, flags.FlagValues(), ["program"])
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("notebook", [False, True])
+def test_a_notebook_shows_no_live_display(notebook: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    # `!python train.py` runs in a pseudo-terminal, with these variables.
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    if notebook:
+        monkeypatch.setenv("JPY_PARENT_PID", "1")
+    monkeypatch.setenv("TTY_COMPATIBLE", "")
+    monkeypatch.delenv("TTY_COMPATIBLE")
+    seen = []
+    command_line(lambda values: seen.append(Console(file=terminal).is_terminal), flags.FlagValues(), ["program"])
+    assert seen == [not notebook]

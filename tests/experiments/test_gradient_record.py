@@ -19,8 +19,8 @@ from experiments.config import RunConfig
 from experiments.files import write_json
 from experiments.gradient_record import GradientRecord
 from experiments.run_directory import RunDirectory
+from experiments.run_flags import config_from_flags, resumed_config
 from experiments.runner import run
-from experiments.settings import asked, resumed
 from mtl_keras.callbacks import GradientMonitor
 from mtl_keras.training.gradients import GradientSummary
 
@@ -30,8 +30,6 @@ QUICK: dict[str, Any] = {"synthetic": True, "examples": 64, "model": "mlp(dense=
 
 def flags_of(*arguments: str) -> flags.FlagValues:
     values = copy.deepcopy(train.FLAGS)
-    if "monitor_gradients" not in values:
-        flags.DEFINE_integer("monitor_gradients", 0, "", flag_values=values)
     values(["train.py", *arguments])
     return values
 
@@ -117,7 +115,7 @@ def test_an_epoch_that_is_trained_again_is_written_once(tmp_path: Path) -> None:
     for epoch in range(3):
         first.add(epoch, ["a", "b"])
     again = record_of(tmp_path / "gradients.json")
-    again.go_on(2)
+    again.restore(2)
     again.add(2, ["a", "b"])
     content = json.loads((tmp_path / "gradients.json").read_text())
     assert [entry["epoch"] for entry in content["epochs"]] == [0, 1, 2]
@@ -125,7 +123,7 @@ def test_an_epoch_that_is_trained_again_is_written_once(tmp_path: Path) -> None:
 
 def test_a_record_that_is_missing_begins_anew(tmp_path: Path) -> None:
     record = record_of(tmp_path / "gradients.json")
-    record.go_on(2)
+    record.restore(2)
     assert record.epochs == []
 
 
@@ -133,17 +131,17 @@ def test_a_record_that_is_missing_begins_anew(tmp_path: Path) -> None:
 def test_a_damaged_record_is_named(tmp_path: Path, content: Any) -> None:
     write_json(tmp_path / "gradients.json", content)
     with pytest.raises(ValueError, match=r"gradients\.json is damaged"):
-        record_of(tmp_path / "gradients.json").go_on(2)
+        record_of(tmp_path / "gradients.json").restore(2)
 
 
 def test_the_flag_is_a_setting() -> None:
-    assert asked(flags_of()).monitor_gradients == 0
-    assert asked(flags_of("--monitor_gradients=50")).monitor_gradients == 50
-    assert asked(flags_of("--experiment=cifar10_3", "--monitor_gradients=5")).monitor_gradients == 5
+    assert config_from_flags(flags_of()).monitor_gradients == 0
+    assert config_from_flags(flags_of("--monitor_gradients=50")).monitor_gradients == 50
+    assert config_from_flags(flags_of("--experiment=cifar10_3", "--monitor_gradients=5")).monitor_gradients == 5
     stored = RunConfig(monitor_gradients=50)
-    assert resumed(stored, flags_of("--resume")) == stored
+    assert resumed_config(stored, flags_of("--resume")) == stored
     with pytest.raises(ValueError, match=r"cannot change monitor_gradients=50. Received: --monitor_gradients=5"):
-        resumed(stored, flags_of("--resume", "--monitor_gradients=5"))
+        resumed_config(stored, flags_of("--resume", "--monitor_gradients=5"))
 
 
 def test_a_negative_number_is_refused() -> None:

@@ -13,9 +13,9 @@ from experiments.building import open_dataset
 from experiments.config import RunConfig
 from experiments.evaluation import evaluate
 from experiments.files import read_json
-from experiments.loading import load_model
 from experiments.run_directory import RunDirectory
 from experiments.runner import run
+from models import saved
 
 CONFIG = RunConfig(model="mlp(dense=32)", epochs=1, batch_size=24, learning_rate=0.003, learning_rate_decay="none")
 
@@ -56,7 +56,7 @@ def test_the_records_say_what_was_done(finished: RunDirectory) -> None:
 
 
 def test_python_evaluates_what_the_programs_cannot_open(finished: RunDirectory, both: data.Mixture) -> None:
-    predict = load_model(finished.best_model).predict_on_batch
+    predict = saved.load(finished.best_model).predict_on_batch
     table, _ = evaluate(predict, both.batches("test", 40), both.tasks)
     stored = read_json(finished.metrics_file)["tasks"]
     assert table["colour"]["accuracy"]["value"] == pytest.approx(stored["colour"]["accuracy"]["value"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import train
-from experiments.commands import command_line
 from tests.faults.campaign import FLAGS, start
 from tests.faults.comparison import differences, unreadable
 
@@ -14,7 +13,7 @@ SHORT += ["--examples=160", "--checkpoint_every=2", "--weighting=famo"]
 
 
 def _train(folder: Path, *flags: str) -> Path:
-    command_line(train.main, train.FLAGS, ["train.py", f"--run_dir={folder}", *flags])
+    train.program(["train.py", f"--run_dir={folder}", *flags])
     return folder
 
 

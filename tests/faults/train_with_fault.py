@@ -90,11 +90,10 @@ def main() -> None:
     draws, fault, *arguments = sys.argv[1:]
     folder = next(Path(flag.partition("=")[2]) for flag in arguments if flag.startswith("--run_dir="))
     import train
-    from experiments.commands import command_line
 
     _prepare(fault, folder)
     _write_draws(Path(draws))
-    command_line(train.main, train.FLAGS, ["train.py", *arguments])
+    train.program(["train.py", *arguments])
 
 
 if __name__ == "__main__":

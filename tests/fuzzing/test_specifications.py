@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.config import make_optimizer, make_schedule
+from experiments.building import make_optimizer, make_schedule
 from models import network, trunks
 from mtl_keras import Task, TaskSet, schedules, weightings
 from mtl_keras.schedules import curves

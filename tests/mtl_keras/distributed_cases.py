@@ -122,7 +122,7 @@ def main(name: str, output: str, *then: str) -> None:
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     else:
         strategy = distribution.strategy(name)
-    with strategy.scope(), distribution.workers_watched(strategy):
+    with strategy.scope(), distribution.detect_lost_workers(strategy):
         found = results(name, Path(output).parent)
         model = compiled(norm=True)
         trained(model, 1)

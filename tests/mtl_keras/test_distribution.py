@@ -146,7 +146,7 @@ def test_a_batch_is_cut_up_among_the_devices_of_a_worker() -> None:
 
 
 def test_only_lost_workers_are_told_of() -> None:
-    with pytest.raises(tf.errors.InvalidArgumentError, match="shapes"), distribution.workers_watched():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="shapes"), distribution.detect_lost_workers():
         raise tf.errors.InvalidArgumentError(None, None, "shapes")
-    with pytest.raises(distribution.WorkerLost, match=r"reason: Socket closed$"), distribution.workers_watched():
+    with pytest.raises(distribution.WorkerLost, match=r"reason: Socket closed$"), distribution.detect_lost_workers():
         raise tf.errors.InternalError(None, None, "Graph\n\nCollective ops is aborted by: Socket closed\nThe error")

@@ -10,7 +10,6 @@ import pytest
 
 import evaluate
 import train
-from experiments.commands import command_line
 
 QUICK = ["--synthetic", "--model=mlp(dense=16)", "--epochs=1", "--batch_size=500"]
 
@@ -35,7 +34,7 @@ def program(capsys: pytest.CaptureFixture[str]) -> Program:
         capsys.readouterr()
         module = {"train": train, "evaluate": evaluate}[name]
         try:
-            command_line(module.main, module.FLAGS, [f"{name}.py", *arguments])
+            module.program([f"{name}.py", *arguments])
             code = 0
         except SystemExit as exit_:
             code = exit_.code
@@ -56,5 +55,5 @@ def finished_run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a short run with a schedule, exported."""
     path = tmp_path_factory.mktemp("runs") / "garments"
     flags = [*QUICK, "--schedule=dst", f"--data_dir={drawn}", f"--run_dir={path}", "--export"]
-    command_line(train.main, train.FLAGS, ["train.py", *flags])
+    train.program(["train.py", *flags])
     return path

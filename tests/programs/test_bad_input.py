@@ -10,7 +10,8 @@ from tests.programs.conftest import Program
 def test_help_is_help(program: Program) -> None:
     outcome = program("train", "--help")
     assert outcome.code == 0
-    assert "--schedule" in outcome.out
+    assert "docs/train.md explains every flag" in outcome.out
+    assert "the trunk is\n    frozen" in outcome.out  # the text of a link
 
 
 def test_traceback_shows_where(program: Program) -> None:

@@ -90,8 +90,8 @@ def test_evaluate_compares_any_folders(program: Program, folder: Path) -> None:
     assert "multi_task against single_task: primary metric, test split, 3 seeds" in outcome.out
     assert "delta_m" in outcome.out
     assert "positive is better" in outcome.out
-    folders = [str(folder / "equal_weights"), str(folder / "single_task")]
-    outcome = program("evaluate", "--compare", *folders, "--tasks=item")
+    folders = f"{folder / 'equal_weights'},{folder / 'single_task'}"
+    outcome = program("evaluate", f"--compare={folders}", "--tasks=item")
     assert outcome.code == 0, outcome.err
     assert "equal_weights against single_task" in outcome.out
     assert "group" not in outcome.out
@@ -109,11 +109,9 @@ def test_a_task_without_a_finished_run_is_named(program: Program, folder: Path, 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--compare"], "two folders"),
         (["--compare", "{folder}/multi_task"], "two folders"),
         (["--compare", "{folder}/multi_task", "{folder}/nowhere"], "nowhere"),
         (["--compare", "{folder}", "--tasks=itme"], "Did you mean 'item'"),
-        (["{folder}"], "--compare"),
         ([], "--run_dir"),
         (["--compare", "{folder}", "--run_dir={folder}"], "not both"),
     ],

@@ -90,6 +90,22 @@ def test_a_comparison_knows_the_tasks_of_a_csv_file(labels: Path) -> None:
     )
 
 
+def test_the_image_column_and_the_extension_are_settings(labels: Path, tmp_path: Path) -> None:
+    text = labels.read_text("utf-8").replace("image,kind", "photo,kind").replace(".png", "")
+    lines = [",".join([*line.split(",")[1:], line.split(",")[0]]) for line in text.splitlines()]
+    file = tmp_path / "reordered.csv"
+    file.write_text("\n".join(lines), "utf-8")
+    config = RunConfig(
+        dataset=f"csv:{file}", data_dir=str(labels.parent), image_column="photo", image_extension=".png",
+        train_examples=100,
+    )  # fmt: skip
+    config.check()
+    dataset = open_dataset(config)
+    assert dataset.tasks.names == stripes.HEADER[1:]
+    assert dataset.size("train") == 100
+    assert next(iter(dataset.batches("train", 2)))[0].shape == (2, 16, 16, 3)
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
@@ -101,6 +117,10 @@ def test_a_comparison_knows_the_tasks_of_a_csv_file(labels: Path) -> None:
         ("--dataset=csv:{labels} --task_types=kind=number", "Unknown type of column 'kind'.*Choices: binary"),
         ("--dataset=csv:{labels} --tasks=knd", "Did you mean 'kind'"),
         ("--dataset=csw:{labels}", "Unknown dataset.*Choices: .*csv:PATH"),
+        ("--dataset=csv:{labels} --image_column=photo", "Unknown column .*labels.csv.*'photo'"),
+        ("--dataset=csv:{labels} --image_extension=.jpg", "there is no image 'images/000.png.jpg'"),
+        ("--dataset=csv:{labels} --train_examples=1000", "has 400 examples. Received: train_examples=1000"),
+        ("--dataset=folder:{tmp} --image_column=photo", "image_column and image_extension are for a dataset csv:PATH"),
         ("--task_types=item=binary", "task_types and image_size are for a dataset csv:PATH or folder:PATH"),
     ],
 )

@@ -60,7 +60,9 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(program: Program, drawn: Pat
     flags = [*QUICK, "--schedule=random_drop(keep=0.5)", f"--data_dir={drawn}"]
     assert program("train", *flags, "--epochs=3", f"--run_dir={tmp_path / 'whole'}").code == 0
     assert program("train", *flags, "--epochs=1", f"--run_dir={tmp_path / 'parts'}").code == 0
-    assert program("train", "--resume", "--epochs=3", f"--run_dir={tmp_path / 'parts'}").code == 0
+    resumed = program("train", "--resume", "--epochs=3", "--export_formats=litert", f"--run_dir={tmp_path / 'parts'}")
+    assert resumed.code == 0
+    assert f"LiteRT: {tmp_path / 'parts' / 'model.tflite'}\n" in resumed.out
     assert rows(tmp_path / "whole") == rows(tmp_path / "parts")
     refused = program("train", "--resume", "--epochs=2", f"--run_dir={tmp_path / 'parts'}")
     assert (refused.code, "has 3 epochs already" in refused.err) == (1, True)
@@ -74,10 +76,12 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(program: Program, drawn: Pat
 
 def test_early_stopping_stops_and_verbose_0_is_silent(program: Program, drawn: Path, tmp_path: Path) -> None:
     flags = [*QUICK, "--epochs=9", "--learning_rate=1e-12", "--early_stopping=2", f"--data_dir={drawn}"]
-    outcome = program("train", *flags, "--verbose=0", f"--run_dir={tmp_path / 'run'}")
+    fewer = ["--train_examples=1000", "--verbose=0"]
+    outcome = program("train", *flags, *fewer, f"--run_dir={tmp_path / 'run'}")
     assert (outcome.code, outcome.out) == (0, "")
     assert len(rows(tmp_path / "run")) < 9
-    assert (tmp_path / "run" / "report.html").exists()
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["data"]["sizes"]["train"] == 1000
+    assert "train_examples" in (tmp_path / "run" / "report.html").read_text("utf-8")
     refused = program("train", *flags, "--verbose=3", f"--run_dir={tmp_path / 'other'}")
     assert (refused.code, "verbose" in refused.err, "0, 1, 2" in refused.err) == (1, True, True)
 

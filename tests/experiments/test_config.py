@@ -1,0 +1,45 @@
+"""`RunConfig` declares each setting once; what implements a setting has the same choices."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+import data
+import train
+from experiments.config import SETTINGS, RunConfig
+from experiments.run_flags import config_from_flags
+from mtl_keras import distribution
+from mtl_keras.export.formats import SUFFIXES
+
+
+def test_choices_are_those_of_the_modules_that_implement_them() -> None:
+    assert set(SETTINGS["cache"].choices) == set(data.CACHES)
+    assert set(SETTINGS["on_bad_example"].choices) == set(data.ON_BAD_EXAMPLE)
+    assert set(SETTINGS["distribute"].choices) == {"none", *distribution.STRATEGIES}
+    assert set(SETTINGS["export"].choices) == set(SUFFIXES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("", {}),
+        (
+            "--epochs=3 --learning_rate=0.1 --augment",
+            {"epochs": 3, "learning_rate": 0.1, "augment": True},
+        ),
+        ("--tasks=item,group", {"tasks": ("item", "group")}),
+        ("--task_weights=item=1,group=0.5", {"task_weights": {"item": 1.0, "group": 0.5}}),
+        ("--dataset=csv:/a.csv --task_types=a=binary", {"dataset": "csv:/a.csv", "task_types": {"a": "binary"}}),
+        ("--image_size=64", {"image_size": (64, 64)}),
+        ("--image_size=64x96", {"image_size": (64, 96)}),
+        ("--train_examples=1000", {"train_examples": 1000}),
+        ("--train_examples=0.1", {"train_examples": 0.1}),
+        ("--export --export_formats=onnx", {"export": ("saved_model", "onnx")}),
+    ],
+)
+def test_flags_become_settings(arguments: str, expected: dict[str, object]) -> None:
+    values = copy.deepcopy(train.FLAGS)
+    values(["train.py", *arguments.split()])
+    assert config_from_flags(values) == RunConfig(**expected)  # type: ignore[arg-type]
