@@ -69,7 +69,7 @@ def _evaluate(values: flags.FlagValues) -> None:
     from experiments.building import open_dataset
     from experiments.evaluation import evaluate
     from experiments.own_data import check_tasks
-    from experiments.reporting import print_table
+    from experiments.reporting import print_evaluation
     from experiments.run_directory import RunDirectory
     from models import saved
     from mtl_keras.export import load as load_export
@@ -87,9 +87,9 @@ def _evaluate(values: flags.FlagValues) -> None:
     batches = dataset.batches(values.split, values.batch_size)
     source = directory.saved_model if values.saved_model else directory.best_model
     predict = load_export(source) if values.saved_model else saved.load(source).predict_on_batch
-    table, overall = evaluate(predict, batches, dataset.tasks)
-    print_table(table, f"{source} on the {values.split} split", overall)
-    print(f"Written to {directory.write_evaluation(source.stem, values.split, (table, overall))}")
+    evaluation = evaluate(predict, batches, dataset.tasks)
+    print_evaluation(evaluation, f"{source} on the {values.split} split")
+    print(f"Written to {directory.write_evaluation(source.stem, values.split, evaluation)}")
 
 
 def _predict(values: flags.FlagValues) -> None:
@@ -108,24 +108,24 @@ def _predict(values: flags.FlagValues) -> None:
 
 
 def _report(values: flags.FlagValues) -> None:
-    from experiments.comparison import report
-    from experiments.plan import Plan
+    from experiments.comparison_report import report_comparison
+    from experiments.plan import is_comparison
     from experiments.run_directory import RunDirectory
     from experiments.run_report import run_report
 
     if not values.run_dir:
         raise ValueError("Pass --run_dir RUN with --report.")
     folder = Path(values.run_dir)
-    if Plan.is_in(folder):
-        report([folder])
+    if is_comparison(folder):
+        report_comparison([folder])
     else:
         print(f"Report: {run_report(RunDirectory(folder))}")
 
 
 def _compare(values: flags.FlagValues) -> None:
-    from experiments.comparison import report
+    from experiments.comparison_report import report_comparison
 
-    report([Path(folder) for folder in values.compare], values.tasks)
+    report_comparison([Path(folder) for folder in values.compare], values.tasks)
 
 
 _PROGRAMS = {"evaluate": _evaluate, "predict": _predict, "report": _report, "compare": _compare}

@@ -65,7 +65,7 @@ def _print_presets() -> None:
 
 
 def _train(values: flags.FlagValues, folder: Path) -> None:
-    from experiments.reporting import print_table
+    from experiments.reporting import print_evaluation
     from experiments.run_directory import RunDirectory
     from experiments.run_report import run_report
     from experiments.runner import run
@@ -76,12 +76,12 @@ def _train(values: flags.FlagValues, folder: Path) -> None:
     # command works each time.
     start = not values.resume or (names_a_run(values) and not directory.started)
     config = config_from_flags(values) if start else resumed_config(directory.config(), values)
-    table, overall = run(config, directory, resume=values.resume)
+    evaluation = run(config, directory, resume=values.resume)
     if not connect_workers(config.distribute).is_chief:
         return
     report = run_report(directory)
     if config.verbose:
-        print_table(table, f"{folder}: best.keras on the test split", overall)
+        print_evaluation(evaluation, f"{folder}: best.keras on the test split")
         print(f"Report: {report}")
         for name in config.export:
             print(f"{_FORMAT_TITLES[name]}: {directory.exported_model(name)}")
@@ -93,21 +93,21 @@ _FORMAT_TITLES = {"saved_model": "SavedModel", "onnx": "ONNX", "litert": "LiteRT
 
 
 def _is_comparison(folder: Path) -> bool:
-    from experiments.plan import Plan
+    from experiments.plan import is_comparison
 
-    return Plan.is_in(folder)
+    return is_comparison(folder)
 
 
 def _compare(values: flags.FlagValues, folder: Path) -> None:
-    from experiments.comparison import report
-    from experiments.plan import Plan
+    from experiments.comparison_report import report_comparison
+    from experiments.plan import Plan, is_comparison
     from experiments.plan_runner import run_all
     from experiments.run_directory import RunDirectory
 
     if values.distribute == "multi_worker":
         raise ValueError("A comparison runs in one process. Received: --distribute=multi_worker with --compare")
     seeds = seeds_from_flags(values)
-    if values.resume and (Plan.is_in(folder) or not names_a_run(values)):
+    if values.resume and (is_comparison(folder) or not names_a_run(values)):
         stored = Plan.load(folder)
         plan = Plan(
             # All runs of a comparison have the same budget, so later runs use that of the existing ones.
@@ -119,7 +119,7 @@ def _compare(values: flags.FlagValues, folder: Path) -> None:
         RunDirectory(folder).check_new()
         plan = Plan(config_from_flags(values), tuple(values.compare), seeds or (values.seed,))
     run_all(plan, folder)
-    report([folder], quiet=not plan.config.verbose)
+    report_comparison([folder], quiet=not plan.config.verbose)
 
 
 def program(arguments: Sequence[str]) -> None:

@@ -26,10 +26,11 @@ from docs.results_sections import SECTIONS, Section
 from docs.results_tables import cifar10_sources, overall_table, target_table, task_table
 from docs.results_weightings import is_study, study, study_table
 from experiments import presets
+from experiments.comparison import MethodComparison
 from experiments.comparison_table import print_comparison
 from experiments.config import RunConfig
 from experiments.files import read_json, write_json
-from experiments.plan import Plan
+from experiments.plan import is_comparison
 from experiments.run_directory import PROVENANCE, RunDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,7 +98,7 @@ def _section(section: Section) -> str:
 
 def _markdown(outcome: Mapping[str, Any]) -> str:
     text = io.StringIO()
-    print_comparison(outcome, Console(file=text, width=400), markdown=True)
+    print_comparison(MethodComparison.from_json(outcome), Console(file=text, width=400), markdown=True)
     return re.sub(r"\n{3,}", "\n\n", re.sub(r" +$", "", text.getvalue(), flags=re.MULTILINE))
 
 
@@ -157,7 +158,7 @@ def _comparison(folder: Path) -> dict[str, Any]:
     config = read_json(min(folder.rglob("config.json")))
     newest = max(folder.glob("comparison*.json"), key=lambda file: file.stat().st_mtime)
     record = {"config": _settings(config), **_about(config), "outcomes": read_json(newest)}
-    if Plan.is_in(folder):
+    if is_comparison(folder):
         plan = read_json(folder / "plan.json")
         record["plan"] = {"baselines": plan["baselines"], "seeds": plan["seeds"]}
         record["config"] = _settings(plan["config"])

@@ -10,9 +10,9 @@ from statistics import fmean
 from typing import Any
 
 from docs.results_tables import markdown, number
-from experiments.comparison import Outcome, compare_folders
+from experiments.comparison import MethodComparison, compare_folders
 from experiments.files import read_json
-from experiments.plan import METHOD, Plan
+from experiments.plan import METHOD, Plan, is_comparison
 from mtl_keras.weightings import WEIGHTINGS
 
 SINGLE = "single_task"
@@ -20,14 +20,14 @@ SINGLE = "single_task"
 
 def is_study(folder: Path) -> bool:
     """Whether a folder is that of a comparison of weightings with each other."""
-    if not Plan.is_in(folder):
+    if not is_comparison(folder):
         return False
     baselines = Plan.load(folder).baselines
     return SINGLE in baselines and any(name in WEIGHTINGS for name in baselines)
 
 
 def study(folder: Path) -> dict[str, Any]:
-    """Returns what is known of each method: the outcome against single tasks and against the plan's own network.
+    """Returns what is known of each method: the comparison with single tasks and against the plan's own network.
 
     Of the seeds' training times it is the least: whatever else the machine does makes the others longer.
 
@@ -41,12 +41,12 @@ def study(folder: Path) -> dict[str, Any]:
     rows = []
     for name in methods:
         against = [folder / SINGLE, *([folder / METHOD] if name != METHOD else [])]
-        outcomes = compare_folders([folder / name, *against], tasks)
+        compared = compare_folders([folder / name, *against], tasks)
         rows.append(
             {
                 "method": "equal weights" if name == METHOD else name,
-                "against_single_task": _short(outcomes[0]),
-                "against_equal_weights": _short(outcomes[1]) if len(outcomes) > 1 else None,
+                "against_single_task": _short(compared[0]),
+                "against_equal_weights": _short(compared[1]) if len(compared) > 1 else None,
                 "seconds": min(
                     read_json(file)["cost"]["seconds"] for file in (folder / name).glob("seed-*/metrics.json")
                 ),
@@ -86,8 +86,8 @@ def _seconds(folder: Path) -> list[float]:
     return [read_json(file)["cost"]["seconds"] for file in folder.glob("seed-*/metrics.json")]
 
 
-def _short(outcome: Outcome) -> dict[str, Any]:
-    values = outcome.to_json()
+def _short(comparison: MethodComparison) -> dict[str, Any]:
+    values = comparison.to_json()
     first = values["measures"][0]
     kept = ("task", "metric", "method", "baseline", "difference", "verdict")
     return {

@@ -1,50 +1,69 @@
-"""`comparison_report`: writes an HTML page from the outcomes of a comparison and the records of its runs."""
+"""Reports on comparisons: an HTML page, a JSON file and printed tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from experiments.files import write_text
+from experiments.comparison import MethodComparison, compare_methods, method_folders
+from experiments.comparison_table import print_comparison
+from experiments.files import write_json, write_text
 from experiments.report.cautions import caution, small_test_split
 from experiments.report.configuration import differences_section
-from experiments.report.method import Method, read_method
 from experiments.report.methods import cost_section, curves_section, methods_section
-from experiments.report.outcome import Outcome, outcome_section, verdict
+from experiments.report.outcome import outcome_section, verdict
 from experiments.report.wording import count
+from experiments.run_results import Method, read_methods
 from mtl_keras.reports.page import Html, page, paragraph
 
 
-def comparison_report(folders: Sequence[Path], outcomes: Sequence[Outcome], file: Path) -> None:
-    """Writes a page on a comparison from the runs' files, without their data.
+def report_comparison(folders: Sequence[Path], tasks: Sequence[str] | None = None, *, quiet: bool = False) -> None:
+    """Prints the comparisons of `compare_folders`, and writes them into the first folder as JSON and HTML.
+
+    The files are `comparison.json` and `comparison.html`, or `comparison-<tasks>` if only some tasks are compared.
 
     Args:
-        folders: the folder of the method, then those of the baselines.
-        outcomes: the method against each of the baselines, in the same order, as in `comparison.json`.
-        file: the file to write.
+        folders: as for `compare_folders`.
+        tasks: which tasks to compare; by default all that both sides have.
+        quiet: whether to print nothing.
 
     Raises:
-        ValueError: if a run's file is damaged, naming the file.
-        OSError: if the page cannot be written.
+        ValueError: as `compare_folders` does.
+        OSError: if a file cannot be written.
     """
-    names = [outcomes[0]["method"], *(outcome["baseline"] for outcome in outcomes)]
-    if len(set(names)) < len(names):
-        names = [str(folder) for folder in folders]
-    methods = [read_method(name, folder) for name, folder in zip(names, folders)]
-    # Figures of several outcomes need unique names.
-    named = [{**outcome, "method": names[0], "baseline": name} for outcome, name in zip(outcomes, names[1:])]
+    methods = read_methods(method_folders(folders))
+    comparisons = [compare_methods(methods[0], baseline, tasks) for baseline in methods[1:]]
+    name = "-".join(["comparison", *(tasks or ())])
+    target, page_file = (folders[0] / f"{name}{suffix}" for suffix in (".json", ".html"))
+    write_json(target, [comparison.to_json() for comparison in comparisons])
+    write_text(page_file, comparison_page(methods, comparisons))
+    if quiet:
+        return
+    for comparison in comparisons:
+        print_comparison(comparison)
+    print(f"Written to {target}")
+    print(f"Report: {page_file}")
+
+
+def comparison_page(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) -> str:
+    """Returns an HTML page on a comparison.
+
+    Args:
+        methods: the method, then the baselines.
+        comparisons: the method against each of the baselines, in the same order.
+    """
     sections = [
-        *(outcome_section(outcome, f"against-{number}") for number, outcome in enumerate(named, 1)),
-        methods_section(named),
-        curves_section(methods, named),
-        cost_section(named),
+        *(outcome_section(comparison, f"against-{number}") for number, comparison in enumerate(comparisons, 1)),
+        methods_section(comparisons),
+        curves_section(methods, comparisons),
+        cost_section(comparisons),
         differences_section({method.name: method.config for method in methods}),
     ]
-    title = f"{names[0]} against {', '.join(names[1:])}"
-    write_text(file, page(title, _lead(methods, named), sections))
+    title = f"{methods[0].name} against {', '.join(method.name for method in methods[1:])}"
+    return page(title, _lead(methods, comparisons), sections)
 
 
-def _lead(methods: Sequence[Method], outcomes: Sequence[Outcome]) -> Html:
+def _lead(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) -> Html:
     config = methods[0].config
     what = [
         f"{config.get('dataset')}{' (drawn images)' if methods[0].synthetic else ''}",
@@ -52,20 +71,20 @@ def _lead(methods: Sequence[Method], outcomes: Sequence[Outcome]) -> Html:
         f"{methods[0].name}: schedule {config.get('schedule')}, weighting {config.get('weighting')}",
         f"{config.get('epochs')} epochs",
     ]
-    body = [paragraph(" · ".join(what), "note"), *map(verdict, outcomes), *_warnings(methods, outcomes)]
+    body = [paragraph(" · ".join(what), "note"), *map(verdict, comparisons), *_warnings(methods, comparisons)]
     return Html("".join(body))
 
 
-def _warnings(methods: Sequence[Method], outcomes: Sequence[Outcome]) -> Iterator[Html]:
+def _warnings(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) -> Iterator[Html]:
     if any(method.synthetic for method in methods):
         yield caution("Drawn images", "the data are synthetic. These numbers say nothing about the real dataset.")
-    seeds = min(len(outcome["seeds"]) for outcome in outcomes)
+    seeds = min(len(comparison.seeds) for comparison in comparisons)
     if seeds < 2:
         yield caution("One seed", "there is no interval, so no verdict is known. Add seeds with --seeds.")
     yield from small_test_split(methods[0].config)
-    tasks = max(len(outcome["tasks"]) for outcome in outcomes)
+    tasks = max(len(comparison.tasks) for comparison in comparisons)
     if tasks > 4 and seeds > 1:
-        share = 1 - outcomes[0]["delta_m"]["confidence"]
+        share = 1 - comparisons[0].delta_m.confidence
         yield caution(
             "Many verdicts",
             f"each one is for its task only. Of {count(tasks, 'task')} without any difference, about "

@@ -2,25 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from experiments.further_metrics import beside, further_metrics, overall
 from mtl_keras import labels as missing
-from mtl_keras.analysis import Decisions, count_decisions
+from mtl_keras.analysis import binary_scores, inter_ocular_error, macro_f1, macro_scores, micro_scores
 from mtl_keras.tasks import Task, TaskSet
 from mtl_keras.training.spec import task_spec
 
 Predict = Callable[[Any], Mapping[str, Any]]
-Entries = dict[str, dict[str, float]]
-"""`{metric: {"value": ..., "baseline": ...}}`."""
-Table = dict[str, Entries]
+EYES = ("left_eye", "right_eye")
 _SLICE = 1000
+
+
+class PrimaryMetric(NamedTuple):
+    """The metric that a task is judged by.
+
+    Args:
+        metric: its name.
+        higher_is_better: whether a higher metric is a better one.
+    """
+
+    metric: str
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric of a model's predictions; NaN if it is not known.
+
+    Args:
+        value: the metric.
+        baseline: the metric of the best constant prediction.
+    """
+
+    value: float
+    baseline: float
+
+
+Scores = Mapping[str, Score]
+"""Metric -> score."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The metrics of a model's predictions for a split.
+
+    Args:
+        tasks: task -> its own metrics, then its `"loss"`, then further metrics that are usual for its kind.
+        overall: `macro_` (mean over the tasks) and `micro_` (pooled decisions) accuracy, precision, recall and F1 of
+            the binary tasks together. Empty for fewer than two binary tasks.
+    """
+
+    tasks: Mapping[str, Scores]
+    overall: Scores
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the evaluation as JSON values; unknown numbers are NaN."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Evaluation:
+        """Returns the evaluation from the result of `to_json`; null is NaN.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: if the values are not those of an evaluation.
+        """
+        tasks = {task: _scores(scores) for task, scores in values["tasks"].items()}
+        return cls(tasks, _scores(values["overall"]))
 
 
 @dataclass(frozen=True)
@@ -36,12 +91,12 @@ class Outputs:
     pred: Mapping[str, np.ndarray]
 
 
-def evaluate(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> tuple[Table, Entries]:
-    """Evaluates predictions over all labelled samples: `judge` of the result of `collect`."""
-    return judge(collect(predict, batches, tasks), tasks)
+def evaluate(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Evaluation:
+    """Evaluates predictions over all labelled samples: `evaluate_outputs` of the result of `collect`."""
+    return evaluate_outputs(collect(predict, batches, tasks), tasks)
 
 
-def judge(outputs: Outputs, tasks: TaskSet) -> tuple[Table, Entries]:
+def evaluate_outputs(outputs: Outputs, tasks: TaskSet) -> Evaluation:
     """Evaluates predictions over all labelled samples: each task, and the binary tasks together.
 
     The baseline is the best constant prediction: the shares of the classes among the evaluated labels (as a decision,
@@ -50,15 +105,9 @@ def judge(outputs: Outputs, tasks: TaskSet) -> tuple[Table, Entries]:
     Args:
         outputs: labels and predictions of a whole split.
         tasks: the tasks to evaluate, with their metrics.
-
-    Returns:
-        `{task: {metric: {"value": ..., "baseline": ...}}}`: the task's own metrics, then its `loss`, then further
-        metrics that are usual for its kind (`experiments.further_metrics`).
-        `{"macro_f1": {"value": ..., "baseline": ...}, ...}`: accuracy, precision, recall and F1 of the binary tasks
-        together, `macro_` (mean over the tasks) and `micro_` (pooled decisions). Empty for fewer than two binary tasks.
     """
-    table: Table = {}
-    decisions: list[dict[str, Decisions]] = []
+    evaluated: dict[str, Scores] = {}
+    binary: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for name, task in tasks.items():
         loss, labels, predicted, _ = _labelled(task, outputs.true[name], outputs.pred[name])
         constant = constant_prediction(task, labels)
@@ -67,26 +116,55 @@ def judge(outputs: Outputs, tasks: TaskSet) -> tuple[Table, Entries]:
         fresh = {key: type(metric).from_config(metric.get_config()) for key, metric, _ in metrics}
         fresh["loss"] = keras.metrics.MeanMetricWrapper(loss.call, name="loss")
         own = {
-            key: {"value": _measure(metric, labels, predicted), "baseline": _measure(metric, labels, constant)}
+            key: Score(_measure(metric, labels, predicted), _measure(metric, labels, constant))
             for key, metric in fresh.items()
         }
-        further = beside(further_metrics(task, labels, predicted), further_metrics(task, labels, constant))
-        table[name] = own | {key: entry for key, entry in further.items() if key not in own}
+        further = _paired(further_metrics(task, labels, predicted), further_metrics(task, labels, constant))
+        evaluated[name] = own | {key: score for key, score in further.items() if key not in own}
         if task.head == "binary":
-            sides = {"value": predicted, "baseline": constant}
-            decisions.append({side: count_decisions(labels, values) for side, values in sides.items()})
-    return table, overall(decisions)
+            binary.append((labels, predicted, constant))
+    return Evaluation(evaluated, _overall(binary))
 
 
-def own_metrics(entries: Entries) -> list[str]:
-    """Returns the names of a task's own metrics, ending with `"loss"`; the entries after it are further metrics."""
-    names = list(entries)
+def further_metrics(task: Task, true: np.ndarray, pred: np.ndarray) -> dict[str, float]:
+    """Returns the metrics that are usual for a kind of task; NaN if there are no samples.
+
+    | head | metrics |
+    |---|---|
+    | binary | `accuracy`, `precision`, `recall`, `f1` of the decisions at 0.5 |
+    | classification | `macro_f1` |
+    | regression, reconstruction | `mae`, `mse`, `rmse`, in the unit of the labels |
+    | landmarks with a `left_eye` and a `right_eye` | these three, and `nme`: error relative to the eyes' distance |
+
+    Args:
+        task: the predicted task.
+        true: labels `(samples, ...)`, none missing.
+        pred: predictions `(samples, *task.shape)`.
+    """
+    if task.head == "binary":
+        return binary_scores(true, pred)
+    if task.head == "classification":
+        return {"macro_f1": macro_f1(true, pred)}
+    if not len(true):
+        errors = dict.fromkeys(("mae", "mse", "rmse"), math.nan)
+    else:
+        offset = np.subtract(pred, true, dtype="float32")
+        mse = float(np.square(offset).mean(dtype="float64"))
+        errors = {"mae": float(np.abs(offset).mean(dtype="float64")), "mse": mse, "rmse": mse**0.5}
+    if set(EYES) <= set(task.labels):
+        errors["nme"] = inter_ocular_error(true, pred, *map(task.labels.index, EYES))
+    return errors
+
+
+def own_metrics(scores: Scores) -> list[str]:
+    """Returns the names of a task's own metrics, ending with `"loss"`; the scores after it are further metrics."""
+    names = list(scores)
     return names[: names.index("loss") + 1] if "loss" in names else names
 
 
-def primary(task: Task) -> tuple[str, bool]:
-    """Returns the name of a task's primary metric (its first metric, else its loss), and whether higher is better."""
-    return task_spec(task, task.shape, task.shape).primary
+def primary_metric(task: Task) -> PrimaryMetric:
+    """Returns a task's primary metric: its first metric, else its loss."""
+    return PrimaryMetric(*task_spec(task, task.shape, task.shape).primary)
 
 
 def collect(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Outputs:
@@ -132,6 +210,23 @@ def sample_losses(task: Task, true: np.ndarray, pred: np.ndarray) -> tuple[np.nd
     return np.flatnonzero(mask), np.concatenate(parts)
 
 
+def constant_prediction(task: Task, labels: np.ndarray) -> np.ndarray:
+    """Returns the best constant prediction `(samples, *task.shape)`: the mean.
+
+    Args:
+        task: the task.
+        labels: its labels `(samples, ...)`, none missing.
+    """
+    if not len(labels):
+        return np.zeros((0, *task.shape), "float32")
+    if task.head == "classification":
+        counts = np.bincount(labels.astype(int).ravel(), minlength=task.shape[-1])
+        constant = (counts / counts.sum()).astype("float32")
+    else:
+        constant = labels.mean(axis=0).astype("float32").reshape(task.shape)
+    return np.broadcast_to(constant, (len(labels), *task.shape))
+
+
 def _labelled(
     task: Task, true: np.ndarray, pred: np.ndarray
 ) -> tuple[keras.losses.Loss, np.ndarray, np.ndarray, np.ndarray]:
@@ -150,7 +245,7 @@ def _labelled(
 
 def _measure(metric: keras.metrics.Metric, true: np.ndarray, pred: np.ndarray) -> float:
     if not len(true):
-        return float("nan")
+        return math.nan
     metric.reset_state()
     # In slices, since losses and metrics make several copies of their inputs, and images are large.
     for start in range(0, len(true), _SLICE):
@@ -158,18 +253,26 @@ def _measure(metric: keras.metrics.Metric, true: np.ndarray, pred: np.ndarray) -
     return float(metric.result())
 
 
-def constant_prediction(task: Task, labels: np.ndarray) -> np.ndarray:
-    """Returns the best constant prediction `(samples, *task.shape)`: the mean.
+def _overall(binary: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> dict[str, Score]:
+    """Returns macro and micro scores of the labels, predictions and constant predictions of the binary tasks."""
+    if len(binary) < 2:
+        return {}
+    predicted, constant = ([(task[0], task[side]) for task in binary] for side in (1, 2))
+    return {
+        f"{average}_{name}": score
+        for average, scores in (("macro", macro_scores), ("micro", micro_scores))
+        for name, score in _paired(scores(predicted), scores(constant)).items()
+    }
 
-    Args:
-        task: the task.
-        labels: its labels `(samples, ...)`, none missing.
-    """
-    if not len(labels):
-        return np.zeros((0, *task.shape), "float32")
-    if task.head == "classification":
-        counts = np.bincount(labels.astype(int).ravel(), minlength=task.shape[-1])
-        constant = (counts / counts.sum()).astype("float32")
-    else:
-        constant = labels.mean(axis=0).astype("float32").reshape(task.shape)
-    return np.broadcast_to(constant, (len(labels), *task.shape))
+
+def _paired(values: Mapping[str, float], baselines: Mapping[str, float]) -> dict[str, Score]:
+    return {name: Score(value, baselines[name]) for name, value in values.items()}
+
+
+def _scores(values: Mapping[str, Any]) -> dict[str, Score]:
+    return {name: Score(number(entry["value"]), number(entry["baseline"])) for name, entry in values.items()}
+
+
+def number(value: float | None) -> float:
+    """Returns a number from JSON; null becomes NaN."""
+    return math.nan if value is None else float(value)

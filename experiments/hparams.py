@@ -12,14 +12,19 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hp
 
 from experiments.config import RunConfig
-from experiments.evaluation import Table
+from experiments.evaluation import Evaluation, PrimaryMetric
 
 _LEFT_OUT = ("data_dir", "export", "verbose", "profile")
 """Settings that do not affect training."""
 
 
 def write_hparams(
-    folder: Path, config: RunConfig, table: Table, primary: Mapping[str, Mapping[str, Any]], epoch: int, score: float
+    folder: Path,
+    config: RunConfig,
+    evaluation: Evaluation,
+    primary: Mapping[str, PrimaryMetric],
+    epoch: int,
+    score: float,
 ) -> None:
     """Writes the settings and results as the TensorBoard run `test`, and replaces an existing one.
 
@@ -30,15 +35,14 @@ def write_hparams(
     Args:
         folder: the run's folder for TensorBoard.
         config: the settings.
-        table: the evaluation on the test split.
-        primary: task -> `{"metric": ...}`.
+        evaluation: the evaluation on the test split.
+        primary: task -> its primary metric.
         epoch: the best epoch.
         score: its `val_mtl_score`.
     """
     found = {"summary/val_mtl_score": score}
-    for task, entry in primary.items():
-        metric = entry["metric"]
-        found[f"metrics/{task}_{metric}"] = table[task][metric]["value"]
+    for task, (metric, _) in primary.items():
+        found[f"metrics/{task}_{metric}"] = evaluation.tasks[task][metric].value
     values = {name: _plain(value) for name, value in config.to_json().items() if name not in _LEFT_OUT}
     # For a resumed run, the dashboard would show the settings that were written first.
     shutil.rmtree(folder / "test", ignore_errors=True)

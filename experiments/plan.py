@@ -139,7 +139,7 @@ class Plan:
             with contextlib.suppress(OSError):
                 empty.rmdir()
 
-    @staticmethod
-    def is_in(folder: Path) -> bool:
-        """Returns whether a folder is the folder of a comparison."""
-        return (folder / _PLAN_FILE).exists()
+
+def is_comparison(folder: Path) -> bool:
+    """Returns whether a folder is that of a comparison: whether it has a plan."""
+    return (folder / _PLAN_FILE).exists()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table as RichTable
 
 from experiments.comparison_table import natural_width
-from experiments.evaluation import Entries, Table, own_metrics
+from experiments.evaluation import Evaluation, Score, Scores, own_metrics
 from mtl_keras.analysis import SCORES
 
 _CAPTION = (
@@ -18,22 +18,21 @@ _CAPTION = (
 )
 
 
-def print_table(table: Table, title: str, overall: Entries | None = None, *, console: Console | None = None) -> None:
+def print_evaluation(evaluation: Evaluation, title: str, *, console: Console | None = None) -> None:
     """Prints one row per task: each of its own metrics with its constant-prediction baseline.
 
     Only a title with long paths is wrapped. In a narrow terminal, only the metrics that fit are printed; a file or pipe
     gets all of them. Further metrics, which the tasks were not trained with, are only in the JSON file.
 
     Args:
-        table: from `experiments.evaluation.evaluate`.
+        evaluation: the evaluation.
         title: title of the table.
-        overall: scores of the binary tasks together, from `experiments.evaluation.evaluate`.
         console: the console to print to.
     """
-    console = console or Console()
-    metrics = list(dict.fromkeys(metric for entries in table.values() for metric in own_metrics(entries)))
+    console, table = console or Console(), evaluation.tasks
+    metrics = list(dict.fromkeys(metric for scores in table.values() for metric in own_metrics(scores)))
     # Primary metrics come first and the loss last, so that a narrow terminal leaves out the loss first.
-    primary = {own_metrics(entries)[0] for entries in table.values()}
+    primary = {own_metrics(scores)[0] for scores in table.values()}
     metrics.sort(key=lambda metric: (metric == "loss", metric not in primary))
     shown = len(metrics)
     view = _view(table, metrics)
@@ -48,34 +47,32 @@ def print_table(table: Table, title: str, overall: Entries | None = None, *, con
     console.print(view)
     for line in _CAPTION:
         console.print(line, style="table.caption", highlight=False)
-    if overall:
-        console.print(_overall_view(overall))
+    if evaluation.overall:
+        console.print(_overall_view(evaluation.overall))
 
 
-def _view(table: Table, metrics: Sequence[str]) -> RichTable:
+def _view(table: Mapping[str, Scores], metrics: Sequence[str]) -> RichTable:
     view = RichTable()
     view.add_column("task", no_wrap=True)
     for metric in metrics:
         view.add_column(metric, justify="right", no_wrap=True)
-    for task, entries in table.items():
-        view.add_row(task, *(_cell(entries.get(metric)) for metric in metrics))
+    for task, scores in table.items():
+        view.add_row(task, *(_cell(scores.get(metric)) for metric in metrics))
     return view
 
 
-def _overall_view(overall: Entries) -> RichTable:
+def _overall_view(overall: Scores) -> RichTable:
     view = RichTable(title="Overall: the binary tasks together", title_justify="left")
     view.add_column("score", no_wrap=True)
     for average, meaning in (("macro", "mean of the tasks"), ("micro", "all decisions")):
         view.add_column(f"{average} ({meaning})", justify="right", no_wrap=True)
-    for score in SCORES:
-        view.add_row(score, *(_cell(overall.get(f"{average}_{score}")) for average in ("macro", "micro")))
+    for name in SCORES:
+        view.add_row(name, *(_cell(overall.get(f"{average}_{name}")) for average in ("macro", "micro")))
     return view
 
 
-def _cell(entry: dict[str, float] | None) -> str:
-    if entry is None:
-        return ""
-    return f"{_number(entry['value'])} ({_number(entry['baseline'])})"
+def _cell(score: Score | None) -> str:
+    return "" if score is None else f"{_number(score.value)} ({_number(score.baseline)})"
 
 
 def _number(value: float) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from experiments.checkpoints import Checkpoints
 from experiments.config import RunConfig
+from experiments.evaluation import Evaluation
 from experiments.files import read_json, write_json
 from experiments.lock import LOCK_FILE
 from mtl_keras.export.formats import SUFFIXES
@@ -107,10 +108,10 @@ class RunDirectory:
         """Returns the file for the evaluation of a model (`"best"`, `"saved_model"`) on a split."""
         return self.path / f"evaluation-{model}-{split}.json"
 
-    def write_evaluation(self, model: str, split: str, result: tuple[Any, Any]) -> Path:
-        """Writes an evaluation, the tables `(by task, overall)`, and returns the file."""
+    def write_evaluation(self, model: str, split: str, evaluation: Evaluation) -> Path:
+        """Writes an evaluation and returns the file."""
         file = self.evaluation_file(model, split)
-        write_json(file, {"model": model, "split": split, "tasks": result[0], "overall": result[1]})
+        write_json(file, {"model": model, "split": split, **evaluation.to_json()})
         return file
 
     def exported_model(self, format: str) -> Path:

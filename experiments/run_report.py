@@ -12,10 +12,10 @@ from experiments.report.cost import cost_section
 from experiments.report.examples import examples_section
 from experiments.report.gradients import gradients_section
 from experiments.report.predictions import predictions_section
-from experiments.report.run_records import read_run
 from experiments.report.training import curves_section, schedule_section, weights_section
 from experiments.report.verdict import lead, results_section
 from experiments.run_directory import RunDirectory
+from experiments.run_results import read_run
 from mtl_keras.reports.outputs import Output
 from mtl_keras.reports.page import Section, page
 

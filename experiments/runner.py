@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -21,7 +20,7 @@ from experiments.building import (
 )
 from experiments.checkpoints import Checkpoint, Checkpoints
 from experiments.config import RunConfig
-from experiments.evaluation import Entries, Table, collect, evaluate, judge, primary
+from experiments.evaluation import Evaluation, collect, evaluate, evaluate_outputs, primary_metric
 from experiments.files import write_history, write_json
 from experiments.gradient_record import GradientRecord
 from experiments.hparams import write_hparams
@@ -43,7 +42,6 @@ from mtl_keras.callbacks import (
     TensorBoard,
 )
 from mtl_keras.export import export, parity
-from mtl_keras.tasks import Task
 
 PROFILED = (10, 20)
 """The training steps that `profile` traces."""
@@ -58,7 +56,7 @@ def run(
     resume: bool = False,
     evaluate_train: bool = False,
     dataset: data.AnyDataset | None = None,
-) -> tuple[Table, Entries]:
+) -> Evaluation:
     """Trains, evaluates and exports.
 
     Args:
@@ -70,7 +68,7 @@ def run(
             as in the first run.
 
     Returns:
-        The evaluation of the best model on the test split, as in `metrics.json`: task by task, and overall.
+        The evaluation of the best model on the test split, as in `metrics.json`.
 
     Raises:
         ValueError: for settings that do not fit each other or the data, or if another process uses `directory`.
@@ -113,7 +111,7 @@ def _run(
     evaluate_train: bool,
     checkpoints: Checkpoints,
     given: data.AnyDataset | None,
-) -> tuple[Table, Entries]:
+) -> Evaluation:
     keras.utils.set_random_seed(config.seed)
     set_precision(config.mixed_precision)
     dataset = open_dataset(config) if given is None else given
@@ -129,25 +127,24 @@ def _run(
         directory.write_evaluation("best", "train", evaluate(best.predict_on_batch, batches, dataset.tasks))
     batches = dataset.batches("test", config.batch_size)
     outputs = collect(best.predict_on_batch, batches, dataset.tasks)
-    table, overall = judge(outputs, dataset.tasks)
+    evaluation = evaluate_outputs(outputs, dataset.tasks)
     save_predictions(directory.predictions_file, outputs, dataset.tasks)
     save_examples(directory.examples_file, outputs, dataset.tasks, batches)
     _export(config, directory, best, dataset)
-    primaries = {name: _primary(task) for name, task in dataset.tasks.items()}
+    primary = {name: primary_metric(task) for name, task in dataset.tasks.items()}
     metrics = {
         "split": "test",
         "best_epoch": recorder.best_epoch,
-        "primary": primaries,
-        "tasks": table,
-        "overall": overall,
+        "primary": {name: metric._asdict() for name, metric in primary.items()},
+        **evaluation.to_json(),
         "cost": {"parameters": best.count_params(), **recorder.cost()},
     }
-    write_hparams(directory.tensorboard, config, table, primaries, recorder.best_epoch or 0, recorder.best)
+    write_hparams(directory.tensorboard, config, evaluation, primary, recorder.best_epoch or 0, recorder.best)
     # Written last: a run with this file is finished.
     write_json(directory.metrics_file, metrics)
     with workers.detect_lost_workers():
         workers.wait()
-    return table, overall
+    return evaluation
 
 
 def _train(
@@ -242,11 +239,6 @@ def training_batches(
         augment=config.augment,
         shard=shard,
     )
-
-
-def _primary(task: Task) -> dict[str, Any]:
-    metric, higher_is_better = primary(task)
-    return {"metric": metric, "higher_is_better": higher_is_better}
 
 
 def _export(config: RunConfig, directory: RunDirectory, model: MultiTaskModel, dataset: data.AnyDataset) -> None:

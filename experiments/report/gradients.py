@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.report.run_records import RunRecords
 from experiments.report.wording import figure, share
+from experiments.run_results import RunResult
 from mtl_keras.reports.curves import Curve, curves_figure
 from mtl_keras.reports.heat_map import heat_map
 from mtl_keras.reports.page import Html, Section, code, paragraph, side_by_side, table
@@ -22,19 +22,17 @@ _FEW = 16
 """Up to this many tasks, the heat maps are side by side."""
 
 
-def gradients_section(run: RunRecords) -> Section:
+def gradients_section(run: RunResult) -> Section:
     """Returns the cosines between the tasks' gradients and the conflict rate of each pair."""
-    if run.gradients is None or not run.gradients["epochs"] or len(run.gradients["tasks"]) < 2:
+    if run.gradients is None or not len(run.gradients.cosine) or len(run.gradients.tasks) < 2:
         words = (
             f"Not monitored in this run: {code('--monitor_gradients 50')} measures the gradients in every 50th step."
         )
         return Section(_TITLE, _ANCHOR, paragraph(Html(words)))
-    names, epochs = run.gradients["tasks"], run.gradients["epochs"]
+    names, epochs = run.gradients.tasks, len(run.gradients.cosine)
     # A task that did not run in an epoch has no gradient in it.
     with np.errstate(invalid="ignore"):
-        cosine, conflict = (
-            _mean(np.array([epoch[key] for epoch in epochs], "float64")) for key in ("cosine", "conflict")
-        )
+        cosine, conflict = _mean(run.gradients.cosine), _mean(run.gradients.conflict)
     for matrix in (cosine, conflict):
         np.fill_diagonal(matrix, math.nan)  # of a task with itself
     pairs = sorted(combinations(range(len(names)), 2), key=lambda pair: _closeness(conflict[pair], cosine[pair]))
@@ -58,8 +56,8 @@ def gradients_section(run: RunRecords) -> Section:
         if math.isfinite(conflict[i, j])
     ]
     caption = (
-        f"The pairs most often in conflict. Measured in every {run.gradients['every']}th step, on the variables that "
-        f"both tasks share; means over {len(epochs)} epoch{'s' * (len(epochs) > 1)}"
+        f"The pairs most often in conflict. Measured in every {run.gradients.every}th step, on the variables that "
+        f"both tasks share; means over {epochs} epoch{'s' * (epochs > 1)}"
     )
     header = ["pair", "steps in conflict", "mean cosine"]
     drawn = side_by_side(parts) if len(names) <= _FEW else "".join(parts)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.report.run_records import RunRecords
 from experiments.report.wording import arrow, figure, listed, share
+from experiments.run_results import RunResult
 from mtl_keras.reports.curves import Curve, curves_figure, sparkline
 from mtl_keras.reports.heat_map import heat_map
 from mtl_keras.reports.page import Html, Section, details, paragraph, side_by_side, table
@@ -17,7 +17,7 @@ _WEIGHTS = "Task weights"
 _NOTHING_YET = "No epoch is finished yet."
 
 
-def curves_section(run: RunRecords) -> Section:
+def curves_section(run: RunResult) -> Section:
     """Returns the losses (unweighted) and primary metrics of all tasks in training and validation."""
     if not run.epochs:
         body = paragraph(_NOTHING_YET)
@@ -28,7 +28,7 @@ def curves_section(run: RunRecords) -> Section:
     return Section("Learning curves", "curves", body)
 
 
-def _panels(run: RunRecords, task: str) -> dict[str, list[Curve]]:
+def _panels(run: RunResult, task: str) -> dict[str, list[Curve]]:
     names = list(dict.fromkeys(["loss", run.primary(task) or "loss"]))
     return {
         name: [
@@ -39,7 +39,7 @@ def _panels(run: RunRecords, task: str) -> dict[str, list[Curve]]:
     }
 
 
-def _curves_of(run: RunRecords, task: str) -> Html:
+def _curves_of(run: RunResult, task: str) -> Html:
     panels = {f"{task}: {name}": curves for name, curves in _panels(run, task).items()}
     ends = "; ".join(
         f"{name} at the end {figure(curves[0].values[-1])} in training, {figure(curves[1].values[-1])} in validation"
@@ -48,7 +48,7 @@ def _curves_of(run: RunRecords, task: str) -> Html:
     return svg(curves_figure(panels, run.best_epoch), f"{task} over {run.epochs} epochs: {ends}.")
 
 
-def _small_curves(run: RunRecords) -> Html:
+def _small_curves(run: RunResult) -> Html:
     rows = []
     for task in run.tasks:
         row: list[object] = [task]
@@ -69,7 +69,7 @@ def _small_curves(run: RunRecords) -> Html:
     )
 
 
-def schedule_section(run: RunRecords) -> Section:
+def schedule_section(run: RunResult) -> Section:
     """Returns the schedule's effect: the tasks' probabilities and the shares of steps in which they ran."""
     active, probability = run.table("active"), run.table("probability")
     if not run.epochs:
@@ -91,7 +91,7 @@ def schedule_section(run: RunRecords) -> Section:
     return Section("Schedule", "schedule", Html(side_by_side(parts) + shown))
 
 
-def weights_section(run: RunRecords) -> Section:
+def weights_section(run: RunResult) -> Section:
     """Returns the task weights over time, in the steps in which the tasks ran."""
     if not run.epochs:
         return Section(_WEIGHTS, "weights", paragraph(_NOTHING_YET))
@@ -126,7 +126,7 @@ def _known(row: np.ndarray) -> np.ndarray:
     return row[np.isfinite(row)] if np.isfinite(row).any() else row
 
 
-def _heat_alt(values: np.ndarray, run: RunRecords) -> str:
+def _heat_alt(values: np.ndarray, run: RunResult) -> str:
     means = [_mean(row) for row in values]
     order = np.argsort(means)
     least, most = (f"{run.tasks[i]} ({share(means[i])})" for i in (order[0], order[-1]))

@@ -9,8 +9,8 @@ import numpy as np
 
 from experiments.config import FEW_STEPS
 from experiments.report.cautions import caution, small_test_split
-from experiments.report.run_records import RunRecords, number
 from experiments.report.wording import arrow, count, duration, figure, listed, share
+from experiments.run_results import RunResult
 from mtl_keras.analysis import SCORES
 from mtl_keras.reports.page import Html, Section, bullets, code, paragraph, strong, table, text
 
@@ -19,21 +19,22 @@ _RISEN = 1.1
 """A validation loss that ends above this multiple of its minimum counts as risen."""
 
 
-def lead(run: RunRecords) -> Html:
+def lead(run: RunResult) -> Html:
     """Returns the summary: the verdict in a few sentences, then the warnings."""
     return Html(paragraph(_what(run), "note") + bullets(_sentences(run)) + "".join(_warnings(run)))
 
 
-def results_section(run: RunRecords) -> Section:
+def results_section(run: RunResult) -> Section:
     """Returns the primary metrics on the test split, with those of the best constant prediction."""
-    if run.metrics is None:
+    if not run.finished:
         words = "The run is not finished: its best model has not been evaluated on the test split yet."
         return Section("Results", "results", paragraph(words))
     rows = []
     for task in run.tasks:
-        value, baseline = run.result(task)
+        score = run.score(task)
         metric = f"{run.primary(task)}{arrow(run.higher_is_better(task))}"
-        rows.append([task, _judge(run, task), metric, figure(value), figure(baseline), _signed(value - baseline)])
+        numbers = (figure(score.value), figure(score.baseline), _signed(score.value - score.baseline))
+        rows.append([task, _judge(run, task), metric, *numbers])
     header = ["task", "verdict", "primary metric", "this run", "best constant", "difference"]
     caption = (
         "The best model on the test split, with the best constant prediction: the most frequent class, or the mean of "
@@ -43,20 +44,19 @@ def results_section(run: RunRecords) -> Section:
     return Section("Results", "results", Html(body))
 
 
-def _overall(run: RunRecords) -> Html:
-    overall = (run.metrics or {}).get("overall") or {}
+def _overall(run: RunResult) -> Html:
+    overall = run.evaluations["test"].overall
     if not overall:
         return Html("")
     rows = []
-    for score in SCORES:
-        entries = [overall.get(f"{average}_{score}") or {} for average in ("macro", "micro")]
-        cells = [figure(number(entry.get(side))) for entry in entries for side in ("value", "baseline")]
-        rows.append([score, *cells])
+    for name in SCORES:
+        scores = [overall[f"{average}_{name}"] for average in ("macro", "micro")]
+        rows.append([name, *(figure(each) for score in scores for each in (score.value, score.baseline))])
     header = ["score", "mean of the tasks", "best constant", "all decisions", "best constant"]
     return table(header, rows, "The binary tasks together")
 
 
-def _what(run: RunRecords) -> str:
+def _what(run: RunResult) -> str:
     config = run.config
     planned = config.get("epochs")
     parts = [
@@ -71,8 +71,8 @@ def _what(run: RunRecords) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _sentences(run: RunRecords) -> Iterator[Html]:
-    if run.metrics is not None:
+def _sentences(run: RunResult) -> Iterator[Html]:
+    if run.finished:
         yield from _results(run)
     if run.epochs:
         yield _schedule(run)
@@ -83,14 +83,13 @@ def _sentences(run: RunRecords) -> Iterator[Html]:
                 f"Best epoch: {best + 1} of {run.epochs}, by the mean of the primary metrics in validation "
                 f"({figure(score)})."
             )
-    if run.metrics is not None:
-        cost = run.metrics["cost"]
-        seconds, parameters = number(cost.get("seconds")), cost.get("parameters", 0)
-        each = duration(number(cost.get("seconds_per_step")))
-        yield text(f"Training took {duration(seconds)} ({each} a step) for a network of {parameters:,} weights.")
+    if run.finished:
+        cost = run.cost
+        took = f"{duration(cost.seconds)} ({duration(cost.seconds_per_step)} a step)"
+        yield text(f"Training took {took} for a network of {cost.parameters:,} weights.")
 
 
-def _results(run: RunRecords) -> Iterator[Html]:
+def _results(run: RunResult) -> Iterator[Html]:
     judged = {task: _judge(run, task) for task in run.tasks}
     better = [task for task, verdict in judged.items() if verdict == _BETTER]
     not_better = [task for task, verdict in judged.items() if verdict in (_EQUAL, _WORSE)]
@@ -103,15 +102,15 @@ def _results(run: RunRecords) -> Iterator[Html]:
         yield text(f"Not known (no labels, or no finite numbers): {listed(unknown)}.")
 
 
-def _judge(run: RunRecords, task: str) -> str:
-    value, baseline = run.result(task)
-    if not (math.isfinite(value) and math.isfinite(baseline)):
+def _judge(run: RunResult, task: str) -> str:
+    score = run.score(task)
+    gain = (score.value - score.baseline) * (1 if run.higher_is_better(task) else -1)
+    if not math.isfinite(gain):
         return _NOT_KNOWN
-    gain = value - baseline if run.higher_is_better(task) else baseline - value
     return _BETTER if gain > 0 else _WORSE if gain < 0 else _EQUAL
 
 
-def _schedule(run: RunRecords) -> Html:
+def _schedule(run: RunResult) -> Html:
     active = run.table("active")
     if np.all(active == 1):
         return text(f"Every task ran in every step (schedule {run.config.get('schedule')}).")
@@ -121,15 +120,15 @@ def _schedule(run: RunRecords) -> Html:
     return text(f"Under the schedule {schedule} a task ran in {mean} of the steps: least {least}, most {most}.")
 
 
-def _warnings(run: RunRecords) -> Iterator[Html]:
-    if run.failed and run.metrics is None:
+def _warnings(run: RunResult) -> Iterator[Html]:
+    if run.failed and not run.finished:
         yield caution("Stopped", "the loss of a task became NaN or infinite; details are in nonfinite/.")
-    elif run.metrics is None:
+    elif not run.finished:
         planned = run.config.get("epochs")
         yield caution("Not finished", f"{run.epochs} of {planned} epochs are done, and nothing is evaluated yet.")
     if run.synthetic:
         yield caution("Drawn images", "the data are synthetic. These numbers say nothing about the real dataset.")
-    if run.metrics is not None:
+    if run.finished:
         yield caution(
             "One run, one seed",
             Html(
@@ -140,19 +139,19 @@ def _warnings(run: RunRecords) -> Iterator[Html]:
     skipped = (run.config.get("data") or {}).get("skipped") or {}
     if any(skipped.values()):
         yield caution("Examples skipped", f"some could not be read: {skipped}.")
-    if run.metrics is not None:
+    if run.finished:
         yield from small_test_split(run.config)
-    if run.metrics is not None and (steps := run.metrics["cost"]["steps"]) < FEW_STEPS:
+    if run.finished and run.cost.steps < FEW_STEPS:
         yield caution(
             "Few steps",
-            f"{steps} in all. Until the averages of batch normalisation have settled, a network may predict far "
-            "worse than it has learned: a lower --batch_size, or more --epochs, may do much better.",
+            f"{run.cost.steps} in all. Until the averages of batch normalisation have settled, a network may predict "
+            "far worse than it has learned: a lower --batch_size, or more --epochs, may do much better.",
         )
     elif run.epochs > 2:
         yield from _course(run)
 
 
-def _course(run: RunRecords) -> Iterator[Html]:
+def _course(run: RunResult) -> Iterator[Html]:
     risen = []
     for task in run.tasks:
         losses = np.array(run.column(f"val_{task}_loss"))
@@ -160,7 +159,7 @@ def _course(run: RunRecords) -> Iterator[Html]:
             risen.append(f"{task} (lowest in epoch {losses.argmin() + 1})")
     if risen:
         yield caution("Overfitting", f"the validation loss ended a tenth or more above its lowest: {listed(risen)}.")
-    if run.metrics is not None and run.best_epoch == run.epochs - 1:
+    if run.finished and run.best_epoch == run.epochs - 1:
         yield caution("Still improving", "the best epoch was the last. More epochs may do better.")
 
 

@@ -1,13 +1,19 @@
-"""Analysis of results: relative gains, intervals over seeds, verdicts, costs. Needs NumPy and SciPy only."""
+"""Analysis of results: relative gains, intervals over seeds, verdicts, costs, scores of decisions."""
 
 from __future__ import annotations
 
 from mtl_keras.analysis.comparison import Comparison, TaskComparison, TaskResults, compare
 from mtl_keras.analysis.costs import Cost, CostComparison, compare_costs
-from mtl_keras.analysis.decisions import SCORES, Decisions, count_decisions, macro_f1, macro_scores, micro_scores
 from mtl_keras.analysis.delta_m import CONVENTIONS, POSITIVE_IS_BETTER, POSITIVE_IS_WORSE, delta_m, relative_gains
 from mtl_keras.analysis.intervals import Interval, mean_interval, paired_interval
-from mtl_keras.analysis.point_errors import inter_ocular_error
+from mtl_keras.analysis.scores import (
+    SCORES,
+    binary_scores,
+    inter_ocular_error,
+    macro_f1,
+    macro_scores,
+    micro_scores,
+)
 
 __all__ = [
     "CONVENTIONS",
@@ -17,13 +23,12 @@ __all__ = [
     "Comparison",
     "Cost",
     "CostComparison",
-    "Decisions",
     "Interval",
     "TaskComparison",
     "TaskResults",
+    "binary_scores",
     "compare",
     "compare_costs",
-    "count_decisions",
     "delta_m",
     "inter_ocular_error",
     "macro_f1",

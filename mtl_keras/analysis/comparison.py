@@ -41,6 +41,9 @@ class Spread:
     mean: float
     std: float
 
+    def __str__(self) -> str:
+        return f"{self.mean:.4f}" + ("" if math.isnan(self.std) else f" ± {self.std:.4f}")
+
 
 @dataclass(frozen=True)
 class TaskComparison:
@@ -68,22 +71,31 @@ class TaskComparison:
     verdict: str
     relative_gain: float
 
+    def row(self) -> tuple[str, ...]:
+        """Returns the cells of a table: task, metric, both sides, difference, verdict."""
+        metric = f"{self.metric} {'↑' if self.higher_is_better else '↓'}"
+        return (self.task, metric, str(self.method), str(self.baseline), str(self.difference), self.verdict)
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """A method against a baseline.
+    """A method against a baseline. `print` shows it as a table.
 
     Args:
         seeds: the compared seeds, which every task has on both sides.
         tasks: one entry per task.
         delta_m: interval, over the seeds, of the mean relative gain of the tasks in percent.
         convention: what a positive gain means, one of `mtl_keras.analysis.CONVENTIONS`.
+        method: name of the method.
+        baseline: name of the baseline.
     """
 
     seeds: tuple[int, ...]
     tasks: tuple[TaskComparison, ...]
     delta_m: Interval
     convention: str
+    method: str = "method"
+    baseline: str = "baseline"
 
     @property
     def negative_transfer(self) -> list[str]:
@@ -94,9 +106,47 @@ class Comparison:
         """Returns the comparison as JSON values; unknown values are NaN."""
         return {**asdict(self), "negative_transfer": self.negative_transfer}
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Comparison:
+        """Returns the comparison from the result of `to_json`; null is NaN."""
+        tasks = [
+            TaskComparison(
+                **{
+                    **task,
+                    **{side: Spread(**_numbers(task[side])) for side in ("method", "baseline")},
+                    "difference": Interval(**_numbers(task["difference"])),
+                    "relative_gain": _number(task["relative_gain"]),
+                }
+            )
+            for task in values["tasks"]
+        ]
+        delta_m = Interval(**_numbers(values["delta_m"]))
+        names = (values["method"], values["baseline"])
+        return cls(tuple(values["seeds"]), tuple(tasks), delta_m, values["convention"], *names)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Returns the cells of a table: the titles, then one row per task."""
+        titles = ("task", "metric", self.method, self.baseline, "difference", "verdict")
+        return [titles, *(entry.row() for entry in self.tasks)]
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+        worse = ", ".join(self.negative_transfer) or ("none" if len(self.seeds) > 1 else "not known")
+        lines += [
+            f"delta_m: {self.delta_m:+.2f} % ({self.convention}). Negative transfer: {worse}.",
+            f"Seeds: {', '.join(map(str, self.seeds))}. In brackets: the {self.delta_m.confidence:.0%} interval.",
+        ]
+        return "\n".join(lines)
+
 
 def compare(
-    results: Sequence[TaskResults], *, confidence: float = 0.95, convention: str = POSITIVE_IS_BETTER
+    results: Sequence[TaskResults],
+    *,
+    confidence: float = 0.95,
+    convention: str = POSITIVE_IS_BETTER,
+    names: tuple[str, str] = ("method", "baseline"),
 ) -> Comparison:
     """Compares a method with a baseline, task by task and as a whole.
 
@@ -110,6 +160,7 @@ def compare(
         results: one entry per task. Seeds that one side of any task lacks are left out everywhere.
         confidence: confidence level of the intervals, in (0, 1).
         convention: what a positive gain means, one of `mtl_keras.analysis.CONVENTIONS`.
+        names: names of the method and of the baseline.
 
     Raises:
         ValueError: if there are no tasks, a task occurs twice, or no seed is common to all.
@@ -125,7 +176,7 @@ def compare(
     gains = {entry.task: _gains(entry, seeds, convention) for entry in results}
     tasks = tuple(_compare_task(entry, seeds, confidence, float(np.mean(gains[entry.task]))) for entry in results)
     over_tasks = np.mean(list(gains.values()), axis=0)
-    return Comparison(seeds, tasks, mean_interval(over_tasks, confidence), convention)
+    return Comparison(seeds, tasks, mean_interval(over_tasks, confidence), convention, *names)
 
 
 def common_seeds(results: Sequence[TaskResults]) -> tuple[int, ...]:
@@ -185,3 +236,11 @@ def _gains(entry: TaskResults, seeds: Sequence[int], convention: str) -> list[fl
         gain = relative_gains(method, baseline, direction, convention=convention) if defined else {}
         result.append(gain.get(entry.task, math.nan))
     return result
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _number(value) for name, value in values.items()}
+
+
+def _number(value: Any) -> Any:
+    return math.nan if value is None else value

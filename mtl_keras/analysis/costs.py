@@ -46,6 +46,12 @@ class CostComparison:
         """Returns the comparison as JSON values."""
         return {**asdict(self), "ratio": self.ratio}
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> CostComparison:
+        """Returns the comparison from the result of `to_json`; null is NaN."""
+        sides = (values[side].items() for side in ("method", "baseline"))
+        return cls(*(Cost(**{name: math.nan if value is None else value for name, value in side}) for side in sides))
+
 
 def compare_costs(method: Mapping[str, Sequence[Cost]], baseline: Mapping[str, Sequence[Cost]]) -> CostComparison:
     """Compares the costs of two methods: the sum over a method's networks of the mean cost of their runs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,16 @@ class Interval:
     def excludes_zero(self) -> bool:
         """Whether the whole interval lies on one side of 0; false if there is no interval."""
         return self.low > 0 or self.high < 0
+
+    def __format__(self, spec: str) -> str:
+        """Returns the mean with its interval; `spec` formats each number. default `"+.4f"`."""
+        if math.isnan(self.mean):
+            return "-"
+        mean, low, high = (format(value, spec or "+.4f") for value in (self.mean, self.low, self.high))
+        return mean if math.isnan(self.low) else f"{mean} [{low}, {high}]"
+
+    def __str__(self) -> str:
+        return format(self)
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:

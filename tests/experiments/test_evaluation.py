@@ -10,14 +10,14 @@ import keras
 import numpy as np
 import pytest
 
-from experiments.evaluation import evaluate, own_metrics, primary
+from experiments.evaluation import Evaluation, Scores, evaluate, own_metrics, primary_metric
 from mtl_keras import Task, TaskSet
 from mtl_keras.metrics import BalancedAccuracy, PointError
 
 Arrays = Mapping[str, Any]
 
 
-def judged(tasks: TaskSet, true: Arrays, pred: Arrays, batch_size: int = 3) -> tuple[Any, Any]:
+def evaluated(tasks: TaskSet, true: Arrays, pred: Arrays, batch_size: int = 3) -> Evaluation:
     """Evaluates predictions that are known beforehand; they take the place of the images."""
     size = len(next(iter(true.values())))
     batches = [
@@ -31,8 +31,8 @@ def column(*values: float) -> np.ndarray:
     return np.array(values, "float32")[:, None]
 
 
-def values(entries: Mapping[str, Mapping[str, float]], side: str = "value") -> dict[str, float]:
-    return {name: entry[side] for name, entry in entries.items()}
+def values(scores: Scores) -> dict[str, float]:
+    return {name: score.value for name, score in scores.items()}
 
 
 NAN = float("nan")
@@ -43,51 +43,51 @@ PRED = {"hat": column(0.9, 0.2, 0.1, 0.3, 0.9, 0.9), "coat": column(0.1, 0.1, 0.
 
 
 def test_a_task_is_judged_by_its_own_labels() -> None:
-    table, _ = judged(TWO, TRUE, PRED)
+    table = evaluated(TWO, TRUE, PRED).tasks
     hat = {"accuracy": 3 / 4, "balanced_accuracy": 3 / 4, "precision": 1.0, "recall": 0.5, "f1": 2 / 3}
     coat = {"accuracy": 1 / 2, "balanced_accuracy": 1 / 2, "precision": 0.5, "recall": 1.0, "f1": 2 / 3}
     for name, expected in (("hat", hat), ("coat", coat)):
         found = values(table[name])
         assert {key: found[key] for key in expected} == pytest.approx(expected, abs=1e-6)
-    assert table["coat"]["loss"]["value"] == pytest.approx(-(np.log(0.8) + np.log(0.3)) / 2, rel=1e-5)
+    assert table["coat"]["loss"].value == pytest.approx(-(np.log(0.8) + np.log(0.3)) / 2, rel=1e-5)
 
 
 def test_integer_labels_may_be_missing_too() -> None:
     true = {name: np.where(np.isnan(labels), -1, labels).astype("int64") for name, labels in TRUE.items()}
-    assert judged(TWO, true, PRED) == judged(TWO, TRUE, PRED)
+    assert evaluated(TWO, true, PRED) == evaluated(TWO, TRUE, PRED)
 
 
 def test_overall_scores() -> None:
-    _, overall = judged(TWO, TRUE, PRED)
+    overall = evaluated(TWO, TRUE, PRED).overall
     macro = {"accuracy": (3 / 4 + 1 / 2) / 2, "precision": 3 / 4, "recall": 3 / 4, "f1": 2 / 3}
     micro = {"accuracy": 4 / 6, "precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3}
     expected = {f"{kind}_{name}": v for kind, part in (("macro", macro), ("micro", micro)) for name, v in part.items()}
     assert values(overall) == pytest.approx(expected)
     # The constants are 1/2 for both tasks: no decision for "yes".
-    assert overall["micro_accuracy"]["baseline"] == pytest.approx(3 / 6)
-    assert overall["macro_f1"]["baseline"] == 0.0
+    assert overall["micro_accuracy"].baseline == pytest.approx(3 / 6)
+    assert overall["macro_f1"].baseline == 0.0
 
 
 def test_overall_scores_are_of_several_binary_tasks() -> None:
-    assert judged(TWO.subset(["hat"]), TRUE, PRED)[1] == {}
+    assert evaluated(TWO.subset(["hat"]), TRUE, PRED).overall == {}
     mixed = TaskSet([*TWO.values(), Task.regression("price")])
     true, pred = {**TRUE, "price": column(*range(6))}, {**PRED, "price": column(*range(6))}
-    assert judged(mixed, true, pred)[1] == judged(TWO, TRUE, PRED)[1]
+    assert evaluated(mixed, true, pred).overall == evaluated(TWO, TRUE, PRED).overall
 
 
 def test_a_task_without_labels_is_nan_and_leaves_the_others_alone() -> None:
     tasks = TaskSet([*TWO.values(), Task.binary("none"), Task.landmarks("points", ("left_eye", "right_eye"))])
     true = {**TRUE, "none": [NAN] * 6, "points": np.full((6, 4), NAN)}
-    table, overall = judged(tasks, true, {**PRED, "none": column(*[0.9] * 6), "points": np.zeros((6, 4))})
-    assert all(np.isnan(entry["value"]) for name in ("none", "points") for entry in table[name].values())
-    assert overall == judged(TWO, TRUE, PRED)[1]
+    found = evaluated(tasks, true, {**PRED, "none": column(*[0.9] * 6), "points": np.zeros((6, 4))})
+    assert all(np.isnan(score.value) for name in ("none", "points") for score in found.tasks[name].values())
+    assert found.overall == evaluated(TWO, TRUE, PRED).overall
 
 
 def test_landmarks() -> None:
     task = Task.landmarks("points", ("nose", "left_eye", "right_eye"), pixels=100.0)
     true = np.array([[0.5, 0.5, 0.2, 0.2, 0.6, 0.2], [0.5, 0.5, 0.1, 0.2, 0.9, 0.2]], "float32")
     offset = np.array([[0.03, 0.04, 0, 0, 0, 0], [0, 0, 0.06, 0.08, 0, 0]], "float32")
-    table, _ = judged(TaskSet([task]), {"points": true}, {"points": true + offset})
+    table = evaluated(TaskSet([task]), {"points": true}, {"points": true + offset}).tasks
     expected = {
         "point_error": 100 * (0.05 / 3 + 0.10 / 3) / 2,
         "mae": (0.03 + 0.04 + 0.06 + 0.08) / 12,
@@ -99,11 +99,13 @@ def test_landmarks() -> None:
     assert values(table["points"]) == pytest.approx(expected, rel=1e-4)
     assert list(table["points"]) == list(expected)
     # Of two faces, each point of the mean face is half their difference away.
-    assert table["points"]["rmse"]["baseline"] == pytest.approx(np.sqrt(true.var(axis=0).mean()), rel=1e-4)
+    assert table["points"]["rmse"].baseline == pytest.approx(np.sqrt(true.var(axis=0).mean()), rel=1e-4)
 
 
 def test_points_that_are_no_eyes_have_no_distance_between_them() -> None:
-    table, _ = judged(TaskSet([Task.landmarks("p", ("nose", "chin"))]), {"p": np.zeros((2, 4))}, {"p": np.ones((2, 4))})
+    table = evaluated(
+        TaskSet([Task.landmarks("p", ("nose", "chin"))]), {"p": np.zeros((2, 4))}, {"p": np.ones((2, 4))}
+    ).tasks
     assert list(table["p"]) == ["point_error", "mae", "loss", "mse", "rmse"]
 
 
@@ -111,41 +113,40 @@ def test_classes() -> None:
     tasks = TaskSet([Task.classification("item", 3)])
     true = {"item": np.array([0, 0, 0, 1, 1, -1])}
     pred = {"item": np.eye(3, dtype="float32")[[0, 0, 1, 1, 1, 2]] * 0.9 + 0.03}
-    entries = judged(tasks, true, pred)[0]["item"]
-    assert entries["accuracy"]["value"] == pytest.approx(4 / 5)
-    assert entries["macro_f1"]["value"] == pytest.approx((2 * 2 / 5 + 2 * 2 / 5) / 2)
+    entries = evaluated(tasks, true, pred).tasks["item"]
+    assert entries["accuracy"].value == pytest.approx(4 / 5)
+    assert entries["macro_f1"].value == pytest.approx((2 * 2 / 5 + 2 * 2 / 5) / 2)
     # "0" always: F1 is 6/8 for class 0, and 0 for class 1.
-    assert entries["macro_f1"]["baseline"] == pytest.approx(3 / 8)
+    assert entries["macro_f1"].baseline == pytest.approx(3 / 8)
 
 
 def test_images() -> None:
     tasks = TaskSet([Task.reconstruction("picture", (2, 2, 1), loss="mae")])
     true = np.arange(12, dtype="float32").reshape(3, 2, 2, 1)
-    entries = judged(tasks, {"picture": true}, {"picture": true + 0.5})[0]["picture"]
+    entries = evaluated(tasks, {"picture": true}, {"picture": true + 0.5}).tasks["picture"]
     assert values(entries) == pytest.approx({"mae": 0.5, "loss": 0.5, "mse": 0.25, "rmse": 0.5})
-    assert entries["mse"]["baseline"] == pytest.approx(np.var(true, axis=0).mean())
+    assert entries["mse"].baseline == pytest.approx(np.var(true, axis=0).mean())
 
 
 def test_a_task_keeps_its_own_metric_of_a_further_ones_name() -> None:
     precision = keras.metrics.Precision(thresholds=0.8, name="precision")
     task = Task("hat", "binary", (1,), "binary_crossentropy", (precision,))
-    entries = judged(TaskSet([task]), {"hat": [1.0, 0.0]}, {"hat": column(0.9, 0.7)})[0]["hat"]
-    assert entries["precision"]["value"] == 1.0
+    entries = evaluated(TaskSet([task]), {"hat": [1.0, 0.0]}, {"hat": column(0.9, 0.7)}).tasks["hat"]
+    assert entries["precision"].value == 1.0
     assert list(entries) == ["precision", "loss", "accuracy", "recall", "f1"]
     assert own_metrics(entries) == ["precision", "loss"]
 
 
 def test_minus_one_is_a_label_of_a_hinge_loss() -> None:
     task = Task("side", "regression", (1,), "hinge", ("mae",))
-    entries = judged(TaskSet([task]), {"side": np.array([-1, 1, -1])}, {"side": column(1.0, 1.0, 1.0)})[0]["side"]
-    assert entries["mae"]["value"] == pytest.approx(4 / 3)
+    entries = evaluated(TaskSet([task]), {"side": np.array([-1, 1, -1])}, {"side": column(1.0, 1.0, 1.0)}).tasks["side"]
+    assert entries["mae"].value == pytest.approx(4 / 3)
 
 
-def test_evaluate_is_the_table_alone_and_json_can_hold_it() -> None:
-    table, overall = judged(TWO, TRUE, PRED)
-    batches = [(PRED, {name: np.array(labels) for name, labels in TRUE.items()})]
-    assert evaluate(lambda outputs: outputs, batches, TWO)[0] == table  # type: ignore[arg-type]
-    assert json.loads(json.dumps([table, overall])) == [table, overall]
+def test_an_evaluation_is_the_same_in_other_batches_and_after_json() -> None:
+    found = evaluated(TWO, TRUE, PRED)
+    assert evaluated(TWO, TRUE, PRED, batch_size=6) == found
+    assert Evaluation.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_evaluate_is_the_table_alone_and_json_can_hold_it() -> None:
     ],
 )
 def test_primary_metrics_and_their_direction(task: Task, expected: tuple[str, bool]) -> None:
-    assert primary(task) == expected
+    assert primary_metric(task) == expected
 
 
 def test_errors() -> None:

@@ -121,7 +121,7 @@ def test_an_epoch_that_is_trained_again_is_written_once(tmp_path: Path) -> None:
     assert [entry["epoch"] for entry in content["epochs"]] == [0, 1, 2]
 
 
-def test_a_record_that_is_missing_begins_anew(tmp_path: Path) -> None:
+def test_a_record_that_is_missing_starts_again(tmp_path: Path) -> None:
     record = record_of(tmp_path / "gradients.json")
     record.restore(2)
     assert record.epochs == []

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import pytest
 from rich.console import Console
 from rich.text import Text
 
-from experiments.evaluation import Entries, Table
-from experiments.reporting import print_table
+from experiments.evaluation import Evaluation, Score, Scores
+from experiments.reporting import print_evaluation
 from mtl_keras import Task, TaskSet
 
 TASKS = TaskSet([*(Task.binary(f"attribute_number_{i}") for i in range(40)), Task.landmarks("landmarks", ("a", "b"))])
-TABLE: Table = {
+TABLE: dict[str, Scores] = {
     name: {
-        metric: {"value": 0.5, "baseline": float("nan")}
+        metric: Score(0.5, float("nan"))
         for metric in (
             ["accuracy", "balanced_accuracy", "loss", "recall"]
             if task.head == "binary"
@@ -25,9 +26,9 @@ TABLE: Table = {
     for name, task in TASKS.items()
 }
 SCORES = ("accuracy", "precision", "recall", "f1")
-OVERALL: Entries = {
-    **{f"macro_{score}": {"value": 0.1 + i / 100, "baseline": 0.2} for i, score in enumerate(SCORES)},
-    **{f"micro_{score}": {"value": 0.3 + i / 100, "baseline": 0.4} for i, score in enumerate(SCORES)},
+OVERALL: Scores = {
+    **{f"macro_{score}": Score(0.1 + i / 100, 0.2) for i, score in enumerate(SCORES)},
+    **{f"micro_{score}": Score(0.3 + i / 100, 0.4) for i, score in enumerate(SCORES)},
 }
 
 
@@ -35,10 +36,10 @@ TITLE = "runs/celeba_landmarks_frozen-20261122-101010: best.keras on the test sp
 LONG = "a_task_whose_name_is_forty_letters_long1"
 
 
-def printed(width: int, terminal: bool, overall: Entries | None = None, table: Table = TABLE) -> str:
+def printed(width: int, terminal: bool, overall: Scores | None = None, table: Mapping[str, Scores] = TABLE) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=terminal, no_color=True)
-    print_table(table, TITLE, overall, console=console)
+    print_evaluation(Evaluation(table, overall or {}), TITLE, console=console)
     return Text.from_ansi(out.getvalue()).plain
 
 

@@ -34,10 +34,11 @@ def test_submodules_work_without_an_import_of_their_own() -> None:
     [
         ("matplotlib", lambda: importlib.import_module("mtl_keras.reports"), "report"),
         ("scipy.special", lambda: mtl_keras.analysis.mean_interval([1.0, 2.0]), "analysis"),
+        ("sklearn.metrics", lambda: mtl_keras.analysis.binary_scores([1.0], [0.5]), "analysis"),
         ("tensorboard", lambda: mtl_keras.callbacks.TensorBoard("logs"), "tensorboard"),
         ("matplotlib", lambda: mtl_keras.callbacks.PredictionImages("logs", [], {}, {}), "report"),
     ],
-    ids=["report", "analysis", "tensorboard", "a callback that draws"],
+    ids=["report", "intervals", "scores", "tensorboard", "a callback that draws"],
 )
 def test_a_missing_extra_is_named(package: str, use: Any, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)  # importing it then fails
@@ -46,5 +47,6 @@ def test_a_missing_extra_is_named(package: str, use: Any, extra: str, monkeypatc
     with pytest.raises(ImportError, match=rf'The package {name} is not installed: pip install "mtl-keras\[{extra}\]"'):
         use()
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
-    assert any(requirement.startswith(name) for requirement in extras[extra])
+    distribution = {"sklearn": "scikit-learn"}.get(name, name)
+    assert any(requirement.startswith(distribution) for requirement in extras[extra])
     assert extra in extras["all"][0]

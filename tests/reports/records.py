@@ -13,7 +13,7 @@ from data import described
 from experiments.config import RunConfig
 from experiments.evaluation import Outputs
 from experiments.files import write_history, write_json
-from experiments.gradient_record import entry
+from experiments.gradient_record import epoch_entry
 from experiments.plan import METHOD, Plan
 from experiments.predictions import save_examples, save_predictions
 from experiments.run_directory import RunDirectory
@@ -150,4 +150,4 @@ def _gradients(tasks: Sequence[str], epochs: int, rng: np.random.Generator) -> l
     cosine = (cosine + cosine.T) / 2
     np.fill_diagonal(cosine, 1.0)
     conflict = (cosine < 0).astype(float)
-    return [entry(number, GradientSummary(cosine, conflict, np.ones(count), 4)) for number in range(epochs)]
+    return [epoch_entry(number, GradientSummary(cosine, conflict, np.ones(count), 4)) for number in range(epochs)]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from selenium import webdriver
 
-from experiments.comparison import report
+from experiments.comparison_report import report_comparison
 from experiments.run_report import run_report
 from tests.reports.records import FORTY_ONE, write_comparison, write_run
 
@@ -38,7 +38,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A run with 41 tasks, one with two, and a comparison."""
     folder = tmp_path_factory.mktemp("pages")
     comparison = write_comparison(folder / "comparison")
-    report([comparison])
+    report_comparison([comparison])
     return {
         "faces": run_report(write_run(folder / "faces", FORTY_ONE, epochs=30, gradients=True, predictions=True)),
         "garments": run_report(write_run(folder / "garments", gradients=True, predictions=True)),

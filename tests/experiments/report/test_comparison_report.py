@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.comparison import report
+from experiments.comparison_report import report_comparison
 from tests.reports.markup import Page, drawings
 from tests.reports.records import FORTY_ONE, write_comparison, write_run
 
@@ -17,7 +17,7 @@ SECTIONS = ["against-1", "against-2", "methods", "curves", "cost", "configuratio
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = write_comparison(tmp_path_factory.mktemp("comparison") / "garments")
-    report([path])
+    report_comparison([path])
     return path
 
 
@@ -40,7 +40,7 @@ def test_the_verdict_stands_first(folder: Path) -> None:
 def test_runs_and_folders_in_any_place_can_be_compared(tmp_path: Path) -> None:
     for name, gain in (("first", 0.0), ("second", 0.1)):
         write_run(tmp_path / name / "method" / "seed-0", gain=gain)
-    report([tmp_path / "first" / "method", tmp_path / "second" / "method"], ["item"])
+    report_comparison([tmp_path / "first" / "method", tmp_path / "second" / "method"], ["item"])
     words = Page((tmp_path / "first" / "method" / "comparison-item.html").read_text("utf-8")).words
     assert str(tmp_path / "second" / "method") in words
     assert "One seed: there is no interval" in words
@@ -50,7 +50,7 @@ def test_runs_and_folders_in_any_place_can_be_compared(tmp_path: Path) -> None:
 def test_of_many_tasks_there_is_a_table_of_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tasks = FORTY_ONE[:12]
     path = write_comparison(tmp_path / "faces", tasks, seeds=(0, 1))
-    report([path], quiet=True)
+    report_comparison([path], quiet=True)
     assert capsys.readouterr().out == ""
     source = (path / "comparison.html").read_text("utf-8")
     assert "Of 12 tasks without any difference, about 1" in Page(source).words
@@ -63,4 +63,4 @@ def test_a_damaged_history_is_named(tmp_path: Path) -> None:
     file = path / "equal_weights" / "seed-1" / "history.csv"
     file.write_text("epoch,item_loss\n0\n")
     with pytest.raises(ValueError, match=f"{file} is damaged: line 2"):
-        report([path])
+        report_comparison([path])

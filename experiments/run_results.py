@@ -1,0 +1,296 @@
+"""Reads the files of runs: `RunResult` is one run, finished or not, and `Method` the runs of one method."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.evaluation import Evaluation, PrimaryMetric, Score, number
+from experiments.files import read_history, read_json
+from experiments.gradient_record import GradientTables, read_gradients
+from experiments.run_directory import RunDirectory
+from mtl_keras.analysis import Cost
+from mtl_keras.logs import TRAINING, parse_key
+from mtl_keras.reports.outputs import Output
+from mtl_keras.training.function import Specialization
+
+_ACTIVE = "_active"
+
+
+@dataclass(frozen=True)
+class TrainingCost(Cost):
+    """The cost of a run, without validation, checkpoints and evaluation.
+
+    Args:
+        steps: number of training steps.
+        memory: peak memory of the process in bytes; `None` if not known.
+        compiled: the compiled training functions.
+    """
+
+    steps: int = 0
+    memory: int | None = None
+    compiled: tuple[Specialization, ...] = ()
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> TrainingCost:
+        """Returns the cost from the entry in `metrics.json`."""
+        compiled = tuple(Specialization(**function) for function in values.get("compiled") or ())
+        seconds_per_step, seconds = (number(values[name]) for name in ("seconds_per_step", "seconds"))
+        return cls(
+            values["parameters"], seconds_per_step, seconds, values.get("steps", 0), values.get("memory"), compiled
+        )
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A run, read from its files.
+
+    Args:
+        folder: the run directory.
+        config: its `config.json`: settings, data, versions, date.
+        tasks: names of the tasks, in order.
+        history: column of `history.csv` -> `(epochs,)`.
+        failed: whether it was stopped by a loss that was NaN or infinite.
+        gradients: its `gradients.json`; `None` if gradients were not monitored.
+        finished: whether it was evaluated; the fields below are empty until then.
+        primary_metrics: the primary metric of each task.
+        best_epoch: the epoch, from 0, whose model is saved as the best; `None` if there is none yet.
+        evaluations: split (`"test"`, `"train"`) -> evaluation of the best model.
+        cost: the cost of training.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    tasks: tuple[str, ...]
+    history: Mapping[str, Sequence[float]]
+    failed: bool = False
+    gradients: GradientTables | None = None
+    finished: bool = False
+    primary_metrics: Mapping[str, PrimaryMetric] = field(default_factory=dict)
+    best_epoch: int | None = None
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
+    cost: TrainingCost = TrainingCost(0, math.nan, math.nan)
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self.folder.resolve().name
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return int(self.config["seed"])
+
+    @property
+    def epochs(self) -> int:
+        """Number of finished epochs."""
+        return len(next(iter(self.history.values()), ()))
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether its images were drawn, so that its numbers say nothing about the real dataset."""
+        return bool(self.config.get("synthetic") or (self.config.get("data") or {}).get("synthetic"))
+
+    @property
+    def outputs(self) -> dict[str, Output]:
+        """Descriptions of its tasks' outputs; empty for a run of an older version, which does not record them."""
+        described = (self.config.get("data") or {}).get("tasks") or {}
+        try:
+            return {task: Output.from_json(described[task]) for task in self.tasks if task in described}
+        except ValueError as cause:
+            raise ValueError(f"{RunDirectory(self.folder).config_file} is damaged: {cause}") from cause
+
+    def column(self, name: str) -> Sequence[float]:
+        """Returns a column of the history, `(epochs,)`; NaN if there is no such column."""
+        return self.history.get(name, [math.nan] * self.epochs)
+
+    def table(self, quantity: str) -> np.ndarray:
+        """Returns a quantity of all tasks, `(tasks, epochs)`; NaN if unknown."""
+        columns = [self.column(f"{task}_{quantity}") for task in self.tasks]
+        return np.array(columns).reshape(len(self.tasks), self.epochs)
+
+    def primary(self, task: str) -> str | None:
+        """Returns the name of a task's primary metric (for an unfinished run its first metric), `None` without any."""
+        if task in self.primary_metrics:
+            return self.primary_metrics[task].metric
+        keys = [parse_key(column, self.tasks) for column in self.history]
+        own = [key.quantity for key in keys if key.task == task and not key.validation]
+        return next((quantity for quantity in own if quantity not in TRAINING), None)
+
+    def higher_is_better(self, task: str) -> bool | None:
+        """Returns the direction of a task's primary metric; `None` if it is not known yet."""
+        return self.primary_metrics[task].higher_is_better if task in self.primary_metrics else None
+
+    def score(self, task: str, metric: str | None = None, split: str = "test") -> Score:
+        """Returns a metric of a task, by default the primary one; NaN if it is not known."""
+        scores = self.evaluations[split].tasks[task] if split in self.evaluations else {}
+        return scores.get(metric or self.primary(task) or "", Score(math.nan, math.nan))
+
+
+def read_run(folder: Path) -> RunResult:
+    """Reads the files of a run.
+
+    Raises:
+        ValueError: if there is no run, or a file of it cannot be read, naming the file.
+    """
+    directory = RunDirectory(folder)
+    if not directory.started:
+        raise ValueError(f"No run found: the directory has no config.json. Received: run_dir={str(folder)!r}")
+    config = read_json(directory.config_file)
+    if not isinstance(config, dict):
+        raise ValueError(f"{directory.config_file} is damaged: it holds no settings")
+    history = read_history(directory.history_file) if directory.history_file.exists() else {}
+    metrics = _metrics(directory) if directory.metrics_file.exists() else {}
+    if metrics:
+        tasks = tuple(metrics["primary_metrics"])
+        if not 0 <= metrics["best_epoch"] < len(next(iter(history.values()), ())):
+            raise ValueError(f"{directory.history_file} does not have the best epoch of {directory.metrics_file}")
+    else:
+        tasks = _unfinished_tasks(history, config.get("tasks") or ())
+        scores = history.get("val_mtl_score", ())
+        metrics = {"best_epoch": int(np.nanargmax(scores)) if any(map(math.isfinite, scores)) else None}
+    gradients = read_gradients(directory.gradients_file) if directory.gradients_file.exists() else None
+    return RunResult(directory.path, config, tasks, history, directory.nonfinite.exists(), gradients, **metrics)
+
+
+def _unfinished_tasks(history: Mapping[str, Any], order: Sequence[str]) -> tuple[str, ...]:
+    """Returns the tasks in the history, sorted by `order`, those that are not in it last."""
+    seen = [name.removesuffix(_ACTIVE) for name in history if name.endswith(_ACTIVE)]
+    return tuple(sorted(seen, key=lambda name: order.index(name) if name in order else len(order)))
+
+
+def _metrics(directory: RunDirectory) -> dict[str, Any]:
+    """Returns the fields of a `RunResult` that a finished run has."""
+    file = directory.metrics_file
+    values = read_json(file)
+    try:
+        primary = {task: PrimaryMetric(**entry) for task, entry in values["primary"].items()}
+        for task, (metric, higher_is_better) in primary.items():
+            if not isinstance(metric, str) or not isinstance(higher_is_better, bool):
+                raise TypeError(f"the primary metric of {task!r}")
+        if not isinstance(values["best_epoch"], int):
+            raise TypeError("best_epoch")
+        cost = TrainingCost.from_json(values["cost"])
+    except (KeyError, TypeError, ValueError, AttributeError) as cause:
+        raise ValueError(f"{file} is damaged, or of an older version: {cause}") from cause
+    files = {"test": file, "train": directory.evaluation_file("best", "train")}
+    return {
+        "finished": True,
+        "primary_metrics": primary,
+        "best_epoch": values["best_epoch"],
+        "evaluations": {split: _evaluation(file, primary) for split, file in files.items() if file.exists()},
+        "cost": cost,
+    }
+
+
+def _evaluation(file: Path, tasks: Iterable[str]) -> Evaluation:
+    """Reads an evaluation, which must have all tasks."""
+    values = read_json(file)
+    try:
+        evaluation = Evaluation.from_json(values)
+        for task in tasks:
+            evaluation.tasks[task]
+    except (KeyError, TypeError, ValueError, AttributeError) as cause:
+        raise ValueError(f"{file} is damaged, or of an older version: {cause}") from cause
+    return evaluation
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method and its finished runs, one per seed; for single-task networks, one per task and seed.
+
+    Args:
+        name: name of the method.
+        folder: the folder of its runs.
+        runs: the runs.
+    """
+
+    name: str
+    folder: Path
+    runs: tuple[RunResult, ...]
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The `config.json` of its first run."""
+        return self.runs[0].config
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether one of its runs was trained on drawn images."""
+        return any(run.synthetic for run in self.runs)
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks of its runs, in order."""
+        return list(dict.fromkeys(task for run in self.runs for task in run.tasks))
+
+    def by_seed(self, task: str, metric: str, split: str) -> dict[int, float]:
+        """Returns a metric of a task in each run that has the task, by the run's seed.
+
+        Raises:
+            ValueError: if two runs with the same seed have the task.
+        """
+        values: dict[int, float] = {}
+        for run in self.runs:
+            if task in run.tasks:
+                if run.seed in values:
+                    raise ValueError(
+                        f"Two runs in {str(run.folder.parent)!r} train task {task!r} with seed {run.seed}."
+                    )
+                values[run.seed] = run.score(task, metric, split).value
+        return values
+
+    def costs(self, seeds: Sequence[int]) -> dict[str, list[Cost]]:
+        """Returns the costs of the runs with these seeds by network, those of tasks that are not compared included."""
+        costs: dict[str, list[Cost]] = {}
+        for run in self.runs:
+            if run.seed in seeds:
+                costs.setdefault(",".join(run.tasks), []).append(run.cost)
+        return costs
+
+    def curve(self, task: str, quantity: str, seeds: Sequence[int]) -> list[float]:
+        """Returns a column of a task's history as the mean over the runs with these seeds, `(epochs,)`.
+
+        An epoch that some runs do not have is the mean over the others.
+
+        Args:
+            task: name of the task.
+            quantity: `"loss"` or the name of a metric, with the prefix `val_` for validation.
+            seeds: seeds of the runs.
+        """
+        validation, name = quantity.startswith("val_"), quantity.removeprefix("val_")
+        column = f"{'val_' * validation}{task}_{name}"
+        found = [
+            run.history[column]
+            for run in self.runs
+            if task in run.tasks and run.seed in seeds and column in run.history
+        ]
+        result = []
+        for epoch in range(max(map(len, found), default=0)):
+            values = [values[epoch] for values in found if epoch < len(values) and math.isfinite(values[epoch])]
+            result.append(float(np.mean(values)) if values else math.nan)
+        return result
+
+
+def read_methods(folders: Sequence[Path]) -> list[Method]:
+    """Reads the finished runs in each folder and its subfolders. Methods are named by their folders.
+
+    Raises:
+        ValueError: if a folder has no finished run, or a file of a run cannot be read, naming the file.
+    """
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    return [Method(name, folder, _finished_runs(folder)) for name, folder in zip(names, folders)]
+
+
+def _finished_runs(folder: Path) -> tuple[RunResult, ...]:
+    found = sorted(file.parent for file in folder.rglob("metrics.json"))
+    if not found:
+        raise ValueError(f"There is no finished run (no metrics.json) in {str(folder)!r}")
+    return tuple(map(read_run, found))
