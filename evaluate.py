@@ -37,12 +37,15 @@ _string("output", None, "the folder for pictures and `predictions.csv`; by defau
 _bool("report", False, "write the [report](report.md) again, from the files in `--run_dir`, without its data")
 _list("compare", None, "[compare](comparing.md) the finished runs in these folders, separated by commas or spaces")
 _list("tasks", None, "tasks to compare; by default all")
+_string(
+    "judge_at", None, "at which epoch networks are judged; by default the first rule by which all runs were evaluated"
+)
 
 MODES = {
     "evaluate": ("run_dir", "split", "saved_model", "batch_size", "data_dir"),
     "predict": ("predict", "run_dir", "saved_model", "saved_model_dir", "output"),
     "report": ("report", "run_dir"),
-    "compare": ("compare", "tasks"),
+    "compare": ("compare", "tasks", "judge_at"),
 }
 """The flags of each mode. A mode is chosen by the flag of its name; `evaluate` has none."""
 
@@ -125,7 +128,7 @@ def _report(values: flags.FlagValues) -> None:
 def _compare(values: flags.FlagValues) -> None:
     from experiments.comparison_report import report_comparison
 
-    report_comparison([Path(folder) for folder in values.compare], values.tasks)
+    report_comparison([Path(folder) for folder in values.compare], values.tasks, values.judge_at)
 
 
 _PROGRAMS = {"evaluate": _evaluate, "predict": _predict, "report": _report, "compare": _compare}

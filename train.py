@@ -29,6 +29,12 @@ _list(
     "also train these, and compare: `single_task`, `equal_weights`, `fixed_weights`, or weightings and schedules by "
     "name (`pcgrad,dst`)",
 )
+_string(
+    "judge_at",
+    "last",
+    "with `--compare`: [the epoch](comparing.md#at-which-epoch-networks-are-judged) at which networks are judged: "
+    "`last`, `best_per_task` or `best_mean`",
+)
 _list("seeds", None, "with `--compare`: train each network with each of these seeds; by default `--seed`")
 _string(
     "run_dir",
@@ -50,8 +56,9 @@ def main(values: flags.FlagValues) -> None:
     folder = Path(values.run_dir or f"runs/{name}-{datetime.now():%Y%m%d-%H%M%S}")
     if values.compare is not None or (values.resume and _is_comparison(folder)):
         _compare(values, folder)
-    elif values.seeds is not None:
-        raise ValueError("--seeds is for comparisons: it needs --compare.")
+    elif values.seeds is not None or values["judge_at"].present:
+        name = "seeds" if values.seeds is not None else "judge_at"
+        raise ValueError(f"--{name} is for comparisons: it needs --compare.")
     else:
         _train(values, folder)
 
@@ -109,15 +116,20 @@ def _compare(values: flags.FlagValues, folder: Path) -> None:
     seeds = seeds_from_flags(values)
     if values.resume and (is_comparison(folder) or not names_a_run(values)):
         stored = Plan.load(folder)
+        if values["judge_at"].present and values.judge_at != stored.judge_at:
+            raise ValueError(
+                f"--resume cannot change judge_at={stored.judge_at!r}. Received: --judge_at={values.judge_at!r}"
+            )
         plan = Plan(
             # All runs of a comparison have the same budget, so later runs use that of the existing ones.
             resumed_config(stored.config, values, may_change=("data_dir", "verbose")),
             tuple(dict.fromkeys((*stored.baselines, *(values.compare or ())))),
             tuple(dict.fromkeys((*stored.seeds, *seeds))),
+            stored.judge_at,
         )
     else:
         RunDirectory(folder).check_new()
-        plan = Plan(config_from_flags(values), tuple(values.compare), seeds or (values.seed,))
+        plan = Plan(config_from_flags(values), tuple(values.compare), seeds or (values.seed,), values.judge_at)
     run_all(plan, folder)
     report_comparison([folder], quiet=not plan.config.verbose)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from experiments.judging import RULES, check_rule
 from experiments.plan import METHOD, Plan, is_comparison
 from experiments.run_results import Method, read_methods
 from mtl_keras.analysis import Comparison, CostComparison, Interval, TaskResults, compare, compare_costs
@@ -34,12 +35,14 @@ class MethodComparison:
     """The comparison of a method with a baseline.
 
     Args:
+        judge_at: the rule by which both were judged, one of `experiments.judging.RULES`.
         measures: measure -> comparison; the first measure is the primary metric on the test split.
         cost: the method's cost and the baseline's; single-task networks are summed over the tasks.
         tasks_left_out: tasks without a result on both sides.
         seeds_left_out: seeds without a result for every task on both sides.
     """
 
+    judge_at: str
     measures: Mapping[Measure, Comparison]
     cost: CostComparison
     tasks_left_out: tuple[str, ...] = ()
@@ -85,6 +88,7 @@ class MethodComparison:
         return {
             "method": self.method,
             "baseline": self.baseline,
+            "judge_at": self.judge_at,
             "tasks": list(self.tasks),
             "seeds": list(self.seeds),
             "tasks_left_out": list(self.tasks_left_out),
@@ -105,7 +109,9 @@ class MethodComparison:
             for measure in values["measures"]
         }
         left_out = (tuple(values[name]) for name in ("tasks_left_out", "seeds_left_out"))
-        return cls(measures, CostComparison.from_json(values["cost"]), *left_out)
+        # The only rule of versions that did not write it.
+        judge_at = values.get("judge_at", "best_mean")
+        return cls(judge_at, measures, CostComparison.from_json(values["cost"]), *left_out)
 
 
 def method_folders(folders: Sequence[Path]) -> Sequence[Path]:
@@ -124,32 +130,47 @@ def method_folders(folders: Sequence[Path]) -> Sequence[Path]:
     return folders
 
 
-def compare_folders(folders: Sequence[Path], tasks: Sequence[str] | None = None) -> list[MethodComparison]:
+def compare_folders(
+    folders: Sequence[Path], tasks: Sequence[str] | None = None, judge_at: str | None = None
+) -> list[MethodComparison]:
     """Compares the first of several methods with each of the others.
 
     Args:
         folders: one for each method, with its finished runs (one per seed; for single-task networks, one per task and
             seed). Or the folder of one comparison, to use its methods.
         tasks: which tasks to compare; by default all that both have.
+        judge_at: the rule by which to judge; by default the first of `RULES` by which all runs were evaluated.
 
     Raises:
-        ValueError: if there is no baseline, a task is unknown, or two runs of a method have the same task and seed.
+        ValueError: if there is no baseline, a task is unknown, two runs of a method have the same task and seed, or a
+            run was not evaluated by the rule.
     """
-    method, *baselines = read_methods(method_folders(folders))
-    return [compare_methods(method, baseline, tasks) for baseline in baselines]
+    return compare_all(read_methods(method_folders(folders)), tasks, judge_at)
 
 
-def compare_methods(method: Method, baseline: Method, chosen: Sequence[str] | None = None) -> MethodComparison:
-    """Compares a method with a baseline.
+def compare_all(
+    methods: Sequence[Method], tasks: Sequence[str] | None = None, judge_at: str | None = None
+) -> list[MethodComparison]:
+    """Compares the first of several methods with each of the others; as `compare_folders`."""
+    rule = _rule(methods, judge_at)
+    return [_compare(methods[0], baseline, tasks, rule) for baseline in methods[1:]]
 
-    Args:
-        method: the method.
-        baseline: the baseline.
-        chosen: which tasks to compare; by default all that both have.
 
-    Raises:
-        ValueError: if a task is unknown, there is none in common, or two runs of a method have the same task and seed.
-    """
+def _rule(methods: Sequence[Method], asked: str | None) -> str:
+    """Returns the rule that was asked for, or the first by which all runs were evaluated."""
+    if asked is None:
+        runs = [run for method in methods for run in method.runs]
+        return next(rule for rule in RULES if all((rule, "test") in run.evaluations for run in runs))
+    check_rule(asked)
+    for method in methods:
+        for run in method.runs:
+            if (asked, "test") not in run.evaluations:
+                known = ", ".join(rule for rule in RULES if (rule, "test") in run.evaluations)
+                raise ValueError(f"{run.folder} was not evaluated by this rule. Choices: {known}. Received: {asked!r}")
+    return asked
+
+
+def _compare(method: Method, baseline: Method, chosen: Sequence[str] | None, judge_at: str) -> MethodComparison:
     known = list(dict.fromkeys((*method.tasks, *baseline.tasks)))
     for task in chosen or ():
         if task not in known:
@@ -161,16 +182,17 @@ def compare_methods(method: Method, baseline: Method, chosen: Sequence[str] | No
     primary = {task: metric for run in method.runs for task, metric in run.primary_metrics.items()}
     measures = {}
     for measure in MEASURES:
-        if all(measure.split in run.evaluations for run in runs):
+        if all((judge_at, measure.split) in run.evaluations for run in runs):
             results = []
             for task in tasks:
                 metric, better = primary[task] if measure.metric == "primary" else (measure.metric, False)
-                sides = [side.by_seed(task, metric, measure.split) for side in (method, baseline)]
+                sides = [side.by_seed(task, metric, judge_at, measure.split) for side in (method, baseline)]
                 results.append(TaskResults(task, metric, better, *sides))
             measures[measure] = compare(results, names=(method.name, baseline.name))
     seeds = next(iter(measures.values())).seeds
     all_seeds = {run.seed for run in runs if set(run.tasks) & set(tasks)}
     return MethodComparison(
+        judge_at,
         measures,
         compare_costs(method.costs(seeds), baseline.costs(seeds)),
         tuple(task for task in chosen or known if task not in tasks),

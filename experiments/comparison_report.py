@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from experiments.comparison import MethodComparison, compare_methods, method_folders
+from experiments.comparison import MethodComparison, compare_all, method_folders
 from experiments.comparison_table import print_comparison
 from experiments.files import write_json, write_text
+from experiments.judging import RULES
 from experiments.report.cautions import caution, small_test_split
 from experiments.report.configuration import differences_section
 from experiments.report.methods import cost_section, curves_section, methods_section
@@ -17,7 +18,13 @@ from experiments.run_results import Method, read_methods
 from mtl_keras.reports.page import Html, page, paragraph
 
 
-def report_comparison(folders: Sequence[Path], tasks: Sequence[str] | None = None, *, quiet: bool = False) -> None:
+def report_comparison(
+    folders: Sequence[Path],
+    tasks: Sequence[str] | None = None,
+    judge_at: str | None = None,
+    *,
+    quiet: bool = False,
+) -> None:
     """Prints the comparisons of `compare_folders`, and writes them into the first folder as JSON and HTML.
 
     The files are `comparison.json` and `comparison.html`, or `comparison-<tasks>` if only some tasks are compared.
@@ -25,6 +32,7 @@ def report_comparison(folders: Sequence[Path], tasks: Sequence[str] | None = Non
     Args:
         folders: as for `compare_folders`.
         tasks: which tasks to compare; by default all that both sides have.
+        judge_at: the rule by which to judge, as for `compare_folders`.
         quiet: whether to print nothing.
 
     Raises:
@@ -32,7 +40,7 @@ def report_comparison(folders: Sequence[Path], tasks: Sequence[str] | None = Non
         OSError: if a file cannot be written.
     """
     methods = read_methods(method_folders(folders))
-    comparisons = [compare_methods(methods[0], baseline, tasks) for baseline in methods[1:]]
+    comparisons = compare_all(methods, tasks, judge_at)
     name = "-".join(["comparison", *(tasks or ())])
     target, page_file = (folders[0] / f"{name}{suffix}" for suffix in (".json", ".html"))
     write_json(target, [comparison.to_json() for comparison in comparisons])
@@ -71,7 +79,13 @@ def _lead(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) ->
         f"{methods[0].name}: schedule {config.get('schedule')}, weighting {config.get('weighting')}",
         f"{config.get('epochs')} epochs",
     ]
-    body = [paragraph(" · ".join(what), "note"), *map(verdict, comparisons), *_warnings(methods, comparisons)]
+    rule = f"{RULES[comparisons[0].judge_at]} (--judge_at {comparisons[0].judge_at})"
+    body = [
+        paragraph(" · ".join(what), "note"),
+        paragraph(rule),
+        *map(verdict, comparisons),
+        *_warnings(methods, comparisons),
+    ]
     return Html("".join(body))
 
 

@@ -10,6 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from experiments.comparison import MethodComparison
+from experiments.judging import RULES
 
 _WIDTH = 160  # of files and pipes
 # Column numbers that a narrow terminal leaves out: the values of both sides, the metric, the difference.
@@ -62,6 +63,7 @@ def _summary(comparison: MethodComparison) -> list[str]:
         f"delta_m: {comparison.delta_m:+.2f} % ({comparison.first.convention}; mean relative gain of the tasks' "
         "primary metrics on the test split).",
         f"Negative transfer (clearly worse): {worse}.",
+        RULES[comparison.judge_at],
         f"↑ higher is better, ↓ lower is better. In square brackets: the {comparison.delta_m.confidence:.0%} interval "
         "of the mean of the paired differences, one a seed (Student's t).",
     ]

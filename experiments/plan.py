@@ -13,6 +13,7 @@ import data
 from experiments.building import open_dataset
 from experiments.config import RunConfig
 from experiments.files import read_json, write_json
+from experiments.judging import DEFAULT_RULE, check_rule
 from mtl_keras import schedules, weightings
 from mtl_keras.schedules import SCHEDULES
 from mtl_keras.serialization import parse_spec, unknown_value
@@ -83,16 +84,19 @@ class Plan:
         config: the settings of the multi-task network; its seed is not used.
         baselines: names from `BASELINES`, schedules and weightings such as `"cagrad(c=0.2)"`.
         seeds: each network is trained once with each seed.
+        judge_at: at which epoch networks are judged, one of `experiments.judging.RULES`.
 
     Raises:
-        ValueError: for an unknown baseline, no baseline, no seed, or duplicates.
+        ValueError: for an unknown baseline or rule, no baseline, no seed, or duplicates.
     """
 
     config: RunConfig
     baselines: tuple[str, ...]
     seeds: tuple[int, ...]
+    judge_at: str = DEFAULT_RULE
 
     def __post_init__(self) -> None:
+        check_rule(self.judge_at)
         for name in self.baselines:
             _baseline(name)
         for argument, values in (("compare", self.baselines), ("seeds", self.seeds)):
@@ -127,8 +131,11 @@ class Plan:
         file = folder / _PLAN_FILE
         values: dict[str, Any] = read_json(file)
         try:
-            return cls(RunConfig.from_json(values["config"]), tuple(values["baselines"]), tuple(values["seeds"]))
-        except (KeyError, TypeError, ValueError) as cause:
+            settings = RunConfig.from_json(values["config"])
+            # The only rule of versions that did not write it.
+            judge_at = values.get("judge_at", "best_mean")
+            return cls(settings, tuple(values["baselines"]), tuple(values["seeds"]), judge_at)
+        except (KeyError, TypeError, ValueError, AttributeError) as cause:
             raise ValueError(f"{file} is damaged: {cause}") from cause
 
     @staticmethod

@@ -41,7 +41,7 @@ def _run_all(plan: Plan, folder: Path, runs: Sequence[tuple[RunDirectory, RunCon
             if config.verbose:
                 print(f"Run {number} of {len(runs)}: {directory.path}")
             try:
-                run(config, directory, resume=directory.started, evaluate_train=True)
+                run(config, directory, resume=directory.started, judge_at=plan.judge_at)
             except NonFiniteLoss as error:
                 print(f"{directory.path} has no result: {error}")
             # Free the memory that Keras and TensorFlow hold for each run.

@@ -48,6 +48,7 @@ class RunDirectory:
         self.report_file = self.path / "report.html"
         self.tensorboard = self.path / "tensorboard"
         self.best_model = self.path / "best.keras"
+        self.best_weights = self.path / "best_weights"
         self.checkpoints = Checkpoints(self.path / "checkpoints")
         self.nonfinite = self.path / "nonfinite"
         self.saved_model = self.path / "saved_model"

@@ -13,6 +13,7 @@ import numpy as np
 from experiments.evaluation import Evaluation, PrimaryMetric, Score, number
 from experiments.files import read_history, read_json
 from experiments.gradient_record import GradientTables, read_gradients
+from experiments.judging import RULES, evaluation_file
 from experiments.run_directory import RunDirectory
 from mtl_keras.analysis import Cost
 from mtl_keras.logs import TRAINING, parse_key
@@ -60,7 +61,8 @@ class RunResult:
         finished: whether it was evaluated; the fields below are empty until then.
         primary_metrics: the primary metric of each task.
         best_epoch: the epoch, from 0, whose model is saved as the best; `None` if there is none yet.
-        evaluations: split (`"test"`, `"train"`) -> evaluation of the best model.
+        evaluations: (rule, split) -> evaluation, with the rules of `experiments.judging.RULES` and the splits `"test"`
+            and `"train"`. The best model on the test split is `("best_mean", "test")`.
         cost: the cost of training.
     """
 
@@ -73,7 +75,7 @@ class RunResult:
     finished: bool = False
     primary_metrics: Mapping[str, PrimaryMetric] = field(default_factory=dict)
     best_epoch: int | None = None
-    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
+    evaluations: Mapping[tuple[str, str], Evaluation] = field(default_factory=dict)
     cost: TrainingCost = TrainingCost(0, math.nan, math.nan)
 
     @property
@@ -126,9 +128,10 @@ class RunResult:
         """Returns the direction of a task's primary metric; `None` if it is not known yet."""
         return self.primary_metrics[task].higher_is_better if task in self.primary_metrics else None
 
-    def score(self, task: str, metric: str | None = None, split: str = "test") -> Score:
+    def score(self, task: str, metric: str | None = None, judge_at: str = "best_mean", split: str = "test") -> Score:
         """Returns a metric of a task, by default the primary one; NaN if it is not known."""
-        scores = self.evaluations[split].tasks[task] if split in self.evaluations else {}
+        evaluation = self.evaluations.get((judge_at, split))
+        scores = evaluation.tasks[task] if evaluation else {}
         return scores.get(metric or self.primary(task) or "", Score(math.nan, math.nan))
 
 
@@ -178,12 +181,12 @@ def _metrics(directory: RunDirectory) -> dict[str, Any]:
         cost = TrainingCost.from_json(values["cost"])
     except (KeyError, TypeError, ValueError, AttributeError) as cause:
         raise ValueError(f"{file} is damaged, or of an older version: {cause}") from cause
-    files = {"test": file, "train": directory.evaluation_file("best", "train")}
+    files = {(rule, split): evaluation_file(directory, rule, split) for rule in RULES for split in ("test", "train")}
     return {
         "finished": True,
         "primary_metrics": primary,
         "best_epoch": values["best_epoch"],
-        "evaluations": {split: _evaluation(file, primary) for split, file in files.items() if file.exists()},
+        "evaluations": {key: _evaluation(file, primary) for key, file in files.items() if file.exists()},
         "cost": cost,
     }
 
@@ -229,7 +232,7 @@ class Method:
         """The tasks of its runs, in order."""
         return list(dict.fromkeys(task for run in self.runs for task in run.tasks))
 
-    def by_seed(self, task: str, metric: str, split: str) -> dict[int, float]:
+    def by_seed(self, task: str, metric: str, judge_at: str, split: str) -> dict[int, float]:
         """Returns a metric of a task in each run that has the task, by the run's seed.
 
         Raises:
@@ -242,7 +245,7 @@ class Method:
                     raise ValueError(
                         f"Two runs in {str(run.folder.parent)!r} train task {task!r} with seed {run.seed}."
                     )
-                values[run.seed] = run.score(task, metric, split).value
+                values[run.seed] = run.score(task, metric, judge_at, split).value
         return values
 
     def costs(self, seeds: Sequence[int]) -> dict[str, list[Cost]]:

@@ -20,10 +20,11 @@ from experiments.building import (
 )
 from experiments.checkpoints import Checkpoint, Checkpoints
 from experiments.config import RunConfig
-from experiments.evaluation import Evaluation, collect, evaluate, evaluate_outputs, primary_metric
+from experiments.evaluation import Evaluation, collect, evaluate_outputs, primary_metric
 from experiments.files import write_history, write_json
 from experiments.gradient_record import GradientRecord
 from experiments.hparams import write_hparams
+from experiments.judging import best_weights_callbacks, forget_best_weights, judge
 from experiments.lock import locked
 from experiments.nonfinite import save_nonfinite_report
 from experiments.own_data import check_same, summary, with_own_data
@@ -54,7 +55,7 @@ def run(
     directory: RunDirectory,
     *,
     resume: bool = False,
-    evaluate_train: bool = False,
+    judge_at: str | None = None,
     dataset: data.AnyDataset | None = None,
 ) -> Evaluation:
     """Trains, evaluates and exports.
@@ -63,7 +64,7 @@ def run(
         config: the settings.
         directory: the run directory; with `resume`, that of the run to resume.
         resume: whether to resume from the last checkpoint in `directory`, or to start if there is none.
-        evaluate_train: whether to also evaluate the best model on the training split.
+        judge_at: for a comparison, the rule by which to also evaluate the network; see `experiments.judging`.
         dataset: a dataset made in Python; by default the one that `config` names. When resuming, build it the same way
             as in the first run.
 
@@ -83,7 +84,7 @@ def run(
     if not workers.is_chief:
         with tempfile.TemporaryDirectory() as scratch:
             elsewhere = RunDirectory(Path(scratch, "run"))
-            return _run(config, elsewhere, workers, evaluate_train, directory.checkpoints, dataset)
+            return _run(config, elsewhere, workers, judge_at, directory.checkpoints, dataset)
     if not resume:
         directory.check_new()
     fresh = not directory.path.exists()
@@ -95,7 +96,7 @@ def run(
             if not directory.started:
                 directory.create(config)
             directory.remove_unfinished()
-            return _run(config, directory, workers, evaluate_train, directory.checkpoints, dataset)
+            return _run(config, directory, workers, judge_at, directory.checkpoints, dataset)
         except Exception as error:
             # Keep the directory if the disk becomes full or unavailable during training.
             lost = isinstance(error, OSError) and directory.history_file.exists()
@@ -108,7 +109,7 @@ def _run(
     config: RunConfig,
     directory: RunDirectory,
     workers: Workers,
-    evaluate_train: bool,
+    judge_at: str | None,
     checkpoints: Checkpoints,
     given: data.AnyDataset | None,
 ) -> Evaluation:
@@ -120,17 +121,16 @@ def _run(
     if workers.is_chief and config.verbose and data.names_files(config.dataset):
         print(summary(dataset, config))
     with workers.detect_lost_workers():
-        recorder = _train(config, directory, dataset, workers, checkpoints.last(set_aside=workers.is_chief))
+        recorder = _train(config, directory, dataset, workers, checkpoints.last(set_aside=workers.is_chief), judge_at)
     best = saved.load(directory.best_model)
-    if evaluate_train:
-        batches = dataset.batches("train", config.batch_size)
-        directory.write_evaluation("best", "train", evaluate(best.predict_on_batch, batches, dataset.tasks))
     batches = dataset.batches("test", config.batch_size)
     outputs = collect(best.predict_on_batch, batches, dataset.tasks)
     evaluation = evaluate_outputs(outputs, dataset.tasks)
     save_predictions(directory.predictions_file, outputs, dataset.tasks)
     save_examples(directory.examples_file, outputs, dataset.tasks, batches)
     _export(config, directory, best, dataset)
+    if judge_at:
+        judge(judge_at, directory, dataset, config.batch_size, best, recorder)
     primary = {name: primary_metric(task) for name, task in dataset.tasks.items()}
     metrics = {
         "split": "test",
@@ -142,6 +142,7 @@ def _run(
     write_hparams(directory.tensorboard, config, evaluation, primary, recorder.best_epoch or 0, recorder.best)
     # Written last: a run with this file is finished.
     write_json(directory.metrics_file, metrics)
+    forget_best_weights(directory)
     with workers.detect_lost_workers():
         workers.wait()
     return evaluation
@@ -153,6 +154,7 @@ def _train(
     dataset: data.AnyDataset,
     workers: Workers,
     checkpoint: Checkpoint | None,
+    judge_at: str | None,
 ) -> Recorder:
     """Trains from the start, or from a checkpoint if there is one."""
     with workers.scope():
@@ -197,6 +199,7 @@ def _train(
                 # Before the recorder: a run resumed from its checkpoint does not log the epoch again.
                 TensorBoard(str(directory.tensorboard), profile_batch=PROFILED if config.profile else 0),
                 *(_pictures(config, directory, dataset) if workers.is_chief else []),
+                *best_weights_callbacks(judge_at, directory, dataset, recorder),
                 recorder,
                 *(_display(config) if workers.is_chief else []),
             ],

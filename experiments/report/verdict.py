@@ -45,7 +45,7 @@ def results_section(run: RunResult) -> Section:
 
 
 def _overall(run: RunResult) -> Html:
-    overall = run.evaluations["test"].overall
+    overall = run.evaluations["best_mean", "test"].overall
     if not overall:
         return Html("")
     rows = []

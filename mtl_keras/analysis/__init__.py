@@ -14,6 +14,7 @@ from mtl_keras.analysis.scores import (
     macro_scores,
     micro_scores,
 )
+from mtl_keras.analysis.single_task import compare_with_single_task
 
 __all__ = [
     "CONVENTIONS",
@@ -29,6 +30,7 @@ __all__ = [
     "binary_scores",
     "compare",
     "compare_costs",
+    "compare_with_single_task",
     "delta_m",
     "inter_ocular_error",
     "macro_f1",

@@ -23,7 +23,7 @@ def comparison(names: tuple[str, ...]) -> MethodComparison:
     results = [TaskResults(name, "accuracy", True, together, alone) for name in names]
     compared = compare(results, names=("multi_task", "single_task"))
     cost = Cost(1_000_000, 0.1, 100.0)
-    return MethodComparison({Measure("test", "primary"): compared}, CostComparison(cost, cost))
+    return MethodComparison("last", {Measure("test", "primary"): compared}, CostComparison(cost, cost))
 
 
 def printed(names: tuple[str, ...], width: int, terminal: bool) -> str:

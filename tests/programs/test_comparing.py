@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_a_comparison_that_was_broken_off_redoes_only_the_run_it_was_in(
     begun: list[Path] = []
     run = plan_runner.run
 
-    def broken_off(config: RunConfig, directory: RunDirectory, **settings: bool) -> object:
+    def broken_off(config: RunConfig, directory: RunDirectory, **settings: Any) -> object:
         begun.append(directory.path.relative_to(folder))
         if len(begun) == 4:
             directory.create(config, {})
@@ -40,6 +41,8 @@ def test_a_comparison_that_was_broken_off_redoes_only_the_run_it_was_in(
     finished = {path: (folder / path / "metrics.json").stat().st_mtime_ns for path in begun[:3]}
     outcome = program("train", "--resume", f"--run_dir={folder}", "--epochs=2")
     assert "--resume cannot change epochs=1" in outcome.err
+    outcome = program("train", "--resume", f"--run_dir={folder}", "--judge_at=best_mean")
+    assert "--resume cannot change judge_at='last'" in outcome.err
     outcome = program("train", "--resume", f"--run_dir={folder}")
     assert outcome.code == 0, outcome.err
     assert begun[3] == begun[4]
@@ -56,8 +59,10 @@ def test_its_outcome_has_every_task_measure_and_cost(folder: Path) -> None:
     assert set(measures) == {("test", "primary"), ("train", "primary"), ("test", "loss"), ("train", "loss")}
     item, _ = measures["test", "primary"]
     assert (item["task"], item["metric"], item["higher_is_better"]) == ("item", "accuracy", True)
+    assert against_single["judge_at"] == "last"
     runs = [folder / part / f"seed-{seed}" for part in ("multi_task", "single_task/item") for seed in (0, 1)]
-    accuracies = [json.loads((run / "metrics.json").read_text())["tasks"]["item"]["accuracy"]["value"] for run in runs]
+    evaluations = [json.loads((run / "evaluation-last-test.json").read_text()) for run in runs]
+    accuracies = [evaluation["tasks"]["item"]["accuracy"]["value"] for evaluation in evaluations]
     assert item["method"]["mean"] == pytest.approx(sum(accuracies[:2]) / 2)
     assert item["difference"]["mean"] == pytest.approx(sum(accuracies[:2]) / 2 - sum(accuracies[2:]) / 2)
     alone = [folder / "single_task" / task / "seed-0" / "metrics.json" for task in ("item", "group")]
@@ -90,6 +95,7 @@ def test_evaluate_compares_any_folders(program: Program, folder: Path) -> None:
     assert "multi_task against single_task: primary metric, test split, 3 seeds" in outcome.out
     assert "delta_m" in outcome.out
     assert "positive is better" in outcome.out
+    assert "Every network is judged after its last epoch." in outcome.out
     folders = f"{folder / 'equal_weights'},{folder / 'single_task'}"
     outcome = program("evaluate", f"--compare={folders}", "--tasks=item")
     assert outcome.code == 0, outcome.err
@@ -112,6 +118,11 @@ def test_a_task_without_a_finished_run_is_named(program: Program, folder: Path, 
         (["--compare", "{folder}/multi_task"], "two folders"),
         (["--compare", "{folder}/multi_task", "{folder}/nowhere"], "nowhere"),
         (["--compare", "{folder}", "--tasks=itme"], "Did you mean 'item'"),
+        (
+            ["--compare", "{folder}", "--judge_at=best_per_task"],
+            "was not evaluated by this rule. Choices: last, best_mean",
+        ),
+        (["--run_dir={folder}", "--judge_at=last"], "needs --compare"),
         ([], "--run_dir"),
         (["--compare", "{folder}", "--run_dir={folder}"], "not both"),
     ],

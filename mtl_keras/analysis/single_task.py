@@ -1,0 +1,119 @@
+"""Trains a multi-task network and its single-task networks, and compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from mtl_keras.analysis.comparison import Comparison, TaskResults, compare
+
+
+def compare_with_single_task(
+    build: Callable[[list[str]], Any],
+    data: tuple[Any, Any],
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    tasks: Sequence[str] | None = None,
+    callbacks: Callable[[list[str]], list[keras.callbacks.Callback]] | None = None,
+    confidence: float = 0.95,
+    **fit: Any,
+) -> Comparison:
+    """Trains a network for all tasks and a network for each task, with each seed, and compares their primary metrics.
+
+    Both sides are judged by the same rule: on the second part of `data`, with the weights after the last epoch. The
+    seed sets the initial weights and the order of arrays; it is set with `keras.utils.set_random_seed`.
+
+    Args:
+        build: names of tasks -> a new compiled `MultiTaskModel` with these outputs. Called with all tasks, and with
+            each task alone. A task's primary metric is its first one, or its loss.
+        data: what to train on, and what to evaluate on. Each is a `tf.data.Dataset` of `(x, {task: labels})`, or a
+            tuple `(x, {task: labels})` of arrays; sample weights may follow.
+        seeds: each network is trained once with each seed. One seed gives no verdict.
+        tasks: which tasks to train; by default all that have labels.
+        callbacks: names of tasks -> new callbacks of the network with these tasks.
+        confidence: confidence level of the intervals, in (0, 1).
+        **fit: further arguments of `fit`, such as `epochs` and `batch_size`. `verbose` is 0 by default.
+
+    Returns:
+        The comparison, with the method "together" and the baseline "alone". `print` shows it as a table.
+
+    Raises:
+        ValueError: if there are fewer than two tasks, no seeds or a seed twice, a task has no labels, or `build`
+            returns a network with other outputs.
+
+    Example:
+
+    ```python
+    def build(tasks):
+        features = keras.layers.Dense(32, activation="relu")(inputs)
+        model = MultiTaskModel(inputs, {task: keras.layers.Dense(1)(features) for task in tasks})
+        model.compile("adam", loss="mse", metrics=["mae"])
+        return model
+
+    print(compare_with_single_task(build, (train, test), epochs=10))
+    ```
+    """
+    train, test = data
+    names = _checked_tasks(tasks, train, test)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"`seeds` must have one or more different values. Received: {list(seeds)!r}")
+    networks = [names, *([name] for name in names)]
+    for network in networks:
+        _build(build, network)  # an error must not come after hours of training
+    together: dict[str, dict[int, float]] = {name: {} for name in names}
+    alone: dict[str, dict[int, float]] = {name: {} for name in names}
+    metrics: dict[str, tuple[str, bool]] = {}
+    for seed in seeds:
+        for network in networks:
+            keras.utils.set_random_seed(seed)
+            model = _build(build, network)
+            own = {"callbacks": callbacks(network)} if callbacks else {}
+            x, *labels = _only(network, train)
+            model.fit(x, *labels, **{"verbose": 0, **fit, **own})
+            x, *labels = _only(network, test)
+            batch_size = {"batch_size": fit["batch_size"]} if "batch_size" in fit else {}
+            logs = model.evaluate(x, *labels, verbose=0, return_dict=True, **batch_size)
+            for name in network:
+                metrics[name] = model.training_setup.objective.specs[name].primary
+                side = together if network is names else alone
+                side[name][seed] = float(logs[f"{name}_{metrics[name][0]}"])
+    results = [TaskResults(name, *metrics[name], together[name], alone[name]) for name in names]
+    return compare(results, confidence=confidence, names=("together", "alone"))
+
+
+def _checked_tasks(tasks: Sequence[str] | None, *parts: Any) -> list[str]:
+    """Returns the names of the tasks, all of which have labels in each part of the data."""
+    labels = [part[1] if isinstance(part, tuple) else part.element_spec[1] for part in parts]
+    for given in labels:
+        if not isinstance(given, Mapping):
+            raise ValueError(f"`data` must have labels by task, as a dict. Received: {type(given).__name__}")
+    names = list(tasks or labels[0])
+    if len(set(names)) < max(2, len(names)):
+        raise ValueError(f"There must be two or more different tasks. Received: {', '.join(names)}")
+    for given in labels:
+        for name in names:
+            if name not in given:
+                raise ValueError(f"`data` has no labels of task {name!r}. Received: {', '.join(given)}")
+    return names
+
+
+def _build(build: Callable[[list[str]], Any], tasks: list[str]) -> Any:
+    model = build(list(tasks))
+    found = getattr(model, "task_names", ())
+    if sorted(found) != sorted(tasks):
+        raise ValueError(
+            f"`build` must return a MultiTaskModel with the outputs {', '.join(tasks)}. "
+            f"Received: {type(model).__name__} with {', '.join(found) or 'no tasks'}"
+        )
+    return model
+
+
+def _only(tasks: Sequence[str], part: Any) -> tuple[Any, ...]:
+    """Returns the first arguments of `fit`, with the labels and sample weights of these tasks."""
+
+    def select(x: Any, *rest: Any) -> tuple[Any, ...]:
+        return x, *({name: each[name] for name in tasks} if isinstance(each, Mapping) else each for each in rest)
+
+    return select(*part) if isinstance(part, tuple) else (part.map(select),)

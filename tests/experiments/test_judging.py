@@ -1,0 +1,90 @@
+"""At which epoch a comparison judges its networks."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from experiments.comparison import compare_folders
+from experiments.config import RunConfig
+from experiments.evaluation import PrimaryMetric
+from experiments.judging import BestWeights, best_epochs
+from experiments.plan import Plan
+from experiments.run_directory import RunDirectory
+from experiments.run_results import read_run
+from experiments.runner import run
+from tests.mtl_keras.callbacks.tiny import tiny_model
+from tests.reports.records import write_comparison, write_run
+
+PRIMARY = {"a": PrimaryMetric("accuracy", True), "b": PrimaryMetric("mae", False)}
+LOGS = [{"val_a_accuracy": a, "val_b_mae": b} for a, b in [(0.5, 3.0), (0.7, 3.0), (math.nan, 1.0), (0.7, 2.0)]]
+
+
+def test_each_task_has_the_first_of_its_best_epochs() -> None:
+    assert best_epochs(LOGS, PRIMARY) == {"a": 1, "b": 2}
+    assert best_epochs([{}, {}], PRIMARY) == {"a": 0, "b": 0}
+
+
+def test_only_weights_of_best_epochs_are_kept(tmp_path: Path) -> None:
+    recorder = SimpleNamespace(history=[])
+    callback = BestWeights(tmp_path, recorder, PRIMARY)  # type: ignore[arg-type]
+    callback.set_model(tiny_model())
+    kept = []
+    for epoch, logs in enumerate(LOGS):
+        callback.on_epoch_begin(epoch)
+        kept.append(sorted(int(file.name[6:11]) for file in tmp_path.iterdir()))
+        callback.on_epoch_end(epoch, logs)
+        recorder.history.append(logs)
+    # At the start of an epoch those are left that a run would need if it resumed there.
+    assert kept == [[], [0], [0, 1], [1, 2]]
+
+
+def test_a_run_is_evaluated_by_each_rule(tmp_path: Path) -> None:
+    config = RunConfig(
+        synthetic=True,
+        examples=64,
+        data_dir=str(tmp_path / "data"),
+        model="mlp(dense=16)",
+        batch_size=16,
+        epochs=3,
+        learning_rate=0.05,
+        verbose=0,
+    )
+    found = {}
+    for rule in ("last", "best_per_task", "best_mean"):
+        run(config, RunDirectory(tmp_path / rule), judge_at=rule)
+        found[rule] = read_run(tmp_path / rule)
+        assert not (tmp_path / rule / "best_weights").exists()
+        assert {key for key in found[rule].evaluations if key[0] == rule} == {(rule, "test"), (rule, "train")}
+    best, last = (found[rule].evaluations[rule, "test"] for rule in ("best_mean", "last"))
+    per_task = found["best_per_task"].evaluations["best_per_task", "test"]
+    history = found["last"].history
+    epochs = best_epochs([dict(zip(history, row)) for row in zip(*history.values())], found["last"].primary_metrics)
+    for task, epoch in epochs.items():
+        same = [other for other, at in ((best, found["last"].best_epoch), (last, 2)) if at == epoch]
+        assert all(per_task.tasks[task] == other.tasks[task] for other in same)
+    assert len(set(epochs.values()) | {found["last"].best_epoch, 2}) > 1, "the rules are the same in this run"
+
+
+def test_a_rule_that_was_not_evaluated_is_named(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_run(tmp_path / name / "seed-0")
+    folders = [tmp_path / "one", tmp_path / "two"]
+    assert compare_folders(folders)[0].judge_at == "best_mean"
+    with pytest.raises(ValueError, match=r"seed-0 was not evaluated .* Choices: best_mean. Received: 'last'"):
+        compare_folders(folders, judge_at="last")
+    with pytest.raises(ValueError, match=r"Unknown value of judge_at\. Did you mean 'last'"):
+        compare_folders(folders, judge_at="lst")
+
+
+def test_a_plan_without_a_rule_is_of_a_version_with_one_rule(tmp_path: Path) -> None:
+    folder = write_comparison(tmp_path / "garments", seeds=(0,))
+    file = folder / "plan.json"
+    values = json.loads(file.read_text())
+    assert values.pop("judge_at") == "last"
+    file.write_text(json.dumps(values))
+    assert Plan.load(folder).judge_at == "best_mean"
