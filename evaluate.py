@@ -75,7 +75,7 @@ def _evaluate(values: flags.FlagValues) -> None:
     from experiments.reporting import print_evaluation
     from experiments.run_directory import RunDirectory
     from models import saved
-    from mtl_keras.export import load as load_export
+    from mtl_keras.export import load_export
 
     if not values.run_dir:
         raise ValueError("Pass --run_dir RUN or --compare FOLDER,FOLDER.")

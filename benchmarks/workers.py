@@ -60,7 +60,9 @@ def work(core: int) -> None:
     for line in sys.stdin:
         part = int(line)
         if part not in known:
-            known[part] = distribution.own_part(strategy, noise.batches(recipe.tasks, part, recipe.image_shape))
+            known[part] = distribution.per_worker_dataset(
+                strategy, noise.batches(recipe.tasks, part, recipe.image_shape)
+            )
         clock = Clock()
         model.fit(known[part], steps_per_epoch=STEPS + 1, verbose=0, shuffle=False, callbacks=[clock])
         print(json.dumps(clock.seconds), flush=True)

@@ -13,9 +13,8 @@ import data
 from experiments.files import read_json
 from experiments.run_directory import RunDirectory
 from models import saved
-from mtl_keras.export import class_names
-from mtl_keras.export import load as load_export
-from mtl_keras.export.opening import open_saved_model
+from mtl_keras.export import class_names, load_export
+from mtl_keras.export.loading import open_saved_model
 from mtl_keras.reports.outputs import Output
 
 

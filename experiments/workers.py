@@ -48,7 +48,7 @@ class Workers:
 
     def part_of(self, batches: tf.data.Dataset) -> Any:
         """Returns this worker's part of batches for `fit`."""
-        return distribution.own_part(self.strategy, batches) if self.strategy else batches
+        return distribution.per_worker_dataset(self.strategy, batches) if self.strategy else batches
 
     def wait(self) -> None:
         """Waits for the other workers, which would report this one as lost if it ended first."""

@@ -122,6 +122,11 @@ def _copy(metric: Any) -> Any:
 
 
 def losses_by_output(loss: Any, outputs: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Sorts `loss` by output: a list of losses for each output that has any.
+
+    Raises:
+        ValueError: for something that is neither a loss nor a list of losses.
+    """
     if len(outputs) == 1 and isinstance(loss, (list, tuple)):
         loss = dict.fromkeys(outputs, loss)
     found = {}
@@ -221,7 +226,7 @@ def checked_class_weights(value: Any, classes: Mapping[str, int | None]) -> dict
 
 
 def _class_index(key: Any) -> int | None:
-    """A class as a key (in JSON a string of digits) as an integer; `None` for what is none."""
+    """Returns a class, which may be a string of digits (as in JSON), as an integer; `None` for anything else."""
     try:
         index = int(key)
     except (TypeError, ValueError, OverflowError):

@@ -65,3 +65,27 @@ def checked_weight(what: str, weight: Any) -> float:
     if not 0 <= value <= _LARGEST:
         raise ValueError(f"{what} must be a finite number >= 0. Received: {weight!r}")
     return value if np.float32(value) else 0.0
+
+
+def check_positive(argument: str, value: object, maximum: float = math.inf) -> float:
+    """Returns `value` as a float; see `check_number`.
+
+    Raises:
+        ValueError: if it is not a finite number above 0 and up to `maximum`.
+    """
+    number = check_number(argument, value, 0, maximum)
+    if number == 0:
+        raise ValueError(f"{argument} must be above 0. Received: {argument}={value!r}")
+    return number
+
+
+def check_integer(argument: str, value: object, minimum: float) -> int:
+    """Returns `value` as an integer; see `check_number`.
+
+    Raises:
+        ValueError: if it is not a whole number >= `minimum`.
+    """
+    number = check_number(argument, value, minimum)
+    if number % 1:
+        raise ValueError(f"{argument} must be an integer. Received: {argument}={value!r}")
+    return int(number)

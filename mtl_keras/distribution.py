@@ -8,7 +8,7 @@ with strategy.scope():
     model = ...
     model.compile(...)
 with mtl_keras.distribution.detect_lost_workers(strategy):
-    model.fit(mtl_keras.distribution.own_part(strategy, batches), ...)
+    model.fit(mtl_keras.distribution.per_worker_dataset(strategy, batches), ...)
 ```
 """
 
@@ -97,7 +97,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return workers(strategy)[0] == 0
 
 
-def own_part(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Any:
+def per_worker_dataset(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Any:
     """Prepares a dataset of this worker's part of each batch for `fit`, `evaluate` or `predict`.
 
     A dataset of whole batches needs no preparation: TensorFlow splits each batch, but every worker then reads all
@@ -110,13 +110,13 @@ def own_part(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Any:
     if workers(strategy)[1] == 1:
         return batches
     replicas = strategy.num_replicas_in_sync // workers(strategy)[1]
-    pieces = batches if replicas == 1 else cut_up(batches, replicas)
+    pieces = batches if replicas == 1 else split_batches(batches, replicas)
     # Without a GPU there is no device to fetch to.
     options = tf.distribute.InputOptions(experimental_fetch_to_device=bool(tf.config.list_logical_devices("GPU")))
     return strategy.distribute_datasets_from_function(lambda context: pieces, options)
 
 
-def cut_up(batches: tf.data.Dataset, pieces: int) -> tf.data.Dataset:
+def split_batches(batches: tf.data.Dataset, pieces: int) -> tf.data.Dataset:
     """Splits each batch into `pieces` consecutive batches, whose sizes differ by one at most."""
 
     def pieces_of(*batch: Any) -> tf.data.Dataset:
@@ -153,7 +153,7 @@ class Replicas:
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
         self.count = int(strategy.num_replicas_in_sync)
 
-    def summed(self, values: Sequence[Any]) -> list[Any]:
+    def all_reduce_sum(self, values: Sequence[Any]) -> list[Any]:
         """Returns the sums of tensors over all replicas, where they have the same shapes; `None` stays `None`."""
         tensors = [value for value in values if value is not None]
         if self.count == 1 or not tensors:
@@ -176,13 +176,13 @@ class Replicas:
             return list(gradients), list(statistics)
         averages = [variable for variable in moved if "float" in str(variable.dtype)]
         shares = (self.share(variable.value) for variable in averages)
-        reduced = iter(self.summed([*gradients, *shares, *statistics]))
+        reduced = iter(self.all_reduce_sum([*gradients, *shares, *statistics]))
         sums = [next(reduced) for _ in gradients]
         for variable in averages:
             variable.assign(next(reduced))
         return sums, list(reduced)
 
-    def filled(self, data: Any) -> tuple[Any, Any]:
+    def pad_empty_batch(self, data: Any) -> tuple[Any, Any]:
         """Returns a non-empty batch, and whether it counts: a scalar boolean, `None` for "yes".
 
         The last batch of an epoch may be too small for all replicas. A replica without samples gets one of zeros,
@@ -200,12 +200,12 @@ class Replicas:
 
         return keras.tree.map_structure(padded, data), missing == 0
 
-    def counting(self, active: Any, not_empty: Any, tasks: int) -> Any:
+    def counted_tasks(self, active: Any, not_empty: Any, tasks: int) -> Any:
         """Returns the tasks whose samples count in this replica's part of a batch: `(tasks,)` booleans, `None` for all.
 
         Args:
             active: `(tasks,)` booleans: which tasks run; `None` for all.
-            not_empty: from `filled`.
+            not_empty: from `pad_empty_batch`.
             tasks: number of tasks.
         """
         if not_empty is None:

@@ -134,8 +134,38 @@ class BalancedAccuracy(SampleStatistics):
         return {"name": self.name, "dtype": self.dtype, "threshold": self.threshold}
 
 
+class _MeanError(SampleStatistics):
+    """Mean of an error over samples."""
+
+    _direction = "down"
+
+    def __init__(self, scale: float, name: str, dtype: Any) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.scale = scale
+
+    @abstractmethod
+    def errors(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns the error `(...)` of each sample; arguments as for `statistics`, in the metric's dtype."""
+
+    def size(self, output_shape: tuple[int | None, ...]) -> int:
+        """Returns 2."""
+        return 2
+
+    def statistics(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns `(..., 2)`: a sample's error, and 1."""
+        errors = self.errors(ops.cast(y_true, self.dtype), ops.cast(y_pred, self.dtype))
+        return ops.stack([errors, ops.ones_like(errors)], axis=-1)
+
+    def value(self, totals: Any) -> Any:
+        """Returns the mean error `(...)`."""
+        return totals[..., 0] / totals[..., 1]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "dtype": self.dtype, "scale": self.scale}
+
+
 @keras.saving.register_keras_serializable("mtl_keras")
-class PointError(SampleStatistics):
+class PointError(_MeanError):
     """Mean Euclidean distance between true and predicted points.
 
     Labels and predictions are `(batch, 2 * points)`: x0, y0, x1, y1, ...
@@ -146,33 +176,17 @@ class PointError(SampleStatistics):
         dtype: dtype of the sums.
     """
 
-    _direction = "down"
-
     def __init__(self, scale: float = 1.0, name: str = "point_error", dtype: Any = None) -> None:
-        super().__init__(name=name, dtype=dtype)
-        self.scale = scale
+        super().__init__(scale, name, dtype)
 
-    def size(self, output_shape: tuple[int | None, ...]) -> int:
-        """Returns 2."""
-        return 2
-
-    def statistics(self, y_true: Any, y_pred: Any) -> Any:
-        """Returns `(..., 2)`: a sample's mean distance over its points, and 1."""
-        offset = ops.cast(y_pred, self.dtype) - ops.cast(y_true, self.dtype)
-        squares = ops.square(offset)
-        distance = ops.mean(ops.sqrt(squares[..., 0::2] + squares[..., 1::2]), axis=-1) * self.scale
-        return ops.stack([distance, ops.ones_like(distance)], axis=-1)
-
-    def value(self, totals: Any) -> Any:
-        """Returns the mean distance `(...)`."""
-        return totals[..., 0] / totals[..., 1]
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "dtype": self.dtype, "scale": self.scale}
+    def errors(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns a sample's mean distance over its points."""
+        squares = ops.square(y_pred - y_true)
+        return ops.mean(ops.sqrt(squares[..., 0::2] + squares[..., 1::2]), axis=-1) * self.scale
 
 
 @keras.saving.register_keras_serializable("mtl_keras")
-class ScaledError(SampleStatistics):
+class ScaledError(_MeanError):
     """Mean absolute error divided by `scale`; it has no unit if that is the labels' standard deviation.
 
     Args:
@@ -181,25 +195,9 @@ class ScaledError(SampleStatistics):
         dtype: dtype of the sums.
     """
 
-    _direction = "down"
-
     def __init__(self, scale: float = 1.0, name: str = "scaled_mae", dtype: Any = None) -> None:
-        super().__init__(name=name, dtype=dtype)
-        self.scale = scale
+        super().__init__(scale, name, dtype)
 
-    def size(self, output_shape: tuple[int | None, ...]) -> int:
-        """Returns 2."""
-        return 2
-
-    def statistics(self, y_true: Any, y_pred: Any) -> Any:
-        """Returns `(..., 2)`: a sample's mean error over its outputs, and 1."""
-        errors = ops.abs(ops.cast(y_pred, self.dtype) - ops.cast(y_true, self.dtype)) / self.scale
-        error = ops.mean(errors, axis=-1)
-        return ops.stack([error, ops.ones_like(error)], axis=-1)
-
-    def value(self, totals: Any) -> Any:
-        """Returns the mean error `(...)`."""
-        return totals[..., 0] / totals[..., 1]
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "dtype": self.dtype, "scale": self.scale}
+    def errors(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns a sample's mean error over its outputs."""
+        return ops.mean(ops.abs(y_pred - y_true) / self.scale, axis=-1)

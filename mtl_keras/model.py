@@ -19,13 +19,13 @@ from mtl_keras.keras_private import CompileLoss, no_automatic_dependency_trackin
 from mtl_keras.labels import LabelReport
 from mtl_keras.tasks import check_reserved
 from mtl_keras.training import graph
-from mtl_keras.training.batch_logs import BatchLogs, MonitoredTotals, are_read
+from mtl_keras.training.batch_logs import BatchLogs, MonitoredTotals, batch_logs_are_read
 from mtl_keras.training.dropped import named_layers, variable_ids
 from mtl_keras.training.function import Specialization, StepFunctions
 from mtl_keras.training.gradients import GradientStatistics
+from mtl_keras.training.keras_steps import KerasSteps, keras_step_logs
 from mtl_keras.training.keras_task import KerasTask, update_metrics
 from mtl_keras.training.objective import Objective
-from mtl_keras.training.own_steps import OwnSteps, own_logs
 from mtl_keras.training.spec import CompileSpec
 from mtl_keras.training.state import Resumption, TrainingState, assign, collect, outside_of_graphs
 
@@ -37,7 +37,7 @@ _OVERRIDABLE = (
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _like(name: str) -> Callable[[F], F]:
+def _signature_of(name: str) -> Callable[[F], F]:
     """Gives a method the signature of that of `keras.Model`."""
 
     def decorate(method: F) -> F:
@@ -106,7 +106,7 @@ class MultiTaskModel(keras.Model):
         with self.distribute_strategy.scope():
             self.training_setup = TrainingState(spec, self.outputs_by_task, self.trainable_variables)
         self.training_setup.frozen_layers = frozen
-        self._steps: StepFunctions | OwnSteps | None = None
+        self._steps: StepFunctions | KerasSteps | None = None
 
     @property
     def outputs_by_task(self) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class MultiTaskModel(keras.Model):
 
     @property
     def gradients(self) -> GradientStatistics:
-        """Sums over the tasks' gradients in training; nothing, unless its `every` is set."""
+        """Statistics of the tasks' gradients in training; empty unless its `every` is set."""
         return self.training_setup.gradients
 
     @property
@@ -169,17 +169,17 @@ class MultiTaskModel(keras.Model):
 
     @property
     def frozen_layers(self) -> dict[str, keras.Layer]:
-        """The layers that training leaves as they are, by path; of a model that is a layer, those within it."""
+        """The frozen layers by path; layers of a nested model have the path `"<model>/<layer>"`."""
         setup = getattr(self, "training_setup", None)
         return dict(setup.frozen_layers) if setup else {}
 
     def set_frozen_layers(self, patterns: str | Iterable[str]) -> None:
-        """Sets which layers training leaves as they are, from the next step on; all others are trained.
+        """Freezes layers from the next step on, and unfreezes all others.
 
-        Nothing of a frozen layer changes: neither weights nor their optimizer state; weight decay passes them by, and
-        BatchNorm uses its moving statistics and keeps them. Nothing is compiled again but the training step, when a
-        set of frozen layers is first met. What is frozen is no part of a saved model, and `layer.trainable` and
-        `trainable_variables` stay what they are.
+        The weights of a frozen layer and their optimizer state do not change, weight decay included; BatchNorm uses its
+        moving statistics and does not update them. Only the training step is compiled again, once for each set of
+        frozen layers. The set is not saved with the model, and `layer.trainable` and `trainable_variables` do not
+        change.
 
         Args:
             patterns: names of layers, with `*`, `?` and `[abc]` as in file names; `"backbone/conv*"` for layers within
@@ -309,8 +309,8 @@ class MultiTaskModel(keras.Model):
         ]
 
     @property
-    def _runs_own_steps(self) -> bool:
-        """Whether Keras' own steps run, as there is no task or the user overrides something."""
+    def _runs_keras_steps(self) -> bool:
+        """Whether Keras' own steps run, because there is no task or a subclass overrides a method."""
         return bool(not self.training_setup.spec.losses or self.overridden_methods)
 
     def get_compile_config(self) -> dict[str, Any]:
@@ -337,7 +337,7 @@ class MultiTaskModel(keras.Model):
         """Whether a class index out of range stops a step; XLA cannot stop one."""
         return not self.jit_compile
 
-    @_like("fit")
+    @_signature_of("fit")
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains, as `keras.Model.fit` does.
 
@@ -355,7 +355,7 @@ class MultiTaskModel(keras.Model):
                 f"Received: fit(class_weight={by_task!r})"
             )
         setup = self.training_setup
-        if given.get("y") is not None and not self._runs_own_steps:
+        if given.get("y") is not None and not self._runs_keras_steps:
             self.unpack((given.get("x"), given["y"]))  # an error now names the shape of the arrays
         setup.monitored = MonitoredTotals(given.get("callbacks"))
         setup.label_report = LabelReport(given.get("x"), given.get("y"))
@@ -363,21 +363,21 @@ class MultiTaskModel(keras.Model):
             setup.monitored.warn("loss")
         setup.in_fit = True
         try:
-            with self._reading(given):
+            with self._log_readers(given):
                 return super().fit(*args, **kwargs)
         finally:
             setup.in_fit = setup.in_epoch = False
             setup.monitored, setup.label_report = MonitoredTotals(), None
             setup.gradients.every = 0
 
-    @_like("evaluate")
+    @_signature_of("evaluate")
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluates, as `keras.Model.evaluate` does. Within an epoch of `fit`, the epoch's own sums are kept."""
         given = inspect.signature(super().evaluate).bind(*args, **kwargs).arguments
         objective = self.training_setup.objective
         inside = objective.variables if objective and self.training_setup.in_epoch else []
         sums = [keras.ops.copy(variable) for variable in inside]
-        with self._reading({**given, **given.get("kwargs", {})}):
+        with self._log_readers({**given, **given.get("kwargs", {})}):
             result = super().evaluate(*args, **kwargs)
         for variable, value in zip(inside, sums, strict=True):
             variable.assign(value)
@@ -386,9 +386,9 @@ class MultiTaskModel(keras.Model):
         return result
 
     @contextmanager
-    def _reading(self, given: Mapping[str, Any]) -> Iterator[None]:
+    def _log_readers(self, given: Mapping[str, Any]) -> Iterator[None]:
         setup, before = self.training_setup, self.training_setup.logs_are_read
-        setup.logs_are_read = are_read(given)
+        setup.logs_are_read = batch_logs_are_read(given)
         try:
             yield
         finally:
@@ -397,11 +397,11 @@ class MultiTaskModel(keras.Model):
     def make_train_function(self, force: bool = False) -> Any:
         """Sets `train_function`, which runs the step of the current active set. Called by `fit`."""
         if self.training_setup.objective:
-            self.training_setup.objective.forget_nonfinite()
+            self.training_setup.objective.reset_nonfinite()
         if force or (self.train_function is None and self.test_function is None):
             self._steps = None
         if self.optimizer is None or not self.trainable_variables:  # Keras says what is wrong
-            self._steps = OwnSteps(self)
+            self._steps = KerasSteps(self)
         self.train_function = self._train_on
         return self.train_function
 
@@ -409,7 +409,7 @@ class MultiTaskModel(keras.Model):
         """Sets `test_function`, which runs all tasks. Called by `evaluate`."""
         if force or (self.train_function is None and self.test_function is None):
             self._steps = None
-        if isinstance(self._steps, OwnSteps) and not self._runs_own_steps:
+        if isinstance(self._steps, KerasSteps) and not self._runs_keras_steps:
             self._steps = None
         self.test_function = self._test_on
         return self.test_function
@@ -433,16 +433,16 @@ class MultiTaskModel(keras.Model):
         summary = steps.test(iterator, self.training_setup.weights(), self.steps_per_execution)
         return self._logs(steps, summary, training=False)
 
-    def _logs(self, steps: StepFunctions | OwnSteps, summary: Any, training: bool) -> Mapping[str, Any]:
+    def _logs(self, steps: StepFunctions | KerasSteps, summary: Any, training: bool) -> Mapping[str, Any]:
         setup = self.training_setup
-        if isinstance(steps, OwnSteps):
-            return own_logs(summary, steps, setup.objective, training)
+        if isinstance(steps, KerasSteps):
+            return keras_step_logs(summary, steps, setup.objective, training)
         values, others = summary
         names = steps.objective.log_names(training)
         return BatchLogs(names, values, others, self._aliases(), setup.logs_are_read)
 
     def _aliases(self) -> dict[str, str]:
-        """The names that Keras gives the metrics of a single output -> those that have the task's name in front."""
+        """Maps the log names that Keras gives to the metrics of a single output to `<task>_<metric>`."""
         objective = self.training_setup.objective
         if objective is None or len(objective.specs) > 1:
             return {}
@@ -452,7 +452,7 @@ class MultiTaskModel(keras.Model):
         """Builds what the labels of the first batch are needed for; returns the iterator, unread, and the steps."""
         setup = self.training_setup
         if self._steps is None:
-            own = self._runs_own_steps
+            own = self._runs_keras_steps
             if setup.objective is None and not own:
                 spec = one_replica(getattr(iterator, "element_spec", None))
                 if spec is None:
@@ -460,7 +460,7 @@ class MultiTaskModel(keras.Model):
                     spec, iterator = first, itertools.chain([first], iterator)
                 self._objective(*keras.utils.unpack_x_y_sample_weight(spec)[:2])
             self._called = True  # its layers are, in models of their own; exporters ask
-            self._steps = OwnSteps(self) if own else StepFunctions(self)
+            self._steps = KerasSteps(self) if own else StepFunctions(self)
         if training and isinstance(self._steps, StepFunctions):
             if not self.optimizer.built:
                 # The scope gives the optimizer's variables the names that they get where Keras builds it.
@@ -556,7 +556,7 @@ class MultiTaskModel(keras.Model):
         self.training_setup.in_epoch = self.training_setup.sums_of_training = False
         if self.training_setup.objective:
             self.training_setup.objective.reset()
-        if isinstance(self._steps, OwnSteps):
+        if isinstance(self._steps, KerasSteps):
             self._steps.reset()
         if not isinstance(self._steps, StepFunctions):
             super().reset_metrics()
@@ -595,7 +595,7 @@ class MultiTaskModel(keras.Model):
         return super()._flatten_metrics_in_order({name: value for name, value in logs.items() if name not in ours})
 
     def training_state(self) -> dict[str, np.ndarray]:
-        """Returns what `resume_training` takes beside a saved model: random seeds, the sums of the epoch so far."""
+        """Returns what `resume_training` needs in addition to a saved model: random seeds and the sums of the epoch."""
         return collect(self._seeds(), self.training_setup)
 
     def resume_training(self, state: Mapping[str, np.ndarray], steps: int = 0) -> None:

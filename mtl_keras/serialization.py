@@ -112,11 +112,15 @@ class Registry(Generic[T]):
 
     Args:
         kind: what the objects are, for error messages (`"schedule"`).
+        use: what to do with such an object, for the error of another registry that does not know its name.
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    _all: ClassVar[list[Registry[Any]]] = []
+
+    def __init__(self, kind: str, use: str = "") -> None:
+        self.kind, self.use = kind, use
         self._factories: dict[str, Callable[..., T]] = {}
+        Registry._all.append(self)
 
     @property
     def names(self) -> list[str]:
@@ -130,6 +134,12 @@ class Registry(Generic[T]):
         """Returns the factory registered under a name; capitals and underscores are ignored (`"PCGrad"`)."""
         matches = [factory for known, factory in self._factories.items() if _normalise(known) == _normalise(name)]
         if not matches:
+            for other in Registry._all:
+                if other.use and name in other:
+                    raise ValueError(
+                        f"{name!r} is a {other.kind}, not a {self.kind}: {other.use}. Received: {self.kind} {name!r}. "
+                        f"Choices: {', '.join(self.names)}"
+                    )
             raise unknown_value(self.kind, name, self._factories)
         return matches[0]
 
@@ -208,6 +218,18 @@ class Configurable:
     """
 
     NAME: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A dataclass would otherwise define its own, which lists the default values too.
+        cls.__repr__ = cls.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        """Returns the call that makes the object, without the arguments that have their default values."""
+        parameters = inspect.signature(type(self)).parameters.values()
+        values = [(each, getattr(self, each.name)) for each in parameters]
+        given = [f"{each.name}={value!r}" for each, value in values if value is not each.default]
+        return f"{type(self).__name__}({', '.join(given)})"
 
     def get_config(self) -> dict[str, Any]:
         """Returns every constructor argument, as values that JSON supports."""

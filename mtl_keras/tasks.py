@@ -74,6 +74,14 @@ class Task:
                 f"labels of task {self.name!r} must name its {self.shape[-1]} classes. Received: {self.labels!r}"
             )
 
+    def __repr__(self) -> str:
+        return f"Task({', '.join(self.summary())})"
+
+    def summary(self) -> tuple[str, ...]:
+        """Returns the name, the head, the shape, the loss, the metrics and the weight as short texts."""
+        metrics = ", ".join(_short(metric) for metric in self.metrics)
+        return self.name, self.head, str(self.shape), _short(self.loss), f"[{metrics}]", f"weight {self.weight:g}"
+
     @classmethod
     def classification(
         cls,
@@ -178,6 +186,10 @@ class Task:
         return cls(name, "reconstruction", tuple(shape), loss, ("mae",), (), weight)
 
 
+def _short(part: str | keras.losses.Loss | keras.metrics.Metric) -> str:
+    return part if isinstance(part, str) else str(part.name)
+
+
 def _checked_shape(name: str, shape: Any) -> tuple[int, ...]:
     """Returns a shape as a tuple of Python integers, also if they are NumPy integers."""
     try:
@@ -207,7 +219,7 @@ def check_task_name(name: object) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
-            "A task name starts with a letter or digit, goes on with letters, digits, '_', '-' or '.', does not "
+            "A task name starts with a letter or digit, continues with letters, digits, '_', '-' or '.', does not "
             f"start with 'val_' and is none of {', '.join(_RESERVED)}. Received: {name!r}"
         )
     return check_reserved(name)
@@ -265,7 +277,11 @@ class TaskSet(Mapping[str, Task]):
         return len(self._tasks)
 
     def __repr__(self) -> str:
-        return f"TaskSet({list(self._tasks.values())!r})"
+        """Returns a table with one line per task."""
+        rows = [task.summary() for task in self.values()]
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+        return "\n  ".join([f"TaskSet of {len(self)} {'task' if len(self) == 1 else 'tasks'}:", *lines])
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ def test_a_wrong_import_is_found(path: str, source: str, reason: str) -> None:
     [
         (
             "mtl_keras/schedules/dst.py",
-            "import numpy\nfrom .curves import cosine\nfrom ..serialization import Registry",
+            "from . import base\nfrom .weight_curves import cosine\nfrom ..serialization import Registry",
         ),
         ("mtl_keras/callbacks/tensorboard.py", "import tensorflow\nfrom mtl_keras.model import MultiTaskModel"),
         ("models/heads.py", "from mtl_keras.layers import TaskSplit\nfrom mtl_keras.training import graph"),

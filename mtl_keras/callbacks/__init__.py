@@ -18,3 +18,7 @@ __all__ = [
     "TaskScheduler",
     "TensorBoard",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -46,6 +46,9 @@ class FreezeLayers(keras.callbacks.Callback):
             raise ValueError(f"epochs must be a dict from layer to epochs, e.g. {{'trunk_*': 3}}. Received: {epochs!r}")
         self.epochs = {name: _range(name, value) for name, value in epochs.items()}
 
+    def __repr__(self) -> str:
+        return f"FreezeLayers({self.epochs!r})"
+
     def set_model(self, model: keras.Model) -> None:
         if not isinstance(model, MultiTaskModel):
             raise TypeError(f"FreezeLayers needs a mtl_keras.MultiTaskModel. Received: model={type(model).__name__}")

@@ -75,6 +75,9 @@ class GradientMonitor(keras.callbacks.Callback):
         self.summary: GradientSummary | None = None
         self._writer: Any = None
 
+    def __repr__(self) -> str:
+        return f"GradientMonitor(every={self.every}, log_dir={self.log_dir and str(self.log_dir)!r})"
+
     def set_model(self, model: keras.Model) -> None:
         if not isinstance(model, MultiTaskModel):
             raise TypeError(f"GradientMonitor needs a mtl_keras.MultiTaskModel. Received: model={type(model).__name__}")

@@ -42,6 +42,9 @@ class StopOnNonFinite(keras.callbacks.Callback):
         self.every = every
         self._executions = 0
 
+    def __repr__(self) -> str:
+        return f"StopOnNonFinite(every={self.every})"
+
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         self._executions += 1
         if self._executions % self.every == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import math
 import os
 import sys
@@ -230,8 +231,8 @@ class _NotebookDisplay(JupyterMixin):
     def refresh(self) -> None:
         """Updates the output, or makes it in the cell that runs now."""
         if self._handle is None:
-            from IPython.display import display
-
+            # In a notebook, IPython is installed; elsewhere it need not be.
+            display = importlib.import_module("IPython.display").display
             self._handle = display(self, display_id=True)
         else:
             self._handle.update(self)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+import weakref
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal
 
 import keras
@@ -15,6 +16,9 @@ from mtl_keras import schedules
 from mtl_keras.logs import task_names
 from mtl_keras.schedules.base import Records
 from mtl_keras.schedules.sampling import draw, epoch_generator, running_probabilities
+
+# For each model, the callback that it was given to last.
+_LAST_SCHEDULER: MutableMapping[keras.Model, weakref.ref[TaskScheduler]] = weakref.WeakKeyDictionary()
 
 
 class TaskScheduler(keras.callbacks.Callback):
@@ -37,7 +41,7 @@ class TaskScheduler(keras.callbacks.Callback):
 
     Raises:
         ValueError: for an unknown schedule or an invalid argument; at the start of training, for a task name that the
-            model does not have, or if no task is left to run.
+            model does not have, if no task is left to run, or if `fit` has another `TaskScheduler`.
 
     Example:
 
@@ -71,8 +75,19 @@ class TaskScheduler(keras.callbacks.Callback):
         self._epoch = 0
         self._values = np.zeros(0)
 
+    def __repr__(self) -> str:
+        return f"TaskScheduler({self.schedule!r}, seed={self.seed}, every={self.every!r}, unbiased={self.unbiased})"
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        # Keras calls `set_model` of all callbacks before `on_train_begin` of the first.
+        _LAST_SCHEDULER[model] = weakref.ref(self)
+
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         tasks = task_names(self.model)
+        other = _LAST_SCHEDULER[self.model]()
+        if other is not self:
+            raise ValueError(f"`fit` takes one TaskScheduler. Received: {self!r} and {other!r}")
         if self.records is None:
             counts = dict.fromkeys(tasks, 1.0) if self.counts is None else self.counts
             self.records = Records(tasks, dict(self.model.task_depths()), dict(counts))

@@ -12,8 +12,7 @@ import keras
 import tensorflow as tf
 
 from mtl_keras.export.replacing import replacing
-from mtl_keras.export.saved_model import export_saved_model
-from mtl_keras.export.serving import input_signature, serving_model
+from mtl_keras.export.saved_model import export_saved_model, input_signature, serving_model
 from mtl_keras.extras import import_extra
 from mtl_keras.model import MultiTaskModel
 from mtl_keras.serialization import unknown_value

@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from mtl_keras.export.replacing import replacing
-from mtl_keras.export.serving import input_signature, serving_model
 from mtl_keras.model import MultiTaskModel
 from mtl_keras.serialization import unknown_value
 
@@ -65,7 +65,7 @@ def export_saved_model(
     """
     path = Path(path)
     if path.exists() and not (path / "saved_model.pb").is_file():
-        raise ValueError(f"Will not replace what is no SavedModel. Received: path={str(path)!r}")
+        raise ValueError(f"Will not replace something that is not a SavedModel. Received: path={str(path)!r}")
     for task in class_names or ():
         if task not in model.outputs_by_task:
             raise unknown_value("task in `class_names`", task, model.outputs_by_task)
@@ -100,6 +100,23 @@ def class_names(path: str | PathLike[str]) -> dict[str, list[str]]:
         return json.loads(asset.read_text(encoding="utf-8")) if asset.exists() else {}
     except ValueError as cause:
         raise ValueError(f"{asset} is damaged: {cause}") from cause
+
+
+def serving_model(model: Any) -> keras.Model:
+    """Returns a stock `keras.Model` with the layers, inputs and output names of a `MultiTaskModel`.
+
+    Its outputs are float32, whatever the layers compute in. It shares the model's weights.
+
+    Args:
+        model: a `mtl_keras.MultiTaskModel`.
+    """
+    outputs = {name: keras.layers.Identity(dtype="float32")(output) for name, output in model.outputs_by_task.items()}
+    return keras.Model(model.inputs_struct, outputs)
+
+
+def input_signature(serving: keras.Model) -> list[Any]:
+    """Returns the `tf.TensorSpec`s of a model's inputs, with their structure and names, for batches of any size."""
+    return [keras.tree.map_structure(lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype, x.name), serving.input)]
 
 
 def _serve(serving: keras.Model) -> tf.types.experimental.PolymorphicFunction:

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mtl_keras.schedules.base import SCHEDULES, Records, Schedule
-from mtl_keras.schedules.curves import CURVES, Constant, Cosine, Curve, Join, Linear, Step
+from mtl_keras.schedules.base import CURVES, SCHEDULES, Curve, Records, Schedule
 from mtl_keras.schedules.dst import DST
 from mtl_keras.schedules.random_drop import RandomDrop
 from mtl_keras.schedules.static import Static
-from mtl_keras.schedules.weight_curves import WeightCurves
+from mtl_keras.schedules.weight_curves import Constant, Cosine, Join, Linear, Step, WeightCurves
 from mtl_keras.serialization import serialize
 
 __all__ = [
@@ -62,3 +61,7 @@ def get(identifier: str | Mapping[str, Any] | Schedule) -> Schedule:
             f"Choices: {', '.join(SCHEDULES.names)}"
         )
     return schedule
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""The schedule protocol: its input (`Records`) and its base class (`Schedule`)."""
+"""The protocol of schedules: their input (`Records`), and the base classes `Schedule` and `Curve`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from mtl_keras.schedules.curves import CURVES
 from mtl_keras.serialization import Configurable, Registry, unknown_value
 
 
@@ -39,6 +38,9 @@ class Records:
             missing = [task for task in self.tasks if task not in values]
             if missing:
                 raise ValueError(f"{argument} must name every task. Missing: {missing}. Received: {dict(values)!r}")
+
+    def __repr__(self) -> str:
+        return f"Records(tasks={list(self.tasks)}, epochs={len(self.losses)})"
 
     def before(self, epoch: int) -> Records:
         """Returns the records at the start of `epoch`: exactly `epoch` entries of losses.
@@ -78,6 +80,17 @@ class Schedule(Configurable, ABC):
         """Returns the probability or weight of each task of `records.tasks` in `epoch`."""
 
 
+class Curve(Configurable, ABC):
+    """A value for each epoch; a pure function."""
+
+    @abstractmethod
+    def __call__(self, epoch: float) -> float:
+        """Returns the value at `epoch` (0, 1, ...)."""
+
+
+CURVES: Registry[Curve] = Registry("curve")
+
+
 class _Schedules(Registry[Schedule]):
     """Registry of schedules. In a specification, names inside a schedule's parentheses are those of curves."""
 
@@ -85,7 +98,9 @@ class _Schedules(Registry[Schedule]):
         return CURVES._resolve(value)
 
 
-SCHEDULES: Registry[Schedule] = _Schedules("schedule")
+SCHEDULES: Registry[Schedule] = _Schedules(
+    "schedule", use="pass it to mtl_keras.callbacks.TaskScheduler, or to train.py as --schedule"
+)
 
 
 def per_task(argument: str, values: Mapping[str, float], tasks: Sequence[str], default: float) -> dict[str, float]:

@@ -1,14 +1,133 @@
-"""Weights that follow a curve over the epochs: fading a task in or out."""
+"""Task weights that follow a curve over the epochs, and the curves, which can be joined.
+
+References:
+    The design of small composable schedule functions is that of `optax.schedules`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 from mtl_keras.checks import check_number
-from mtl_keras.schedules.base import SCHEDULES, Records, Schedule, per_task
-from mtl_keras.schedules.curves import Curve, get
+from mtl_keras.schedules.base import CURVES, SCHEDULES, Curve, Records, Schedule, per_task
+
+
+@CURVES.register
+@dataclass(frozen=True)
+class Constant(Curve):
+    """A constant value."""
+
+    value: float
+
+    def __post_init__(self) -> None:
+        check_number("value", self.value)
+
+    def __call__(self, epoch: float) -> float:
+        return float(self.value)
+
+
+@CURVES.register
+@dataclass(frozen=True)
+class Linear(Curve):
+    """A straight line from `start` at epoch 0 to `end` at epoch `epochs`; constant at `end` afterwards.
+
+    Raises:
+        ValueError: if an argument is not a finite number, or `epochs` is below 1.
+    """
+
+    start: float
+    end: float
+    epochs: float
+
+    def __post_init__(self) -> None:
+        _check_arguments(self.start, self.end, self.epochs)
+
+    def __call__(self, epoch: float) -> float:
+        progress = min(epoch / self.epochs, 1.0)
+        return self.start * (1.0 - progress) + self.end * progress
+
+
+@CURVES.register
+@dataclass(frozen=True)
+class Cosine(Curve):
+    """Half a cosine wave from `start` at epoch 0 to `end` at epoch `epochs`; constant at `end` afterwards.
+
+    Raises:
+        ValueError: if an argument is not a finite number, or `epochs` is below 1.
+
+    References:
+        I. Loshchilov, F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017, equation 5,
+        https://arxiv.org/abs/1608.03983.
+    """
+
+    start: float
+    end: float
+    epochs: float
+
+    def __post_init__(self) -> None:
+        _check_arguments(self.start, self.end, self.epochs)
+
+    def __call__(self, epoch: float) -> float:
+        progress = (1.0 - math.cos(math.pi * min(epoch / self.epochs, 1.0))) / 2.0
+        return self.start * (1.0 - progress) + self.end * progress
+
+
+@CURVES.register
+@dataclass(frozen=True)
+class Step(Curve):
+    """`values[0]` before epoch `boundaries[0]`, `values[1]` from there to `boundaries[1]`, and so on.
+
+    Raises:
+        ValueError: if there is not exactly one more value than boundaries, or the boundaries do not increase.
+    """
+
+    values: Sequence[float]
+    boundaries: Sequence[float]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _numbers("values", self.values))
+        object.__setattr__(self, "boundaries", _numbers("boundaries", self.boundaries))
+        _check_boundaries("values", self.values, self.boundaries)
+
+    def __call__(self, epoch: float) -> float:
+        return float(self.values[_piece(epoch, self.boundaries)])
+
+
+@CURVES.register
+@dataclass(frozen=True)
+class Join(Curve):
+    """Curves joined in sequence; each counts its epochs from the boundary at which it begins.
+
+    Args:
+        curves: the curves, as objects, specifications (`"linear(0, 1, 5)"`) or configs.
+        boundaries: the epochs at which the second, third, ... curve begins.
+
+    Raises:
+        ValueError: if there is not exactly one more curve than boundaries, or the boundaries do not increase.
+
+    Example:
+
+    ```python
+    warm_up_then_decay = Join([Linear(0, 1, 5), Cosine(1, 0.1, 20)], boundaries=[5])
+    ```
+    """
+
+    curves: Sequence[Curve | str | Mapping[str, Any]]
+    boundaries: Sequence[float]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "curves", tuple(get_curve(curve) for curve in self.curves))
+        object.__setattr__(self, "boundaries", _numbers("boundaries", self.boundaries))
+        _check_boundaries("curves", self.curves, self.boundaries)
+
+    def __call__(self, epoch: float) -> float:
+        piece = _piece(epoch, self.boundaries)
+        begin = self.boundaries[piece - 1] if piece else 0
+        return get_curve(self.curves[piece])(epoch - begin)
 
 
 @SCHEDULES.register
@@ -37,10 +156,49 @@ class WeightCurves(Schedule):
     def __post_init__(self) -> None:
         if not isinstance(self.curves, Mapping):
             raise ValueError(f"curves must map task names to curves. Received: curves={self.curves!r}")
-        object.__setattr__(self, "curves", {task: get(curve) for task, curve in self.curves.items()})
+        object.__setattr__(self, "curves", {task: get_curve(curve) for task, curve in self.curves.items()})
 
     def __call__(self, epoch: int, records: Records) -> dict[str, float]:
-        weights = {task: get(curve)(epoch) for task, curve in self.curves.items()}
+        weights = {task: get_curve(curve)(epoch) for task, curve in self.curves.items()}
         for task, weight in weights.items():
             check_number(f"curves[{task!r}] at epoch {epoch}", weight, 0)
         return per_task("curves", weights, records.tasks, default=1.0)
+
+
+def get_curve(identifier: str | Mapping[str, Any] | Curve) -> Curve:
+    """Returns a curve from a specification, a config or a curve, which is returned as it is.
+
+    Raises:
+        ValueError: for anything else, listing the choices and the closest match.
+    """
+    curve = CURVES.get(identifier)
+    if not isinstance(curve, Curve):
+        raise ValueError(
+            f"A curve is a name with arguments, a config or a Curve object. Received: {identifier!r}. "
+            f"Choices: {', '.join(CURVES.names)}"
+        )
+    return curve
+
+
+def _check_arguments(start: float, end: float, epochs: float) -> None:
+    check_number("start", start)
+    check_number("end", end)
+    check_number("epochs", epochs, 1)
+
+
+def _numbers(argument: str, values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(check_number(argument, value) for value in values)
+
+
+def _check_boundaries(argument: str, pieces: Sequence[Any], boundaries: Sequence[float]) -> None:
+    if len(pieces) != len(boundaries) + 1:
+        raise ValueError(
+            f"{argument} must hold one element more than boundaries. "
+            f"Received: {argument}={list(pieces)!r}, boundaries={list(boundaries)!r}"
+        )
+    if not all(before < after for before, after in pairwise([0, *boundaries])):
+        raise ValueError(f"boundaries must be > 0 and increase. Received: boundaries={list(boundaries)!r}")
+
+
+def _piece(epoch: float, boundaries: Sequence[float]) -> int:
+    return sum(epoch >= boundary for boundary in boundaries)

@@ -24,7 +24,7 @@ class ForwardPass:
         cut: where the shared part of its network ends.
         tape: records; must be persistent.
         data: the batch.
-        counting: `(tasks,)` booleans, if some of the tasks may be dropped at run time.
+        counted: `(tasks,)` booleans, if some of the tasks may be dropped at run time.
 
     Attributes:
         batches: the batch, unit by unit, as `Objective.batches` gives it.
@@ -33,7 +33,7 @@ class ForwardPass:
         units: for each of `losses`, which unit it belongs to.
     """
 
-    def __init__(self, scope: Scope, cut: Cut, tape: tf.GradientTape, data: Any, counting: Any) -> None:
+    def __init__(self, scope: Scope, cut: Cut, tape: tf.GradientTape, data: Any, counted: Any) -> None:
         self.scope, self.cut, self.tape = scope, cut, tape
         x, y, sample_weight = scope.model.unpack(data)
         self.outside = keras.tree.flatten(cut.trunk(x, training=True))
@@ -51,13 +51,13 @@ class ForwardPass:
         self.units: list[int] = []
         parts: list[Any] = []
         for place, unit in enumerate(scope.units):
-            found = objective.batches(unit.tasks, forward, counting)
+            found = objective.batches(unit.tasks, forward, counted)
             self.batches += found
             parts += objective.loss_parts(found, training=True)
             self.units += [place] * (len(parts) - len(self.units))
         totals = objective.scattered([(batch, part.totals) for batch, part in parts])
         with tape.stop_recording():
-            (self.totals,) = scope.replicas.summed([totals])
+            (self.totals,) = scope.replicas.all_reduce_sum([totals])
         self.losses = [(batch.tasks, trained_part(objective.tasks, batch, part, self.totals)) for batch, part in parts]
 
 
@@ -117,7 +117,9 @@ class TaskGradients:
             found = iter(self._gradient(targets, sources, list(at_cut.values())))
             for place in mine:
                 rows.setdefault(place, []).append([next(found) for _ in groups[place].variables])
-        return self._forward.scope.replicas.summed([group.matrix(rows[place]) for place, group in enumerate(groups)])
+        return self._forward.scope.replicas.all_reduce_sum(
+            [group.matrix(rows[place]) for place, group in enumerate(groups)]
+        )
 
     def weighted_sum(self, group: SharedGroup, weights: Any) -> list[Any]:
         """Returns the gradients of the weighted sum of the losses for a group's variables, by one backward pass.

@@ -15,7 +15,7 @@ from keras import ops
 _HOOKS = ("on_batch_end", "on_train_batch_end", "on_test_batch_end")
 
 
-def are_read(arguments: Mapping[str, Any]) -> bool:
+def batch_logs_are_read(arguments: Mapping[str, Any]) -> bool:
     """Returns whether a callback reads the logs of single steps.
 
     That is one with a method for the end of a batch, unless its `reads_batch_logs` is false.

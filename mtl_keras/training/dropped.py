@@ -73,7 +73,7 @@ class DroppedState:
                 for variable in (entry.variable, *by_variable.get(id(entry.variable), ())):
                     self._watched.append((variable, _fitting(entry, variable)))
 
-    def remember(self) -> list[_Saved]:
+    def save(self) -> list[_Saved]:
         """Returns the state as it is now."""
         return [_Saved(variable, reached, ops.copy(variable)) for variable, reached in self._watched]
 
@@ -81,7 +81,7 @@ class DroppedState:
         """Restores the share of the state that no active task reaches.
 
         Args:
-            saved: from `remember`.
+            saved: from `save`.
             active: `(tasks,)` booleans.
         """
         for entry in saved:

@@ -20,7 +20,7 @@ from mtl_keras.training.gradients_step import GradientsStep
 from mtl_keras.training.kernels import fused_kernels
 from mtl_keras.training.step import LossesStep, Scope, test_step
 
-Step = Callable[[Any, Any], Any]
+StepCallable = Callable[[Any, Any], Any]
 _Key = tuple[tuple[str, ...], bool]
 
 
@@ -59,7 +59,7 @@ class Function:
     def __init__(
         self,
         model: Any,
-        step: Step,
+        step: StepCallable,
         summary: Callable[[Any], Any],
         report: Specialization,
         frozen: Sequence[keras.Layer] = (),
@@ -247,7 +247,7 @@ class StepFunctions:
         live = self._state.weighting
         scope = Scope(model, objective, self._replicas, units, reached, masked, dropped, live, monitor)
         contested = bool(shared_groups(owned, trained, [True] * len(columns)))
-        train_step: Step
+        train_step: StepCallable
         if live is not None and live.weighting.needs & {"gramian", "jacobian"}:
             train_step = GradientsStep(scope, live, contested)
         else:

@@ -54,8 +54,8 @@ class SharedGroup:
         """Returns what to multiply the group's gradients by: one task alone has the gradient of its own loss."""
         return self.take(ops.where(self.contested(active), weights, preference))
 
-    def spread(self, rows: Any, tasks: int) -> Any:
-        """Puts `(tasks of the group, ...)` among `(tasks, ...)`, of which the others are 0."""
+    def scatter(self, rows: Any, tasks: int) -> Any:
+        """Returns `(tasks, ...)` from `(tasks of the group, ...)`, with 0 for the other tasks."""
         if self.tasks == tuple(range(tasks)):
             return rows
         places = np.zeros((tasks, len(self.tasks)), "float32")
@@ -122,7 +122,7 @@ def gramian(groups: Sequence[SharedGroup], left: Sequence[Any], right: Sequence[
     for group, one, other in zip(groups, left, right, strict=True):
         product = one @ ops.transpose(other)
         product = ops.where(group.contested(active), product, ops.zeros_like(product))
-        total += ops.transpose(group.spread(ops.transpose(group.spread(product, tasks)), tasks))
+        total += ops.transpose(group.scatter(ops.transpose(group.scatter(product, tasks)), tasks))
     return total
 
 
@@ -143,6 +143,12 @@ class GradientSummary:
     conflict: np.ndarray
     norm: np.ndarray
     steps: int
+
+    def __repr__(self) -> str:
+        return (
+            f"GradientSummary(steps={self.steps}, mean_cosine={self.mean_cosine:.3g}, "
+            f"conflict_rate={self.conflict_rate:.3g}, norm_ratio={self.norm_ratio:.3g})"
+        )
 
     @property
     def conflict_rate(self) -> float:

@@ -63,7 +63,7 @@ class GradientsStep:
         known = {id(variable) for variable in self._shared}
         reached = {id(entry.variable) for entry in scope.owned if entry.reached[:, scope.columns].any()}
         self._private = [one for one in scope.variables if id(one) in reached and id(one) not in known]
-        # Of an output without a loss: trained by regularizers alone.
+        # Variables of outputs without a loss: only regularizers train them.
         self._others = [one for one in scope.variables if id(one) not in reached]
         self._sees_parameters = "representation" not in self._needs
 
@@ -77,22 +77,22 @@ class GradientsStep:
         scope, replicas = self._scope, self._scope.replicas
         objective, optimizer = scope.objective, scope.model.optimizer
         size = batch_size(data)
-        data, not_empty = replicas.filled(data)
+        data, not_empty = replicas.pad_empty_batch(data)
         running = task_weights > 0
         step = tf.identity(optimizer.iterations)
-        saved = scope.dropped.remember() if scope.dropped else []
+        saved = scope.dropped.save() if scope.dropped else []
         parts = _halves(data) if "two_halves" in self._needs else [data]
         models = [self._cut.trunk, *(head for head in self._cut.heads if head)]
-        counting = replicas.counting(running if scope.masked else None, not_empty, len(objective.tasks))
+        counted = replicas.counted_tasks(running if scope.masked else None, not_empty, len(objective.tasks))
         variables = [*self._shared, *self._private, *self._others]
         # Frozen variables are not watched, so no gradient flows to them.
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
-            passes = [ForwardPass(scope, self._cut, tape, part, counting) for part in parts]
+            passes = [ForwardPass(scope, self._cut, tape, part, counted) for part in parts]
             own_additional = replicas.share(scope.additional_loss(models, running))
             scale = scope.loss_scale()
             scaled = own_additional * scale
-        (additional,) = replicas.summed([own_additional])
+        (additional,) = replicas.all_reduce_sum([own_additional])
         totals = tf.add_n([one.totals for one in passes])
         losses = tf.math.divide_no_nan(totals[:, 0], totals[:, 1])
         # A task without a label in the batch has the loss 0, which is not for a weighting to see.
@@ -113,11 +113,11 @@ class GradientsStep:
         found = [*known, *own, *([None] * len(self._others))]
         if any(model.losses for model in models):
             extra = tape.gradient(scaled, [variable.value for variable in variables])
-            extra = replicas.summed([None if other is None else tf.convert_to_tensor(other) for other in extra])
+            extra = replicas.all_reduce_sum([None if other is None else tf.convert_to_tensor(other) for other in extra])
             both = zip(found, extra, strict=True)
             found = [one if other is None else other if one is None else one + other for one, other in both]
         scope.apply(found, variables, running, saved)
-        self._live.remember(new, optimizer.iterations > step)
+        self._live.store(new, optimizer.iterations > step)
         total = tf.reduce_sum(weights * losses) + additional
         objective.record(batches, totals, total, statistics, (weights, running), step)
 
@@ -156,7 +156,7 @@ class GradientsStep:
         if not self._sees_parameters or matrices is None:
             (back,) = values.back
             rows = back.representation_gradients()
-            (product,) = self._scope.replicas.summed([rows @ tf.transpose(rows)])
+            (product,) = self._scope.replicas.all_reduce_sum([rows @ tf.transpose(rows)])
             return product / values.scale**2
         product = gramian(self._groups, matrices[0], matrices[-1], values.active) / values.scale**2
         return tf.math.divide_no_nan(product, values.shares[0][:, None] * values.shares[-1][None, :])
@@ -240,7 +240,7 @@ def _jacobian(
         several = group.contested(values.active)
         contested += [several] * len(group.variables)
         alone += group.gradients((group.take(values.preference)[None, :] @ matrix)[0])
-        spread = tf.where(several, group.spread(matrix, tasks), 0.0) / values.scale
+        spread = tf.where(several, group.scatter(matrix, tasks), 0.0) / values.scale
         sizes = [int(np.prod(variable.shape)) for variable in group.variables]
         pieces = tf.split(spread, sizes, axis=1)
         rows |= {id(variable): piece for variable, piece in zip(group.variables, pieces, strict=True)}

@@ -20,7 +20,7 @@ from mtl_keras.layers import TaskSplit
 
 @dataclass(frozen=True)
 class Unit:
-    """What is computed together: one output, or the undivided matrix in front of a `TaskSplit`.
+    """Outputs that are computed together: one output, or the matrix that a `TaskSplit` divides.
 
     Args:
         tasks: the names of the outputs, in the order of their columns.
@@ -128,7 +128,7 @@ class Cut:
 def cut(inputs: Any, chosen: Sequence[Unit], outputs: Mapping[str, Any]) -> Cut:
     """Cuts a network between the operations that several tasks share and those that one task has to itself.
 
-    The columns of a fused head are their tasks' own: the cut lies in front of it.
+    The columns of a fused head belong to their tasks: the cut is before it.
 
     Args:
         inputs: the model's symbolic inputs.

@@ -28,7 +28,7 @@ _DISTANCES = frozenset(
     "mean_squared_logarithmic_error".split()
 )
 
-# Cross-entropies, and the activation in front of which their logits stand.
+# Cross-entropies, and the activation that their logits go through.
 _LOGIT_LOSSES = {
     "binary_crossentropy": "Sigmoid",
     "binary_focal_crossentropy": "Sigmoid",
@@ -126,7 +126,7 @@ class GroupBatch:
 
     @property
     def leading(self) -> int:
-        """How many axes stand in front of a sample's own."""
+        """Number of axes before those of a sample."""
         return 1 if len(self.tasks) == 1 else 2
 
     def flat(self) -> GroupBatch | None:
@@ -265,7 +265,7 @@ class TaskGroup:
         if forward.checks_classes and self.class_indices:
             true = checked_classes(true, pred.shape[-1], tasks)
         if active is not None:
-            own = [1] * (len(present.shape) - 1)  # axes beside those of the batch and of the tasks
+            own = [1] * (len(present.shape) - 1)  # axes other than those of the batch and the tasks
             present = ops.logical_and(present, ops.reshape(active, [1, *own] if len(tasks) == 1 else [1, -1, *own[1:]]))
         weight = None
         if any(task in forward.sample_weight for task in tasks):

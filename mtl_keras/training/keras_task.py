@@ -37,7 +37,7 @@ class KerasBatch:
 
 
 class KerasTask:
-    """A task of which Keras' objects compute the loss or some metrics, called as `keras.Model` calls them.
+    """A task whose loss or metrics are computed by Keras' objects, called as `keras.Model` calls them.
 
     Args:
         spec: its description.
@@ -80,7 +80,7 @@ class KerasTask:
     def loss_part(self, batch: KerasBatch, training: bool, replicas: Replicas) -> LossPart:
         """Returns the loss of a batch, as a sum over samples; arguments as for `TaskGroup.loss_part`."""
         value, count = self.loss(batch.true, batch.pred, batch.weight, training)
-        # Of a loss that is a mean, Keras divides by the number of replicas.
+        # Keras divides a loss that is a mean by the number of replicas.
         logged = ops.mean(value) * replicas.count
         is_mean = all(_is_mean(loss) for loss, _ in self._spec.losses)
         trained = None if is_mean else ops.reshape(ops.sum(value), (1,))

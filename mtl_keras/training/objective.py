@@ -105,7 +105,7 @@ class Objective:
         for _, metric in self._other:
             metric.reset_state()
 
-    def forget_nonfinite(self) -> None:
+    def reset_nonfinite(self) -> None:
         """Starts looking for non-finite losses again."""
         self.first_nonfinite.assign(-ops.ones_like(self.first_nonfinite))
 

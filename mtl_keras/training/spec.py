@@ -15,7 +15,7 @@ from mtl_keras.keras_private import CompileMetrics, get_keras_mask, get_loss
 from mtl_keras.metrics import SampleStatistics
 from mtl_keras.tasks import Task
 
-# Functions that work on the last axis alone, so that a task axis in front of it changes nothing.
+# Functions of the last axis alone, so that a task axis before it has no effect.
 _ON_LAST_AXIS = frozenset(
     "binary_accuracy binary_crossentropy binary_focal_crossentropy categorical_accuracy categorical_crossentropy "
     "categorical_focal_crossentropy categorical_hinge cosine_similarity hinge huber kl_divergence log_cosh "
@@ -36,7 +36,7 @@ def function_name(judge: keras.losses.Loss | keras.metrics.Metric) -> str:
 def is_own(judge: keras.losses.Loss | keras.metrics.Metric, *packages: str) -> bool:
     """Returns whether a loss or metric, and the function that it wraps, are of Keras or of this library.
 
-    A function or subclass of the user's may bear a name that Keras uses, and compute something else.
+    A user's function or subclass may have the name of one of Keras' and compute something else.
     """
     function = getattr(judge, "fn", None) or getattr(judge, "_fn", None)
     modules = [getattr(part, "__module__", "") for part in (type(judge), function) if part]

@@ -20,7 +20,7 @@ from mtl_keras.training.gradients import GradientStatistics, shared_variables
 from mtl_keras.training.objective import Objective
 from mtl_keras.training.spec import CompileSpec
 from mtl_keras.weightings import Previous, State, Static, Weighting
-from mtl_keras.weightings.base import Step
+from mtl_keras.weightings.base import StepResult
 
 # Variables made while a function is traced would belong to it.
 outside_of_graphs = tf.init_scope
@@ -64,15 +64,15 @@ class LiveWeighting:
         """Returns the state as it is now."""
         return {name: variable.value for name, variable in self._variables.items()}
 
-    def step(self, **seen: Any) -> Step:
-        """Returns the weights of a step; takes what `Weighting.step` takes beside the state."""
+    def step(self, **seen: Any) -> StepResult:
+        """Returns the weights of a step; takes the arguments of `Weighting.step` other than the state."""
         state = self.state()
         previous = None
         if "losses_after" in self.weighting.needs:
             previous = Previous(*(state[f"previous_{name}"] for name in Previous._fields))
         return self.weighting.step(state, previous=previous, **seen)
 
-    def remember(self, state: State, moved: Any = True, previous: Sequence[Any] | None = None) -> None:
+    def store(self, state: State, moved: Any = True, previous: Sequence[Any] | None = None) -> None:
         """Keeps a new state, unless the network did not move in the step (its gradients overflowed).
 
         Args:
@@ -89,7 +89,7 @@ class LiveWeighting:
 
     def after_epoch(self, losses: Sequence[float]) -> None:
         """Updates the state with the mean losses of an epoch; that of a task that did not run is NaN."""
-        self.remember(self.weighting.after_epoch(ops.convert_to_tensor(losses, "float32"), self.state()))
+        self.store(self.weighting.after_epoch(ops.convert_to_tensor(losses, "float32"), self.state()))
 
     def save(self, store: MutableMapping[str, Any]) -> None:
         """Writes the state into a store of arrays, its rows in the alphabetical order of the tasks."""
@@ -106,7 +106,7 @@ class LiveWeighting:
 
 
 class TrainingState(KerasSaveable):
-    """What `compile` set up and training changes, beside what `keras.Model` keeps.
+    """The training state that `keras.Model` does not have: set up by `compile`, changed by training.
 
     Keras saves it in a place of its own in the files of a model, which the stock class passes over.
 
@@ -120,10 +120,10 @@ class TrainingState(KerasSaveable):
         tasks: the tasks, in the model's order: the outputs that have a loss.
         task_weights: `(tasks,)` variable: the weights of the tasks whose weight was not given as a variable.
         step_weights: `(steps, tasks)` weights of the next execution alone, or `None`.
-        row: `(tasks,)` weights that `compute_loss` uses in a step of the user's own; `None` for the task weights.
+        row: `(tasks,)` weights that `compute_loss` uses in a user-defined step; `None` for the task weights.
         row_was_used: whether `compute_loss` used `row` since it was set.
         weighting: the weighting in use; `None` for fixed weights.
-        gradients: sums for what is watched of the tasks' gradients.
+        gradients: statistics of the tasks' gradients.
         objective: losses and metrics, once the labels are known.
         resumption: the steps of an interrupted epoch that are skipped.
         frozen_layers: the layers that training leaves as they are, by path.
@@ -186,7 +186,7 @@ class TrainingState(KerasSaveable):
         return self.objective
 
     def weights_in_step(self) -> Any:
-        """Returns the weights `(tasks,)` that a step of the user's own trains with, as a tensor."""
+        """Returns the weights `(tasks,)` of a user-defined step, as a tensor."""
         if self.row is not None:
             self.row_was_used = True
             return self.row

@@ -78,14 +78,14 @@ class Scope:
             network: computes `units`.
             data: inputs, labels and sample weights.
             active: `(tasks,)` booleans.
-            not_empty: whether the batch counts, from `Replicas.filled`.
+            not_empty: whether the batch counts, from `Replicas.pad_empty_batch`.
             training: whether this is a training step.
         """
         x, y, sample_weight = self.model.unpack(data)
         tensors = network(x, training=training)
         forward = ForwardBatch(self.units, tensors, y, sample_weight, self.model.checks_labels)
-        counting = self.replicas.counting(active if self.masked else None, not_empty, len(self.objective.tasks))
-        return self.objective.batches(self.names, forward, counting)
+        counted = self.replicas.counted_tasks(active if self.masked else None, not_empty, len(self.objective.tasks))
+        return self.objective.batches(self.names, forward, counted)
 
     def additional_loss(self, parts: Iterable[keras.Model], active: Any) -> Any:
         """Regularizers and `add_loss` of the layers that ran.
@@ -123,7 +123,7 @@ class Scope:
             gradients: sums over the replicas.
             variables: what they belong to.
             active: `(tasks,)` booleans.
-            saved: from `DroppedState.remember`.
+            saved: from `DroppedState.save`.
         """
         if variables:
             self.model.optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
@@ -138,13 +138,13 @@ def test_step(scope: Scope) -> Callable[[Any, Any], None]:
 
     def step(data: Any, task_weights: Any) -> None:
         size = batch_size(data)
-        data, not_empty = replicas.filled(data)
+        data, not_empty = replicas.pad_empty_batch(data)
         batches = scope.batches(forward, data, task_weights > 0, not_empty, training=False)
         parts = objective.loss_parts(batches, training=False)
         additional = replicas.share(scope.additional_loss([forward], task_weights > 0))
         totals = objective.scattered([(batch, part.totals) for batch, part in parts])
         found = [totals, additional, *objective.statistics(batches, size)]
-        totals, additional, *statistics = replicas.summed(found)
+        totals, additional, *statistics = replicas.all_reduce_sum(found)
         objective.record(batches, totals, tf.cast(additional, totals.dtype), statistics)
 
     return step
@@ -173,10 +173,10 @@ class LossesStep:
         scope = self._scope
         objective, optimizer, live, replicas = scope.objective, scope.model.optimizer, scope.weighting, scope.replicas
         size = batch_size(data)
-        data, not_empty = replicas.filled(data)
+        data, not_empty = replicas.pad_empty_batch(data)
         active = task_weights > 0
         step = tf.identity(optimizer.iterations)
-        saved = scope.dropped.remember() if scope.dropped else []
+        saved = scope.dropped.save() if scope.dropped else []
         sees_update = live is not None and "losses_after" in live.weighting.needs
         seeds = [tf.identity(variable.value) for variable in self._not_trained] if sees_update else []
         trained = [variable.value for variable in self._variables]
@@ -188,7 +188,7 @@ class LossesStep:
             own_totals = objective.scattered([(batch, part.totals) for batch, part in parts])
             own_additional = replicas.share(scope.additional_loss([self._forward], active))
             with tape.stop_recording():
-                totals, additional = replicas.summed([own_totals, own_additional])
+                totals, additional = replicas.all_reduce_sum([own_totals, own_additional])
             losses = tf.math.divide_no_nan(totals[:, 0], totals[:, 1])
             # What this replica's samples add to the losses.
             own = tf.math.divide_no_nan(own_totals[:, 0], totals[:, 1]) if replicas.count > 1 else losses
@@ -196,27 +196,27 @@ class LossesStep:
                 own = objective.scattered(
                     [(batch, trained_part(objective.tasks, batch, part, totals)) for batch, part in parts]
                 )
-            weights, weighed = tf.cast(task_weights, own.dtype), None
+            weights, result = tf.cast(task_weights, own.dtype), None
             if live:
                 # A task without a label in the batch has the loss 0, which is not for a weighting to see.
                 preference = tf.where(totals[:, 1] > 0, weights, tf.zeros_like(weights))
-                weighed = live.step(losses=tf.stop_gradient(losses), preference=preference)
-                weights = tf.stop_gradient(weighed.weights)
+                result = live.step(losses=tf.stop_gradient(losses), preference=preference)
+                weights = tf.stop_gradient(result.weights)
             own_total = tf.reduce_sum(weights * own) + tf.cast(own_additional, own.dtype)
             scaled = optimizer.scale_loss(own_total)
         gradients = tape.gradient(scaled, trained)
         if scope.monitor is not None:
-            self._watch(scope.monitor, tape, own, tf.logical_and(active, totals[:, 1] > 0))
+            self._monitor_gradients(scope.monitor, tape, own, tf.logical_and(active, totals[:, 1] > 0))
         statistics = objective.statistics(batches, size)
         gradients, statistics = replicas.exchange(gradients, self._not_trained, statistics)
         scope.apply(gradients, self._variables, active, saved)
-        if live and weighed:
+        if live and result:
             after = self._losses_again(data, seeds, active, not_empty) if sees_update else None
-            live.remember(weighed.state, optimizer.iterations > step, (losses, after, preference))
+            live.store(result.state, optimizer.iterations > step, (losses, after, preference))
         total = tf.reduce_sum(weights * losses) + tf.cast(additional, losses.dtype)
         objective.record(batches, totals, total, statistics, (weights, active), step)
 
-    def _watch(self, monitor: GradientStatistics, tape: tf.GradientTape, own: Any, active: Any) -> None:
+    def _monitor_gradients(self, monitor: GradientStatistics, tape: tf.GradientTape, own: Any, active: Any) -> None:
         """Sums up the inner products of the tasks' gradients, which the step itself does not need."""
         scope = self._scope
         groups = shared_groups(scope.owned, scope.trained, scope.columns)
@@ -229,7 +229,7 @@ class LossesStep:
                 seed = tf.cast(scale, own.dtype) * tf.one_hot(task, len(scope.objective.tasks), dtype=own.dtype)
                 rows.append(tape.gradient(own, sources, seed, unconnected_gradients=tf.UnconnectedGradients.ZERO))
             matrices.append(group.matrix(rows) / scale)
-        matrices = scope.replicas.summed(matrices)
+        matrices = scope.replicas.all_reduce_sum(matrices)
         monitor.add(gramian(groups, matrices, matrices, active), active)
 
     def _losses_again(self, data: Any, seeds: Sequence[Any], active: Any, not_empty: Any) -> Any:
@@ -239,7 +239,7 @@ class LossesStep:
         _assign(self._not_trained, seeds)
         batches = scope.batches(self._forward, data, active, not_empty, training=True)
         parts = objective.loss_parts(batches, training=True)
-        (totals,) = scope.replicas.summed([objective.scattered([(one, part.totals) for one, part in parts])])
+        (totals,) = scope.replicas.all_reduce_sum([objective.scattered([(one, part.totals) for one, part in parts])])
         _assign(self._not_trained, moved)
         return tf.math.divide_no_nan(totals[:, 0], totals[:, 1])
 

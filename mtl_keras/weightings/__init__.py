@@ -123,3 +123,7 @@ def get(identifier: str | Mapping[str, Any] | Weighting | None) -> Weighting:
             f"Choices: {', '.join(WEIGHTINGS.names)}"
         )
     return weighting
+
+
+def __dir__() -> list[str]:
+    return __all__

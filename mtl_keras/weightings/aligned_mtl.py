@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from keras import ops
 
 from mtl_keras.serialization import unknown_value
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
-from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.pseudoinverse import spectrum
+from mtl_keras.weightings.gramian import TINY, GramianWeighting, spectrum
 
 ScaleMode = Literal["min", "median", "rmse"]
 _EPSILON = float(np.finfo("float64").eps)
@@ -45,8 +44,6 @@ class AlignedMTL(GramianWeighting):
 
     scale_mode: ScaleMode = "min"
 
-    NAME: ClassVar[str] = "aligned_mtl"
-
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.scale_mode not in get_args(ScaleMode):
@@ -58,7 +55,7 @@ class AlignedMTL(GramianWeighting):
         ones = ops.cast(active, gramian.dtype)
         count = ops.maximum(ops.sum(ones), 1.0)
         values, vectors = spectrum(gramian)
-        nonzero = values > ops.maximum(count * _EPSILON * values[-1], 1e-290)
+        nonzero = values > ops.maximum(count * _EPSILON * values[-1], TINY)
         rank = ops.sum(ops.cast(nonzero, np.int32))
         safe = ops.where(nonzero, values, 1.0)
         if self.scale_mode == "rmse":

@@ -43,7 +43,7 @@ class Direction(NamedTuple):
     weights: Any
 
 
-class Step(NamedTuple):
+class StepResult(NamedTuple):
     """Returned by `Weighting.step`.
 
     Attributes:
@@ -158,7 +158,7 @@ class Weighting(Configurable, ABC):
         gramian: Any = None,
         jacobian: Any = None,
         previous: Previous | None = None,
-    ) -> Step:
+    ) -> StepResult:
         """Computes the weights of a training step.
 
         Non-finite gradients do not change the state, and a non-finite Gramian still gives finite weights. Gramians are
@@ -201,7 +201,7 @@ class Weighting(Configurable, ABC):
         result, new = self.update(seen, state)
         vector, weights = result if "jacobian" in needs else (None, result)
         weights = ops.cast(ops.where(active, ops.cast(weights, "float64") * wide, 0.0), dtype)
-        return Step(weights, vector, {name: _next(finite, value, state[name]) for name, value in new.items()})
+        return StepResult(weights, vector, {name: _next(finite, value, state[name]) for name, value in new.items()})
 
     def __call__(self, inputs: Any, losses: Any = None, preference: Any = None, state: State | None = None) -> Any:
         """Returns the weights `(tasks,)`, or the combined gradient `(coordinates,)` if the method needs the Jacobian.

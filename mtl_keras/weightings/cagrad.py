@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -11,16 +11,15 @@ from keras import ops
 from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.simplex import mean_weights, unless_alone
 from mtl_keras.weightings.solvers import (
     STATIONARY,
-    cosines,
+    definite_cosines,
     exchange,
-    mean_weights,
     restrict,
     share_equally,
     start_pivots,
     times,
-    unless_alone,
 )
 
 
@@ -53,8 +52,6 @@ class CAGrad(GramianWeighting):
 
     c: float = 0.5
 
-    NAME: ClassVar[str] = "cagrad"
-
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("c", self.c, 0)
@@ -65,7 +62,7 @@ class CAGrad(GramianWeighting):
         if self.c == 0:
             return mean, state
         # In units of the norms: y = inverse * u, G y = C u / inverse.
-        cosine, inverse, present = cosines(gramian, active)
+        cosine, inverse, present = definite_cosines(gramian, active)
         squares = ops.diagonal(gramian)
         unit = ops.sqrt(ops.min(ops.where(present, squares, ops.max(squares) + 1)))
         a = inverse * unit

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 from keras import ops
 
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
-from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.pseudoinverse import SINGULAR, cosines_of, pseudo_solve
+from mtl_keras.weightings.gramian import ROUNDING, GramianWeighting, cosines_of, pseudo_solve
 
 
 @WEIGHTINGS.register
@@ -40,5 +39,5 @@ class ConFIG(GramianWeighting):
         components = ops.sum(cosines * amounts[None, :], axis=-1)
         square = ops.sum(amounts * components)
         length = ops.sum(ops.diagonal(seen.gramian) * inverse_norms * components)
-        length = ops.where(square > SINGULAR, length / ops.where(square > SINGULAR, square, 1.0), 0.0)
+        length = ops.where(square > ROUNDING, length / ops.where(square > ROUNDING, square, 1.0), 0.0)
         return inverse_norms * amounts * length, state

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from keras import ops
 
 from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.pbi import norm, preference_and_losses, without_component
 
 # A loss vector with a smaller norm has no direction.
 _MIN_NORM = 1e-8
@@ -47,20 +48,15 @@ class COSMOS(Weighting):
         https://arxiv.org/abs/2103.13392.
     """
 
-    NAME: ClassVar[str] = "cosmos"
-
     lam: float = 2.0
 
     def __post_init__(self) -> None:
         check_number("lam", self.lam, 0)
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        # float64: near the target ratio, two nearly equal directions are subtracted.
-        ray = ops.cast(seen.preference, "float64")
-        losses = ops.where(seen.active, ops.cast(seen.losses, "float64"), 0.0)
-        norm = ops.sqrt(ops.sum(losses * losses))
-        direction = ops.divide_no_nan(losses, norm)
-        target = ops.divide_no_nan(ray, ops.sqrt(ops.sum(ray * ray)))
-        orthogonal = target - ops.sum(target * direction) * direction
-        factor = ops.where(norm > _MIN_NORM, self.lam / ops.maximum(norm, _MIN_NORM), 0.0)
+        ray, losses = preference_and_losses(seen)
+        length = norm(losses)
+        target = ops.divide_no_nan(ray, norm(ray))
+        orthogonal = without_component(target, ops.divide_no_nan(losses, length))
+        factor = ops.where(length > _MIN_NORM, self.lam / ops.maximum(length, _MIN_NORM), 0.0)
         return ops.divide_no_nan(ops.divide_no_nan(ray, ops.sum(ray)) - factor * orthogonal, ray), state

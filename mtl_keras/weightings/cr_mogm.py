@@ -37,7 +37,9 @@ class CRMOGM(GramianWeighting):
 
     References:
         S. Zhou, W. Zhang, J. Jiang, W. Zhong, J. Gu, W. Zhu, *On the Convergence of Stochastic Multi-Objective Gradient
-        Manipulation and Beyond*, NeurIPS 2022, algorithm 1. Its alpha approaches 1 as the learning rate falls; here it
+        Manipulation and Beyond*, NeurIPS 2022, algorithm 1,
+        https://papers.neurips.cc/paper_files/paper/2022/hash/f91bd64a3620aad8e70a27ad9cb3ca57-Abstract-Conference.html.
+        Its alpha approaches 1 as the learning rate falls; here it
         is fixed.
     """
 

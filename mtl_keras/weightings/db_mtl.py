@@ -10,7 +10,7 @@ from keras import ops
 
 from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
-from mtl_keras.weightings.norms import row_norms
+from mtl_keras.weightings.gramian import row_norms
 
 _EPSILON = 1e-8
 # The weights are only logged, but must be finite.

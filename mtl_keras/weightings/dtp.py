@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import check_number, check_positive
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
 # Bounds the weight of a task that is not learned at all; it corresponds to a cross-entropy of 16.
@@ -40,7 +40,8 @@ class DTP(Weighting):
 
     References:
         M. Guo, A. Haque, D.-A. Huang, S. Yeung, L. Fei-Fei, *Dynamic Task Prioritization for Multitask Learning*, ECCV
-        2018: the priorities of tasks, not those of examples. The default values are ours.
+        2018, https://doi.org/10.1007/978-3-030-01270-0_17: the priorities of tasks, not those of examples. The default
+        values are ours.
     """
 
     gamma: float = 2.0
@@ -48,8 +49,7 @@ class DTP(Weighting):
 
     def __post_init__(self) -> None:
         check_number("gamma", self.gamma, 0)
-        if check_number("alpha", self.alpha, 0, 1) == 0:
-            raise ValueError(f"alpha must be above 0. Received: alpha={self.alpha!r}")
+        check_positive("alpha", self.alpha, 1)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # 0 marks an unknown indicator.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
-from mtl_keras.weightings.cone import ConeProjection
-from mtl_keras.weightings.solvers import mean_weights, nonnegative_qp, share_equally, times
+from mtl_keras.weightings.gramian import ConeProjection
+from mtl_keras.weightings.simplex import mean_weights
+from mtl_keras.weightings.solvers import nonnegative_qp, share_equally, times
 
 
 @WEIGHTINGS.register
@@ -28,8 +29,6 @@ class DualProj(ConeProjection):
         D. Lopez-Paz, M. Ranzato, *Gradient Episodic Memory for Continual Learning*, NeurIPS 2017, equations 8 to 11,
         https://arxiv.org/abs/1706.08840.
     """
-
-    NAME: ClassVar[str] = "dual_proj"
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         gramian, active = seen.gramian, seen.active

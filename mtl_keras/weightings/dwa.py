@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import check_positive
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.simplex import masked_softmax
 
 
 @WEIGHTINGS.register
@@ -37,8 +38,7 @@ class DWA(Weighting):
     temperature: float = 2.0
 
     def __post_init__(self) -> None:
-        if check_number("temperature", self.temperature, 0) == 0:
-            raise ValueError(f"temperature must be above 0. Received: temperature={self.temperature!r}")
+        check_positive("temperature", self.temperature)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # 0 marks an unknown mean loss.
@@ -49,10 +49,7 @@ class DWA(Weighting):
         last, last_but_one = (ops.cast(state[name], dtype) for name in ("last", "last_but_one"))
         logits = ops.divide_no_nan(last, last_but_one) / self.temperature
         logits = ops.where(ops.logical_and(last_but_one > 0, ops.isfinite(logits)), logits, 1 / self.temperature)
-        largest = ops.max(ops.where(active, logits, -np.inf))
-        exponentials = ops.where(active, ops.exp(logits - largest), 0.0)
-        count = ops.sum(ops.cast(active, dtype))
-        return count * ops.divide_no_nan(exponentials, ops.sum(exponentials)), state
+        return ops.sum(ops.cast(active, dtype)) * masked_softmax(logits, active), state
 
     def after_epoch(self, losses: Any, state: State) -> State:
         losses = ops.convert_to_tensor(losses)

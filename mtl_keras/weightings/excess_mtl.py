@@ -10,6 +10,7 @@ from keras import ops
 
 from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
+from mtl_keras.weightings.simplex import masked_softmax, only_active
 
 _EPSILON = 1e-7
 # The squares of these entries, and their sums, must stay below 3e38.
@@ -74,13 +75,12 @@ class ExcessMTL(Weighting):
         excess = ops.sum(square / ops.sqrt(squares + _EPSILON), axis=1)
         # A task without a first step has the ratio 0.
         ratio = ops.minimum(ops.divide_no_nan(excess, first), _LARGEST_RATIO)
-        before = ops.where(active, log_weights, -1e38)
-        raised = ops.where(active, log_weights + self.step_size * ratio, -1e38)
+        before = only_active(log_weights, active)
+        raised = only_active(log_weights + self.step_size * ratio, active)
         count = ops.sum(ops.cast(active, jacobian.dtype))
-        total = ops.logsumexp(raised)
-        weights = ops.where(active, ops.exp(raised - total) * count, 0.0)
+        weights = count * masked_softmax(raised, active)
         return Direction(ops.matmul(weights, jacobian), weights), {
             "squares": ops.where(active[:, None], squares, old),
             "first": ops.where(ops.logical_and(active, first == 0), excess, first),
-            "log_weights": ops.where(active, raised - total + ops.logsumexp(before), log_weights),
+            "log_weights": ops.where(active, raised - ops.logsumexp(raised) + ops.logsumexp(before), log_weights),
         }

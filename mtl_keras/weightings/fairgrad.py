@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.solvers import fair_point, unless_alone
+from mtl_keras.weightings.simplex import unless_alone
+from mtl_keras.weightings.solvers import fair_point
 
 
 @WEIGHTINGS.register

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
-from mtl_keras.weightings.adam import adam, adam_state
+from mtl_keras.checks import check_number, check_positive
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
-from mtl_keras.weightings.softmax import masked_softmax
+from mtl_keras.weightings.simplex import masked_softmax
+from mtl_keras.weightings.state import adam, adam_state
 
 _EPSILON = 1e-8
 
@@ -53,8 +53,7 @@ class FAMO(Weighting):
     same_batch: bool = True
 
     def __post_init__(self) -> None:
-        if check_number("learning_rate", self.learning_rate, 0) == 0:
-            raise ValueError(f"learning_rate must be above 0. Received: learning_rate={self.learning_rate!r}")
+        check_positive("learning_rate", self.learning_rate)
         check_number("gamma", self.gamma, 0)
         if not isinstance(self.same_batch, bool):
             raise ValueError(f"same_batch must be True or False. Received: same_batch={self.same_batch!r}")

@@ -10,7 +10,7 @@ from keras import ops
 
 from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
-from mtl_keras.weightings.noise import StepSeed, check_seed, draws_state, next_draws
+from mtl_keras.weightings.state import StepSeed, check_seed, draws_state, next_draws
 
 
 def keep_one_sign(jacobian: Any, uniform: Any, leak: Any = 0.0) -> Direction:

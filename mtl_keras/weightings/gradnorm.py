@@ -8,14 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
-from mtl_keras.weightings.adam import adam, adam_state
+from mtl_keras.checks import check_number, check_positive
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
-
-_LARGEST = 20.0
-# Adam squares the gradient and would not recover from an infinite square.
-_STEEPEST = 1e6
+from mtl_keras.weightings.simplex import masked_softmax
+from mtl_keras.weightings.state import LOG_BOUND, adam, adam_state
 
 
 @WEIGHTINGS.register
@@ -59,8 +56,7 @@ class GradNorm(GramianWeighting):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("alpha", self.alpha, 0)
-        if check_number("learning_rate", self.learning_rate, 0) == 0:
-            raise ValueError(f"learning_rate must be above 0. Received: learning_rate={self.learning_rate!r}")
+        check_positive("learning_rate", self.learning_rate)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # 0 marks an unknown first loss.
@@ -68,12 +64,10 @@ class GradNorm(GramianWeighting):
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         gramian, losses, active = seen.gramian, seen.losses, seen.active
-        gradient = ops.clip(self.gradient(gramian, losses, active, state), -_STEEPEST, _STEEPEST)
+        gradient = self.gradient(gramian, losses, active, state)
         moves = ops.logical_and(active, ops.logical_and(state["first"] > 0, ops.isfinite(losses)))
-        logits = state["logits"]
-        moved, moments = adam(logits, gradient, state, self.learning_rate, moves)
-        new = {"logits": ops.clip(moved, -_LARGEST, _LARGEST), "first": state["first"], **moments}
-        return self._weights(active, state), new
+        logits, moments = adam(state["logits"], gradient, state, self.learning_rate, moves, bound=LOG_BOUND)
+        return self._weights(active, state), {"logits": logits, "first": state["first"], **moments}
 
     def gradient(self, gramian: Any, losses: Any, active: Any, state: State) -> Any:
         """Returns the derivative `(tasks,)` of the objective with respect to the s of each task."""
@@ -95,6 +89,5 @@ class GradNorm(GramianWeighting):
         return {**state, "first": ops.where(is_first, ops.cast(losses, first.dtype), first)}
 
     def _weights(self, active: Any, state: State) -> Any:
-        logits = ops.where(active, ops.cast(state["logits"], "float64"), -np.inf)
-        exponentials = ops.where(active, ops.exp(logits - ops.maximum(ops.max(logits), -_LARGEST)), 0.0)
-        return ops.sum(ops.cast(active, "float64")) * ops.divide_no_nan(exponentials, ops.sum(exponentials))
+        shares = masked_softmax(ops.cast(state["logits"], "float64"), active)
+        return ops.sum(ops.cast(active, "float64")) * shares

@@ -10,14 +10,17 @@ from keras import ops
 
 from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
-from mtl_keras.weightings.encounters import in_order, random_order, to_columns
-from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.noise import check_seed, draws_state, next_draws
+from mtl_keras.weightings.gramian import (
+    ZERO_SQUARE,
+    GramianWeighting,
+    projection_products,
+    random_order,
+    scatter_to_columns,
+)
+from mtl_keras.weightings.state import check_seed, draws_state, next_draws
 
 # A cosine of 1 would need an infinite multiple of the other gradient.
 _HIGHEST = 1 - 1e-6
-# If no more than this fraction of a gradient's squared norm is left, it has no direction.
-_VANISHED = 1e-24
 
 
 @WEIGHTINGS.register
@@ -90,7 +93,7 @@ def vaccinate(gramian: Any, order: Any, targets: Any) -> tuple[Any, Any]:
         order: `(tasks, tasks - 1)` integers: row i has the tasks that gradient i is compared with, in this order.
         targets: `(tasks, tasks)` of row i with column j; also returned as the cosine of zero gradients.
     """
-    products, squares, other_products = in_order(gramian, order)
+    products, squares, other_products = projection_products(gramian, order)
     targets = ops.take_along_axis(targets, order, axis=1)
     aims = ops.clip(targets, -_HIGHEST, _HIGHEST)
     cotangents = aims / ops.sqrt(1.0 - ops.square(aims))
@@ -102,7 +105,7 @@ def vaccinate(gramian: Any, order: Any, targets: Any) -> tuple[Any, Any]:
         product, square, cotangent, aim = (
             ops.take(each, step, axis=1) for each in (products, squares, cotangents, aims)
         )
-        has_direction = ops.logical_and(copy_square > _VANISHED * original, square > 0)
+        has_direction = ops.logical_and(copy_square > ZERO_SQUARE * original, square > 0)
         ratio = ops.sqrt(ops.where(has_direction, copy_square, 0.0) / ops.where(has_direction, square, 1.0))
         cosine = ops.clip(ops.divide_no_nan(product, ratio * square), -1.0, 1.0)
         needed = ratio * (cotangent * ops.sqrt(1.0 - ops.square(cosine)) - cosine)
@@ -118,5 +121,5 @@ def vaccinate(gramian: Any, order: Any, targets: Any) -> tuple[Any, Any]:
     # A loop, because XLA takes long to compile the unrolled steps of many tasks.
     start = (original, products, ops.zeros_like(products), targets)
     _, _, added, cosines = ops.fori_loop(0, order.shape[1], align, start)
-    weights = 1.0 + ops.sum(to_columns(added, order), axis=0)
-    return weights, to_columns(cosines, order)
+    weights = 1.0 + ops.sum(scatter_to_columns(added, order), axis=0)
+    return weights, scatter_to_columns(cosines, order)

@@ -9,11 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
-from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.pseudoinverse import cosines_of, pseudo_solve, spectrum
-
-# A sum of weights not above this times the sum of their absolute values is rounding error.
-_CANCELLED = 1e-12
+from mtl_keras.weightings.gramian import ROUNDING, GramianWeighting, cosines_of, pseudo_solve, spectrum
 
 
 @WEIGHTINGS.register
@@ -54,7 +50,7 @@ class IMTLG(GramianWeighting):
             _solve_with_rank(gramian / largest / largest, norms / largest, rank),
         )
         total = ops.sum(solved)
-        is_reliable = ops.abs(total) > _CANCELLED * ops.sum(ops.abs(solved))
+        is_reliable = ops.abs(total) > ROUNDING * ops.sum(ops.abs(solved))
         return ops.where(is_reliable, solved / ops.where(is_reliable, total, 1.0), 0.0), state
 
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import check_integer
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
-from mtl_keras.weightings.gramian import GramianWeighting
-
-# Score differences below this times the largest squared norm are rounding errors.
-_ROUNDING = 1e-12
+from mtl_keras.weightings.gramian import ROUNDING, TINY, GramianWeighting
 
 
 @WEIGHTINGS.register
@@ -48,13 +45,10 @@ class Krum(GramianWeighting):
     n_selected: int = 1
     squared: bool = False
 
-    NAME: ClassVar[str] = "krum"
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, lowest in (("n_byzantine", 0), ("n_selected", 1)):
-            if check_number(name, getattr(self, name), lowest) % 1:
-                raise ValueError(f"{name} must be an integer. Received: {name}={getattr(self, name)!r}")
+        check_integer("n_byzantine", self.n_byzantine, 0)
+        check_integer("n_selected", self.n_selected, 1)
         if not isinstance(self.squared, bool):
             raise ValueError(f"squared must be True or False. Received: squared={self.squared!r}")
 
@@ -77,7 +71,7 @@ class Krum(GramianWeighting):
         ones = ops.cast(active, gramian.dtype)
         count = ops.sum(ones)
         squares = ops.diagonal(gramian)
-        largest = ops.maximum(ops.max(squares), 1e-290)
+        largest = ops.maximum(ops.max(squares), TINY)
         distances = ops.relu(squares[:, None] + squares[None, :] - 2.0 * gramian) / largest
         if not self.squared:
             distances = ops.sqrt(distances)
@@ -89,8 +83,8 @@ class Krum(GramianWeighting):
         scores = ops.where(active, scores, np.inf)
         # The s-th lowest score: tasks below it are selected, tasks tied with it share the remaining places.
         last = ops.sort(scores)[min(self.n_selected, tasks) - 1]
-        below = ops.cast(scores < last - _ROUNDING, gramian.dtype)
-        ties = ops.cast(ops.abs(scores - last) <= _ROUNDING, gramian.dtype)
+        below = ops.cast(scores < last - ROUNDING, gramian.dtype)
+        ties = ops.cast(ops.abs(scores - last) <= ROUNDING, gramian.dtype)
         places_left = self.n_selected - ops.sum(below)
         chosen = (below + ties * places_left / ops.maximum(ops.sum(ties), 1.0)) / self.n_selected
         return ops.where(count >= min_tasks, chosen, ones / ops.maximum(count, 1.0)), state

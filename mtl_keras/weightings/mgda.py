@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from keras import ops
 
@@ -43,8 +43,6 @@ class MGDA(GramianWeighting):
     """
 
     normalization: str = "none"
-
-    NAME: ClassVar[str] = "mgda"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,7 +10,8 @@ from keras import ops
 
 from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
-from mtl_keras.weightings.norms import row_norms
+from mtl_keras.weightings.gramian import row_norms
+from mtl_keras.weightings.simplex import masked_softmax
 
 # Products of tracked gradients, which are scaled by the losses, must stay below 3e38.
 _LARGEST_LOSS = 1e15
@@ -88,8 +89,7 @@ class MoCo(Weighting):
         total = ops.sum(active_shares)
         weights = ops.divide_no_nan(active_shares, total)
         slope = ops.matmul(tracked, ops.matmul(weights, tracked)) + self.rho * weights
-        logits = ops.where(active, weights - self.gamma * step**-self.gamma_sigma * slope, -1e38)
-        weights = ops.where(active, ops.exp(logits - ops.logsumexp(logits)), 0.0)
+        weights = masked_softmax(weights - self.gamma * step**-self.gamma_sigma * slope, active)
         return Direction(ops.matmul(weights, tracked), weights), {
             "tracked": ops.where(active_rows, moved, old),
             "shares": ops.where(active, weights * total, shares),

@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import check_number, check_positive
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.shares import shares_of_active, with_shares
-from mtl_keras.weightings.solvers import project_simplex
+from mtl_keras.weightings.simplex import project_simplex, shares_of_active, with_shares
 
 
 @WEIGHTINGS.register
@@ -50,8 +49,7 @@ class MoDo(GramianWeighting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if check_number("gamma", self.gamma, 0) == 0:
-            raise ValueError(f"gamma must be above 0. Received: gamma={self.gamma!r}")
+        check_positive("gamma", self.gamma)
         check_number("rho", self.rho, 0)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:

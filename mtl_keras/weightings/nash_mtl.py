@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from keras import ops
 
 from mtl_keras.checks import check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.solvers import fair_point, times, unless_alone
+from mtl_keras.weightings.simplex import unless_alone
+from mtl_keras.weightings.solvers import fair_point, times
 
 
 @WEIGHTINGS.register
@@ -41,8 +42,6 @@ class NashMTL(GramianWeighting):
     """
 
     max_norm: float = 1.0
-
-    NAME: ClassVar[str] = "nash_mtl"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from keras import ops
 
@@ -12,6 +12,24 @@ from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
 # Below this distance from the ray, relative to the norm of the losses, the penalty is smooth.
 _NEAR = 1e-6
+
+
+def preference_and_losses(seen: Seen) -> tuple[Any, Any]:
+    """Returns the preferences and the losses `(tasks,)`, both 0 for inactive tasks.
+
+    In float64: in float32, rounding errors hide the component of the losses off a ray.
+    """
+    return ops.cast(seen.preference, "float64"), ops.where(seen.active, ops.cast(seen.losses, "float64"), 0.0)
+
+
+def norm(vector: Any) -> Any:
+    """Returns the Euclidean norm of `(tasks,)`."""
+    return ops.sqrt(ops.sum(vector * vector))
+
+
+def without_component(vector: Any, direction: Any) -> Any:
+    """Returns a vector `(tasks,)` without its component along a direction `(tasks,)` of norm 1 (or 0)."""
+    return vector - ops.sum(vector * direction) * direction
 
 
 @WEIGHTINGS.register
@@ -41,10 +59,9 @@ class PBI(Weighting):
 
     References:
         Q. Zhang, H. Li, *MOEA/D: A Multiobjective Evolutionary Algorithm Based on Decomposition*, IEEE Transactions on
-        Evolutionary Computation 11(6), 2007, section II.C; the reference point is 0.
+        Evolutionary Computation 11(6), 2007, section II.C, https://ieeexplore.ieee.org/document/4358754; the reference
+        point is 0.
     """
-
-    NAME: ClassVar[str] = "pbi"
 
     theta: float = 5.0
 
@@ -52,12 +69,10 @@ class PBI(Weighting):
         check_number("theta", self.theta, 0)
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        # float64: the component of the losses off the ray is lost in float32 rounding.
-        preference = ops.cast(seen.preference, "float64")
-        losses = ops.where(seen.active, ops.cast(seen.losses, "float64"), 0.0)
-        ray = ops.divide_no_nan(preference, ops.sqrt(ops.sum(preference * preference)))
-        residual = losses - ops.sum(losses * ray) * ray
-        distance = ops.sqrt(ops.sum(residual * residual))
-        smallest = _NEAR * ops.sqrt(ops.sum(losses * losses))
+        preference, losses = preference_and_losses(seen)
+        ray = ops.divide_no_nan(preference, norm(preference))
+        residual = without_component(losses, ray)
+        distance = norm(residual)
+        smallest = _NEAR * norm(losses)
         weights = ray + self.theta * ops.divide_no_nan(residual, ops.maximum(distance, smallest))
         return ops.divide_no_nan(weights, preference), state

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import check_integer, check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
-from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.pseudoinverse import cosines_of
+from mtl_keras.weightings.gramian import GramianWeighting, cosines_of
 from mtl_keras.weightings.solvers import nonnegative_qp, share_equally
 
 # Largest violation of a constraint, relative to the largest constraint.
@@ -58,16 +57,13 @@ class PCD(GramianWeighting):
     eps: float = 1e-8
     primary: int = 0
 
-    NAME: ClassVar[str] = "pcd"
-
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("tau", self.tau, 0, 1)
         if check_number("beta", self.beta, 0, 1) == 1:
             raise ValueError(f"beta must be below 1. Received: beta={self.beta!r}")
         check_number("eps", self.eps, 0)
-        if check_number("primary", self.primary, 0) % 1:
-            raise ValueError(f"primary must be an integer. Received: primary={self.primary!r}")
+        check_integer("primary", self.primary, 0)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         if self.primary >= tasks:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from keras import ops
 
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
-from mtl_keras.weightings.encounters import in_order, random_order, to_columns
-from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.noise import check_seed, draws_state, next_draws
+from mtl_keras.weightings.gramian import GramianWeighting, projection_products, random_order, scatter_to_columns
+from mtl_keras.weightings.state import check_seed, draws_state, next_draws
 
 
 @WEIGHTINGS.register
@@ -39,8 +38,6 @@ class PCGrad(GramianWeighting):
 
     seed: int = 0
 
-    NAME: ClassVar[str] = "pcgrad"
-
     def __post_init__(self) -> None:
         super().__post_init__()
         check_seed(self.seed)
@@ -62,10 +59,10 @@ def project(gramian: Any, order: Any) -> Any:
     """
     if gramian.shape[0] == 1:
         return ops.ones_like(gramian[0])
-    products, squares, other_products = in_order(gramian, order)
+    products, squares, other_products = projection_products(gramian, order)
     inverse = ops.divide_no_nan(1.0, squares)
     added = []
     for step, row in enumerate(ops.unstack(other_products, axis=0)):
         added.append(ops.relu(-products[:, step]) * inverse[:, step])
         products = products + added[-1][:, None] * row
-    return 1.0 + ops.sum(to_columns(ops.stack(added, axis=1), order), axis=0)
+    return 1.0 + ops.sum(scatter_to_columns(ops.stack(added, axis=1), order), axis=0)

@@ -10,8 +10,8 @@ from keras import ops
 
 from mtl_keras.serialization import unknown_value
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
-from mtl_keras.weightings.noise import StepSeed, check_seed, draws_state, next_draws
-from mtl_keras.weightings.softmax import masked_softmax
+from mtl_keras.weightings.simplex import masked_softmax
+from mtl_keras.weightings.state import StepSeed, check_seed, draws_state, next_draws
 
 _DISTRIBUTIONS = ("normal", "dirichlet")
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import check_integer, check_number, check_positive
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
-from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.shares import shares_of_active, with_shares
-from mtl_keras.weightings.solvers import project_simplex
-
-# Lower bound of the squared mean norm, relative to the largest entry of the Gramian.
-_SMALLEST = 1e-12
+from mtl_keras.weightings.gramian import ROUNDING, TINY, GramianWeighting
+from mtl_keras.weightings.simplex import project_simplex, shares_of_active, with_shares
 
 
 @WEIGHTINGS.register
@@ -53,17 +49,13 @@ class SDMGrad(GramianWeighting):
     iterations: int = 20
     momentum: float = 0.5
 
-    NAME: ClassVar[str] = "sdmgrad"
     needs = frozenset({"gramian", "two_halves"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("lam", self.lam, 0)
-        if check_number("inner_learning_rate", self.inner_learning_rate, 0) == 0:
-            received = f"inner_learning_rate={self.inner_learning_rate!r}"
-            raise ValueError(f"inner_learning_rate must be above 0. Received: {received}")
-        if check_number("iterations", self.iterations, 1) % 1:
-            raise ValueError(f"iterations must be an integer. Received: iterations={self.iterations!r}")
+        check_positive("inner_learning_rate", self.inner_learning_rate)
+        check_integer("iterations", self.iterations, 1)
         check_number("momentum", self.momentum, 0, 1)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
@@ -75,8 +67,8 @@ class SDMGrad(GramianWeighting):
         count = ops.maximum(ops.sum(ones), 1.0)
         pull = self.lam * ones / count
         square = ops.square(ops.sum(ops.sqrt(ops.maximum(ops.diagonal(gramian), 0.0))) / count)
-        square = ops.maximum(square, _SMALLEST * ops.max(ops.abs(gramian)))
-        scaled = ops.where(square > 1e-290, gramian / ops.where(square > 1e-290, square, 1.0), 0.0)
+        square = ops.maximum(square, ROUNDING * ops.max(ops.abs(gramian)))
+        scaled = ops.where(square > TINY, gramian / ops.where(square > TINY, square, 1.0), 0.0)
 
         def descend(_: Any, values: Any) -> Any:
             weights, velocity = values

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from mtl_keras.weightings.gramian import TINY
+
 # Added to the diagonal of a cosine matrix to make it nonsingular. Far below 1e-8, the value for two gradients that
 # differ from opposite directions by 1 in 10 000; far above rounding errors.
 RIDGE = 1e-13
@@ -21,28 +23,9 @@ STATIONARY = 1e-11
 _TOLERANCE = 1e-14
 # Limits of a Newton step in a logarithm, and of the total distance, so that exponentials do not overflow.
 _MAX_STEP, _MAX_DISTANCE = 5.0, 150.0
-# A squared norm below this (the smallest float64 with an inverse square root) belongs to a zero gradient.
-_SMALLEST = 1e-290
 
 
-def project_simplex(v: Any, active: Any) -> Any:
-    """Returns the point of the unit simplex that is nearest to `v`, 0 where not `active`; batched over leading axes.
-
-    Args:
-        v: `(..., tasks)`; ignored where not `active`.
-        active: `(..., tasks)` booleans; if none is true, the result is 0.
-    """
-    # Entries more than 1 below the largest are 0 in the projection, as are those that are exactly 1 below.
-    v = ops.where(active, v, 0.0)
-    highest = ops.max(ops.where(active, v, ops.min(v, axis=-1, keepdims=True)), axis=-1, keepdims=True)
-    v = ops.where(active, ops.maximum(v - highest, -1.0), -1.0)
-    sums = ops.cumsum(ops.flip(ops.sort(v, axis=-1), axis=-1), axis=-1)
-    counts = ops.arange(1, v.shape[-1] + 1, dtype=v.dtype)
-    threshold = ops.max((sums - 1) / counts, axis=-1, keepdims=True)
-    return ops.where(active, ops.maximum(v - threshold, 0.0), 0.0)
-
-
-def cosines(gramian: Any, active: Any) -> tuple[Any, Any, Any]:
+def definite_cosines(gramian: Any, active: Any) -> tuple[Any, Any, Any]:
     """Returns the cosines between gradients, the inverse norms, and which gradients are present.
 
     Args:
@@ -56,7 +39,7 @@ def cosines(gramian: Any, active: Any) -> tuple[Any, Any, Any]:
         false for such tasks.
     """
     squares = ops.diagonal(gramian, axis1=-2, axis2=-1)
-    present = ops.logical_and(active, squares > _SMALLEST)
+    present = ops.logical_and(active, squares > TINY)
     inverse = ops.where(present, ops.rsqrt(ops.where(present, squares, 1.0)), 0.0)
     eye = ops.eye(gramian.shape[-1], dtype=gramian.dtype)
     cosine = ops.where(eye > 0, 1.0, ops.clip(gramian * inverse[..., None] * inverse[..., None, :], -1.0, 1.0))
@@ -79,7 +62,7 @@ def nonnegative_qp(M: Any, q: Any, active: Any) -> Any:
         L. F. Portugal, J. J. Judice, L. N. Vicente, *A Comparison of Block Pivoting and Interior-Point Algorithms for
         Linear Least Squares Problems with Nonnegative Variables*, Mathematics of Computation 63, 1994.
     """
-    cosine, inverse, present = cosines(M, active)
+    cosine, inverse, present = definite_cosines(M, active)
     q = q * inverse
     size = ops.max(ops.abs(q), axis=-1, keepdims=True)
     q = q / ops.where(size > 0, size, 1.0)
@@ -106,11 +89,11 @@ def min_norm_point(gramian: Any, active: Any) -> Any:
         active: `(tasks,)` booleans; if none is true, the result is 0.
     """
     squares = ops.diagonal(gramian)
-    zero = ops.logical_and(active, squares <= _SMALLEST)
-    shortest = ops.min(ops.where(ops.logical_and(active, squares > _SMALLEST), squares, ops.max(squares) + 1))
+    zero = ops.logical_and(active, squares <= TINY)
+    shortest = ops.min(ops.where(ops.logical_and(active, squares > TINY), squares, ops.max(squares) + 1))
     # In units of the norms the simplex is {u >= 0: a'u = 1}. The minimiser of |sum u_i g_i|^2 on it is proportional to
     # that of |sum u_i g_i|^2 + (a'u - 1)^2.
-    cosine, inverse, present = cosines(gramian, active)
+    cosine, inverse, present = definite_cosines(gramian, active)
     a = ops.where(present, inverse * ops.sqrt(shortest), 0.0)
     u = nonnegative_qp(ops.where(present[:, None] & present, cosine, 0.0) + a[:, None] * a, -a, present)
     weights = share_equally(gramian, ops.where(ops.any(zero), ops.cast(zero, u.dtype), u * a))
@@ -133,8 +116,8 @@ def fair_point(gramian: Any, active: Any, alpha: float) -> Any:
         alpha: > 0.
     """
     beta = 1 / alpha
-    cosine, inverse, present = cosines(gramian, active)
-    longest = ops.rsqrt(ops.maximum(ops.max(ops.diagonal(gramian)), _SMALLEST))
+    cosine, inverse, present = definite_cosines(gramian, active)
+    longest = ops.rsqrt(ops.maximum(ops.max(ops.diagonal(gramian)), TINY))
     # In units of the norms, C p = h p^-beta; `alone` is the logarithm of p for each task alone.
     logs = ops.where(present, -ops.log(ops.where(present, inverse / longest, 1.0)), 0.0)
     h, alone = ops.exp((beta - 1) * logs), (beta - 1) / (beta + 1) * logs
@@ -174,21 +157,9 @@ def share_equally(gramian: Any, weights: Any) -> Any:
     squares = ops.diagonal(gramian)
     shorter = ops.minimum(squares[:, None], squares)
     near = squares[:, None] + squares - 2 * gramian <= 1e-13 * shorter
-    same = ops.cast(ops.logical_and(near, shorter > _SMALLEST), gramian.dtype)
+    same = ops.cast(ops.logical_and(near, shorter > TINY), gramian.dtype)
     same = ops.maximum(same, ops.eye(gramian.shape[-1], dtype=gramian.dtype))
     return times(same, weights) / ops.sum(same, axis=-1)
-
-
-def mean_weights(active: Any) -> Any:
-    """Returns 1 / (number of active tasks) for each of them, 0 for the others."""
-    ones = ops.cast(active, "float64")
-    return ones / ops.maximum(ops.sum(ones), 1.0)
-
-
-def unless_alone(weights: Any, active: Any) -> Any:
-    """Returns the weights, or 1 if only one task is active."""
-    ones = ops.cast(active, weights.dtype)
-    return ops.where(ops.sum(ones) > 1, weights, ones)
 
 
 def restrict(matrix: Any, free: Any) -> Any:

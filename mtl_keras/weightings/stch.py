@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import check_integer, check_number
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.simplex import masked_softmax
 
 # A loss of 0 has no logarithm; below this value, a task's weight stops growing.
 _SMALLEST = 1e-7
-# Lower than the logarithm of any quotient of losses, but finite, so that a softmax does not become NaN.
-_LEFT_OUT = -1e38
 
 
 @WEIGHTINGS.register
@@ -55,8 +54,7 @@ class STCH(Weighting):
 
     def __post_init__(self) -> None:
         check_number("mu", self.mu, 1e-6)
-        if check_number("warmup_epochs", self.warmup_epochs, 0) % 1:
-            raise ValueError(f"warmup_epochs must be an integer. Received: warmup_epochs={self.warmup_epochs!r}")
+        check_integer("warmup_epochs", self.warmup_epochs, 0)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # 0 marks an unknown nadir.
@@ -66,10 +64,8 @@ class STCH(Weighting):
         losses = ops.maximum(seen.losses, _SMALLEST)
         nadir = ops.cast(state["nadir"], losses.dtype)
         balanced = ops.logical_and(seen.active, nadir > 0)
-        logits = ops.where(balanced, ops.log(losses) - ops.log(ops.where(nadir > 0, nadir, 1.0)), _LEFT_OUT)
-        logits = (logits - ops.max(logits)) / self.mu
-        count = ops.sum(ops.cast(balanced, losses.dtype))
-        shares = count * ops.exp(logits - ops.logsumexp(logits))
+        logits = (ops.log(losses) - ops.log(ops.where(nadir > 0, nadir, 1.0))) / self.mu
+        shares = ops.sum(ops.cast(balanced, losses.dtype)) * masked_softmax(logits, balanced)
         return ops.where(balanced, shares, 1.0) / losses, state
 
     def after_epoch(self, losses: Any, state: State) -> State:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from keras import ops
 
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
-from mtl_keras.weightings.cone import ConeProjection
-from mtl_keras.weightings.solvers import mean_weights, nonnegative_qp, share_equally
+from mtl_keras.weightings.gramian import ConeProjection
+from mtl_keras.weightings.simplex import mean_weights
+from mtl_keras.weightings.solvers import nonnegative_qp, share_equally
 
 
 @WEIGHTINGS.register
@@ -31,8 +32,6 @@ class UPGrad(ConeProjection):
         P. Quinton, V. Rey, *Jacobian Descent for Multi-Objective Optimization*, 2024, section 3,
         https://arxiv.org/abs/2406.16232.
     """
-
-    NAME: ClassVar[str] = "upgrad"
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         gramian, active = seen.gramian, seen.active

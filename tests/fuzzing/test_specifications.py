@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from experiments.building import make_optimizer, make_schedule
 from models import network, trunks
 from mtl_keras import Task, TaskSet, schedules, weightings
-from mtl_keras.schedules import curves
+from mtl_keras.schedules import weight_curves
 from tests.fuzzing.values import json_values, odd_values, refused
 
-KINDS: Mapping[str, Any] = {"schedule": schedules.get, "curve": curves.get, "weighting": weightings.get}
-REGISTRIES = {"schedule": schedules.SCHEDULES, "curve": curves.CURVES, "weighting": weightings.WEIGHTINGS}
+KINDS: Mapping[str, Any] = {"schedule": schedules.get, "curve": weight_curves.get_curve, "weighting": weightings.get}
+REGISTRIES = {"schedule": schedules.SCHEDULES, "curve": schedules.CURVES, "weighting": weightings.WEIGHTINGS}
 VALID = {
     "dst": "schedule",
     "dst(depth=0.1, count=0.2, incompleteness=0.3, stagnancy=0.4, floor=0)": "schedule",
@@ -141,7 +141,7 @@ def test_nested_specifications(inner: str) -> None:
 
 @pytest.mark.parametrize("depth", [30, 90, 3000])
 def test_towers(depth: int) -> None:
-    refused(curves.get, "join([" * depth + "constant(1)" + "], [])" * depth)
+    refused(weight_curves.get_curve, "join([" * depth + "constant(1)" + "], [])" * depth)
     refused(schedules.get, "dst(" + "[" * depth + "]" * depth + ")")
     refused(weightings.get, "cr_mogm(" * depth + ")" * depth)
 
@@ -161,12 +161,12 @@ def test_a_number_larger_than_any_float_is_named() -> None:
 
 
 values = st.floats(0, 1)
-curve_objects: st.SearchStrategy[curves.Curve] = st.recursive(
-    st.builds(curves.Constant, values)
-    | st.builds(curves.Linear, values, values, st.integers(1, 50))
-    | st.builds(curves.Cosine, values, values, st.floats(1, 50))
-    | st.builds(curves.Step, st.tuples(values, values), st.tuples(st.integers(1, 9))),
-    lambda inner: st.builds(curves.Join, st.tuples(inner, inner), st.tuples(st.floats(0.5, 9))),
+curve_objects: st.SearchStrategy[schedules.Curve] = st.recursive(
+    st.builds(schedules.Constant, values)
+    | st.builds(schedules.Linear, values, values, st.integers(1, 50))
+    | st.builds(schedules.Cosine, values, values, st.floats(1, 50))
+    | st.builds(schedules.Step, st.tuples(values, values), st.tuples(st.integers(1, 9))),
+    lambda inner: st.builds(schedules.Join, st.tuples(inner, inner), st.tuples(st.floats(0.5, 9))),
     max_leaves=4,
 )
 schedule_objects = st.one_of(
@@ -184,5 +184,5 @@ def test_round_trips(schedule: schedules.Schedule, epoch: int) -> None:
     assert type(schedule).from_config(schedule.get_config()) == schedule
     if isinstance(schedule, schedules.WeightCurves):
         for name, curve in schedule.curves.items():
-            assert 0 <= curves.get(curve)(epoch) <= 1
-            assert curves.get(again.curves[name])(epoch) == curves.get(curve)(epoch)
+            assert 0 <= weight_curves.get_curve(curve)(epoch) <= 1
+            assert weight_curves.get_curve(again.curves[name])(epoch) == weight_curves.get_curve(curve)(epoch)

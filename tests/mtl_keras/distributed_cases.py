@@ -74,7 +74,7 @@ def trained(model: MultiTaskModel, epochs: int, schedule: str | None = None, own
         index, count = distribution.workers(strategy)
         start, end = index * BATCH // count, (index + 1) * BATCH // count
         parts = batches.map(lambda *batch: tf.nest.map_structure(lambda part: part[start:end], batch))
-        batches = distribution.own_part(strategy, parts)
+        batches = distribution.per_worker_dataset(strategy, parts)
     callbacks = [TaskScheduler(schedule, seed=3)] if schedule else []
     logs = model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks).history
     found = {f"weight {place}": variable.numpy() for place, variable in enumerate(model.weights)}

@@ -38,7 +38,7 @@ class Program:
         with np.load(self.output) as found:
             return dict(found)
 
-    def said(self) -> str:
+    def stderr(self) -> str:
         return self._log.read_text("utf-8")
 
     def wait(self) -> int:
@@ -75,7 +75,7 @@ def test_two_workers(tmp_path: Path) -> None:
     workers = two_workers(tmp_path)
     try:
         alone = distributed_cases.results("multi_worker", tmp_path)
-        assert [worker.reached() for worker in workers] == [True, True], "\n".join(w.said()[-2000:] for w in workers)
+        assert [worker.reached() for worker in workers] == [True, True], "\n".join(w.stderr()[-2000:] for w in workers)
         first, second = (worker.found() for worker in workers)
         alike(first, alone)
         assert (first.pop("chief"), second.pop("chief")) == (True, False)
@@ -85,7 +85,7 @@ def test_two_workers(tmp_path: Path) -> None:
 
         workers[1].process.send_signal(signal.SIGKILL)
         assert workers[0].wait() == 1
-        (line,) = [line for line in workers[0].said().splitlines() if "WorkerLost: " in line]
+        (line,) = [line for line in workers[0].stderr().splitlines() if "WorkerLost: " in line]
         assert "Another worker ended or cannot be reached (this is worker 0 of 2, counted from 0)" in line
     finally:
         for worker in workers:
@@ -96,7 +96,7 @@ def test_two_workers(tmp_path: Path) -> None:
 def test_two_devices(tmp_path: Path) -> None:
     program = Program(tmp_path / "devices", "mirrored")
     alone = distributed_cases.results("mirrored", tmp_path)
-    assert program.wait() == 0, program.said()[-2000:]
+    assert program.wait() == 0, program.stderr()[-2000:]
     found = program.found()
     alike(found, alone)
     copies = {name: value for name, value in found.items() if name.startswith("norm")}
@@ -133,16 +133,16 @@ def test_without_a_strategy_there_is_one_worker() -> None:
     batches = tf.data.Dataset.range(4).batch(2)
     assert distribution.workers(alone) == (0, 1)
     assert distribution.is_chief(alone)
-    assert distribution.own_part(alone, batches) is batches
+    assert distribution.per_worker_dataset(alone, batches) is batches
 
 
-def test_a_batch_is_cut_up_among_the_devices_of_a_worker() -> None:
+def test_a_batch_is_split_among_the_devices_of_a_worker() -> None:
     batches = tf.data.Dataset.from_tensor_slices((np.arange(8), {"task": np.arange(8) * 2})).batch(5)
-    cut = distribution.cut_up(batches, 2)
+    cut = distribution.split_batches(batches, 2)
     assert [x.numpy().tolist() for x, _ in cut] == [[0, 1], [2, 3, 4], [5], [6, 7]]
     assert [y["task"].numpy().tolist() for _, y in cut] == [[0, 2], [4, 6, 8], [10], [12, 14]]
     assert int(cut.cardinality()) == 4
-    assert int(distribution.cut_up(batches.repeat(), 2).cardinality()) == tf.data.INFINITE_CARDINALITY
+    assert int(distribution.split_batches(batches.repeat(), 2).cardinality()) == tf.data.INFINITE_CARDINALITY
 
 
 def test_only_lost_workers_are_told_of() -> None:

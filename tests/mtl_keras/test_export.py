@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from mtl_keras import MultiTaskModel, TaskSplit
-from mtl_keras.export import class_names, export, export_saved_model, load, parity
+from mtl_keras.export import class_names, export, export_saved_model, load_export, parity
 
 TASKS = ("5_o_Clock_Shadow", "b.x-y", "kind", "copy")
 NAMES = {"kind": ["left", "right", "über"], "b.x-y": ["no", "yes"]}
@@ -135,7 +135,7 @@ def test_a_saved_model_takes_batches_of_any_size(model: MultiTaskModel, exported
     for samples in (1, 3):
         expected = model.predict(images(samples), verbose=0)
         assert_same(loaded.signatures["serving_default"](images=tf.constant(images(samples))), expected)
-        assert_same(load(exported)(images(samples)), expected)
+        assert_same(load_export(exported)(images(samples)), expected)
     encoded = loaded.signatures["serve_encoded"](encoded=tf.constant(pictures()[:1]))
     assert {task: output.shape[0] for task, output in encoded.items()} == dict.fromkeys(TASKS, 1)
 
@@ -178,7 +178,7 @@ def test_an_onnx_file_predicts_the_same(model: MultiTaskModel, tmp_path: Path) -
 def test_a_litert_file_predicts_the_same(model: MultiTaskModel, tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     export(model, path, "litert")
-    predict = load(path)
+    predict = load_export(path)
     for samples in (6, 1):
         assert_same(predict(images(samples)), model.predict(images(samples), verbose=0))
     assert parity(model, path, images()) <= 1e-5
@@ -332,12 +332,12 @@ def test_a_missing_package_is_named_with_its_extra(
 
 def test_what_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileNotFoundError, match=r"no exported model at .*nowhere"):
-        load(tmp_path / "nowhere")
+        load_export(tmp_path / "nowhere")
     with pytest.raises(OSError, match="is no SavedModel"):
-        load(tmp_path)
+        load_export(tmp_path)
     (tmp_path / "model.onnx").touch()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(
         ImportError, match=r'The package onnxruntime is not installed: pip install "mtl-keras\[onnx\]"$'
     ):
-        load(tmp_path / "model.onnx")
+        load_export(tmp_path / "model.onnx")

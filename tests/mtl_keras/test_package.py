@@ -19,9 +19,30 @@ def test_all_names_are_there(name: str) -> None:
     assert name in dir(mtl_keras)
 
 
+@pytest.mark.parametrize("name", ["callbacks", "export", "layers", "schedules", "weightings"])
+def test_dir_of_a_subpackage_has_its_public_names(name: str) -> None:
+    module = getattr(mtl_keras, name)
+    assert dir(module) == sorted(module.__all__)
+    assert all(hasattr(module, each) for each in module.__all__)
+
+
 def test_unknown_names_are_refused_with_the_choices() -> None:
     with pytest.raises(AttributeError, match=r"no attribute 'schedule'\. Choices: MultiTaskModel, .*, schedules, "):
         _ = mtl_keras.schedule
+
+
+def test_a_schedule_as_weighting_is_pointed_to_its_place() -> None:
+    with pytest.raises(
+        ValueError, match=r"'dst' is a schedule, not a weighting: pass it to .*TaskScheduler, .*--schedule"
+    ):
+        mtl_keras.weightings.get("dst(floor=0.5)")
+
+
+def test_reprs_are_short() -> None:
+    assert repr(mtl_keras.weightings.get("cagrad(c=0.4)")) == "CAGrad(c=0.4)"
+    assert repr(mtl_keras.schedules.get("dst")) == "DST()"
+    assert repr(mtl_keras.callbacks.StopOnNonFinite(5)) == "StopOnNonFinite(every=5)"
+    assert repr(mtl_keras.callbacks.FreezeLayers({"trunk": 3})) == "FreezeLayers({'trunk': (0, 3)})"
 
 
 def test_submodules_work_without_an_import_of_their_own() -> None:

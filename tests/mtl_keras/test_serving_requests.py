@@ -107,7 +107,7 @@ PNG = base64.b64encode(tf.io.encode_png(np.zeros((2, 2, 1), "uint8")).numpy()).d
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "message"),
     [
         ({"instances": [{"encoded": {"b64": PNG}}]}, "keys must be equal to: images"),
         ({"signature_name": "encoded", "instances": [1]}, "signature: encoded"),
@@ -123,7 +123,7 @@ PNG = base64.b64encode(tf.io.encode_png(np.zeros((2, 2, 1), "uint8")).numpy()).d
         ({}, "one of 'inputs' or 'instances'"),
     ],
 )
-def test_what_is_wrong_is_answered_with_an_error(request_: Any, said: str, page: dict[str, Any]) -> None:
+def test_what_is_wrong_is_answered_with_an_error(request_: Any, message: str, page: dict[str, Any]) -> None:
     reply = answer(page["served"], json.dumps(request_))
     assert list(reply) == ["error"]
-    assert re.search(said, reply["error"])
+    assert re.search(message, reply["error"])

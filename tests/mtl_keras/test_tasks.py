@@ -81,3 +81,12 @@ def test_compile_arguments() -> None:
     stock = TaskSet([Task.binary("hat")]).compile_args()
     assert "class_weight" not in stock
     keras.Model(inputs, {"hat": keras.layers.Dense(1)(inputs)}).compile(**stock)
+
+
+def test_a_task_set_is_shown_as_a_table() -> None:
+    tasks = TaskSet([Task.classification("item", 10), Task.binary("worn", weight=0.5)])
+    assert repr(tasks).splitlines() == [
+        "TaskSet of 2 tasks:",
+        "  item  classification  (10,)  sparse_categorical_crossentropy  [accuracy]                     weight 1",
+        "  worn  binary          (1,)   binary_crossentropy              [accuracy, balanced_accuracy]  weight 0.5",
+    ]

@@ -81,21 +81,6 @@ def test_live_display_fits_the_terminal(names: tuple[str, ...], width: int) -> N
     assert max(map(len, written(final).splitlines())) <= width
 
 
-def test_live_display_says_it_all_for_few_tasks() -> None:
-    callback = begin(terminal(), FEW)
-    run_epoch(callback, 0, logs_of(FEW, 0))
-    run_epoch(callback, 1, logs_of(FEW, 1) | {"val_item_loss": 0.2711})
-    bar, overall, titles, total, item, group, caption = shown(callback, 80, 24)
-    callback.on_train_end()
-    assert bar.startswith("epoch 2/2  step 10/10")
-    assert overall.startswith("all epochs  100%")
-    assert titles.split() == "task loss metric val loss val metric weight active trend".split()
-    assert total.split() == ["all", "tasks", "11.35", "0.7001", "23.46", "0.6001"]
-    assert item.split() == ["item", "0.1011", "0.2011", "0.2711", "0.4011", "0.5011", "1%", "v", "-10%"]
-    assert group.split() == ["item_group", "0.1021", "0.2021", "0.3051", "0.4021", "0.5021", "2%", "^", "+1%"]
-    assert caption.strip() == "metric: accuracy; all tasks: mtl_score"
-
-
 def test_with_many_tasks_those_that_changed_most_are_shown_in_order() -> None:
     callback = begin(terminal(), MANY)
     run_epoch(callback, 0, logs_of(MANY, 0))
@@ -106,30 +91,6 @@ def test_with_many_tasks_those_that_changed_most_are_shown_in_order() -> None:
     assert rows[:-1] == list(MANY[24:-1])
     assert rows[-1] == "a_task_wit.._too_long"
     assert lines[-2].strip() == "... and 24 more, whose loss changed less"
-
-
-def test_table_after_training_has_every_task() -> None:
-    console = terminal()
-    callback = begin(console, MANY, epochs=1)
-    run_epoch(callback, 0, logs_of(MANY, 0))
-    before = len(written(console))
-    callback.on_train_end()
-    table = written(console)[before:]
-    assert all(name in table for name in MANY[:-1])
-    assert all(f"{0.4011 + 0.001 * i:.4f}" in table for i in range(len(MANY)))
-
-
-@pytest.mark.parametrize("names", [FEW, MANY])
-def test_without_a_terminal_there_is_one_plain_line_an_epoch(names: tuple[str, ...]) -> None:
-    console = Console(file=io.StringIO(), width=80, force_terminal=False)
-    callback = begin(console, names)
-    for epoch in range(2):
-        run_epoch(callback, epoch, logs_of(names, epoch))
-    callback.on_train_end()
-    lines = written(console).splitlines()
-    totals = "val_loss=23.46 val_mtl_score=0.6001 mtl_score=0.7001"
-    tasks = " val_item_accuracy=0.4011 val_item_group_accuracy=0.4021" if names == FEW else ""
-    assert lines == [f"epoch 1/2 0.0s loss=12.35 {totals}{tasks}", f"epoch 2/2 0.0s loss=11.35 {totals}{tasks}"]
 
 
 def test_epoch_line_without_validation_has_training_metrics() -> None:

@@ -315,3 +315,17 @@ def test_a_real_model_keeps_what_only_a_dropped_task_reaches() -> None:
     assert np.isnan(history["size_loss"]).all()
     assert scheduler.records is not None
     assert math.isnan(scheduler.records.losses[1]["size"])
+
+
+def test_two_schedulers_in_one_fit_are_refused() -> None:
+    model = RecordingModel()
+    schedulers = [TaskScheduler("dst"), TaskScheduler("random_drop(keep=0.3)", every="epoch")]
+    for scheduler in schedulers:
+        scheduler.set_model(model)
+    with pytest.raises(
+        ValueError, match=r"one TaskScheduler\. Received: TaskScheduler\(DST\(\).* and TaskScheduler\(Ra"
+    ):
+        schedulers[0].on_train_begin()
+    # After a `fit` that failed, another scheduler can be used.
+    schedulers[0].set_model(model)
+    schedulers[0].on_train_begin()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mtl_keras.schedules import CURVES, Constant, Cosine, Curve, Join, Linear, Step, serialize
-from mtl_keras.schedules.curves import get
+from mtl_keras.schedules.weight_curves import get_curve
 
 EXAMPLES = {
     "constant": Constant(0.5),
@@ -37,12 +37,12 @@ def test_every_curve_has_an_example() -> None:
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_config_round_trip(name: str) -> None:
     curve = EXAMPLES[name]
-    assert get(serialize(curve)) == curve
+    assert get_curve(serialize(curve)) == curve
     assert type(curve).from_config(curve.get_config()) == curve
 
 
 def test_specification() -> None:
-    assert get("join([linear(0, 1, 5), constant(1), cosine(1, 0, 10)], [5, 8])") == EXAMPLES["join"]
+    assert get_curve("join([linear(0, 1, 5), constant(1), cosine(1, 0, 10)], [5, 8])") == EXAMPLES["join"]
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_specification() -> None:
 )
 def test_wrong_arguments_are_refused(specification: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        get(specification)
+        get_curve(specification)

@@ -12,7 +12,7 @@ import pytest
 from mtl_keras import MultiTaskModel
 from mtl_keras.callbacks import Progress, StopOnNonFinite, TaskScheduler, TensorBoard
 from mtl_keras.testing import toy_data, toy_model
-from mtl_keras.training.batch_logs import BatchLogs, are_read
+from mtl_keras.training.batch_logs import BatchLogs, batch_logs_are_read
 
 
 class AtTheEnd(keras.callbacks.Callback):
@@ -53,8 +53,8 @@ DATA = np.ones((4, 2), "float32"), {name: np.ones((4, 1), "float32") for name in
     ],
 )
 def test_who_reads(callbacks: Any, read: bool) -> None:
-    assert are_read({"callbacks": callbacks, "verbose": 0}) is read
-    assert are_read({"callbacks": callbacks})  # a bar is drawn
+    assert batch_logs_are_read({"callbacks": callbacks, "verbose": 0}) is read
+    assert batch_logs_are_read({"callbacks": callbacks})  # a bar is drawn
 
 
 def test_nothing_is_fetched_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

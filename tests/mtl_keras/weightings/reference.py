@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mtl_keras.weightings import Previous, State, Weighting
-from mtl_keras.weightings.base import Step
+from mtl_keras.weightings.base import StepResult
 
 LOSSES = np.array(
     [
@@ -41,7 +41,7 @@ def one_step(
     preference: Any = None,
     state: State | None = None,
     previous: Previous | None = None,
-) -> Step:
+) -> StepResult:
     """Takes a step, from the initial state if there is no other; arguments as in `weighting(...)`."""
     inputs = np.asarray(inputs)
     name = next((name for name in ("jacobian", "gramian") if name in weighting.needs), "losses")

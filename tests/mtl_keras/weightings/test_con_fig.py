@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from mtl_keras.weightings.con_fig import ConFIG
-from mtl_keras.weightings.pseudoinverse import spectrum
+from mtl_keras.weightings.gramian import spectrum
 from tests.mtl_keras.weightings.gramians import CASES, cases_with
 
 

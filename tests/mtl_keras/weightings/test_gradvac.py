@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtl_keras.weightings.encounters import ascending_order
 from mtl_keras.weightings.gradvac import GradVac, vaccinate
+from mtl_keras.weightings.gramian import ascending_order
 from mtl_keras.weightings.pcgrad import PCGrad
 from tests.mtl_keras.weightings.gramians import CASES
 from tests.mtl_keras.weightings.reference import PUBLISHED, one_step

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from mtl_keras.weightings.encounters import ascending_order, random_order
+from mtl_keras.weightings.gramian import ascending_order, random_order
 from mtl_keras.weightings.pcgrad import PCGrad, project
 from tests.mtl_keras.weightings.gramians import CASES, cases_with
 from tests.mtl_keras.weightings.reference import one_step

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mtl_keras.weightings import solvers
+from mtl_keras.weightings import simplex, solvers
 
 RNG = np.random.default_rng(0)
 
@@ -93,11 +93,11 @@ def test_murtys_rule_ends_when_the_block_moves_do_not() -> None:
 def test_project_simplex() -> None:
     # By hand: subtracting 1/4 of each of the two largest leaves 1/2 + 1/2.
     np.testing.assert_allclose(
-        solvers.project_simplex(np.array([0.75, 0.75, 0.1]), [True] * 3), [0.5, 0.5, 0], atol=1e-15
+        simplex.project_simplex(np.array([0.75, 0.75, 0.1]), [True] * 3), [0.5, 0.5, 0], atol=1e-15
     )
     values, active = 3 * RNG.normal(size=(50, 7)), RNG.random((50, 7)) < 0.7
     active[:, 0] = True
-    point = np.array(solvers.project_simplex(values, active))
+    point = np.array(simplex.project_simplex(values, active))
     np.testing.assert_allclose(point.sum(axis=1), 1)
     assert (point >= 0).all()
     assert (point[~active] == 0).all()
@@ -105,7 +105,7 @@ def test_project_simplex() -> None:
     rest = np.where(active, values - point, -np.inf)
     level = np.where(point > 0, rest, np.inf).min(axis=1, keepdims=True)
     assert (rest <= level + 1e-12).all()
-    np.testing.assert_array_equal(solvers.project_simplex(values[:2], np.zeros((2, 7), bool)), 0)
+    np.testing.assert_array_equal(simplex.project_simplex(values[:2], np.zeros((2, 7), bool)), 0)
 
 
 @pytest.mark.parametrize("tasks", [1, 2, 3, 8])

@@ -18,7 +18,7 @@ from mtl_keras.training.function import Specialization, check_accumulation, with
 from mtl_keras.training.objective import Objective
 
 
-class OwnSteps:
+class KerasSteps:
     """Runs the model's own `train_step` and `test_step`, where the user overrides a part of them.
 
     A task at weight 0 is computed, and its state is restored afterwards.
@@ -97,7 +97,7 @@ class OwnSteps:
 
         def replica_step(data: Any, row: Any) -> Any:
             report.traces += 1
-            saved = dropped.remember() if dropped else []
+            saved = dropped.save() if dropped else []
             with state.weighted_by(row):
                 logs = own_step(data)
             if name == "train_step":
@@ -122,8 +122,10 @@ def _mean_over_replicas(strategy: tf.distribute.Strategy, value: Any) -> Any:
     return parts[0] if len(parts) == 1 else tf.add_n(list(parts)) / len(parts)
 
 
-def own_logs(logs: Mapping[str, Any], steps: OwnSteps, objective: Objective | None, training: bool) -> dict[str, Any]:
-    """Returns the logs of a step of the user's own, with those entries that the library adds.
+def keras_step_logs(
+    logs: Mapping[str, Any], steps: KerasSteps, objective: Objective | None, training: bool
+) -> dict[str, Any]:
+    """Returns the logs of a user-defined step, with the entries that the library adds.
 
     Args:
         logs: what `train_step` or `test_step` returned.

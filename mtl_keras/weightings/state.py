@@ -1,15 +1,23 @@
-"""Adam as a pure function, for the parameters that a weighting trains itself."""
+"""State that methods keep from step to step: the moments of Adam, and the number of random draws."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
 from mtl_keras.weightings.base import State
 
 _BETA_1, _BETA_2 = 0.9, 0.999
+# Adam squares the gradient and would not recover from an infinite square.
+_STEEPEST = 1e6
+
+
+LOG_BOUND = 20.0
+"""Bound of a trained logarithm: a loss that stays at 0 would drive its weight to infinity, and infinity times 0 is
+NaN."""
 
 
 def adam_state(tasks: int) -> State:
@@ -24,6 +32,7 @@ def adam(
     learning_rate: float,
     moves: Any,
     *,
+    bound: float = np.inf,
     epsilon: float = 1e-7,
     corrected: bool = False,
 ) -> tuple[Any, State]:
@@ -33,10 +42,11 @@ def adam(
 
     Args:
         value: `(tasks,)` parameters to train.
-        gradient: `(tasks,)`; not read where `moves` is false.
+        gradient: `(tasks,)`, clipped to +-1e6; not read where `moves` is false.
         state: from `adam_state` or an earlier step; other entries are not read.
         learning_rate: size of the step.
         moves: `(tasks,)` booleans: the tasks whose value and moments change.
+        bound: the new value stays between `-bound` and `bound`.
         epsilon: added to the root of the second moment.
         corrected: whether `epsilon` is added to the root of the bias-corrected second moment, as in PyTorch, or to that
             of the uncorrected one, as in Keras.
@@ -47,7 +57,7 @@ def adam(
     References:
         D. P. Kingma, J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015, https://arxiv.org/abs/1412.6980.
     """
-    gradient = ops.cast(gradient, value.dtype)
+    gradient = ops.clip(ops.cast(gradient, value.dtype), -_STEEPEST, _STEEPEST)
     old = {name: ops.cast(state[name], value.dtype) for name in ("momentum", "velocity", "steps")}
     new = {
         "momentum": _BETA_1 * old["momentum"] + (1 - _BETA_1) * gradient,
@@ -58,4 +68,39 @@ def adam(
     rate = learning_rate * correction / (1 - _BETA_1 ** new["steps"])
     added = epsilon * correction if corrected else epsilon
     moved = value - rate * new["momentum"] / (ops.sqrt(new["velocity"]) + added)
+    moved = ops.clip(moved, -bound, bound)
     return ops.where(moves, moved, value), {name: ops.where(moves, new[name], old[name]) for name in new}
+
+
+def check_seed(seed: object) -> None:
+    """Raises a ValueError if the seed is not an integer."""
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ValueError(f"seed must be an integer. Received: seed={seed!r}")
+
+
+def draws_state(tasks: int) -> State:
+    """Returns the step count before the first step; all its rows are equal."""
+    return {"draws": np.zeros(tasks, "float32")}
+
+
+def next_draws(state: State) -> State:
+    """Returns the state after a step."""
+    return {**state, "draws": state["draws"] + 1}
+
+
+class StepSeed(keras.random.SeedGenerator):
+    """A stateless `seed` for functions of `keras.random`.
+
+    Args:
+        seed: the method's seed.
+        state: contains the count of `draws_state`.
+        stream: distinguishes several draws in one step.
+    """
+
+    def __init__(self, seed: int, state: State, stream: int = 0) -> None:
+        # Do not call the base constructor: it would create a variable inside a compiled step.
+        self._key = ops.stack([ops.cast(state["draws"][0], "int32"), np.int32((seed * 1009 + stream) % 2**31)])
+
+    def next(self, ordered: bool = True) -> Any:
+        """Returns the key of the draw, which never changes."""
+        return self._key

@@ -1,4 +1,4 @@
-"""Loads exported models and compares them with the original models."""
+"""Loads exported models, and compares their predictions with those of the original models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from mtl_keras.export.formats import SUFFIXES
-from mtl_keras.export.opening import open_saved_model
 from mtl_keras.extras import import_extra
 from mtl_keras.model import MultiTaskModel
 
@@ -20,7 +19,7 @@ Predictor = Callable[[np.ndarray], dict[str, np.ndarray]]
 """Function from images (batch, height, width, channels) to the predictions (batch, ...) of each task."""
 
 
-def load(path: str | PathLike[str]) -> Predictor:
+def load_export(path: str | PathLike[str]) -> Predictor:
     """Loads an exported model with one input, as a function from images to predictions by task.
 
     Args:
@@ -35,6 +34,20 @@ def load(path: str | PathLike[str]) -> Predictor:
         raise FileNotFoundError(f"There is no exported model at {path}")
     loaders = {SUFFIXES["onnx"]: _load_onnx, SUFFIXES["litert"]: _load_litert}
     return loaders.get(path.suffix, _load_saved_model)(path)
+
+
+def open_saved_model(path: str | PathLike[str]) -> Any:
+    """Returns the result of `tf.saved_model.load`. It owns the variables, so keep it while you use its functions.
+
+    Raises:
+        OSError: if `path` is not a SavedModel or is damaged; the message names it.
+    """
+    if not Path(path, "saved_model.pb").is_file():
+        raise OSError(f"{path} is no SavedModel: it has no file saved_model.pb")
+    try:
+        return tf.saved_model.load(str(path))
+    except (tf.errors.OpError, OSError, ValueError, LookupError, RuntimeError) as cause:
+        raise OSError(f"{path} is damaged: {str(cause).splitlines()[0]}") from cause
 
 
 def parity(model: MultiTaskModel, path: str | PathLike[str], images: np.ndarray, *, tolerance: float = 1e-5) -> float:
@@ -53,7 +66,7 @@ def parity(model: MultiTaskModel, path: str | PathLike[str], images: np.ndarray,
     Raises:
         ValueError: if a task differs by more or is missing; the message names it.
     """
-    expected, received = model.predict(images, verbose=0), load(path)(images)
+    expected, received = model.predict(images, verbose=0), load_export(path)(images)
     worst = 0.0
     for task, values in expected.items():
         if task not in received:
