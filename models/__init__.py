@@ -1,12 +1,10 @@
 """Networks built with the functional API: trunks, heads and their combinations."""
 
 from models.face_groups import face_groups
-from models.hard_sharing import hard_sharing
 from models.hub import keras_hub
-from models.networks import NETWORKS, network
+from models.networks import NETWORKS, hard_sharing, network, trunk_layers
 from models.resnet import resnet18
 from models.strided import strided
-from models.trunk_layers import trunk_layers
 from models.two_paths import two_paths
 from models.vgg16_dense import vgg16_dense
 

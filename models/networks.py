@@ -1,14 +1,16 @@
-"""Networks by name: published networks, hard sharing of any trunk, and networks from files."""
+"""Networks by name: published networks, hard parameter sharing of any trunk, and networks from files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from models import saved, trunks
-from models.hard_sharing import hard_sharing
+import keras
+
+from models import heads, saved, trunks
 from mtl_keras.serialization import Registry, parse_spec, unknown_value
 from mtl_keras.tasks import TaskSet
+from mtl_keras.training import graph
 
 Graph = tuple[Any, dict[str, Any]]
 Network = Callable[[TaskSet, tuple[int, int, int], str | None], Graph]
@@ -62,6 +64,69 @@ def network(
         return hard_sharing(identifier, tasks, image_shape, weights)
     except (TypeError, OverflowError) as cause:  # from layers with invalid arguments
         raise ValueError(f"Wrong arguments for network {name!r}: {cause}. Received: {identifier!r}") from cause
+
+
+def hard_sharing(
+    trunk: str | trunks.Trunk, tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None = None
+) -> Graph:
+    """Returns the inputs and the named outputs of a network that shares its trunk among all tasks.
+
+    Args:
+        trunk: an identifier for `models.trunks.get`: a name (`"cnn"`, `"cnn(filters=16)"`, `"mobilenetv2"`), a model, a
+            layer or a function from images to features.
+        tasks: the tasks to predict. Each task's `head` selects the kind of its head; all binary tasks share one layer.
+        image_shape: `(height, width, channels)` of the images, which are in [0, 1].
+        weights: initial weights of the trunk: see `models.trunks.get`.
+
+    Returns:
+        The inputs and outputs, as `network` does.
+
+    Raises:
+        ValueError: if the trunk is unknown or cannot take images of that shape, or the weights do not fit.
+
+    Example:
+
+    ```python
+    tasks = TaskSet([Task.classification("item", 10), Task.classification("group", 3)])
+    model = MultiTaskModel(*hard_sharing("cnn", tasks, (28, 28, 1)))
+    model.compile("adam", **tasks.compile_args())
+    ```
+
+    References:
+        R. Caruana, "Multitask Learning", Machine Learning 28, 1997.
+    """
+    model = trunks.get(trunk, image_shape, weights)
+    features = model.output
+    binary = [task for task in tasks.values() if task.head == "binary"]
+    outputs = heads.binary(binary, features) if binary else {}
+    for task in tasks.values():
+        if task.head != "binary":
+            outputs[task.name] = heads.SINGLE[task.head](task, features)
+    return model.input, {name: outputs[name] for name in tasks}
+
+
+def trunk_layers(outputs: Mapping[str, Any]) -> list[str]:
+    """Returns the names of the trunk layers that have weights.
+
+    These are the layers that all outputs depend on, except heads: output layers, layers whose name begins with that of
+    a task, and the layer that several binary tasks share. In a single-task network, the output depends on all layers,
+    so only names distinguish head and trunk: `item` and `item_...` are the head of the task `item`.
+
+    Args:
+        outputs: task name -> symbolic output.
+    """
+    shared_ids = {id(entry.variable) for entry in graph.ownership(outputs) if entry.reached.all()}
+    output_layers = {output._keras_history.operation for output in outputs.values()}
+    owners = (*outputs, heads.SHARED)
+    return [
+        operation.name
+        for operation in graph.reach(outputs)
+        if isinstance(operation, keras.Layer)
+        and operation.weights
+        and operation not in output_layers
+        and all(id(weight) in shared_ids for weight in operation.weights)
+        and not any(operation.name == owner or operation.name.startswith(f"{owner}_") for owner in owners)
+    ]
 
 
 def check_heads(name: str, tasks: TaskSet, accepted: Sequence[str]) -> None:

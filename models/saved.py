@@ -17,7 +17,7 @@ _LARGE_LABELS = 10.0
 """Above this mean or deviation, an output layer that begins near 0 takes too many steps to reach the labels."""
 
 
-def load(path: Path, compiled: bool = True) -> keras.Model:
+def load_keras_file(path: Path, compiled: bool = True) -> keras.Model:
     """Loads a model without running code from the file.
 
     Args:
@@ -56,8 +56,7 @@ def saved_network(
         weights: must be `None`.
 
     Returns:
-        The images, a Keras tensor `(batch, height, width, channels)`, and for each task, in the order of `tasks`, its
-        output, a Keras tensor `(batch, *task.shape)`.
+        The inputs and outputs, as `models.network` does.
 
     Raises:
         ValueError: if the file is missing or has another kind of model, if the model takes anything but one batch of
@@ -67,7 +66,7 @@ def saved_network(
         raise ValueError(f"A network from a file begins with the weights in it. Received: weights={weights!r}")
     path = Path(file).expanduser()
     try:
-        inputs, outputs = graph.graph_of(load(path, compiled=False))
+        inputs, outputs = graph.graph_of(load_keras_file(path, compiled=False))
     except ValueError as cause:
         raise cause if str(path) in str(cause) else ValueError(f"{path}: {cause}") from cause
     _check_inputs(path, inputs, image_shape)

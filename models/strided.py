@@ -10,8 +10,8 @@ import keras
 from keras import layers
 
 from models import heads
-from models import weights as weight_files
 from models.networks import NETWORKS, Graph, Network, check_heads, check_share
+from models.trunks import load_trunk_weights
 from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
@@ -70,7 +70,7 @@ def strided(
     if pool not in _POOLS:
         raise unknown_value("pool", pool, _POOLS)
     check_share("rate", rate)
-    parts = _Parts(width, decoder_width, rate if dropout == "each" else 0.0, pool, latent, dense)
+    parts = _StridedLayers(width, decoder_width, rate if dropout == "each" else 0.0, pool, latent, dense)
 
     def build(tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None) -> Graph:
         check_heads("strided", tasks, ("classification", "binary", "reconstruction"))
@@ -83,7 +83,7 @@ def strided(
         x = parts.convolutions(images, 0, shared, "trunk")
         if dropout == "one":
             x = layers.Dropout(rate, name="trunk_dropout")(x)
-        weight_files.load(keras.Model(images, x, name="trunk"), weights, "strided")
+        load_trunk_weights(keras.Model(images, x, name="trunk"), weights, "strided")
         outputs = {}
         for task in tasks.values():
             task_maps = parts.convolutions(x, shared, len(_FILTERS), task.name)
@@ -95,7 +95,7 @@ def strided(
 
 
 @dataclass(frozen=True)
-class _Parts:
+class _StridedLayers:
     width: float
     decoder_width: float
     rate: float

@@ -7,18 +7,21 @@ function, a `keras.layers.Layer`, a `keras.Model`. Trunks registered in `TRUNKS`
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
 from keras import layers
 
-from models import weights as weight_files
 from models.applications import APPLICATIONS, application
 from mtl_keras.serialization import Registry, parse_spec, unknown_value
 
 Trunk = Callable[[Any], Any]
+
+IMAGENET = "imagenet"
 
 TRUNKS: Registry[Trunk] = Registry("trunk")
 
@@ -109,7 +112,7 @@ def get(identifier: str | Trunk, input_shape: tuple[int, int, int], weights: str
         input_shape: `(height, width, channels)` of the images.
         weights: `None` for random weights (or those of the given trunk), `"imagenet"` for the weights that Keras
             fetches for an architecture of `keras.applications`, or the path of a file of the trunk's weights: see
-            `models.weights.load`.
+            `load_trunk_weights`.
 
     Returns:
         A model from images `(batch, height, width, channels)` in [0, 1] to features `(batch, features)`.
@@ -118,7 +121,7 @@ def get(identifier: str | Trunk, input_shape: tuple[int, int, int], weights: str
         ValueError: for an unknown name, wrong arguments, images that the trunk does not support, a trunk whose output
             is not features, or weights that are missing or do not fit.
     """
-    imagenet = weights == weight_files.IMAGENET
+    imagenet = weights == IMAGENET
     if isinstance(identifier, str):
         name, trunk = identifier, _by_name(identifier, imagenet)
     elif callable(identifier):
@@ -132,8 +135,41 @@ def get(identifier: str | Trunk, input_shape: tuple[int, int, int], weights: str
         model = keras.Model(images, trunk(images), name="trunk")
     _check(model, tuple(input_shape))
     if not (imagenet and name.lower() in APPLICATIONS):  # these weights are already loaded
-        weight_files.load(model, weights, name)
+        load_trunk_weights(model, weights, name)
     return model
+
+
+def load_trunk_weights(trunk: keras.Model, weights: str | None, name: str) -> None:
+    """Loads the initial weights of a trunk, in place.
+
+    Args:
+        trunk: a trunk for which Keras ships no weights.
+        weights: `None` to leave the trunk unchanged, or a path: a file that `save_weights` (`.weights.h5`) or `save`
+            (`.keras`) wrote for a trunk with the same layers, or the file that `keras.applications` fetches for an
+            architecture (`..._notop.h5`).
+        name: name of the trunk in error messages.
+
+    Raises:
+        ValueError: for `"imagenet"`, a missing file, a file without weights, or weights of other layers.
+    """
+    if weights is None:
+        return
+    if weights == IMAGENET:
+        raise ValueError(
+            f"Keras ships no ImageNet weights for {name!r}. Pass the path of a .weights.h5 or .keras file of a model "
+            f"with the same layers (the documentation of {name} says which they are). Received: weights={weights!r}"
+        )
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise ValueError(
+            f"There is no file {path}. weights is 'imagenet' or the path of a file. Received: weights={weights!r}"
+        )
+    try:
+        trunk.load_weights(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as cause:
+        # Messages of Keras have many lines, and the reason is not always in the first.
+        reason = " ".join(str(cause).split())
+        raise ValueError(f"{path} does not hold weights for {name!r}: {reason[:300]}") from cause
 
 
 def _by_name(identifier: str, imagenet: bool) -> Trunk:

@@ -6,8 +6,8 @@ import keras
 from keras import layers
 
 from models import heads
-from models import weights as weight_files
 from models.networks import NETWORKS, Graph, Network, check_heads
+from models.trunks import load_trunk_weights
 from mtl_keras.tasks import TaskSet
 
 _SMALLEST = 18  # the convolutions and poolings reduce this size to one position
@@ -39,7 +39,7 @@ def two_paths(filters: int = 32, shared: int = 1024, dense: int = 100) -> Networ
                 f"Received: image_shape={tuple(image_shape)}"
             )
         trunk = _trunk(image_shape, filters, shared)
-        weight_files.load(trunk, weights, "two_paths")
+        load_trunk_weights(trunk, weights, "two_paths")
         outputs = {}
         for task in tasks.values():
             x = layers.Dense(dense, activation="relu", name=f"{task.name}_dense")(trunk.output)

@@ -8,8 +8,8 @@ import keras
 from keras import layers
 
 from models import applications, heads
-from models import weights as weight_files
 from models.networks import NETWORKS, Graph, Network, check_heads, check_share
+from models.trunks import IMAGENET, load_trunk_weights
 from mtl_keras.tasks import TaskSet
 
 
@@ -47,12 +47,12 @@ def vgg16_dense(dense: int = 4096, dropout: float = 0.5, frozen: bool = False) -
 
 
 def _trunk(image_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
-    imagenet = weights == weight_files.IMAGENET
+    imagenet = weights == IMAGENET
     images = keras.Input(image_shape, name="images")
     maps = applications.build("vgg16", _scaled(images, weights), imagenet=imagenet, pooling=None)
     trunk = keras.Model(images, layers.Flatten(name="trunk_flatten")(maps), name="trunk")
     if not imagenet:
-        weight_files.load(trunk, weights, "vgg16_dense")
+        load_trunk_weights(trunk, weights, "vgg16_dense")
     return trunk
 
 
