@@ -89,7 +89,7 @@ def _evaluate(values: flags.FlagValues) -> None:
     check_tasks(directory, dataset)
     batches = dataset.batches(values.split, values.batch_size)
     source = directory.saved_model if values.saved_model else directory.best_model
-    predict = load_export(source) if values.saved_model else saved.load(source).predict_on_batch
+    predict = load_export(source) if values.saved_model else saved.load_keras_file(source).predict_on_batch
     evaluation = evaluate(predict, batches, dataset.tasks)
     print_evaluation(evaluation, f"{source} on the {values.split} split")
     print(f"Written to {directory.write_evaluation(source.stem, values.split, evaluation)}")

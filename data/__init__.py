@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+import tensorflow as tf
 
 from data import celeb_a, cifar10, cifar100, fashion_mnist
-from data.bad_examples import ON_BAD_EXAMPLE, Skipped
-from data.dataset import Dataset, check_train_examples
-from data.decoding import decoder
-from data.described import described
+from data.bad_examples import Skipped
+from data.custom.arrays import from_arrays
+from data.custom.files import FORMS, absolute_name, from_csv, from_folder, names_files, open_files
+from data.custom.streams import from_tf_data
+from data.custom.task_recipe import recipe_from_tasks
+from data.custom.tfds_features import from_tfds
+from data.dataset import AnyDataset, Dataset, check_train_examples, describe_tasks
 from data.errors import explain
-from data.interface import AnyDataset
-from data.mixtures.mixing import mixed
-from data.mixtures.mixture import Mixture
-from data.own.arrays import from_arrays
-from data.own.file_names import FORMS, absolute_name, names_files, open_files
-from data.own.files import from_csv, from_folder
-from data.own.streams import from_tf_data
-from data.own.tfds_features import from_tfds
-from data.pipeline import CACHES
+from data.images import to_unit_range
+from data.mixing import mixed
+from data.mixture import Mixture
+from data.pipeline import CACHES, ON_BAD_EXAMPLE, check_reading
 from data.recipe import Recipe, recipes
 from data.source import DataUnavailable, open_reader
-from mtl_keras.serialization import unknown_value
+from mtl_keras.tasks import Task, TaskSet
 
 __all__ = [
     "CACHES",
@@ -40,7 +40,7 @@ __all__ = [
     "cifar10",
     "cifar100",
     "decoder",
-    "described",
+    "describe_tasks",
     "explain",
     "fashion_mnist",
     "from_arrays",
@@ -133,10 +133,7 @@ def load(
             f"image_column={image_column!r}, image_extension={image_extension!r}"
         )
     recipe = recipes[name](tasks)
-    if cache not in CACHES:
-        raise unknown_value("cache", cache, CACHES)
-    if on_bad_example not in ON_BAD_EXAMPLE:
-        raise unknown_value("value of on_bad_example", on_bad_example, ON_BAD_EXAMPLE)
+    check_reading(cache, on_bad_example)
     if synthetic:
         from data.synthetic import materialise  # drawing needs Pillow, reading does not
 
@@ -150,3 +147,20 @@ def load(
     return Dataset(
         name, reader.version, synthetic, recipe.tasks, recipe.image_shape, recipe, reader, cache, on_bad_example
     )
+
+
+def decoder(name: str, image_shape: Sequence[int]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the `decode` function of a dataset: from JPEG or PNG bytes (scalar string) to float32 images in [0, 1].
+
+    It does not need the files of the dataset.
+
+    Args:
+        name: name of the dataset. Images of a dataset that is not built in are resized, not cropped.
+        image_shape: (height, width, channels) of the model's inputs.
+    """
+    if name in recipes.names:
+        recipe = recipes[name]()
+    else:
+        shape = tuple(image_shape)
+        recipe = recipe_from_tasks("own", TaskSet([Task.reconstruction("image", shape)]), shape)
+    return tf.autograph.experimental.do_not_convert(lambda encoded: to_unit_range(recipe.decode(encoded)))

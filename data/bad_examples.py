@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
-from data.image_cache import cached
+from data.cache import cached_array
 from data.split import Split
 
-ON_BAD_EXAMPLE = ("error", "skip")
-"""How to handle examples that cannot be read."""
 _MAX_NAMES = 5
 
 
@@ -30,12 +28,12 @@ class Skipped:
     names: tuple[str, ...]
 
 
-def without_bad(split: Split, *, keep: bool) -> Split:
+def without_bad(split: Split, *, on_disk: bool) -> Split:
     """Returns a split without the examples whose image or labels cannot be read. Reads the whole split once.
 
     Args:
         split: the whole split.
-        keep: whether to cache the result on disk, so that other processes need not check again.
+        on_disk: whether to cache the result on disk, so that other processes need not check again.
 
     Raises:
         ValueError: if no example is left, or a damaged file makes all later examples unreadable.
@@ -43,10 +41,10 @@ def without_bad(split: Split, *, keep: bool) -> Split:
     """
     try:
         with tf.device("cpu"):
-            if keep:
+            if on_disk:
                 # The tasks determine which labels are checked.
-                path = split.kept_file(split.key("good", *split.recipe.fields, tf.__version__))
-                good = np.array(cached(path, (split.size,), np.dtype(bool), lambda: [_good(split)]))
+                path = split.cache_file(split.key("good", *split.recipe.fields, tf.__version__))
+                good = np.array(cached_array(path, (split.size,), np.dtype(bool), lambda: [_good(split)]))
             else:
                 good = _good(split)
     except tf.errors.OpError as error:
@@ -56,7 +54,7 @@ def without_bad(split: Split, *, keep: bool) -> Split:
     return split if good.all() else replace(split, good=good)
 
 
-def skipped(split: Split) -> Skipped:
+def skipped_examples(split: Split) -> Skipped:
     """Returns the examples that a split leaves out."""
     if split.good is None:
         return Skipped(0, ())

@@ -80,7 +80,8 @@ class CelebA(Recipe):
         return -side, 2 * side
 
     def open_files(self, folder: Path) -> Reader | None:
-        return open_folder(folder, ATTRIBUTES, [path.split("/")[1] for path in COORDINATES])
+        coordinates = COORDINATES if "landmarks" in self.tasks else ()
+        return open_folder(folder, ATTRIBUTES if self.attributes else (), [path.split("/")[1] for path in coordinates])
 
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
         return images.resize(images.decode_cropped(encoded, TOP / HEIGHT), SIDE, SIDE, usual=(WIDTH, WIDTH))

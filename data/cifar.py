@@ -7,10 +7,11 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from data.random_labels import random_bits, random_label
 from data.recipe import Recipe
 from mtl_keras.tasks import Task
 
+_BITS = 16  # random labels per example
+_HASH_KEY = (2023, 7)
 SHAPE = (32, 32, 3)
 RECONSTRUCTION = Task.reconstruction("reconstruction", SHAPE)
 
@@ -52,9 +53,22 @@ class Cifar(Recipe):
     def _label(self, name: str, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the labels (batch,) of a task from the stored values (batch,) of each field."""
         if name in self.random_tasks:
-            return random_label(columns["id"], self.random_tasks.index(name))
+            return tf.bitwise.right_shift(columns["id"], self.random_tasks.index(name)) & 1
         if name in self.members:
             members = self.members[name]
             table = [int(label in members) for label in range(self.classes["label"])]
             return tf.gather(tf.constant(table, tf.int32), columns["label"])
         return columns["label"]
+
+
+def random_bits(ids: tf.Tensor) -> tf.Tensor:
+    """Returns `_BITS` random bits, as an int32 in [0, 2 ** _BITS), for each id.
+
+    Each bit is a fixed random label. Such labels can only be memorised, not learned: a task with them can only harm the
+    other tasks, and so tests how a method handles negative transfer. They do not depend on the order of the examples,
+    the split or the machine: they are a keyed hash (SipHash).
+
+    Args:
+        ids: strings (...).
+    """
+    return tf.cast(tf.strings.to_hash_bucket_strong(ids, 2**_BITS, _HASH_KEY), tf.int32)

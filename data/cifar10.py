@@ -18,7 +18,7 @@ class Cifar10(Cifar):
     """CIFAR-10.
 
     `class` is one of ten classes; `animal` is whether the class is an animal; the label of `reconstruction` is the
-    image itself. `random` has fixed random labels (see `data.random_labels`) and is trained only if it is named.
+    image itself. `random` has fixed random labels (see `data.cifar.random_bits`) and is trained only if it is named.
     """
 
     available = TaskSet(

@@ -25,7 +25,7 @@ class Cifar100(Cifar):
 
     `class` is one of a hundred classes, `superclass` one of twenty groups of classes. Ten binary tasks follow from the
     class: `living`, `big`, `half`, `animal`, `vertebrate`, `moving`, `indoors`, `half2`, `half3` and `half4`, defined
-    in `data.cifar100_classes`. `random1` to `random10` have fixed random labels (see `data.random_labels`). The label
+    in `data.cifar100_classes`. `random1` to `random10` have fixed random labels (`data.cifar.random_bits`). The label
     of `reconstruction` is the image itself. The default tasks are `living`, `big` and `half`.
     """
 

@@ -1,23 +1,11 @@
 """The hundred classes of CIFAR-100, and their two-way divisions, which define the binary tasks.
 
-The divisions with a meaning:
+docs/datasets.md lists the divisions. Those with a meaning consist of whole superclasses. `big` has six exceptions:
+crocodile, dinosaur and shark are big although other reptiles and fish are not, and baby, beaver and otter are small.
+Large natural scenes, including forests, are places and do not count as living.
 
-| name | the classes labelled 1 | how many |
-|---|---|---|
-| `living` | living things: animals, people, plants, and fruit | 65 |
-| `big` | usually more than about a metre long or high (animals: adult, without their tails) | 50 |
-| `animal` | animals, including people | 50 |
-| `vertebrate` | vertebrates: mammals (including people), fish, reptiles | 40 |
-| `moving` | things that move by themselves: animals, people, vehicles | 60 |
-| `indoors` | things found in a house: household things, food and its containers, people | 25 |
-
-They consist of whole superclasses. `big` has six exceptions: crocodile, dinosaur and shark are big although other
-reptiles and fish are not, and baby, beaver and otter are small. Large natural scenes, including forests, are places and
-do not count as living.
-
-The divisions without a meaning: the classes in the order of their labels, which is alphabetical, are cut into blocks of
-equal size, and every second block is labelled 1. Blocks of 50 make `half`, of 25 `half2`, of 10 `half3`, of 5 `half4`.
-Each has 50 classes on either side.
+Those without a meaning: the classes in the order of their labels, which is alphabetical, are cut into blocks of equal
+size, and every second block is labelled 1. Each has 50 classes on either side.
 """
 
 from __future__ import annotations

@@ -1,23 +1,20 @@
-"""`Dataset`: images and the labels of each task, split by split."""
+"""`Dataset`: images and the labels of each task, split by split; `AnyDataset`: its interface."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from data.bad_examples import Skipped, skipped, without_bad
-from data.described import described
+from data.bad_examples import Skipped, skipped_examples, without_bad
 from data.images import select, to_unit_range
-from data.parts import Parts
-from data.pipeline import Examples, Kept, open_examples
+from data.pipeline import BatchShard, CachedExamples, Examples, check_start, open_examples, with_pipeline_options
 from data.reader import Reader
 from data.recipe import Recipe
 from data.split import Split
-from data.tracing import traced_as_written
 from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import TaskSet
 
@@ -25,9 +22,95 @@ _MIN_COMPILED_VALUES = 2**14
 """Minimum number of values per image for which compiling pays off."""
 
 
+class AnyDataset(Protocol):
+    """What training and evaluation need of a dataset: a `Dataset`, a `Mixture`, or any object with these members."""
+
+    name: str
+    """The dataset's name in records."""
+    tasks: TaskSet
+    """The tasks, in the requested order."""
+    image_shape: tuple[int, int, int]
+    """(height, width, channels)."""
+
+    def size(self, split: str) -> int:
+        """Returns how many examples a split (`"train"`, `"validation"` or `"test"`) has.
+
+        With `data.load(on_bad_example="skip")`, only readable examples count; the first call reads the whole split.
+        """
+
+    def steps(self, split: str, batch_size: int) -> int:
+        """Returns the number of batches in one pass over a split."""
+
+    def skipped(self, split: str) -> Skipped:
+        """Returns which examples of a split are left out: none unless `data.load(on_bad_example="skip")` is used."""
+
+    def batches(
+        self,
+        split: str,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        first_epoch: int = 0,
+        first_step: int = 0,
+        augment: bool = False,
+        shard: tuple[int, int] = (0, 1),
+    ) -> tf.data.Dataset:
+        """Returns batches (image, {task: labels}).
+
+        Images are float32 (batch, height, width, channels) in [0, 1]. A split cached by `data.load(cache=...)` is
+        decoded on first use; any other is decoded again in every epoch. The label of a reconstruction is the image
+        itself, after augmentation.
+
+        Args:
+            split: `"train"`, `"validation"` or `"test"`.
+            batch_size: examples in a batch; the last one of an epoch may have fewer.
+            shuffle: `False` gives one pass in a fixed order. `True` gives an endless sequence of epochs, each in its
+                own order, which depends only on `seed` and the epoch number. A cached split is shuffled as a whole;
+                otherwise each example is drawn from the next 16,384.
+            seed: seed of the order and the augmentation.
+            first_epoch: the number of the first epoch: a run resumed there sees the same batches as an uninterrupted
+                run.
+            first_step: the number of the first batch in that epoch; later epochs are complete.
+            augment: whether to flip images at random from left to right, with the labels that depend on it.
+            shard: (index, count): returns only part `index` of `count` of each batch of `batch_size` examples.
+                `count` must divide `batch_size`. Parts are contiguous and equally large; all parts together are the
+                batch that a single process gets. The last, smaller batch of an epoch is cut as evenly as possible; a
+                part of it may have 0 examples, but every worker gets the same number of batches.
+
+        Raises:
+            ValueError: for an unknown split, an invalid number, or an image or label that cannot be read. In a split
+                that is not cached, these raise `tf.errors.OpError` while iterating: see `data.explain`.
+            OSError: if the decoded images cannot be written to disk.
+        """
+
+    def label_counts(self) -> dict[str, int]:
+        """Returns the number of training examples with ground truth for each task; for binary tasks, of positives.
+
+        No image is decoded. These are the counts `c_t` of scheduled task dropping.
+        """
+
+    def decode(self, encoded: tf.Tensor) -> tf.Tensor:
+        """Returns the image in JPEG or PNG bytes, cropped, resized and normalised as `batches` does.
+
+        Args:
+            encoded: scalar string.
+
+        Returns:
+            float32 (height, width, channels) in [0, 1]. Uses only TensorFlow operations, so that it can be exported.
+        """
+
+    def description(self) -> dict[str, Any]:
+        """Returns the description of the data for the record of a run, as JSON values.
+
+        `images` is how they are stored: "jpeg", "png", "uint8" or "float". "jpeg" means lossy compression, even if the
+        original was "png".
+        """
+
+
 @dataclass(frozen=True, eq=False)
-class Dataset:
-    """A dataset with the tasks chosen from it; made by `data.load`.
+class Dataset(AnyDataset):
+    """A dataset with the tasks chosen from it; made by `data.load`. `AnyDataset` documents the methods.
 
     Args:
         name: the dataset's name.
@@ -82,21 +165,15 @@ class Dataset:
         return replace(self, _train_examples=(amount, seed), _examples={})
 
     def size(self, split: str) -> int:
-        """Returns how many examples a split (`"train"`, `"validation"` or `"test"`) has.
-
-        With `data.load(on_bad_example="skip")`, only readable examples count; the first call reads the whole split.
-        """
         return self._split(split).size
 
     def steps(self, split: str, batch_size: int) -> int:
-        """Returns the number of batches in one pass over a split."""
-        return -(-self.size(split) // _at_least("batch_size", batch_size, 1))
+        return BatchShard(self.size(split), batch_size).steps
 
     def skipped(self, split: str) -> Skipped:
-        """Returns which examples of a split are left out: none unless `data.load(on_bad_example="skip")` is used."""
-        return skipped(self._readable_split(split))
+        return skipped_examples(self._readable_split(split))
 
-    @traced_as_written
+    @tf.autograph.experimental.do_not_convert
     def batches(
         self,
         split: str,
@@ -109,37 +186,8 @@ class Dataset:
         augment: bool = False,
         shard: tuple[int, int] = (0, 1),
     ) -> tf.data.Dataset:
-        """Returns batches (image, {task: labels}).
-
-        Images are float32 (batch, height, width, channels) in [0, 1]. A split cached by `data.load(cache=...)` is
-        decoded on first use; any other is decoded again in every epoch. The label of a reconstruction is the image
-        itself, after augmentation.
-
-        Args:
-            split: `"train"`, `"validation"` or `"test"`.
-            batch_size: examples in a batch; the last one of an epoch may have fewer.
-            shuffle: `False` gives one pass in a fixed order. `True` gives an endless sequence of epochs, each in its
-                own order, which depends only on `seed` and the epoch number. A cached split is shuffled as a whole;
-                otherwise each example is drawn from the next 16,384.
-            seed: seed of the order and the augmentation.
-            first_epoch: the number of the first epoch: a run resumed there sees the same batches as an uninterrupted
-                run.
-            first_step: the number of the first batch in that epoch; later epochs are complete.
-            augment: whether to flip images at random from left to right, with the labels that depend on it.
-            shard: (index, count): returns only part `index` of `count` of each batch of `batch_size` examples.
-                `count` must divide `batch_size`. Parts are contiguous and equally large; all parts together are the
-                batch that a single process gets. The last, smaller batch of an epoch is cut as evenly as possible; a
-                part of it may have 0 examples, but every worker gets the same number of batches.
-
-        Raises:
-            ValueError: for an unknown split, an invalid number, or an image or label that cannot be read. In a split
-                that is not cached, these raise `tf.errors.OpError` while iterating: see `data.explain`.
-            OSError: if the decoded images cannot be written to disk.
-        """
-        parts = Parts(self.size(split), batch_size, *shard)
-        _at_least("first_epoch", first_epoch, 0)
-        if not 0 <= first_step < parts.steps:
-            raise ValueError(f"`first_step` is from 0 to {parts.steps - 1}. Received: first_step={first_step!r}")
+        part = BatchShard(self.size(split), batch_size, *shard)
+        check_start(first_epoch, first_step, part.steps)
         if split not in self._examples:
             self._examples[split] = open_examples(self._split(split), self._cache)
         examples = self._examples[split]
@@ -147,7 +195,7 @@ class Dataset:
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
             seeds = tf.stack([tf.constant(seed, tf.int64), number])
             first = tf.where(number == first_epoch, tf.constant(first_step, tf.int64), 0)
-            batches = examples.batches(parts, seeds if shuffle else None, first)
+            batches = examples.batches(part, seeds if shuffle else None, first)
             return batches.map(lambda step, *batch: (step, tf.random.fold_in(seeds, step), *batch))
 
         def finish(
@@ -155,8 +203,8 @@ class Dataset:
         ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             labels = self._recipe.labels(vectors)
             if augment:
-                begin, end = parts.bounds(step)
-                flips = tf.random.stateless_uniform(parts.whole(step)[tf.newaxis], seeds)[begin:end] < 0.5
+                begin, end = part.bounds(step)
+                flips = tf.random.stateless_uniform(part.whole(step)[tf.newaxis], seeds)[begin:end] < 0.5
                 images = select(flips, tf.reverse(images, axis=[2]), images)
                 mirrored = self._recipe.mirror(labels)
                 labels = {name: select(flips, mirrored[name], labels[name]) for name in labels}
@@ -168,47 +216,23 @@ class Dataset:
         batches = epochs.flat_map(epoch) if shuffle else epoch(tf.constant(first_epoch, tf.int64))
         if not shuffle:
             # Without a known cardinality Keras warns when the data run out.
-            batches = batches.apply(tf.data.experimental.assert_cardinality(parts.steps - first_step))
-        options = tf.data.Options()
-        # At the end of a pass, tf.data may wait for the autotuner for as long as the pass took.
-        options.autotune.enabled = False
-        if parts.count > 1:
-            # Already sharded.
-            options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        batches = batches.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
-        return batches.with_options(options)
+            batches = batches.apply(tf.data.experimental.assert_cardinality(part.steps - first_step))
+        return with_pipeline_options(batches.map(finish, tf.data.AUTOTUNE, deterministic=True), part)
 
     def label_counts(self) -> dict[str, int]:
-        """Returns the number of training examples with ground truth for each task; for binary tasks, of positives.
-
-        No image is decoded. These are the counts `c_t` of scheduled task dropping.
-        """
         counts = dict.fromkeys(self.tasks, 0)
         loaded = self._examples.get("train")
-        batches = [loaded.vectors] if isinstance(loaded, Kept) else self._split("train").vectors()
+        batches = [loaded.vectors] if isinstance(loaded, CachedExamples) else self._split("train").vectors()
         for vectors in batches:
             for name, labels in self._recipe.labels(vectors).items():
                 counts[name] += _count(labels.numpy(), binary=self.tasks[name].head == "binary")
         return counts | dict.fromkeys(self._reconstructions(), self.size("train"))
 
-    @traced_as_written
+    @tf.autograph.experimental.do_not_convert
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
-        """Returns the image in JPEG or PNG bytes, cropped, resized and normalised as `batches` does.
-
-        Args:
-            encoded: scalar string.
-
-        Returns:
-            float32 (height, width, channels) in [0, 1]. Uses only TensorFlow operations, so that it can be exported.
-        """
         return to_unit_range(self._recipe.decode(encoded))
 
     def description(self) -> dict[str, Any]:
-        """Returns the description of the data for the record of a run, as JSON values.
-
-        `images` is how they are stored: "jpeg", "png", "uint8" or "float". "jpeg" means lossy compression, even if the
-        original was "png".
-        """
         kind = "uint8" if self._recipe.array_dtype == np.uint8 else "float"
         if self._reader.encoded:
             (first,) = self._split("train").encoded(1)
@@ -222,7 +246,7 @@ class Dataset:
             "images": kind,
             "sizes": {split: self.size(split) for split in splits},
             "image_shape": list(self.image_shape),
-            "tasks": described(self.tasks),
+            "tasks": describe_tasks(self.tasks),
             **({"skipped": left_out} if left_out else {}),
         }
 
@@ -244,7 +268,7 @@ class Dataset:
                 raise unknown_value("split", name, self._recipe.splits)
             split = Split(self._recipe, self._reader, name)
             skip = self._on_bad_example == "skip"
-            self._readable[name] = without_bad(split, keep=self._cache == "disk") if skip else split
+            self._readable[name] = without_bad(split, on_disk=self._cache == "disk") if skip else split
         return self._readable[name]
 
 
@@ -257,10 +281,15 @@ def check_train_examples(amount: int | float) -> None:
         )
 
 
-def _at_least(argument: str, value: int, least: int) -> int:
-    if value < least:
-        raise ValueError(f"`{argument}` must be at least {least}. Received: {argument}={value!r}")
-    return value
+def describe_tasks(tasks: TaskSet) -> dict[str, dict[str, Any]]:
+    """Returns task -> its `head`, the `shape` of its output and its `labels` (names of classes or points).
+
+    It is part of the record of a run, so that its predictions can be read without the data.
+    """
+    return {
+        name: {"head": task.head, "shape": list(task.shape), "labels": list(task.labels)}
+        for name, task in tasks.items()
+    }
 
 
 def _count(labels: np.ndarray, *, binary: bool) -> int:

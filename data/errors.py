@@ -16,8 +16,8 @@ DAMAGED_FILE = (tf.errors.DataLossError, tf.errors.FailedPreconditionError)
 """Errors for damaged or missing records: the file is at fault, not an example."""
 
 
-class Source(Protocol):
-    """A data source that can find its bad example or file."""
+class ReadableSplit(Protocol):
+    """A split of a dataset that can find its bad example or file."""
 
     def explain(self, error: tf.errors.OpError) -> str:
         """Returns the cause and place of an error in one line."""
@@ -27,7 +27,7 @@ class Source(Protocol):
 
 
 # TensorFlow's errors name the operation that failed, but not the example or the file.
-_sources: weakref.WeakValueDictionary[str, Source] = weakref.WeakValueDictionary()
+_splits: weakref.WeakValueDictionary[str, ReadableSplit] = weakref.WeakValueDictionary()
 
 
 def scope(name: str, split: str) -> str:
@@ -35,9 +35,9 @@ def scope(name: str, split: str) -> str:
     return f"dataset.{name}.{split}"
 
 
-def remember(name: str, split: str, source: Source) -> None:
+def remember(name: str, split: str, source: ReadableSplit) -> None:
     """Registers a source, by weak reference, so that `explain` can locate errors of a split."""
-    _sources[scope(name, split)] = source
+    _splits[scope(name, split)] = source
 
 
 def explain(error: tf.errors.OpError) -> str:
@@ -54,10 +54,10 @@ def explain(error: tf.errors.OpError) -> str:
     """
     place = _SCOPE.search(error.message)
     if place:
-        source = _sources.get(scope(*place.groups()))
+        source = _splits.get(scope(*place.groups()))
         return source.explain(error) if source else located(place[1], place[2], error)
     if isinstance(error, DAMAGED_FILE):
-        for source in list(_sources.values()):
+        for source in list(_splits.values()):
             if source.is_damaged():
                 return source.explain(error)
     return _reason(error)

@@ -15,12 +15,18 @@ from data.reader import Reader
 from mtl_keras.serialization import Registry, snake_case
 from mtl_keras.tasks import TaskSet
 
+SPLITS = ("train", "validation", "test")
+
 
 class Recipe(abc.ABC):
     """Turns the stored examples of one dataset into images and labels.
 
     In the pipeline the labels of an example are one vector, `fields` stacked in order. They are split by task only
     after batching: with 40 attributes this saves 40 small tensors per example.
+
+    Methods that take tensors are traced without AutoGraph (`tf.autograph.experimental.do_not_convert`): it would read
+    and compile the source of everything they call, which takes longer than all other work before the first batch. Write
+    `tf.cond` and `tf.where` for conditions on tensors, or decorate the function with `tf.function`.
 
     Args:
         tasks: names of the tasks, in order; `None` for the default ones.

@@ -7,79 +7,24 @@ import os
 import shutil
 import tempfile
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data.fingerprint import fingerprint
 from data.reader import Reader, feature_at
 from data.recipe import Recipe
-from data.records import damaged_file, missing_file, parse, stored_records
+from data.tfds_reader import TfdsReader
 
 Builder: TypeAlias = tfds.core.DatasetBuilder
 _PROBE_SECONDS = 10
-DRAWN = "DRAWN"
-"""A file of this name next to a dataset in a TFDS directory marks it as drawn."""
 
 
 class DataUnavailable(RuntimeError):
     """The dataset was not found and could not be downloaded; the message says how to get it."""
-
-
-@dataclass(frozen=True)
-class TfdsReader:
-    """The examples of a prepared TFDS dataset.
-
-    Args:
-        recipe: recipe of the dataset.
-        builder: its TFDS builder, with the features that the recipe needs.
-    """
-
-    recipe: Recipe
-    builder: Builder
-
-    @property
-    def version(self) -> str:
-        return str(self.builder.version)
-
-    @property
-    def synthetic(self) -> bool:
-        return (Path(self.builder.data_dir).parents[1] / DRAWN).exists()
-
-    @property
-    def encoded(self) -> bool:
-        return bool(self.builder.info.features["image"].np_dtype == np.uint8)
-
-    def size(self, split: str) -> int:
-        return int(self.builder.info.splits[self.recipe.splits[split]].num_examples)
-
-    def examples(self, split: str) -> tf.data.Dataset:
-        return stored_records(self.builder, self.recipe.splits[split])
-
-    def fetch(self, examples: tf.Tensor, paths: Iterable[str]) -> Mapping[str, tf.Tensor]:
-        return parse(self.builder.info.features, paths, examples)
-
-    def images(self, stored: tf.Tensor) -> tf.Tensor:
-        if self.encoded:
-            return stored
-        spec = tf.TensorSpec(self.recipe.stored_shape, tf.float32)
-        decode = self.builder.info.features["image"].decode_example
-        return tf.map_fn(lambda image: tf.cast(decode(image), tf.float32), stored, fn_output_signature=spec)
-
-    def example_name(self, split: str, number: int) -> str:
-        return str(number)
-
-    def damaged_file(self, split: str) -> str | None:
-        return damaged_file(self.builder, self.recipe.splits[split])
-
-    def fingerprint(self, split: str) -> str:
-        return fingerprint(Path(path) for path in self.builder.data_path.iterdir())
 
 
 def open_reader(recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) -> Reader:
@@ -113,8 +58,9 @@ def open_reader(recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) 
         if builder is None:
             raise _unavailable(recipe, root, "TFDS prepared another version. ")
     _check_features(recipe, builder)
-    _check_splits(recipe, builder)
-    return TfdsReader(recipe, builder)
+    reader = TfdsReader(recipe, builder)
+    _check_splits(recipe, builder, reader)
+    return reader
 
 
 def _find(recipe: Recipe, root: tfds.core.Path) -> Builder | None:
@@ -205,15 +151,15 @@ def _wrong_feature(recipe: Recipe, builder: Builder, path: str, received: str) -
     )
 
 
-def _check_splits(recipe: Recipe, builder: Builder) -> None:
+def _check_splits(recipe: Recipe, builder: Builder, reader: TfdsReader) -> None:
     for split, expression in recipe.splits.items():
         stored = expression.split("[")[0]
         if stored not in builder.info.splits:
             raise ValueError(f"The dataset in {builder.data_dir} has no split {stored!r}.")
-        if not builder.info.splits[expression].num_examples:
+        if not reader.size(split):
             raise ValueError(
                 f"The {split} split of the dataset in {builder.data_dir} is empty (TFDS split {expression!r})."
             )
-        missing = missing_file(builder, expression)
+        missing = reader.missing_file(split)
         if missing:
             raise ValueError(f"{missing}, a file of the {split} split, is not there. Prepare the dataset again.")

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from data.cache_folder import cache_folder
+from data.cache import cache_folder
 from data.errors import DAMAGED_FILE, located, scope
 from data.reader import Reader
 from data.recipe import Recipe
-from data.tracing import traced_as_written
 
 _BATCH_SIZE, _PARALLEL_BATCHES = 64, 8
 """Examples read per batch, sequentially, and the number of batches read in parallel.
@@ -67,7 +66,7 @@ class Split:
         """Bytes of all decoded images."""
         return math.prod(self.shape) * self.dtype.itemsize
 
-    @traced_as_written
+    @tf.autograph.experimental.do_not_convert
     def stored(self) -> tf.data.Dataset:
         """Returns the examples in order, their images still encoded."""
         stored = self.reader.examples(self.name)
@@ -85,7 +84,7 @@ class Split:
         """
         return self.read_batches(stored.batch(together))
 
-    @traced_as_written
+    @tf.autograph.experimental.do_not_convert
     def read_batches(self, stored: tf.data.Dataset) -> tf.data.Dataset:
         """Returns batches of stored examples as (images, label vectors)."""
 
@@ -96,7 +95,7 @@ class Split:
 
         return stored.map(read, _PARALLEL_BATCHES)
 
-    @traced_as_written
+    @tf.autograph.experimental.do_not_convert
     def encoded(self, count: int) -> tf.data.Dataset:
         """Returns the first `count` stored images in batches (batch,)."""
 
@@ -105,7 +104,7 @@ class Split:
 
         return self.stored().take(count).batch(_BATCH_SIZE).map(read)
 
-    @traced_as_written
+    @tf.autograph.experimental.do_not_convert
     def vectors(self) -> tf.data.Dataset:
         """Returns the label vectors in batches (batch, fields), without reading the images."""
 
@@ -124,7 +123,7 @@ class Split:
             digest.update(part.tobytes() if isinstance(part, np.ndarray) else f"{part}\n".encode())
         return digest.hexdigest()[:16]
 
-    def kept_file(self, key: str) -> Path:
+    def cache_file(self, key: str) -> Path:
         """Returns the path of the split's cache file with this key (a digest)."""
         return cache_folder() / "decoded" / f"{self.recipe.name}-{self.reader.version}-{self.name}-{key}.npy"
 

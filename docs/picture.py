@@ -23,7 +23,7 @@ def main(path: str) -> None:
     directory = RunDirectory(path)
     dataset = open_dataset(directory.config())
     images, labels = next(iter(dataset.batches("test", FACES)))
-    predictions = saved.load(directory.best_model).predict_on_batch(images)
+    predictions = saved.load_keras_file(directory.best_model).predict_on_batch(images)
     with directory.history_file.open() as file:
         history = list(csv.DictReader(file))
     figure = plt.figure(figsize=(11, 5.2), layout="constrained")

@@ -95,7 +95,7 @@ def check_tasks(directory: RunDirectory, dataset: data.AnyDataset) -> None:
             f"The run in {directory.path} is on images of another shape, {tuple(shape)}. "
             f"Received: {dataset.image_shape}"
         )
-    current = data.described(dataset.tasks)
+    current = data.describe_tasks(dataset.tasks)
     for name, trained in recorded.get("tasks", {}).items():
         if trained != current.get(name):
             raise ValueError(

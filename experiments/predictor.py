@@ -52,7 +52,7 @@ def of_run(directory: RunDirectory, *, saved_model: bool = False) -> Predictor:
     except (ValueError, AttributeError) as cause:
         raise ValueError(f"{directory.config_file} is damaged: {cause}") from cause
     source = directory.saved_model if saved_model else directory.best_model
-    predict = load_export(source) if saved_model else saved.load(source).predict_on_batch
+    predict = load_export(source) if saved_model else saved.load_keras_file(source).predict_on_batch
     return Predictor(source, outputs, data.decoder(config.dataset, known["image_shape"]), predict)
 
 

@@ -122,7 +122,7 @@ def _run(
         print(summary(dataset, config))
     with workers.detect_lost_workers():
         recorder = _train(config, directory, dataset, workers, checkpoints.last(set_aside=workers.is_chief), judge_at)
-    best = saved.load(directory.best_model)
+    best = saved.load_keras_file(directory.best_model)
     batches = dataset.batches("test", config.batch_size)
     outputs = collect(best.predict_on_batch, batches, dataset.tasks)
     evaluation = evaluate_outputs(outputs, dataset.tasks)
@@ -158,7 +158,7 @@ def _train(
 ) -> Recorder:
     """Trains from the start, or from a checkpoint if there is one."""
     with workers.scope():
-        model = saved.load(checkpoint.model) if checkpoint else build_model(config, dataset)
+        model = saved.load_keras_file(checkpoint.model) if checkpoint else build_model(config, dataset)
     epoch, step = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
     if epoch > config.epochs:
         raise ValueError(f"The run has {epoch} epochs already. Received: epochs={config.epochs}")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data.synthetic.celeb_a_folder import write_celeb_a_folder
+from tests.celeb_a_folder import write_celeb_a_folder
 from tests.data import conftest
 from tests.data.cifar import cifar10
 from tests.data.conftest import face, face_features, garment, write

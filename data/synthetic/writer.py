@@ -11,12 +11,11 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from data.cache_folder import cache_folder
-from data.source import DRAWN
+from data.cache import cache_folder
 from data.synthetic.garments import GARMENT_SIZES, GARMENT_VERSION, garment
 from data.synthetic.portraits import PORTRAIT_SIZES, PORTRAIT_VERSION, portrait
 from data.synthetic.scenes import CIFAR10_SIZES, CIFAR100_SIZES, SCENE_VERSION, cifar10_scene, cifar100_scene
-from data.synthetic.sizes import checked_sizes
+from data.tfds_reader import DRAWN
 from mtl_keras.serialization import unknown_value
 
 
@@ -98,3 +97,21 @@ def _draw(name: str, look_alike: _LookAlike, sizes: Mapping[str, int], seed: int
             # Another process wrote the same dataset first.
             if not target.exists():
                 raise
+
+
+def checked_sizes(name: str, default: Mapping[str, int], sizes: Mapping[str, int] | None, seed: int) -> dict[str, int]:
+    """Returns the number of examples to draw for each split: those of `sizes`, else the default ones.
+
+    Raises:
+        ValueError: for an unknown split, a size below 1 or a seed below 0.
+    """
+    wanted = dict(default)
+    for split, size in (sizes or {}).items():
+        if split not in wanted:
+            raise unknown_value(f"split of {name}", split, wanted)
+        if size < 1:
+            raise ValueError(f"A drawn split has at least one example. Received: sizes={dict(sizes or {})}")
+        wanted[split] = size
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0. Received: seed={seed}")
+    return wanted

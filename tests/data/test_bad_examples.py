@@ -13,7 +13,7 @@ from PIL import Image
 
 import data
 from data import images
-from data.synthetic.celeb_a_folder import write_celeb_a_folder
+from tests.celeb_a_folder import write_celeb_a_folder
 from tests.data.conftest import face, face_features, garment, garment_features, jpeg, photograph, write
 
 BAD = {2: 10, 11: -1}  # the labels of two garments

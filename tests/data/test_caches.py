@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import data
-from data.image_cache import cached
+from data.cache import cached_array
 from data.recipe import Recipe
-from data.synthetic.celeb_a_folder import write_celeb_a_folder
+from tests.celeb_a_folder import write_celeb_a_folder
 from tests.data.conftest import face, face_features, write
 
 SHAPE, UINT8 = (6, 2, 2, 1), np.dtype(np.uint8)
@@ -116,7 +116,7 @@ def test_plain_files_that_change_are_decoded_again(
 def test_an_array_is_made_once(tmp_path: Path) -> None:
     pieces = [iter([ARRAY[:4], ARRAY[4:]])]
     for _ in range(2):
-        found = cached(tmp_path / "new" / "a.npy", SHAPE, UINT8, pieces.pop if pieces else pytest.fail)
+        found = cached_array(tmp_path / "new" / "a.npy", SHAPE, UINT8, pieces.pop if pieces else pytest.fail)
         np.testing.assert_array_equal(found, ARRAY)
     found[0] = 99  # changes no file
     np.testing.assert_array_equal(np.load(tmp_path / "new" / "a.npy"), ARRAY)
@@ -137,11 +137,11 @@ def test_an_array_is_made_once(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_not_whole_is_made_anew(tmp_path: Path, damage: Any) -> None:
     path = tmp_path / "a.npy"
-    cached(path, SHAPE, UINT8, lambda: [ARRAY])
+    cached_array(path, SHAPE, UINT8, lambda: [ARRAY])
     damaged = damage(path.read_bytes())
     assert damaged != path.read_bytes()
     path.write_bytes(damaged)
-    np.testing.assert_array_equal(cached(path, SHAPE, UINT8, lambda: [ARRAY]), ARRAY)
+    np.testing.assert_array_equal(cached_array(path, SHAPE, UINT8, lambda: [ARRAY]), ARRAY)
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -151,9 +151,9 @@ def test_what_breaks_off_leaves_nothing(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cached(tmp_path / "a.npy", SHAPE, UINT8, break_off)
+        cached_array(tmp_path / "a.npy", SHAPE, UINT8, break_off)
     with pytest.raises(ValueError, match="4 images where the dataset says that there are 6"):
-        cached(tmp_path / "a.npy", SHAPE, UINT8, lambda: [ARRAY[:4]])
+        cached_array(tmp_path / "a.npy", SHAPE, UINT8, lambda: [ARRAY[:4]])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -162,10 +162,10 @@ def test_two_at_once_both_succeed(tmp_path: Path) -> None:
 
     def overtaken() -> Iterator[np.ndarray]:
         yield ARRAY[:4]
-        np.testing.assert_array_equal(cached(path, SHAPE, UINT8, lambda: [ARRAY]), ARRAY)
+        np.testing.assert_array_equal(cached_array(path, SHAPE, UINT8, lambda: [ARRAY]), ARRAY)
         yield ARRAY[4:]
 
-    np.testing.assert_array_equal(cached(path, SHAPE, UINT8, overtaken), ARRAY)
+    np.testing.assert_array_equal(cached_array(path, SHAPE, UINT8, overtaken), ARRAY)
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -175,18 +175,18 @@ def test_a_full_disk_is_one_line_and_no_debris(tmp_path: Path, monkeypatch: pyte
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.raises(OSError, match=r"Cannot keep the decoded images in .*No space left on device") as error:
-        cached(tmp_path / "a.npy", SHAPE, UINT8, full)
+        cached_array(tmp_path / "a.npy", SHAPE, UINT8, full)
     assert "\n" not in str(error.value)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=23))
     with pytest.raises(OSError, match=r"takes 0.00 GiB, and 0.00 GiB are free.*MTL_KERAS_CACHE"):
-        cached(tmp_path / "a.npy", SHAPE, UINT8, lambda: pytest.fail("nothing is decoded in vain"))
+        cached_array(tmp_path / "a.npy", SHAPE, UINT8, lambda: pytest.fail("nothing is decoded in vain"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_where_the_folder_should_be_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "decoded").write_text("")
     with pytest.raises(OSError, match=r"Cannot keep the decoded images in .*decoded: .*MTL_KERAS_CACHE"):
-        cached(tmp_path / "decoded" / "a.npy", SHAPE, UINT8, lambda: pytest.fail("nothing is decoded in vain"))
+        cached_array(tmp_path / "decoded" / "a.npy", SHAPE, UINT8, lambda: pytest.fail("nothing is decoded in vain"))
 
 
 def test_an_unknown_cache_is_refused(faces_dir: str) -> None:

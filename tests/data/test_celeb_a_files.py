@@ -17,7 +17,7 @@ import data
 from data.celeb_a import ATTRIBUTES, CelebA
 from data.celeb_a_files import OFFICIAL_SIZES
 from data.dataset import Dataset
-from data.synthetic.celeb_a_folder import write_celeb_a_folder
+from tests.celeb_a_folder import write_celeb_a_folder
 
 SIZES = {"train": 11, "validation": 4, "test": 3}
 IMAGES = "img_align_celeba"
@@ -105,6 +105,21 @@ def test_one_task_alone(folders: dict[str, Path]) -> None:
     expected = files.features["train"]["attributes"][:, ATTRIBUTES.index("Bangs")]
     np.testing.assert_array_equal(labels["Bangs"], expected)
     assert alone.label_counts() == {"Bangs": expected.sum()}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "unneeded"),
+    [(["Smiling"], "list_landmarks_align_celeba.txt"), (["landmarks"], "list_attr_celeba.txt")],
+)
+def test_a_list_is_read_only_if_a_task_needs_it(
+    copied: Callable[[str], Path], folders: dict[str, Path], tasks: list[str], unneeded: str
+) -> None:
+    folder = copied("folder and txt")
+    (folder / unneeded).unlink()
+    whole = data.load("celeb_a", tasks=tasks, data_dir=folders["folder and txt"])
+    assert_same_batches(data.load("celeb_a", tasks=tasks, data_dir=folder), whole)
+    with pytest.raises(ValueError, match=unneeded):
+        data.load("celeb_a", data_dir=folder)
 
 
 def test_images_are_decoded_as_in_batches(folders: dict[str, Path]) -> None:

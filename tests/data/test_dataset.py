@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import tensorflow as tf
 import data
 from data.dataset import Dataset
 from tests.data.conftest import garment
+from tests.sources import ROOT
 
 
 def numbers(batches: Iterable[Any], count: int | None = None) -> list[np.ndarray]:
@@ -115,3 +117,17 @@ def test_synthetic_data_go_the_same_way(tmp_path: Path, name: str, sizes: dict[s
     assert list(labels) == list(dataset.tasks)
     if "landmarks" in labels:
         assert 0 < float(tf.reduce_min(labels["landmarks"])) < float(tf.reduce_max(labels["landmarks"])) < 1
+
+
+@pytest.mark.parametrize("name", data.names())
+def test_every_task_is_in_the_table_of_datasets(name: str) -> None:
+    page = (ROOT / "docs" / "datasets.md").read_text("utf-8")
+    assert f"| `{name}` |" in page
+    tasks = [task for task in data.recipes[name].available if not re.fullmatch(r"random\d+", task)]
+    assert [task for task in tasks if f"`{task}`" not in page] == []
+
+
+def test_the_table_of_garments_is_that_of_the_recipe() -> None:
+    page = (ROOT / "docs" / "datasets.md").read_text("utf-8")
+    for group, garments in data.fashion_mnist.GROUPS.items():
+        assert f"| `{group}` | {', '.join(garments)} |" in page

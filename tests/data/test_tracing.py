@@ -1,3 +1,5 @@
+"""AutoGraph does not rewrite the functions of the pipeline."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -7,22 +9,6 @@ import tensorflow as tf
 
 import data
 from data.fashion_mnist import FashionMnist
-from data.tracing import traced_as_written
-
-
-def test_autograph_rewrites_what_is_not_decorated_only() -> None:
-    def sizes(numbers: tf.data.Dataset) -> list[int]:
-        return list(numbers.map(lambda number: size_of(number)).as_numpy_iterator())
-
-    def size_of(number: tf.Tensor) -> tf.Tensor:
-        if number > 0:
-            return number
-        return -number
-
-    numbers = tf.data.Dataset.from_tensor_slices([-1, 2])
-    assert sizes(numbers) == [1, 2]
-    with pytest.raises(tf.errors.OperatorNotAllowedInGraphError):
-        traced_as_written(sizes)(numbers)
 
 
 @pytest.mark.parametrize("name", ["vectors", "labels", "decode"])

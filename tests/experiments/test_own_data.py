@@ -56,7 +56,7 @@ def test_the_records_say_what_was_done(finished: RunDirectory) -> None:
 
 
 def test_python_evaluates_what_the_programs_cannot_open(finished: RunDirectory, both: data.Mixture) -> None:
-    predict = saved.load(finished.best_model).predict_on_batch
+    predict = saved.load_keras_file(finished.best_model).predict_on_batch
     table, _ = evaluate(predict, both.batches("test", 40), both.tasks)
     stored = read_json(finished.metrics_file)["tasks"]
     assert table["colour"]["accuracy"]["value"] == pytest.approx(stored["colour"]["accuracy"]["value"])

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from data.synthetic import materialise
-from data.synthetic.celeb_a_folder import write_celeb_a_folder
+from tests.celeb_a_folder import write_celeb_a_folder
 from tests.programs.conftest import Program
 
 SIZES = {"train": 8, "validation": 4, "test": 4}

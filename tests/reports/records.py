@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from data import described
+from data import describe_tasks
 from experiments.config import RunConfig
 from experiments.evaluation import Outputs
 from experiments.files import write_history, write_json
@@ -53,7 +53,7 @@ def write_run(
     directory = RunDirectory(folder)
     outputs = _outputs(tasks)
     sizes = {"train": 240, "validation": 30, "test": 30}
-    known = {"name": config.dataset, "synthetic": config.synthetic, "sizes": sizes, "tasks": described(outputs)}
+    known = {"name": config.dataset, "synthetic": config.synthetic, "sizes": sizes, "tasks": describe_tasks(outputs)}
     directory.create(dataclasses.replace(config, seed=seed), known)
     metric = {task: "point_error" if task == "landmarks" else "accuracy" for task in tasks}
     history = [_epoch(number, metric, gain, rng) for number in range(epochs)]

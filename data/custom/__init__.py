@@ -1,0 +1,1 @@
+"""Your own data: files and a table, arrays, tf.data pipelines, any TFDS dataset."""

@@ -1,0 +1,228 @@
+"""Datasets of your own image files, labelled by the columns of a CSV file or by their folders."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from data.custom.readers import ImageFileReader
+from data.custom.table import SPLIT_COLUMN, Table, is_split, read_table, rows_by_split
+from data.custom.table_images import find_image_column, image_files, image_shape
+from data.custom.table_labels import label_columns
+from data.custom.task_recipe import recipe_from_tasks
+from data.dataset import Dataset
+from data.pipeline import check_reading
+
+FORMS = ("csv:PATH", "folder:PATH")
+"""The forms of dataset names that stand for your own files."""
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+"""The suffixes of image files in folders, case-insensitive; other files are ignored."""
+_NAME = re.compile(r"(csv|folder):(.+)", re.DOTALL)
+
+
+def from_csv(
+    path: str | os.PathLike[str],
+    *,
+    image_dir: str | os.PathLike[str] | None = None,
+    image: str | None = None,
+    extension: str = "",
+    tasks: Sequence[str] | None = None,
+    types: Mapping[str, str] | None = None,
+    image_size: tuple[int, int] | None = None,
+    cache: str = "auto",
+    on_bad_example: str = "error",
+) -> Dataset:
+    """Makes a dataset from a CSV file with one row per image, a column of image names, and one column per task.
+
+    Args:
+        path: the CSV file (see `data.custom.table.read_table`), in UTF-8.
+        image_dir: the folder that image names are relative to; by default the folder of the CSV file.
+        image: the column of image names; by default `image`, `file`, `filename` or `path`, else the first column.
+        extension: what to append to the image names, as `".jpg"`.
+        tasks: the columns to use as tasks, in order; by default all others. A column `split` is not a task: it assigns
+            rows to train, validation or test. Without it, a tenth of the images is held out for validation and a tenth
+            for test (`data.custom.table.rows_by_split`).
+        types: column -> `"classification"`, `"binary"` or `"regression"`, if the kind inferred from its cells is wrong
+            (`data.custom.table_labels.label_columns`).
+        image_size: (height, width) that the images are resized to; by default their own if all have the same and it is
+            at most 128x128, else 128x128 (`data.custom.table_images.image_shape`).
+        cache: where decoded images are cached: see `data.load`.
+        on_bad_example: how to handle files that are missing or cannot be decoded: see `data.load`.
+
+    Raises:
+        ValueError: for an invalid table; the message names the line.
+
+    Example:
+
+    ```python
+    dataset = data.from_csv("labels.csv", types={"age": "regression"})
+    ```
+    """
+    table = read_table(Path(path))
+    folder = Path(path).parent if image_dir is None else Path(image_dir)
+    return _from_table(table, folder, image, extension, tasks, types, image_size, cache, on_bad_example)
+
+
+def from_folder(
+    path: str | os.PathLike[str],
+    *,
+    tasks: Sequence[str] | None = None,
+    types: Mapping[str, str] | None = None,
+    image_size: tuple[int, int] | None = None,
+    cache: str = "auto",
+    on_bad_example: str = "error",
+) -> Dataset:
+    """Makes a dataset from a folder that has a folder of images for each class; its only task is `class`.
+
+    If the folders are called `train`, `validation` (or `val`) and `test`, they are the splits, and their subfolders are
+    the classes. For the arguments see `from_csv`.
+
+    Raises:
+        ValueError: if there are no such folders.
+    """
+    return _from_table(list_folder(Path(path)), Path(path), None, "", tasks, types, image_size, cache, on_bad_example)
+
+
+def names_files(name: str) -> bool:
+    """Returns whether a dataset's name has one of `FORMS`."""
+    return _NAME.fullmatch(name) is not None
+
+
+def absolute_name(name: str) -> str:
+    """Returns the name with an absolute path, valid from any folder; returns other names unchanged."""
+    found = _NAME.fullmatch(name)
+    return f"{found[1]}:{Path(found[2]).expanduser().absolute()}" if found else name
+
+
+def open_files(
+    name: str,
+    *,
+    tasks: Sequence[str] | None,
+    data_dir: str | os.PathLike[str] | None,
+    types: Mapping[str, str] | None,
+    image_column: str | None = None,
+    image_extension: str = "",
+    image_size: tuple[int, int] | None,
+    cache: str,
+    on_bad_example: str,
+) -> Dataset:
+    """Opens `csv:PATH` or `folder:PATH`; other arguments and errors are those of `from_csv` and `from_folder`.
+
+    Args:
+        name: the name.
+        tasks: the columns to use as tasks.
+        data_dir: the current place of moved files. For `csv:`, the folder of the images, which is also searched for the
+            CSV file if that is no longer at its path. For `folder:`, the folder to read instead of the named one.
+        types: as in `from_csv`.
+        image_column: `image` of `from_csv`; only for `csv:`.
+        image_extension: `extension` of `from_csv`; only for `csv:`.
+        image_size: as in `from_csv`.
+        cache: as in `data.load`.
+        on_bad_example: as in `data.load`.
+    """
+    form, _, place = absolute_name(name).partition(":")
+    path = Path(place)
+    moved = None if data_dir is None else Path(data_dir).expanduser()
+    if moved is not None and not moved.is_dir():
+        raise ValueError(f"data_dir is a folder with the images of {name}. Received: data_dir={str(data_dir)!r}")
+    if form == "folder":
+        if image_column is not None or image_extension:
+            raise ValueError(
+                f"`image_column` and `image_extension` are for csv:PATH. Received: {name!r} with "
+                f"image_column={image_column!r}, image_extension={image_extension!r}"
+            )
+        table, folder = list_folder(moved or path), moved or path
+    else:
+        file = moved / path.name if moved is not None and not path.exists() else path
+        table, folder = read_table(file if file.exists() else path), moved or file.parent
+    dataset = _from_table(table, folder, image_column, image_extension, tasks, types, image_size, cache, on_bad_example)
+    return dataclasses.replace(dataset, name=record_name(path))
+
+
+def _from_table(
+    table: Table,
+    folder: Path,
+    column: str | None,
+    extension: str,
+    tasks: Sequence[str] | None,
+    types: Mapping[str, str] | None,
+    image_size: tuple[int, int] | None,
+    cache: str,
+    on_bad_example: str,
+) -> Dataset:
+    check_reading(cache, on_bad_example)
+    column = find_image_column(table, column)
+    images = table.columns[column]
+    paths = image_files(table, column, folder, extension, must_exist=on_bad_example == "error")
+    rows = rows_by_split(table, images)
+    found, labels = label_columns(table, (column, SPLIT_COLUMN), rows["train"], tasks, types)
+    shape = image_shape(table, paths, checked_size(image_size))
+    recipe = recipe_from_tasks(record_name(table.path), found, shape)
+    names = [f"{table.where(row)}: {name}" if table.lines else name for row, name in enumerate(images)]
+    reader = ImageFileReader.from_rows(paths, names, labels, recipe.fields, rows)
+    return Dataset(recipe.name, reader.version, False, found, shape, recipe, reader, cache, on_bad_example)
+
+
+def record_name(path: Path) -> str:
+    """Returns the name of a file or folder for records, with only letters, digits and `_`."""
+    name = re.sub(r"\W", "_", path.absolute().stem, flags=re.ASCII)
+    return name if re.match("[A-Za-z]", name) else f"own_{name}"
+
+
+def checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:
+    """Returns `size` as a tuple (height, width).
+
+    Raises:
+        ValueError: if they are not two whole numbers > 0.
+    """
+    if size is None:
+        return None
+    sizes = tuple(size) if isinstance(size, (list, tuple)) else ()
+    if len(sizes) != 2 or not all(type(side) is int and side > 0 for side in sizes):
+        raise ValueError(f"image_size must be (height, width), whole numbers > 0. Received: image_size={size!r}")
+    return sizes[0], sizes[1]
+
+
+def list_folder(folder: Path) -> Table:
+    """Returns a table of the images in the subfolders of a folder: relative path, `class` and possibly `split`.
+
+    The class is the name of the subfolder, as in `keras.utils.image_dataset_from_directory`. If all subfolders have
+    names of splits (`train`, `val`, ...), the classes are the folders within them.
+
+    Raises:
+        ValueError: if there is no such folder, or no image in its subfolders.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}")
+    parts = _folders(folder)
+    split = bool(parts) and all(is_split(part) for part in parts)
+    places = [(part, name) for part in parts for name in _folders(folder / part)] if split else [("", p) for p in parts]
+    found = [
+        (os.path.join(part, name, image), name, part)
+        for part, name in places
+        for image in _images(folder / part / name)
+    ]
+    if not found:
+        raise ValueError(
+            f"{folder} should have a folder for each class, with images ({', '.join(SUFFIXES)}). "
+            f"Received: {', '.join(parts[:5]) or 'no folders'}"
+        )
+    images, classes, splits = zip(*found)
+    return Table(folder, {"image": images, "class": classes, **({SPLIT_COLUMN: splits} if split else {})})
+
+
+def _folders(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _images(folder: Path) -> Iterator[str]:
+    """Yields the images in a folder and its subfolders, sorted by path."""
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        for name in sorted(names):
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                yield os.path.relpath(os.path.join(place, name), folder)

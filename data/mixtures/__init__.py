@@ -1,1 +1,0 @@
-"""One dataset made of several, each labelled for some of the tasks."""

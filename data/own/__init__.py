@@ -1,1 +1,0 @@
-"""Your own datasets: files and a table, arrays, tf.data pipelines, any TFDS dataset."""
