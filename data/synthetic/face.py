@@ -1,4 +1,4 @@
-"""Draws the outline of a face and everything inside it.
+"""Draws a face, and around it hair, hat, ears, neck, clothes and jewellery.
 
 Coordinates are complex numbers x + iy in CelebA's pixels, with the point 0 between the eyes and y downwards.
 """
@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.synthetic.canvas import Canvas, Colour, Points, blend, ellipse, mirrored, shade
+from data.synthetic.canvas import SIDES, Canvas, Colour, blend, ellipse, mirrored, shade
 
-SIDES = (-1, 1)
 EYE = 19.5 + 0j
 CHIN, SKULL = 56.0, -48.0
 
@@ -19,6 +18,7 @@ _WAY = np.linspace(-1, 1, 13)
 _DOME = 1 - _WAY**2
 _TURN = np.linspace(0, 2 * np.pi, 40, endpoint=False)
 _INK: Colour = (25, 20, 25)
+_GOLD: Colour = (240, 195, 40)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Face:
     nose_length: float
 
     @property
-    def outline(self) -> Points:
+    def outline(self) -> np.ndarray:
         """The outline of the head, complex (40,): an oval with a narrow chin, round cheeks, or a square jaw."""
         cos, sin = np.cos(_TURN), np.sin(_TURN)
         below = sin > 0
@@ -90,14 +90,12 @@ def draw_skin(canvas: Canvas, face: Face) -> None:
     if has["5_o_Clock_Shadow"]:
         jaw = outline[outline.imag > 18]
         canvas.polygon(jaw * 0.985, blend(skin, (60, 75, 85), 0.55))
-    for side in SIDES:
-        if has["Rosy_Cheeks"]:
-            canvas.ellipse(side * 23 + 17j, 9, 8, blend(skin, (240, 50, 80), 0.65))
-        if has["High_Cheekbones"]:
-            edge = face.half_width - 3
-            hollow = np.array([edge + 14j, 16 + 29j, 15 + 34j, edge - 1 + 22j])
-            canvas.polygon(mirrored(hollow, side), shade(skin, 0.62))
-            canvas.line(mirrored(np.array([edge + 11j, 14 + 25j]), side), blend(skin, (255, 255, 250), 0.6), 2.5)
+    if has["Rosy_Cheeks"]:
+        canvas.ellipses(23 + 17j, 9, 8, blend(skin, (240, 50, 80), 0.65))
+    if has["High_Cheekbones"]:
+        edge = face.half_width - 3
+        canvas.polygon([edge + 14j, 16 + 29j, 15 + 34j, edge - 1 + 22j], shade(skin, 0.62), both=True)
+        canvas.line([edge + 11j, 14 + 25j], blend(skin, (255, 255, 250), 0.6), 2.5, both=True)
 
 
 def draw_eyes(canvas: Canvas, face: Face) -> None:
@@ -126,8 +124,8 @@ def draw_nose(canvas: Canvas, face: Face) -> None:
     tip, dark = face.nose, shade(face.skin, 0.6)
     if face.has["Pointy_Nose"]:
         bridge = tip.real / 2 + 3j
-        canvas.polygon(np.array([bridge, tip - 8 * wide - 1j, tip + 5j * high, tip + 8 * wide - 1j]), dark)
-        canvas.polygon(np.array([bridge, tip - 1.5 * wide, tip + 2j * high]), blend(face.skin, (255, 255, 255), 0.5))
+        canvas.polygon([bridge, tip - 8 * wide - 1j, tip + 5j * high, tip + 8 * wide - 1j], dark)
+        canvas.polygon([bridge, tip - 1.5 * wide, tip + 2j * high], blend(face.skin, (255, 255, 255), 0.5))
         return
     canvas.ellipse(tip, 8.5 * wide, 5.5 * high, dark)
     canvas.ellipse(tip - 1.5j * high, 7 * wide, 4.5 * high, blend(face.skin, (245, 120, 105), 0.5))
@@ -159,9 +157,8 @@ def draw_beard(canvas: Canvas, face: Face) -> None:
         canvas.polygon(np.array([-11 + 51j, 11 + 51j, 13 + 58j, 68j, -13 + 58j]) + 2 * face.turn, face.beard)
     if has["Sideburns"]:
         edge = face.half_width
-        patch = np.array([edge + 1 - 14j, edge - 9 - 14j, edge - 12 + 30j, edge - 3 + 32j, edge + 1 + 12j])
-        for side in SIDES:
-            canvas.polygon(mirrored(patch, side), face.beard)
+        patch = [edge + 1 - 14j, edge - 9 - 14j, edge - 12 + 30j, edge - 3 + 32j, edge + 1 + 12j]
+        canvas.polygon(patch, face.beard, both=True)
 
 
 def draw_glasses(canvas: Canvas, face: Face) -> None:
@@ -170,11 +167,87 @@ def draw_glasses(canvas: Canvas, face: Face) -> None:
     for side, eye in zip(SIDES, (left, right)):
         ring = ellipse(eye, 15, 11)
         canvas.line(np.append(ring, ring[:2]), _INK, 2.6)
-        canvas.line(np.array([eye + 15 * side, side * (face.half_width + 2) - 4j]), _INK, 2.6)
-    canvas.line(np.array([left + 15 - 2j, right - 15 - 2j]), _INK, 2.6)
+        canvas.line([eye + 15 * side, side * (face.half_width + 2) - 4j], _INK, 2.6)
+    canvas.line([left + 15 - 2j, right - 15 - 2j], _INK, 2.6)
 
 
-def _around(spine: Points, half_height: float) -> Points:
+def _around(spine: np.ndarray, half_height: float) -> np.ndarray:
     """Returns a lens shape around a line, thickest in the middle."""
     rise = 1j * half_height * _DOME
     return np.concatenate([spine - rise, (spine + rise)[::-1]])
+
+
+def draw_hair_behind(canvas: Canvas, face: Face) -> None:
+    """Draws the hair behind the head: straight, wavy or short."""
+    has = face.has
+    if has["Bald"]:
+        return
+    width, top = face.half_width + 5, SKULL - 10
+    if not (has["Straight_Hair"] or has["Wavy_Hair"]):
+        canvas.ellipse(-14j, width + 3, -14 - top, face.hair)
+        return
+    down = np.linspace(-10, 95, 29)
+    wave = 5.5 * np.sin(down * (2 * np.pi / 24)) if has["Wavy_Hair"] else np.zeros_like(down)
+    canvas.ellipse(-12j, width + 10, -12 - top, face.hair)
+    edge = width + 10 + wave + 1j * down
+    canvas.polygon(np.concatenate([edge, mirrored(edge)[::-1]]), face.hair)
+    strand = shade(face.hair, 0.6) if sum(face.hair) > 150 else (75, 75, 85)
+    for inset in (4, 9):
+        canvas.line(edge - inset, strand, 1.3, both=True)
+
+
+def draw_hair_above(canvas: Canvas, face: Face) -> None:
+    """Draws the hair above the hairline: usual, receding, or bangs. A bald head gets a highlight."""
+    has = face.has
+    if has["Bald"]:
+        canvas.ellipse(-10 - 36j, 9, 5, tuple((3 * 255 + channel) // 4 for channel in face.skin))
+        return
+    across = np.linspace(-1, 1, 13)
+    if has["Bangs"]:
+        hairline = np.where(np.arange(13) % 2, -26.0, -17.0)
+    elif has["Receding_Hairline"]:
+        hairline = -37 - 9 * np.sin(np.abs(across) * np.pi)
+    else:
+        hairline = -31 + 4 * across**2
+    reach = (face.half_width + 2) * np.sqrt(1 - (np.minimum(hairline, -8) / (SKULL - 8)) ** 2)
+    lower = across * reach + 1j * hairline
+    turn = np.linspace(0, np.pi, 15)
+    start = np.arcsin(min(1.0, hairline[0] / (SKULL - 8)))
+    arc = start + turn * (np.pi - 2 * start) / np.pi
+    upper = (face.half_width + 4) * np.cos(arc) + 1j * (SKULL - 8) * np.sin(arc)
+    canvas.polygon(np.concatenate([lower, upper]), face.hair)
+
+
+def draw_hat(canvas: Canvas, face: Face, colour: Colour) -> None:
+    """Draws a hat with a band and a brim."""
+    width = face.half_width
+    crown = np.array([-width - 3 - 24j, -width + 3 - 66j, width - 3 - 66j, width + 3 - 24j])
+    band = np.array([-width - 3 - 34j, width + 3 - 34j, width + 3 - 26j, -width - 3 - 26j])
+    canvas.polygon(crown, colour)
+    canvas.polygon(band, shade(colour, 0.5))
+    canvas.ellipse(-24j, width + 17, 5.5, shade(colour, 0.8))
+
+
+def draw_body(canvas: Canvas, face: Face, clothes: Colour) -> None:
+    """Draws neck, ears, clothes and, if present, a tie with a white collar."""
+    has = face.has
+    neck = shade(face.skin, 0.85)
+    canvas.polygon([-20 + 35j, 20 + 35j, 23 + 90j, -23 + 90j], neck)
+    canvas.polygon([-22 + 68j, 0 + 78j, 22 + 68j, 75 + 82j, 85 + 130j, -85 + 130j, -75 + 82j], clothes)
+    canvas.ellipses(face.half_width + 1 + 5j, 6, 10, shade(face.skin, 0.9))
+    if has["Wearing_Necktie"]:
+        canvas.polygon([24 + 62j, 5 + 74j, 17 + 88j, 33 + 70j], (250, 250, 250), both=True)
+        tie = (150, 20, 40) if clothes[0] < 130 else (20, 30, 110)
+        canvas.polygon([-7 + 71j, 7 + 71j, 5 + 79j, 12 + 125j, -12 + 125j, -5 + 79j], tie)
+
+
+def draw_jewellery(canvas: Canvas, face: Face) -> None:
+    """Draws earrings and a necklace of beads, outlined so that they are visible on any skin."""
+    if face.has["Wearing_Earrings"]:
+        canvas.ellipses(face.half_width + 4 + 20j, 6, 7, _INK)
+        canvas.ellipses(face.half_width + 4 + 20j, 4.8, 5.8, _GOLD)
+    if face.has["Wearing_Necklace"]:
+        for along in np.linspace(-1, 1, 9):
+            centre = along * 21 + 1j * (71 - 9 * along**2)
+            canvas.ellipse(centre, 3.6, 3.6, _INK)
+            canvas.ellipse(centre, 2.6, 2.6, _GOLD)

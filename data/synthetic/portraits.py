@@ -1,8 +1,14 @@
 """Draws portraits similar to CelebA: (218, 178, 3) JPEGs with 40 attributes and five landmarks.
 
 Faces are placed as in the aligned CelebA (eyes near (70, 106) and (108, 106), nose near (89, 130)), then shifted,
-scaled, tilted and turned by several pixels, so that landmark detection is not trivial. `attributes` documents which
-attributes are visible and which are random.
+scaled, tilted and turned by several pixels, so that landmark detection is not trivial.
+
+If CelebA's own rate (Liu et al., "Deep Learning Face Attributes in the Wild", ICCV 2015) is at least about one in five,
+the portraits have a similar rate. Rarer visible attributes are raised to between 0.12 and 0.3, since a few thousand
+portraits would otherwise have too few examples: in CelebA, 2% are bald, 4% wear a moustache, 5% a hat.
+
+Four attributes cannot be drawn. They are random at CelebA's rates, independent of the image. Nothing can be learned
+about them, so they are natural examples of tasks that can only harm the others.
 """
 
 from __future__ import annotations
@@ -15,10 +21,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from data.synthetic import face as faces
-from data.synthetic import figure
-from data.synthetic.attributes import sample_attributes
-from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, blend
-from data.synthetic.seeding import example_rng
+from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, blend, example_rng, vary
 
 # Part of the cache folder's name: increment it with every change to the drawings.
 PORTRAIT_VERSION = 3
@@ -43,21 +46,45 @@ _PAINTS: tuple[Colour, ...] = ((200, 20, 60), (225, 30, 130), (150, 25, 140))
 _CLOTHES: tuple[Colour, ...] = ((40, 60, 120), (60, 110, 70), (185, 90, 60), (90, 85, 95), (210, 205, 190))
 _HATS: tuple[Colour, ...] = ((30, 60, 160), (30, 130, 70), (190, 30, 40), (120, 40, 130))
 
+# In CelebA's order. Within a group of _EXCLUSIVE, the rate is conditional on no earlier member being present.
+# `No_Beard` is present if none of _BEARDS is.
+_WORDS = """
+    5_o_Clock_Shadow 0.22  Arched_Eyebrows 0.3  Attractive 0.512  Bags_Under_Eyes 0.25  Bald 0.15  Bangs 0.4
+    Big_Lips 0.3  Big_Nose 0.3  Black_Hair 0.28  Blond_Hair 0.33  Blurry 0.051  Brown_Hair 0.65  Bushy_Eyebrows 0.3
+    Chubby 0.25  Double_Chin 0.25  Eyeglasses 0.25  Goatee 0.2  Gray_Hair 0.4  Heavy_Makeup 0.387
+    High_Cheekbones 0.455  Male 0.417  Mouth_Slightly_Open 0.483  Mustache 0.2  Narrow_Eyes 0.25  No_Beard 1
+    Oval_Face 0.45  Pale_Skin 0.22  Pointy_Nose 0.35  Receding_Hairline 0.45  Rosy_Cheeks 0.25  Sideburns 0.2
+    Smiling 0.482  Straight_Hair 0.36  Wavy_Hair 0.55  Wearing_Earrings 0.3  Wearing_Hat 0.25  Wearing_Lipstick 0.472
+    Wearing_Necklace 0.25  Wearing_Necktie 0.25  Young 0.774
+""".split()
+_RATES = dict(zip(_WORDS[::2], map(float, _WORDS[1::2])))
+
+# At most one of each group is present: the first one drawn. A hat hides the hairline, but the hair is visible below it,
+# so its colour and form remain.
+_EXCLUSIVE = (
+    ("Bald", "Wearing_Hat", "Bangs", "Receding_Hairline"),
+    ("Bald", "Black_Hair", "Blond_Hair", "Gray_Hair", "Brown_Hair"),
+    ("Bald", "Straight_Hair", "Wavy_Hair"),
+    ("Chubby", "Oval_Face"),
+)
+
+_BEARDS = ("5_o_Clock_Shadow", "Goatee", "Mustache", "Sideburns")
+
+RANDOM_ATTRIBUTES = ("Attractive", "Blurry", "Male", "Young")
+DRAWN_ATTRIBUTES = tuple(name for name in _RATES if name not in RANDOM_ATTRIBUTES)
+
 
 def portrait(seed: int, split: str, index: int) -> dict[str, Any]:
     """Draws portrait `index` of `split`.
 
-    Args:
-        seed: the data set's seed, >= 0.
-        split: the split's name.
-        index: the portrait's index in the split.
+    For the arguments see `data.synthetic.canvas.example_rng`.
 
     Returns:
         An example of TFDS' `celeb_a`: the encoded JPEG as `"image"`, and the dicts `"landmarks"` (ten ints
         `<point>_x`, `<point>_y`, in pixels), `"attributes"` (40 bools) and `"identity"` (a random number).
     """
     rng = example_rng(seed, split, index)
-    has = sample_attributes(rng)
+    has = _sample_attributes(rng)
     face = _sample_face(rng, has)
     shift_x, shift_y, scale, tilt = rng.uniform((-10, -11, 0.92, -0.1), (10, 1, 1.06, 0.1))
     canvas = Canvas(_background(rng), complex(WIDTH / 2 + shift_x, 111 + shift_y), scale, tilt)
@@ -76,12 +103,12 @@ def _sample_face(rng: np.random.Generator, has: dict[str, bool]) -> faces.Face:
     tone = rng.random() * (len(_SKINS) - 1)
     skin = _PALE if has["Pale_Skin"] else blend(_SKINS[int(tone)], _SKINS[int(tone) + 1], tone % 1)
     colour = next((_HAIR[name] for name in _HAIR if has[name]), None) or _pick(rng, _DYED)
-    hair = _vary(rng, colour, 10)
+    hair = vary(rng, colour, 10)
     half_width, turn, mouth_width, nose_length = rng.uniform((-1.5, -1, 14, 22), (1.5, 1, 18, 26))
     half_width += 44 if has["Chubby"] else 32 if has["Oval_Face"] else 35
     return faces.Face(
         has=has,
-        skin=_vary(rng, skin, 5),
+        skin=vary(rng, skin, 5),
         hair=hair,
         beard=blend(hair, (30, 20, 15), 0.8),
         paint=_pick(rng, _PAINTS),
@@ -94,10 +121,10 @@ def _sample_face(rng: np.random.Generator, has: dict[str, bool]) -> faces.Face:
 
 def _draw(canvas: Canvas, face: faces.Face, clothes: Colour, hat: Colour) -> None:
     """Draws all parts from back to front."""
-    figure.draw_hair_behind(canvas, face)
-    figure.draw_body(canvas, face, clothes)
+    faces.draw_hair_behind(canvas, face)
+    faces.draw_body(canvas, face, clothes)
     faces.draw_skin(canvas, face)
-    figure.draw_hair_above(canvas, face)
+    faces.draw_hair_above(canvas, face)
     faces.draw_mouth(canvas, face)
     faces.draw_beard(canvas, face)
     faces.draw_nose(canvas, face)
@@ -105,8 +132,8 @@ def _draw(canvas: Canvas, face: faces.Face, clothes: Colour, hat: Colour) -> Non
     if face.has["Eyeglasses"]:
         faces.draw_glasses(canvas, face)
     if face.has["Wearing_Hat"]:
-        figure.draw_hat(canvas, face, hat)
-    figure.draw_jewellery(canvas, face)
+        faces.draw_hat(canvas, face, hat)
+    faces.draw_jewellery(canvas, face)
 
 
 def _landmarks(canvas: Canvas, points: list[complex]) -> dict[str, int]:
@@ -145,9 +172,23 @@ def _grain() -> Image.Image:
 
 
 def _pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
-    return _vary(rng, colours[rng.integers(len(colours))], 12)
+    return vary(rng, colours[rng.integers(len(colours))], 12)
 
 
-def _vary(rng: np.random.Generator, colour: Colour, amount: int) -> Colour:
-    change = rng.integers(-amount, amount + 1, size=3).tolist()
-    return tuple(min(255, max(0, channel + by)) for channel, by in zip(colour, change))
+def _sample_attributes(rng: np.random.Generator) -> dict[str, bool]:
+    """Draws the attributes of one portrait.
+
+    Args:
+        rng: the portrait's random generator.
+
+    Returns:
+        The 40 attributes in CelebA's order. `No_Beard` is true if no facial hair is drawn.
+    """
+    present = dict(zip(_RATES, (rng.random(len(_RATES)) < list(_RATES.values())).tolist()))
+    for group in _EXCLUSIVE:
+        claimed = False
+        for name in group:
+            present[name] = present[name] and not claimed
+            claimed = claimed or present[name]
+    present["No_Beard"] = not any(present[name] for name in _BEARDS)
+    return present
