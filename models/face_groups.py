@@ -22,9 +22,10 @@ def face_groups(trunk: str = "resnet18", hidden: int = 256, frozen: bool = True)
             too.
 
     References:
-        K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016.
-        github.com/ChenChienYi/Multi-Task-Learning-Model: CelebA on ResNet-18 with frozen weights of ImageNet, Adam
-        (0.001).
+        K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016,
+        https://arxiv.org/abs/1512.03385
+        https://github.com/ChenChienYi/Multi-Task-Learning-Model: CelebA on ResNet-18 with frozen weights of ImageNet,
+        Adam (0.001).
     """
 
     def build(tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None) -> Graph:

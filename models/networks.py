@@ -93,7 +93,7 @@ def hard_sharing(
     ```
 
     References:
-        R. Caruana, "Multitask Learning", Machine Learning 28, 1997.
+        R. Caruana, "Multitask Learning", Machine Learning 28, 1997, https://doi.org/10.1023/A:1007379606734
     """
     model = trunks.get(trunk, image_shape, weights)
     features = model.output

@@ -27,7 +27,8 @@ def resnet18() -> Trunk:
     images as three equal channels) are normalised with the means and deviations of ImageNet.
 
     References:
-        K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, table 1.
+        K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, table 1,
+        https://arxiv.org/abs/1512.03385
     """
 
     def trunk(images: Any) -> Any:

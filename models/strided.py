@@ -57,7 +57,7 @@ def strided(
         ValueError: for arguments out of range.
 
     References:
-        github.com/hananshafi/Multi-Task-Learning: CIFAR-10, Adam (0.001) with clipnorm 1, batches of 128.
+        https://github.com/hananshafi/Multi-Task-Learning: CIFAR-10, Adam (0.001) with clipnorm 1, batches of 128.
     """
     if shared not in (1, 2, 3) or not isinstance(shared, int):
         raise ValueError(f"shared must be 1, 2 or 3. Received: shared={shared!r}")

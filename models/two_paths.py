@@ -27,8 +27,8 @@ def two_paths(filters: int = 32, shared: int = 1024, dense: int = 100) -> Networ
         dense: width of each task's own layer.
 
     References:
-        github.com/JSaunders97/multi-task-learning: Fashion-MNIST, Adam (0.001, beta_1 0.5), batches of 200, 10 epochs,
-        both tasks weighted 0.5.
+        https://github.com/JSaunders97/multi-task-learning: Fashion-MNIST, Adam (0.001, beta_1 0.5), batches of 200,
+        10 epochs, both tasks weighted 0.5.
     """
 
     def build(tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None) -> Graph:

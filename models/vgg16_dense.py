@@ -26,9 +26,10 @@ def vgg16_dense(dense: int = 4096, dropout: float = 0.5, frozen: bool = False) -
         frozen: whether the convolutions are frozen. The dense layers are always trained.
 
     References:
-        K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.
-        github.com/AviralTripathim22ma012/Multi-Task-Learning: eight attributes of CelebA at 128x128, Adam (0.001),
-        batches of 64.
+        K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
+        https://arxiv.org/abs/1409.1556
+        https://github.com/AviralTripathim22ma012/Multi-Task-Learning: eight attributes of CelebA at 128x128, Adam
+        (0.001), batches of 64.
     """
     check_share("dropout", dropout)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from data.custom.readers import ImageFileReader
-from data.custom.table import SPLIT_COLUMN, Table, is_split, read_table, rows_by_split
+from data.custom.table import SPLIT_COLUMN, LabelTable, is_split, read_table, rows_by_split
 from data.custom.table_images import find_image_column, image_files, image_shape
 from data.custom.table_labels import label_columns
 from data.custom.task_recipe import recipe_from_tasks
@@ -18,7 +18,7 @@ from data.pipeline import check_reading
 
 FORMS = ("csv:PATH", "folder:PATH")
 """The forms of dataset names that stand for your own files."""
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 """The suffixes of image files in folders, case-insensitive; other files are ignored."""
 _NAME = re.compile(r"(csv|folder):(.+)", re.DOTALL)
 
@@ -143,7 +143,7 @@ def open_files(
 
 
 def _from_table(
-    table: Table,
+    table: LabelTable,
     folder: Path,
     column: str | None,
     extension: str,
@@ -186,7 +186,7 @@ def checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:
     return sizes[0], sizes[1]
 
 
-def list_folder(folder: Path) -> Table:
+def list_folder(folder: Path) -> LabelTable:
     """Returns a table of the images in the subfolders of a folder: relative path, `class` and possibly `split`.
 
     The class is the name of the subfolder, as in `keras.utils.image_dataset_from_directory`. If all subfolders have
@@ -207,11 +207,11 @@ def list_folder(folder: Path) -> Table:
     ]
     if not found:
         raise ValueError(
-            f"{folder} should have a folder for each class, with images ({', '.join(SUFFIXES)}). "
+            f"{folder} should have a folder for each class, with images ({', '.join(IMAGE_SUFFIXES)}). "
             f"Received: {', '.join(parts[:5]) or 'no folders'}"
         )
     images, classes, splits = zip(*found)
-    return Table(folder, {"image": images, "class": classes, **({SPLIT_COLUMN: splits} if split else {})})
+    return LabelTable(folder, {"image": images, "class": classes, **({SPLIT_COLUMN: splits} if split else {})})
 
 
 def _folders(folder: Path) -> list[str]:
@@ -224,5 +224,5 @@ def _images(folder: Path) -> Iterator[str]:
     for place, folders, names in os.walk(folder, followlinks=True):
         folders.sort()
         for name in sorted(names):
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
                 yield os.path.relpath(os.path.join(place, name), folder)

@@ -1,4 +1,4 @@
-"""`Table`: a CSV file as columns of text, with the line number and the split of each row."""
+"""`LabelTable`: a CSV file as columns of text, with the line number and the split of each row."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SEPARATORS = (",", ";", "\t")
 
 
 @dataclass(frozen=True)
-class Table:
+class LabelTable:
     """Columns of text.
 
     Args:
@@ -50,7 +50,7 @@ class Table:
         return f"{self.path}, line {self.header if row is None else self.lines[row]}"
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> LabelTable:
     """Reads a CSV file: a header, then one row per image.
 
     The separator is the most frequent of comma, semicolon and tab in the first line. Quoted cells may contain
@@ -82,7 +82,7 @@ def read_table(path: Path) -> Table:
     if not cells:
         raise ValueError(f"{path} has a header and no rows.")
     columns = {name: column for name, column in zip(names, zip(*cells)) if name}
-    return Table(path, columns, lines, header)
+    return LabelTable(path, columns, lines, header)
 
 
 def _text(path: Path) -> str:
@@ -123,7 +123,7 @@ def _rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str
             yield line, [cell.strip() for cell in row]
 
 
-def rows_by_split(table: Table, images: Sequence[str]) -> dict[str, np.ndarray]:
+def rows_by_split(table: LabelTable, images: Sequence[str]) -> dict[str, np.ndarray]:
     """Returns split -> its rows, (rows of the split,), in order.
 
     Uses the column `split`. Without it, a tenth of the images is held out for validation and a tenth for test: those
@@ -151,7 +151,7 @@ def is_split(word: str) -> bool:
     return word.lower() in _SPLIT_WORDS
 
 
-def _splits_from_column(table: Table) -> np.ndarray:
+def _splits_from_column(table: LabelTable) -> np.ndarray:
     cells = table.columns[SPLIT_COLUMN]
     for row, cell in enumerate(cells):
         if not is_split(cell):
@@ -166,7 +166,7 @@ def _splits_from_column(table: Table) -> np.ndarray:
     return found
 
 
-def _splits_by_hash(table: Table, ordered: Sequence[str]) -> Mapping[str, str]:
+def _splits_by_hash(table: LabelTable, ordered: Sequence[str]) -> Mapping[str, str]:
     """Returns the split of each image."""
     if len(ordered) < len(SPLITS):
         raise ValueError(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from data.custom.table import Table
+from data.custom.table import LabelTable
 from mtl_keras.serialization import unknown_value
 
 NAMES = ("image", "file", "filename", "path")
@@ -20,7 +20,7 @@ _PROBED = 100
 _GREY = ("1", "L", "I", "I;16")
 
 
-def find_image_column(table: Table, chosen: str | None = None) -> str:
+def find_image_column(table: LabelTable, chosen: str | None = None) -> str:
     """Returns the name of the column with the image names.
 
     Args:
@@ -38,7 +38,7 @@ def find_image_column(table: Table, chosen: str | None = None) -> str:
     return chosen
 
 
-def image_files(table: Table, column: str, folder: Path, extension: str = "", *, must_exist: bool) -> list[str]:
+def image_files(table: LabelTable, column: str, folder: Path, extension: str = "", *, must_exist: bool) -> list[str]:
     """Returns the paths of the images, row by row.
 
     Args:
@@ -88,7 +88,7 @@ def _files(folder: str) -> set[str]:
         return set()
 
 
-def image_shape(table: Table, paths: Sequence[str], size: tuple[int, int] | None = None) -> tuple[int, int, int]:
+def image_shape(table: LabelTable, paths: Sequence[str], size: tuple[int, int] | None = None) -> tuple[int, int, int]:
     """Returns the shape (height, width, channels) for the model's input images.
 
     Inferred from a hundred images, evenly spread over the rows: one channel if all are grey, else three; their size if

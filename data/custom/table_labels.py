@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.custom.inference import BINARY_WORDS, regression_task
-from data.custom.table import Table
+from data.custom.table import LabelTable
 from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import Task, TaskSet, check_task_name
 
@@ -44,7 +44,7 @@ class _Column:
 
 
 def label_columns(
-    table: Table,
+    table: LabelTable,
     others: Sequence[str],
     train: np.ndarray,
     tasks: Sequence[str] | None = None,
@@ -103,14 +103,14 @@ def label_columns(
     return TaskSet(task for task, _ in found), np.stack([labels for _, labels in found], axis=1)
 
 
-def _label_column(table: Table, name: str, train: np.ndarray, kind: str | None) -> tuple[Task, np.ndarray]:
+def _label_column(table: LabelTable, name: str, train: np.ndarray, kind: str | None) -> tuple[Task, np.ndarray]:
     cells = table.columns[name]
     known = np.array([cell.lower() not in MISSING for cell in cells])
     column = _Column(name, cells, known, table.where)
     kind = kind or _infer(column)
     hint = ""
     if kind != "regression" and _are_whole(column.words):
-        is_minus_one = np.array([number(cell) == -1 for cell in cells])
+        is_minus_one = np.array([parse_number(cell) == -1 for cell in cells])
         hint = " (-1 is a missing label)" if is_minus_one.any() else ""
         column = _Column(name, cells, known & ~is_minus_one, table.where)
     seen = sorted({cells[row] for row in train[column.known[train]].tolist()})
@@ -129,10 +129,10 @@ def _infer(column: _Column) -> str:
     different = set(words)
     if _are_whole(words):
         # -1 is a missing label among classes.
-        different = {word for word in different if number(word) != -1}
+        different = {word for word in different if parse_number(word) != -1}
     if _binary_words(different) is not None:
         return "binary"
-    numbers = {word: number(word) for word in words}
+    numbers = {word: parse_number(word) for word in words}
     negative = any(value is not None and value < 0 for value in map(numbers.get, different))
     if _are_whole(words) and not negative and len(different) <= min(FEW, len(words) / 2):
         return "classification"
@@ -140,7 +140,7 @@ def _infer(column: _Column) -> str:
         return "regression"
     for row in column.rows:
         word = column.cells[row]
-        if number(word) is None and number(word.replace(",", ".")) is not None:
+        if parse_number(word) is None and parse_number(word.replace(",", ".")) is not None:
             raise ValueError(f"{column.where(row)}: decimals are written with a point. Received: {word!r}")
     if len(different) > len(words) / 2:
         raise NothingToLearn(
@@ -150,7 +150,7 @@ def _infer(column: _Column) -> str:
     return "classification"
 
 
-def number(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
     """Returns the finite number in a cell, or `None`."""
     try:
         value = float(text)
@@ -160,26 +160,26 @@ def number(text: str) -> float | None:
 
 
 def _are_whole(words: Sequence[str]) -> bool:
-    values = map(number, set(words))
+    values = map(parse_number, set(words))
     return all(value is not None and value.is_integer() for value in values)
 
 
 def _binary_words(words: set[str]) -> tuple[str, str] | None:
     """Returns the words for 0 and 1 if there are no other words, or `None`."""
-    if {number(word) for word in words} == {0.0, 1.0}:
+    if {parse_number(word) for word in words} == {0.0, 1.0}:
         return "0", "1"
     return next((pair for pair in BINARY_WORDS if {word.lower() for word in words} == set(pair)), None)
 
 
 def _class_name(word: str) -> str:
     """Returns the class name of a cell; different spellings of a whole number are one class."""
-    value = number(word)
+    value = parse_number(word)
     return str(int(value)) if value is not None and value.is_integer() else word
 
 
 def _class_names(column: _Column) -> list[str]:
     names = {_class_name(word) for word in column.words}
-    values = {name: number(name) for name in names}
+    values = {name: parse_number(name) for name in names}
     if any(value is None for value in values.values()):
         return sorted(names)
     return sorted(names, key=lambda name: (values[name], name))
@@ -198,7 +198,7 @@ def _classes(column: _Column, train: np.ndarray) -> tuple[Task, np.ndarray]:
 
 def _check_not_negative(column: _Column) -> None:
     for row in column.rows if _are_whole(column.words) else ():
-        if (number(column.cells[row]) or 0) < 0:
+        if (parse_number(column.cells[row]) or 0) < 0:
             raise ValueError(
                 f"{column.where(row)}: classes in column {column.name!r} must be from 0, or -1 where missing. "
                 f"Received: {column.cells[row]!r}"
@@ -224,7 +224,7 @@ def _binary(column: _Column, train: np.ndarray) -> tuple[Task, np.ndarray]:
 def _numbers(column: _Column, train: np.ndarray) -> tuple[Task, np.ndarray]:
     labels = np.full(len(column.cells), np.nan)
     for row in column.rows:
-        value = number(column.cells[row])
+        value = parse_number(column.cells[row])
         if value is None:
             raise ValueError(
                 f"{column.where(row)}: {column.cells[row]!r} in column {column.name!r}, a regression, is no finite "

@@ -18,7 +18,7 @@ from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, example_rng, sy
 GARMENT_VERSION = 2
 GARMENT_SIZES = {"train": 6000, "test": 1000}
 
-SIDE = 28
+_SIDE = 28
 
 _CLOTH: Colour = (255,)
 _TRIM: Colour = (120,)
@@ -35,12 +35,12 @@ def garment(seed: int, split: str, index: int) -> dict[str, Any]:
     """
     rng = example_rng(seed, split, index)
     label = int(rng.integers(10))
-    size = SIDE * SUPERSAMPLING
+    size = _SIDE * SUPERSAMPLING
     shift_x, shift_y, scale, turn, shear = rng.uniform((-1.5, -1.5, 9.5, -0.1, -0.12), (1.5, 1.5, 12.0, 0.1, 0.12))
-    canvas = Canvas(Image.new("L", (size, size)), complex(SIDE / 2 + shift_x, SIDE / 2 + shift_y), scale, turn)
+    canvas = Canvas(Image.new("L", (size, size)), complex(_SIDE / 2 + shift_x, _SIDE / 2 + shift_y), scale, turn)
     _DRAW[label](canvas, rng)
     slanted = canvas.finish().transform(
-        (SIDE, SIDE), Image.Transform.AFFINE, (1, shear, -shear * SIDE / 2, 0, 1, 0), Image.Resampling.BILINEAR
+        (_SIDE, _SIDE), Image.Transform.AFFINE, (1, shear, -shear * _SIDE / 2, 0, 1, 0), Image.Resampling.BILINEAR
     )
     buffer = io.BytesIO()
     Image.fromarray(_weave(rng, np.asarray(slanted, np.float32) / 255)).save(buffer, "PNG")
@@ -49,7 +49,7 @@ def garment(seed: int, split: str, index: int) -> dict[str, Any]:
 
 def _weave(rng: np.random.Generator, shape: np.ndarray) -> np.ndarray:
     """Returns a shape (28, 28), between 0 and 1, with random brightness, stripes and grain."""
-    rows, columns = np.mgrid[:SIDE, :SIDE]
+    rows, columns = np.mgrid[:_SIDE, :_SIDE]
     angle, period = rng.uniform(0, np.pi), rng.uniform(3, 9)
     stripes = np.sin((rows * np.sin(angle) + columns * np.cos(angle)) * 2 * np.pi / period)
     brightness = rng.uniform(90, 235) * (1 + rng.uniform(0, 0.35) * stripes)

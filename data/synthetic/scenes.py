@@ -23,7 +23,7 @@ SCENE_VERSION = 1
 CIFAR10_SIZES = {"train": 6000, "test": 1000}
 CIFAR100_SIZES = {"train": 10000, "test": 2000}
 
-SIDE = 32
+_SIDE = 32
 
 _DARKEST = 20  # never black, the colour of what is not drawn
 
@@ -100,7 +100,7 @@ def cifar100_scene(seed: int, split: str, index: int) -> dict[str, Any]:
     label = int(rng.integers(100))
     superclass, rank = SUPERCLASS_OF_CLASS[label], _RANK[label]
     # On black, which is no colour of a shape, so that drawn pixels can be told from the background.
-    thing = Image.new("RGB", (SIDE * SUPERSAMPLING, SIDE * SUPERSAMPLING))
+    thing = Image.new("RGB", (_SIDE * SUPERSAMPLING, _SIDE * SUPERSAMPLING))
     _CIFAR100[superclass](_place(rng, thing), rng, vary(rng, _FIVE_COLOURS[rank], 22, _DARKEST))
     pixels = np.asarray(thing)
     scene = _backdrop(rng, list(_PLACES)[rng.integers(len(_PLACES))])
@@ -117,12 +117,12 @@ def _id(split: str, index: int) -> str:
 def _place(rng: np.random.Generator, image: Image.Image) -> Canvas:
     """Returns a canvas on an image, with random origin, scale and angle."""
     shift_x, shift_y, scale, turn = rng.uniform((-3, -2.5, 11, -0.15), (3, 2.5, 14.5, 0.15))
-    return Canvas(image, complex(SIDE / 2 + shift_x, SIDE / 2 + shift_y), scale, turn)
+    return Canvas(image, complex(_SIDE / 2 + shift_x, _SIDE / 2 + shift_y), scale, turn)
 
 
 def _pattern(rng: np.random.Generator, kind: int) -> np.ndarray:
     """Returns the brightness of a pattern, float (64, 64): plain, vertical or horizontal stripes, dots, diagonal."""
-    side = SIDE * SUPERSAMPLING
+    side = _SIDE * SUPERSAMPLING
     pixels = np.arange(side) / SUPERSAMPLING
     start_down, start_across = rng.uniform(0, 6, size=2)
     down, across = pixels[:, None] + start_down, pixels + start_across
@@ -132,7 +132,7 @@ def _pattern(rng: np.random.Generator, kind: int) -> np.ndarray:
 
 
 def _backdrop(rng: np.random.Generator, place: str) -> Image.Image:
-    """Returns an empty background, `SUPERSAMPLING` times `SIDE` pixels wide and high.
+    """Returns an empty background, `SUPERSAMPLING` times `_SIDE` pixels wide and high.
 
     Args:
         rng: random generator for light, hues, the horizon and patches of colour.
@@ -142,7 +142,7 @@ def _backdrop(rng: np.random.Generator, place: str) -> Image.Image:
     rows = np.arange(8) / 8 < rng.uniform(0.35, 0.65)
     # Eight by eight pixels, upsampled with soft edges.
     patches = np.where(rows[:, None, None], above, below) + rng.integers(-22, 23, size=(8, 8, 1))
-    size = (SIDE * SUPERSAMPLING, SIDE * SUPERSAMPLING)
+    size = (_SIDE * SUPERSAMPLING, _SIDE * SUPERSAMPLING)
     return Image.fromarray(patches.clip(0, 255).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
 
 

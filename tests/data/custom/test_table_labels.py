@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import data
-from data.custom.table import Table
+from data.custom.table import LabelTable
 from data.custom.table_labels import label_columns
 from mtl_keras.tasks import Task
 
@@ -19,7 +19,7 @@ NOTHING = float("nan")
 def labels_of(cells: str, times: int = 3) -> tuple[str, tuple[str, ...], list[float]]:
     """Returns kind, classes and labels of a column with cells (`_` is an empty one) several times one below another."""
     column = ["" if cell == "_" else cell for cell in cells.split()] * times
-    table = Table(Path("t.csv"), {"x": column}, range(2, len(column) + 2))
+    table = LabelTable(Path("t.csv"), {"x": column}, range(2, len(column) + 2))
     tasks, labels = label_columns(table, (), np.arange(len(column)))
     return tasks["x"].head, tasks["x"].labels, labels[: len(column) // times, 0].tolist()
 
@@ -64,7 +64,7 @@ def test_few_whole_numbers_are_classes(count: int, times: int, head: str) -> Non
     ],
 )
 def test_negative_classes_are_refused(cells: str, types: dict[str, str], message: str) -> None:
-    table = Table(Path("t.csv"), {"x": cells.split()}, range(2, 6))
+    table = LabelTable(Path("t.csv"), {"x": cells.split()}, range(2, 6))
     with pytest.raises(ValueError, match=re.escape(message)):
         label_columns(table, (), np.arange(4), ["x"], types)
 
@@ -74,7 +74,7 @@ def test_minus_one_means_the_same_as_in_arrays() -> None:
     images = np.zeros((len(values), 2, 2, 3), np.uint8)
     for head, expected in {"classification": [0, 1, -1, 2], "regression": values[:4]}.items():
         tasks, labels = label_columns(
-            Table(Path("t.csv"), {"x": list(map(str, values))}), (), np.arange(len(values)), types={"x": head}
+            LabelTable(Path("t.csv"), {"x": list(map(str, values))}), (), np.arange(len(values)), types={"x": head}
         )
         assert tasks["x"].head == head
         np.testing.assert_array_equal(labels[:4, 0], expected)
@@ -88,7 +88,7 @@ def test_minus_one_means_the_same_as_in_arrays() -> None:
 def test_types_can_be_said() -> None:
     columns = {"a": ["0", "1"] * 5, "b": ["male", "female"] * 5, "c": ["1.5", "2"] * 5, "d": ["x", "y"] * 5}
     types = {"a": "regression", "b": "binary", "c": "classification"}
-    tasks, labels = label_columns(Table(Path("t.csv"), columns), ("d",), np.arange(10), ["c", "a", "b"], types)
+    tasks, labels = label_columns(LabelTable(Path("t.csv"), columns), ("d",), np.arange(10), ["c", "a", "b"], types)
     assert [(name, task.head, task.labels) for name, task in tasks.items()] == [
         ("c", "classification", ("1.5", "2")),
         ("a", "regression", ()),
@@ -99,5 +99,5 @@ def test_types_can_be_said() -> None:
 
 def test_a_regression_knows_the_labels_that_are_trained_on() -> None:
     cells = ["10", "", "30", "9999"]
-    tasks, _ = label_columns(Table(Path("t.csv"), {"x": cells}), (), np.arange(3), types={"x": "regression"})
+    tasks, _ = label_columns(LabelTable(Path("t.csv"), {"x": cells}), (), np.arange(3), types={"x": "regression"})
     assert (tasks["x"].mean, tasks["x"].deviation) == (20, 10)
