@@ -1,11 +1,13 @@
 """What `make docs` adds to MkDocs: the pages of the repository that lie outside of docs/, and links that fit the site.
 
 On the site README.md is the home page, and RESULTS.md, CHANGELOG.md, CONTRIBUTING.md and the results of the benchmarks
-are pages under the paths that they have in the repository. A link to a file that is no page becomes its text.
+are pages under the paths that they have in the repository. The notebook is a page with its text and code. A link to a
+file that is no page becomes its text.
 """
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from pathlib import Path
@@ -14,7 +16,8 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
-HOME = "index.md"
+TOUR = "docs/tour.ipynb"
+_RENAMED = {"README.md": "index.md", TOUR: "tour.md"}
 _PATTERNS = (
     "README.md",
     "RESULTS.md",
@@ -22,6 +25,7 @@ _PATTERNS = (
     "CONTRIBUTING.md",
     "benchmarks/RESULTS.md",
     "benchmarks/results/*.md",
+    TOUR,
 )
 _LINK = re.compile(r"(?<!!)\[((?:[^][]|!\[[^]]*\]\([^)]*\))*)\]\(([^)\s]+)\)")
 _IMAGE = re.compile(r"(!\[[^]]*\]\()([^)\s]+)\)")
@@ -29,16 +33,25 @@ _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 def outside() -> dict[str, str]:
-    """Returns path in the repository -> path on the site of the pages that are not in docs/."""
+    """Returns path in the repository -> path on the site of the pages that are not Markdown files in docs/."""
     found = (path.relative_to(ROOT).as_posix() for pattern in _PATTERNS for path in sorted(ROOT.glob(pattern)))
-    return {path: HOME if path == "README.md" else path for path in found}
+    return {path: _RENAMED.get(path, path) for path in found}
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Adds the pages that are not in docs/."""
+    """Adds the pages that are not Markdown files in docs/."""
     for path, on_site in outside().items():
-        files.append(File.generated(config, on_site, abs_src_path=str(ROOT / path)))
+        if path == TOUR:
+            files.append(File.generated(config, on_site, content=notebook_as_markdown(ROOT / path)))
+        else:
+            files.append(File.generated(config, on_site, abs_src_path=str(ROOT / path)))
     return files
+
+
+def notebook_as_markdown(path: Path) -> str:
+    """Returns the text and the code of a notebook, without its outputs, as Markdown."""
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(path.read_text("utf-8"))["cells"]]
+    return "\n\n".join(f"```python\n{source}\n```" if kind == "code" else source for kind, source in cells)
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:

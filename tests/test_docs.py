@@ -5,10 +5,14 @@ from __future__ import annotations
 import copy
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbclient
+import nbformat
 import pytest
+import tensorflow as tf
 
 import evaluate
 import train
@@ -19,6 +23,7 @@ from mtl_keras.weightings import WEIGHTINGS
 from tests.sources import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TOUR = ROOT / "docs" / "tour.ipynb"
 _BLOCK = re.compile(r"^```python[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
@@ -45,12 +50,38 @@ def own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(registry, "_factories", dict(registry._factories))
 
 
-@pytest.mark.usefixtures("own_registries")
+@pytest.fixture
+def eager(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Runs the steps of most pages without compiling them: tracing takes longer than the few steps that they train.
+
+    Pages that train a whole run have enough steps to compile.
+    """
+    page: Path = request.getfixturevalue("page")
+    tf.config.run_functions_eagerly("import run\n" not in page.read_text("utf-8"))
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.usefixtures("eager", "own_registries")
+@pytest.mark.filterwarnings("ignore:.*run_functions_eagerly:UserWarning")  # of tf.data, which always compiles
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT)
     run_page(page)
+
+
+def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "MTL_KERAS_CACHE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    notebook = nbformat.read(TOUR, as_version=4)
+    nbformat.validate(notebook)
+    assert not any(cell.get("outputs") for cell in notebook.cells)  # saved without outputs
+    eagerly = "import tensorflow as tf\ntf.config.run_functions_eagerly(True)"  # tracing takes longer than the steps
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(eagerly))
+    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(TOUR.parent)}}).execute()
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
+    assert any("srcdoc" in output.data.get("text/html", "") for output in shown)  # the report
 
 
 def commands(text: str) -> list[list[str]]:
