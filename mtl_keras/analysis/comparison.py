@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mtl_keras.analysis.delta_m import POSITIVE_IS_BETTER, relative_gains
-from mtl_keras.analysis.intervals import Interval, mean_interval, paired_interval
+from mtl_keras.analysis.delta_m import POSITIVE_IS_BETTER, relative_gain
+from mtl_keras.analysis.intervals import Interval, json_numbers, mean_interval, paired_interval
 
 BETTER, WORSE, UNCLEAR, UNKNOWN = "better", "worse", "no clear difference", "not known"
 
@@ -113,14 +113,14 @@ class Comparison:
             TaskComparison(
                 **{
                     **task,
-                    **{side: Spread(**_numbers(task[side])) for side in ("method", "baseline")},
-                    "difference": Interval(**_numbers(task["difference"])),
-                    "relative_gain": _number(task["relative_gain"]),
+                    **{side: Spread(**json_numbers(task[side])) for side in ("method", "baseline")},
+                    "difference": Interval(**json_numbers(task["difference"])),
+                    **json_numbers({"relative_gain": task["relative_gain"]}),
                 }
             )
             for task in values["tasks"]
         ]
-        delta_m = Interval(**_numbers(values["delta_m"]))
+        delta_m = Interval(**json_numbers(values["delta_m"]))
         names = (values["method"], values["baseline"])
         return cls(tuple(values["seeds"]), tuple(tasks), delta_m, values["convention"], *names)
 
@@ -173,10 +173,10 @@ def compare(
     ```
     """
     seeds = common_seeds(results)
-    gains = {entry.task: _gains(entry, seeds, convention) for entry in results}
-    tasks = tuple(_compare_task(entry, seeds, confidence, float(np.mean(gains[entry.task]))) for entry in results)
-    over_tasks = np.mean(list(gains.values()), axis=0)
-    return Comparison(seeds, tasks, mean_interval(over_tasks, confidence), convention, *names)
+    gains = np.array([_gains(entry, seeds, convention) for entry in results])
+    relative = gains.mean(axis=1).tolist()
+    tasks = tuple(_compare_task(entry, seeds, confidence, gain) for entry, gain in zip(results, relative))
+    return Comparison(seeds, tasks, mean_interval(gains.mean(axis=0), confidence), convention, *names)
 
 
 def common_seeds(results: Sequence[TaskResults]) -> tuple[int, ...]:
@@ -227,20 +227,7 @@ def _spread(values: Sequence[float]) -> Spread:
 
 
 def _gains(entry: TaskResults, seeds: Sequence[int], convention: str) -> list[float]:
-    """Returns the relative gain at each seed in percent; NaN where it is undefined."""
-    result = []
-    for seed in seeds:
-        method, baseline = ({entry.task: side[seed]} for side in (entry.method, entry.baseline))
-        defined = math.isfinite(method[entry.task]) and math.isfinite(baseline[entry.task]) and baseline[entry.task] > 0
-        direction = {entry.task: entry.higher_is_better}
-        gain = relative_gains(method, baseline, direction, convention=convention) if defined else {}
-        result.append(gain.get(entry.task, math.nan))
-    return result
-
-
-def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _number(value) for name, value in values.items()}
-
-
-def _number(value: Any) -> Any:
-    return math.nan if value is None else value
+    sides = ((entry.method[seed], entry.baseline[seed]) for seed in seeds)
+    return [
+        relative_gain(method, baseline, entry.higher_is_better, convention=convention) for method, baseline in sides
+    ]

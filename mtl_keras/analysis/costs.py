@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
+from mtl_keras.analysis.intervals import json_numbers
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -49,8 +51,7 @@ class CostComparison:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> CostComparison:
         """Returns the comparison from the result of `to_json`; null is NaN."""
-        sides = (values[side].items() for side in ("method", "baseline"))
-        return cls(*(Cost(**{name: math.nan if value is None else value for name, value in side}) for side in sides))
+        return cls(*(Cost(**json_numbers(values[side])) for side in ("method", "baseline")))
 
 
 def compare_costs(method: Mapping[str, Sequence[Cost]], baseline: Mapping[str, Sequence[Cost]]) -> CostComparison:

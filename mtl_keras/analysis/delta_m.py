@@ -9,11 +9,13 @@ The literature uses both signs. Here a positive number means that the multi-task
 convention is passed by name.
 
 References:
-    Positive is better: K.-K. Maninis, I. Radosavovic, I. Kokkinos, "Attentive Single-Tasking of Multiple Tasks"
-    (ASTMT), CVPR 2019; S. Vandenhende et al., "Multi-Task Learning for Dense Prediction Tasks: A Survey", TPAMI 2021.
-    Positive is worse: B. Liu et al., "Conflict-Averse Gradient Descent for Multi-task Learning" (CAGrad), NeurIPS
-    2021; B. Liu et al., "FAMO: Fast Adaptive Multitask Optimization", NeurIPS 2023; H. Ban, K. Ji, "Fair Resource
-    Allocation in Multi-Task Learning" (FairGrad), ICML 2024.
+    Positive is better: K.-K. Maninis, I. Radosavovic, I. Kokkinos, *Attentive Single-Tasking of Multiple Tasks*
+    (ASTMT), CVPR 2019, https://arxiv.org/abs/1904.08918; S. Vandenhende et al., *Multi-Task Learning for Dense
+    Prediction Tasks: A Survey*, TPAMI 2021, https://arxiv.org/abs/2004.13379.
+    Positive is worse: B. Liu et al., *Conflict-Averse Gradient Descent for Multi-task Learning* (CAGrad), NeurIPS
+    2021, https://arxiv.org/abs/2110.14048; B. Liu et al., *FAMO: Fast Adaptive Multitask Optimization*, NeurIPS 2023,
+    https://arxiv.org/abs/2306.03792; H. Ban, K. Ji, *Fair Resource Allocation in Multi-Task Learning* (FairGrad), ICML
+    2024, https://arxiv.org/abs/2402.15638.
 """
 
 from __future__ import annotations
@@ -54,19 +56,33 @@ def relative_gains(
     # {"item": 2.22, "price": 10.0}
     ```
     """
-    if convention not in CONVENTIONS:
-        raise unknown_value("convention", convention, CONVENTIONS)
     _check_tasks(multi, single, higher_is_better)
-    sign = 1 if convention == POSITIVE_IS_BETTER else -1
-    gains = {}
     for task, baseline in single.items():
         if not math.isfinite(multi[task]):
             raise ValueError(f"`multi` of task {task!r} must be a finite number. Received: {multi[task]!r}")
         if not math.isfinite(baseline) or baseline <= 0:
             raise ValueError(f"`single` of task {task!r} must be a finite number > 0. Received: {baseline!r}")
-        direction = sign if higher_is_better[task] else -sign
-        gains[task] = 100 * direction * (multi[task] - baseline) / baseline
-    return gains
+    return {
+        task: relative_gain(multi[task], single[task], higher_is_better[task], convention=convention) for task in single
+    }
+
+
+def relative_gain(
+    multi: float, single: float, higher_is_better: bool, *, convention: str = POSITIVE_IS_BETTER
+) -> float:
+    """Returns the gain in percent of the single-task result; NaN where it is undefined.
+
+    It is undefined if a number is NaN or infinite, or `single` is not above 0.
+
+    Raises:
+        ValueError: for an unknown convention.
+    """
+    if convention not in CONVENTIONS:
+        raise unknown_value("convention", convention, CONVENTIONS)
+    if not (math.isfinite(multi) and math.isfinite(single) and single > 0):
+        return math.nan
+    positive = higher_is_better == (convention == POSITIVE_IS_BETTER)
+    return (100 if positive else -100) * (multi - single) / single
 
 
 def _check_tasks(multi: Mapping[str, float], single: Mapping[str, float], higher_is_better: Mapping[str, bool]) -> None:

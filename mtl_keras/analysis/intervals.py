@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Interval:
         return self.low > 0 or self.high < 0
 
     def __format__(self, spec: str) -> str:
-        """Returns the mean with its interval; `spec` formats each number. default `"+.4f"`."""
+        """Returns the mean with its interval; `spec`, by default `"+.4f"`, formats each number."""
         if math.isnan(self.mean):
             return "-"
         mean, low, high = (format(value, spec or "+.4f") for value in (self.mean, self.low, self.high))
@@ -99,3 +100,8 @@ def paired_interval(method: Sequence[float], baseline: Sequence[float], confiden
             f"`method` and `baseline` must have one value a seed each. Received: {len(method)} and {len(baseline)}"
         )
     return mean_interval([result - reference for result, reference in zip(method, baseline)], confidence)
+
+
+def json_numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns numbers by name from JSON; null becomes NaN."""
+    return {name: math.nan if value is None else value for name, value in values.items()}
