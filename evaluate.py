@@ -72,8 +72,8 @@ def _evaluate(values: flags.FlagValues) -> None:
     from experiments.building import open_dataset
     from experiments.evaluation import evaluate
     from experiments.own_data import check_tasks
-    from experiments.reporting import print_evaluation
     from experiments.run_directory import RunDirectory
+    from experiments.tables import print_evaluation
     from models import saved
     from mtl_keras.export import load_export
 

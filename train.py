@@ -72,10 +72,10 @@ def _print_presets() -> None:
 
 
 def _train(values: flags.FlagValues, folder: Path) -> None:
-    from experiments.reporting import print_evaluation
     from experiments.run_directory import RunDirectory
     from experiments.run_report import run_report
     from experiments.runner import run
+    from experiments.tables import print_evaluation
     from experiments.workers import connect_workers
 
     directory = RunDirectory(folder)

@@ -7,7 +7,6 @@ RESULTS.md anew. Without folders it only writes RESULTS.md.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import io
 import json
@@ -27,11 +26,12 @@ from docs.results_tables import cifar10_sources, overall_table, target_table, ta
 from docs.results_weightings import is_study, study, study_table
 from experiments import presets
 from experiments.comparison import MethodComparison
-from experiments.comparison_table import print_comparison
 from experiments.config import RunConfig
-from experiments.files import read_json, write_json
+from experiments.files import read_history, read_json, write_json
+from experiments.judging import DEFAULT_RULE
 from experiments.plan import is_comparison
 from experiments.run_directory import PROVENANCE, RunDirectory
+from experiments.tables import print_comparison
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "docs" / "results"
@@ -126,6 +126,9 @@ def command(record: Mapping[str, Any]) -> str:
     if "plan" in record:
         words += ["--compare", ",".join(record["plan"]["baselines"])]
         words += ["--seeds", ",".join(map(str, record["plan"]["seeds"]))]
+        judge_at = record["plan"].get("judge_at", "best_mean")  # the only rule of versions that did not write it
+        if judge_at != DEFAULT_RULE:
+            words += ["--judge_at", judge_at]
     elif "outcomes" in record:
         words += ["--seed", str(record["outcomes"][0]["seeds"][0])]
     elif config.seed:
@@ -160,9 +163,13 @@ def _comparison(folder: Path) -> dict[str, Any]:
     record = {"config": _settings(config), **_about(config), "outcomes": read_json(newest)}
     if is_comparison(folder):
         plan = read_json(folder / "plan.json")
-        record["plan"] = {"baselines": plan["baselines"], "seeds": plan["seeds"]}
+        record["plan"] = _plan(plan)
         record["config"] = _settings(plan["config"])
     return record
+
+
+def _plan(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in ("baselines", "seeds", "judge_at") if name in values}
 
 
 def _study(folder: Path) -> dict[str, Any]:
@@ -171,7 +178,7 @@ def _study(folder: Path) -> dict[str, Any]:
     return {
         "config": _settings(plan["config"]),
         **_about(config),
-        "plan": {"baselines": plan["baselines"], "seeds": plan["seeds"]},
+        "plan": _plan(plan),
         **study(folder),
     }
 
@@ -179,9 +186,8 @@ def _study(folder: Path) -> dict[str, Any]:
 def _run(folder: Path) -> dict[str, Any]:
     directory = RunDirectory(folder)
     config = read_json(directory.config_file)
-    with directory.history_file.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    history = {key: [round(float(row[key]), 6) for row in rows] for key in rows[0] if key != "epoch"}
+    columns = read_history(directory.history_file)
+    history = {name: [round(value, 6) for value in values] for name, values in columns.items()}
     metrics = read_json(directory.metrics_file)
     return {"config": _settings(config), **_about(config), "metrics": metrics, "history": history}
 

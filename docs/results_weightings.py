@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +9,9 @@ from statistics import fmean
 from typing import Any
 
 from docs.results_tables import markdown, number
-from experiments.comparison import MethodComparison, compare_folders
-from experiments.files import read_json
+from experiments.comparison import MethodComparison, compare_all
 from experiments.plan import METHOD, Plan, is_comparison
+from experiments.run_results import Method, read_methods
 from mtl_keras.weightings import WEIGHTINGS
 
 SINGLE = "single_task"
@@ -37,20 +36,18 @@ def study(folder: Path) -> dict[str, Any]:
     """
     config = Plan.load(folder).config
     tasks = [task for task in config.tasks or () if task != "random"] or None  # nothing can be learnt of random labels
-    methods = [METHOD, *(name for name in Plan.load(folder).baselines if name != SINGLE)]
+    names = [METHOD, *(name for name in Plan.load(folder).baselines if name != SINGLE)]
+    single, *methods = read_methods([folder / name for name in (SINGLE, *names)])
     rows = []
-    for name in methods:
-        against = [folder / SINGLE, *([folder / METHOD] if name != METHOD else [])]
-        compared = compare_folders([folder / name, *against], tasks)
+    for method in methods:
+        compared = compare_all([method, single, *(methods[:1] if method is not methods[0] else [])], tasks)
         rows.append(
             {
-                "method": "equal weights" if name == METHOD else name,
+                "method": "equal weights" if method.name == METHOD else method.name,
                 "against_single_task": _short(compared[0]),
                 "against_equal_weights": _short(compared[1]) if len(compared) > 1 else None,
-                "seconds": min(
-                    read_json(file)["cost"]["seconds"] for file in (folder / name).glob("seed-*/metrics.json")
-                ),
-                **_gradients(folder / name),
+                "seconds": min(run.cost.seconds for run in method.runs),
+                **_gradients(method),
             }
         )
     return {"methods": rows}
@@ -82,10 +79,6 @@ def study_table(record: Mapping[str, Any]) -> str:
     return markdown(header, rows)
 
 
-def _seconds(folder: Path) -> list[float]:
-    return [read_json(file)["cost"]["seconds"] for file in folder.glob("seed-*/metrics.json")]
-
-
 def _short(comparison: MethodComparison) -> dict[str, Any]:
     values = comparison.to_json()
     first = values["measures"][0]
@@ -96,16 +89,13 @@ def _short(comparison: MethodComparison) -> dict[str, Any]:
     }
 
 
-def _gradients(folder: Path) -> dict[str, float]:
-    """Means over epochs and seeds of what `--monitor_gradients` saw."""
-    names = ("conflict_rate", "gradient_cosine", "gradient_norm_ratio")
-    seen: dict[str, list[float]] = {name: [] for name in names}
-    for file in sorted(folder.glob("seed-*/history.csv")):
-        with file.open(encoding="utf-8", newline="") as lines:
-            for row in csv.DictReader(lines):
-                for name in names:
-                    seen[name].append(float(row[name]))
-    return {name: fmean(values) if values else math.nan for name, values in seen.items()}
+def _gradients(method: Method) -> dict[str, float]:
+    """Returns the means over epochs and seeds of what `--monitor_gradients` measured."""
+    means = {}
+    for name in ("conflict_rate", "gradient_cosine", "gradient_norm_ratio"):
+        values = [value for run in method.runs for value in run.history.get(name, ())]
+        means[name] = fmean(values) if values else math.nan
+    return means
 
 
 def _spread(estimate: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from experiments.comparison import MethodComparison, compare_all, method_folders
-from experiments.comparison_table import print_comparison
 from experiments.files import write_json, write_text
 from experiments.judging import RULES
 from experiments.report.cautions import caution, small_test_split
@@ -15,6 +14,7 @@ from experiments.report.methods import cost_section, curves_section, methods_sec
 from experiments.report.outcome import outcome_section, verdict
 from experiments.report.wording import count
 from experiments.run_results import Method, read_methods
+from experiments.tables import print_comparison
 from mtl_keras.reports.page import Html, page, paragraph
 
 

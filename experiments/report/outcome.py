@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from experiments.comparison import Measure, MethodComparison
-from experiments.comparison_table import SPLITS
 from experiments.report.wording import arrow, count, figure, listed
+from experiments.tables import SPLITS
 from mtl_keras.analysis import POSITIVE_IS_BETTER, Comparison, TaskComparison
 from mtl_keras.analysis.comparison import BETTER, UNCLEAR, UNKNOWN, WORSE, Spread
 from mtl_keras.reports.bars import Bar, gain_bars

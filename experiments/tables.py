@@ -1,0 +1,167 @@
+"""Prints evaluations and comparisons as tables, in a terminal or as Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from experiments.comparison import MethodComparison
+from experiments.evaluation import Evaluation, Score, Scores, own_metrics
+from experiments.judging import RULES
+from mtl_keras.analysis import SCORES
+
+_CAPTION = (
+    "In brackets: the best constant prediction (majority class or mean).",
+    "More metrics are in the JSON file.",
+)
+_WIDTH = 160  # of files and pipes
+# Column numbers that a narrow terminal leaves out: the values of both sides, the metric, the difference.
+_LEFT_OUT: tuple[Collection[int], ...] = ((), (2, 3), (1, 2, 3), (1, 2, 3, 4))
+SPLITS = {"test": "test split", "train": "training split"}
+
+
+def print_evaluation(evaluation: Evaluation, title: str, *, console: Console | None = None) -> None:
+    """Prints one row per task: each of its own metrics with its constant-prediction baseline.
+
+    Only a title with long paths is wrapped. In a narrow terminal, only the metrics that fit are printed; a file or pipe
+    gets all of them. Further metrics, which the tasks were not trained with, are only in the JSON file.
+
+    Args:
+        evaluation: the evaluation.
+        title: title of the table.
+        console: the console to print to.
+    """
+    console, table = console or Console(), evaluation.tasks
+    metrics = list(dict.fromkeys(metric for scores in table.values() for metric in own_metrics(scores)))
+    # Primary metrics come first and the loss last, so that a narrow terminal leaves out the loss first.
+    primary = {own_metrics(scores)[0] for scores in table.values()}
+    metrics.sort(key=lambda metric: (metric == "loss", metric not in primary))
+    shown = len(metrics)
+    view = _scores_view(table, metrics)
+    if console.is_terminal:
+        while _natural_width(view, console) > console.width and shown > 1:
+            shown -= 1
+            view = _scores_view(table, metrics[:shown])
+    else:
+        console.width = max(console.width, _natural_width(view, console))
+    # Not as title and caption of the table, since rich wraps those to its width.
+    console.print(title, style="table.title", highlight=False, markup=False, soft_wrap=True)
+    console.print(view)
+    for line in _CAPTION:
+        console.print(line, style="table.caption", highlight=False)
+    if evaluation.overall:
+        console.print(_overall_view(evaluation.overall))
+
+
+def _scores_view(table: Mapping[str, Scores], metrics: Sequence[str]) -> Table:
+    view = Table()
+    view.add_column("task", no_wrap=True)
+    for metric in metrics:
+        view.add_column(metric, justify="right", no_wrap=True)
+    for task, scores in table.items():
+        view.add_row(task, *(_cell(scores.get(metric)) for metric in metrics))
+    return view
+
+
+def _overall_view(overall: Scores) -> Table:
+    view = Table(title="Overall: the binary tasks together", title_justify="left")
+    view.add_column("score", no_wrap=True)
+    for average, meaning in (("macro", "mean of the tasks"), ("micro", "all decisions")):
+        view.add_column(f"{average} ({meaning})", justify="right", no_wrap=True)
+    for name in SCORES:
+        view.add_row(name, *(_cell(overall.get(f"{average}_{name}")) for average in ("macro", "micro")))
+    return view
+
+
+def _cell(score: Score | None) -> str:
+    return "" if score is None else f"{_number(score.value)} ({_number(score.baseline)})"
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def print_comparison(comparison: MethodComparison, console: Console | None = None, *, markdown: bool = False) -> None:
+    """Prints the effect of a method on each task, the summary and the cost.
+
+    In a narrow terminal, only the columns that fit are printed.
+
+    Args:
+        comparison: the comparison.
+        console: the console to print to.
+        markdown: whether to print Markdown.
+    """
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _WIDTH)
+    method, baseline = comparison.method, comparison.baseline
+    seeds = f"{len(comparison.seeds)} seed{'s' * (len(comparison.seeds) > 1)}"
+    for (split, metric), measured in comparison.measures.items():
+        what = "loss" if metric == "loss" else "primary metric"
+        title = f"{method} against {baseline}: {what}, {SPLITS[split]}, {seeds}"
+        console.print(f"**{title}**\n" if markdown else title, highlight=False)
+        console.print(_table_that_fits(measured.rows(), console, markdown))
+        console.print()
+    for line in _summary(comparison):
+        # Wrap at words in a terminal, and do not wrap elsewhere.
+        console.print(line, highlight=False, soft_wrap=markdown or not console.is_terminal)
+        if markdown:
+            console.print()
+    cost = comparison.cost
+    view = _view(markdown, "cost", method, f"{baseline}, all its networks", "ratio")
+    for key, name, form in (
+        ("parameters", "parameters", ",.0f"),
+        ("seconds_per_step", "seconds a step", ".4f"),
+        ("seconds", "seconds of training", ".1f"),
+    ):
+        numbers = [format(getattr(side, key), form) for side in (cost.method, cost.baseline)]
+        view.add_row(name, *numbers, format(cost.ratio[key], ".3f"))
+    console.print(view)
+    console.print()
+
+
+def _summary(comparison: MethodComparison) -> list[str]:
+    worse = ", ".join(comparison.negative_transfer) or ("none" if len(comparison.seeds) > 1 else "not known")
+    lines = [
+        f"delta_m: {comparison.delta_m:+.2f} % ({comparison.first.convention}; mean relative gain of the tasks' "
+        "primary metrics on the test split).",
+        f"Negative transfer (clearly worse): {worse}.",
+        RULES[comparison.judge_at],
+        f"↑ higher is better, ↓ lower is better. In square brackets: the {comparison.delta_m.confidence:.0%} interval "
+        "of the mean of the paired differences, one a seed (Student's t).",
+    ]
+    if comparison.tasks_left_out:
+        lines.append(f"Left out, no finished run on both sides: {', '.join(comparison.tasks_left_out)}.")
+    if comparison.seeds_left_out:
+        seeds = ", ".join(map(str, comparison.seeds_left_out))
+        lines.append(f"Left out, not every task has a result on both sides: seeds {seeds}.")
+    return lines
+
+
+def _natural_width(view: Table, console: Console) -> int:
+    """Returns the width of the whole table, in characters."""
+    return Measurement.get(console, console.options.update(max_width=10_000), view).maximum
+
+
+def _table_that_fits(rows: Sequence[Sequence[str]], console: Console, markdown: bool) -> Table:
+    """Returns a table with the columns that fit; the first row has the titles."""
+    for left_out in _LEFT_OUT:
+        titles, *cells = [[cell for number, cell in enumerate(row) if number not in left_out] for row in rows]
+        view = _view(markdown, *titles)
+        for row in cells:
+            view.add_row(*row)
+        if markdown or _natural_width(view, console) <= console.width:
+            break
+    return view
+
+
+def _view(markdown: bool, *columns: str) -> Table:
+    view = Table(box=box.MARKDOWN if markdown else box.ROUNDED)
+    for number, column in enumerate(columns):
+        view.add_column(column, no_wrap=True, justify="left" if number == 0 or column == "verdict" else "right")
+    return view
