@@ -44,6 +44,12 @@ class AnyDataset(Protocol):
     def skipped(self, split: str) -> Skipped:
         """Returns which examples of a split are left out: none unless `data.load(on_bad_example="skip")` is used."""
 
+    def example_names(self, split: str) -> list[str] | None:
+        """Returns the file names of a split's images, in the order of `batches` without `shuffle`.
+
+        `None` if the images are not separate files. The names of a mixture are `source:name`.
+        """
+
     def batches(
         self,
         split: str,
@@ -172,6 +178,15 @@ class Dataset(AnyDataset):
 
     def skipped(self, split: str) -> Skipped:
         return skipped_examples(self._readable_split(split))
+
+    def example_names(self, split: str) -> list[str] | None:
+        good = self._split(split).good
+        numbers = list(range(self.size(split))) if good is None else np.flatnonzero(good).tolist()
+        names = [self._reader.example_name(split, number) for number in numbers]
+        if names == list(map(str, numbers)):
+            return None
+        # The name of a table's row begins with its line.
+        return [name.rpartition(": ")[2] for name in names]
 
     @tf.autograph.experimental.do_not_convert
     def batches(

@@ -73,6 +73,11 @@ class Mixture(AnyDataset):
         names = tuple(f"{name}:{example}" for name, skipped in found.items() for example in skipped.names)
         return Skipped(sum(skipped.count for skipped in found.values()), names)
 
+    def example_names(self, split: str) -> list[str] | None:
+        found = {name: source.example_names(split) for name, source in self.sources.items()}
+        names = [f"{name}:{example}" for name, examples in found.items() for example in examples or ()]
+        return names if all(examples is not None for examples in found.values()) else None
+
     @tf.autograph.experimental.do_not_convert
     def batches(
         self,

@@ -8,14 +8,14 @@ from pathlib import Path
 from experiments.comparison import MethodComparison, compare_all, method_folders
 from experiments.files import write_json, write_text
 from experiments.judging import RULES
-from experiments.report.cautions import caution, small_test_split
-from experiments.report.configuration import differences_section
-from experiments.report.methods import cost_section, curves_section, methods_section
-from experiments.report.outcome import outcome_section, verdict
-from experiments.report.wording import count
+from experiments.report.comparison import against_baseline, cost_rows, metric_bars, seed_rows, validation_curves
+from experiments.report.configuration import configuration, differing_settings
+from experiments.report.results import SYNTHETIC, small_test_split
+from experiments.run_report import TEMPLATES
 from experiments.run_results import Method, read_methods
 from experiments.tables import print_comparison
-from mtl_keras.reports.page import Html, page, paragraph
+from mtl_keras.reports.formats import count
+from mtl_keras.reports.page import environment
 
 
 def report_comparison(
@@ -60,46 +60,51 @@ def comparison_page(methods: Sequence[Method], comparisons: Sequence[MethodCompa
         methods: the method, then the baselines.
         comparisons: the method against each of the baselines, in the same order.
     """
-    sections = [
-        *(outcome_section(comparison, f"against-{number}") for number, comparison in enumerate(comparisons, 1)),
-        methods_section(comparisons),
-        curves_section(methods, comparisons),
-        cost_section(comparisons),
-        differences_section({method.name: method.config for method in methods}),
-    ]
-    title = f"{methods[0].name} against {', '.join(method.name for method in methods[1:])}"
-    return page(title, _lead(methods, comparisons), sections)
+    names = [method.name for method in methods]
+    # Figures of several comparisons need unique names.
+    against = {f"against-{number}": against_baseline(each) for number, each in enumerate(comparisons, 1)}
+    seeds, values = seed_rows(methods, comparisons)
+    judge_at = comparisons[0].judge_at
+    return (
+        environment(TEMPLATES)
+        .get_template("comparison.html")
+        .render(
+            title=f"{names[0]} against {', '.join(names[1:])}",
+            sections={
+                **{anchor: f"Against {each['baseline']}" for anchor, each in against.items()},
+                "methods": "Methods",
+                "curves": "Learning curves",
+                "cost": "Cost",
+                "configuration": "Configuration",
+            },
+            names=names,
+            config=methods[0].config,
+            synthetic=methods[0].synthetic,
+            judging=f"{RULES[judge_at]} (--judge_at {judge_at})",
+            warnings=list(_warnings(methods, comparisons)),
+            against=against,
+            methods=metric_bars(comparisons),
+            seed_header=["task", "method", *(f"seed {seed}" for seed in seeds)],
+            seed_rows=values,
+            curves=validation_curves(methods, comparisons),
+            cost_rows=cost_rows(comparisons),
+            differing_settings=differing_settings({method.name: method.config for method in methods}),
+            configuration=configuration(methods[0].config),
+        )
+    )
 
 
-def _lead(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) -> Html:
-    config = methods[0].config
-    what = [
-        f"{config.get('dataset')}{' (drawn images)' if methods[0].synthetic else ''}",
-        f"model {config.get('model')}",
-        f"{methods[0].name}: schedule {config.get('schedule')}, weighting {config.get('weighting')}",
-        f"{config.get('epochs')} epochs",
-    ]
-    rule = f"{RULES[comparisons[0].judge_at]} (--judge_at {comparisons[0].judge_at})"
-    body = [
-        paragraph(" · ".join(what), "note"),
-        paragraph(rule),
-        *map(verdict, comparisons),
-        *_warnings(methods, comparisons),
-    ]
-    return Html("".join(body))
-
-
-def _warnings(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) -> Iterator[Html]:
+def _warnings(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) -> Iterator[tuple[str, str]]:
     if any(method.synthetic for method in methods):
-        yield caution("Drawn images", "the data are synthetic. These numbers say nothing about the real dataset.")
+        yield SYNTHETIC
     seeds = min(len(comparison.seeds) for comparison in comparisons)
     if seeds < 2:
-        yield caution("One seed", "there is no interval, so no verdict is known. Add seeds with --seeds.")
+        yield "One seed", "there is no interval, so no verdict is known. Add seeds with --seeds."
     yield from small_test_split(methods[0].config)
     tasks = max(len(comparison.tasks) for comparison in comparisons)
     if tasks > 4 and seeds > 1:
         share = 1 - comparisons[0].delta_m.confidence
-        yield caution(
+        yield (
             "Many verdicts",
             f"each one is for its task only. Of {count(tasks, 'task')} without any difference, about "
             f"{share * tasks:.0f} would be called better or worse by chance.",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from sklearn.metrics import r2_score
 
 from mtl_keras import labels as missing
 from mtl_keras.analysis import binary_scores, inter_ocular_error, macro_f1, macro_scores, micro_scores
@@ -134,7 +135,8 @@ def further_metrics(task: Task, true: np.ndarray, pred: np.ndarray) -> dict[str,
     | binary | `accuracy`, `precision`, `recall`, `f1` of the decisions at 0.5 |
     | classification | `macro_f1` |
     | regression, reconstruction | `mae`, `mse`, `rmse`, in the unit of the labels |
-    | landmarks with a `left_eye` and a `right_eye` | these three, and `nme`: error relative to the eyes' distance |
+    | regression of numbers | these three, and `r2`: the explained share of the variance, 0 for the mean of the labels |
+    | landmarks with a `left_eye` and a `right_eye` | the first three, and `nme`: error relative to the eyes' distance |
 
     Args:
         task: the predicted task.
@@ -151,6 +153,10 @@ def further_metrics(task: Task, true: np.ndarray, pred: np.ndarray) -> dict[str,
         offset = np.subtract(pred, true, dtype="float32")
         mse = float(np.square(offset).mean(dtype="float64"))
         errors = {"mae": float(np.abs(offset).mean(dtype="float64")), "mse": mse, "rmse": mse**0.5}
+    if task.head == "regression" and not task.labels:
+        # One sample has no variance.
+        known = len(true) > 1
+        errors["r2"] = float(r2_score(true.reshape(len(true), -1), pred.reshape(len(pred), -1))) if known else math.nan
     if set(EYES) <= set(task.labels):
         errors["nme"] = inter_ocular_error(true, pred, *map(task.labels.index, EYES))
     return errors

@@ -18,14 +18,14 @@ from rich.table import Table
 from experiments.predictor import Predictor
 from mtl_keras.export.replacing import replacing
 from mtl_keras.reports.outputs import Output
-from mtl_keras.reports.pictures import beside, captioned, picture
+from mtl_keras.reports.pictures import picture, side_by_side, with_caption
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 """Suffixes of the images in a folder, case-insensitive."""
-_TOGETHER = 32
-_MOST_SHOWN = 20
+_BATCH_SIZE = 32
+_MAX_PRINTED = 20
 """Maximum number of images in the printed table; predictions.csv has all."""
-_SIDE, _FEW = 256, 8
+_SIDE, _MAX_BINARY = 256, 8
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, co
     for prediction in _predictions(predictor, files, bad):
         output.mkdir(parents=True, exist_ok=True)
         rows.append({"file": str(prediction.file), **_cells(prediction, predictor)})
-        for number, (task, entry) in enumerate(predictor.outputs.items() if len(rows) <= _MOST_SHOWN else ()):
+        for number, (task, entry) in enumerate(predictor.outputs.items() if len(rows) <= _MAX_PRINTED else ()):
             words, probability = _class_or_text(entry, prediction.values[task])
             table.add_row("" if number else prediction.file.name, task, words, probability)
         with replacing(output / f"{prediction.file.name}.png") as temporary:
@@ -100,26 +100,26 @@ def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, co
             writer.writeheader()
             writer.writerows(rows)
         _print(table, console or Console())
-        if len(rows) > _MOST_SHOWN:
-            print(f"and {len(rows) - _MOST_SHOWN} more images")
+        if len(rows) > _MAX_PRINTED:
+            print(f"and {len(rows) - _MAX_PRINTED} more images")
         print(f"Pictures and predictions.csv: {output}")
     if bad and len(files) == 1:
-        raise ValueError(_no_image(bad[0]))
+        raise ValueError(_undecodable(bad[0]))
     if bad:
         raise ValueError(f"{len(bad)} of {len(files)} files could not be read as images, the first {bad[0]}")
 
 
 def _predictions(predictor: Predictor, files: Sequence[Path], bad: list[Path]) -> Iterator[Prediction]:
-    for start in range(0, len(files), _TOGETHER):
+    for start in range(0, len(files), _BATCH_SIZE):
         read: list[Path] = []
         images: list[np.ndarray] = []
-        for file in files[start : start + _TOGETHER]:
+        for file in files[start : start + _BATCH_SIZE]:
             try:
                 images.append(np.asarray(predictor.decode(tf.constant(file.read_bytes()))))
                 read.append(file)
             except tf.errors.InvalidArgumentError:
                 if len(files) > 1:
-                    print(f"warning: {_no_image(file)}", file=sys.stderr)
+                    print(f"warning: {_undecodable(file)}", file=sys.stderr)
                 bad.append(file)
         if read:
             found = {task: np.asarray(values) for task, values in predictor.predict(np.stack(images)).items()}
@@ -127,14 +127,14 @@ def _predictions(predictor: Predictor, files: Sequence[Path], bad: list[Path]) -
                 yield Prediction(file, image, {task: found[task][row] for task in predictor.outputs})
 
 
-def _no_image(file: Path) -> str:
-    return f"{file} is no image that can be decoded (JPEG, PNG, GIF or BMP)"
+def _undecodable(file: Path) -> str:
+    return f"{file} cannot be decoded as an image (JPEG, PNG, GIF or BMP)"
 
 
 def _class_or_text(output: Output, value: np.ndarray) -> tuple[str, str]:
     if output.head in ("classification", "binary"):
         return output.classes[output.class_of(value)], f"{output.probability(value):.1%}"
-    return output.said(value), ""
+    return output.describe(value), ""
 
 
 def _cells(prediction: Prediction, predictor: Predictor) -> dict[str, str]:
@@ -160,11 +160,11 @@ def _sheet(prediction: Prediction, predictor: Predictor) -> Image.Image:
     joined = np.concatenate(points) if points else None
     pictures = [picture(prediction.image, predicted_points=joined, side=_SIDE)]
     pictures += [picture(value, side=_SIDE) for _, output, value in predictions if output.head == "reconstruction"]
-    if sum(output.head == "binary" for _, output, _ in predictions) > _FEW:
+    if sum(output.head == "binary" for _, output, _ in predictions) > _MAX_BINARY:
         # With many binary tasks, show only the positive ones.
         predictions = [entry for entry in predictions if entry[1].head != "binary" or entry[1].class_of(entry[2])]
-    words = [(task, output.said(value)) for task, output, value in predictions if output.says_more_than_a_picture]
-    return captioned(beside(pictures), [": ".join(each) for each in words])
+    words = [(task, output.describe(value)) for task, output, value in predictions if not output.is_drawn]
+    return with_caption(side_by_side(pictures), [": ".join(each) for each in words])
 
 
 def _print(table: Table, console: Console) -> None:

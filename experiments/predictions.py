@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,37 +18,48 @@ from experiments.files import write_arrays
 from mtl_keras.reports.pictures import to_bytes
 from mtl_keras.tasks import TaskSet
 
-MOST_ROWS, MOST_NUMBERS = 50_000, 10_000_000
+MAX_ROWS, MAX_NUMBERS = 50_000, 10_000_000
 """Maximum number of examples (the first of a split) and of numbers (40 MB) that are saved."""
 _FEW_TASKS, _EXAMPLES_OF_MANY_TASKS = 8, 2
 _EXAMPLES = 3
 """Best examples and worst examples per task; `_EXAMPLES_OF_MANY_TASKS` for more than `_FEW_TASKS` tasks."""
 
 
-def save_predictions(path: Path, outputs: Outputs, tasks: TaskSet) -> None:
+def save_predictions(path: Path, outputs: Outputs, tasks: TaskSet, names: Sequence[str] | None = None) -> None:
     """Writes `true/<task>` and `pred/<task>`, (examples, ...) each, of all tasks except reconstructions.
 
-    Labels are saved unchanged: NaN and -1 are missing labels.
+    Labels are saved unchanged: NaN and -1 are missing labels. `name` (examples,) is written if `names` are given: the
+    file names of all images of the split.
     """
-    kept = [name for name, task in tasks.items() if task.head != "reconstruction"]
+    saved = [name for name, task in tasks.items() if task.head != "reconstruction"]
     sides = {"true": outputs.true, "pred": outputs.pred}
-    arrays = {f"{side}/{name}": values[name] for side, values in sides.items() for name in kept}
-    rows = min(MOST_ROWS, MOST_NUMBERS // max(1, sum(math.prod(values.shape[1:]) for values in arrays.values())))
-    write_arrays(path, {name: values[:rows] for name, values in arrays.items()})
+    arrays = {f"{side}/{name}": values[name] for side, values in sides.items() for name in saved}
+    rows = min(MAX_ROWS, MAX_NUMBERS // max(1, sum(math.prod(values.shape[1:]) for values in arrays.values())))
+    arrays = {name: values[:rows] for name, values in arrays.items()}
+    if names is not None:
+        arrays["name"] = np.array(names[:rows], str)
+    write_arrays(path, arrays)
 
 
-def save_examples(path: Path, outputs: Outputs, tasks: TaskSet, batches: tf.data.Dataset) -> None:
+def save_examples(
+    path: Path,
+    outputs: Outputs,
+    tasks: TaskSet,
+    batches: tf.data.Dataset,
+    names: Sequence[str] | None = None,
+) -> None:
     """Writes the images with the smallest and largest loss of each task, with the labels and predictions of all tasks.
 
     The arrays are `index` (examples,), their numbers in the split; `images`, uint8 (examples, height, width,
     channels); `true/<task>` and `pred/<task>`, uint8 for images; and `best/<task>` and `worst/<task>`, row indices into
-    these arrays, the best and the worst first.
+    these arrays, the best and the worst first. `name` (examples,) is written if `names` are given.
 
     Args:
         path: the file to write.
         outputs: labels and predictions of the split.
         tasks: all tasks.
         batches: the split again, in the same order.
+        names: the file names of all images of the split, if they have any.
     """
     per_side = _EXAMPLES if len(tasks) <= _FEW_TASKS else _EXAMPLES_OF_MANY_TASKS
     chosen: dict[str, np.ndarray] = {}
@@ -62,6 +73,8 @@ def save_examples(path: Path, outputs: Outputs, tasks: TaskSet, batches: tf.data
     index = np.unique(np.concatenate(list(chosen.values()))).astype(np.int64)
     rows = {key: np.searchsorted(index, numbers) for key, numbers in chosen.items()}
     arrays: dict[str, np.ndarray] = {"index": index, "images": _images(batches, index), **rows}
+    if names is not None:
+        arrays["name"] = np.array([names[number] for number in index], str)
     for name, task in tasks.items():
         for side, values in (("true", outputs.true), ("pred", outputs.pred)):
             picked = values[name][index]
@@ -70,7 +83,7 @@ def save_examples(path: Path, outputs: Outputs, tasks: TaskSet, batches: tf.data
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedArrays:
     """The arrays of one of these files.
 
     Args:
@@ -91,8 +104,12 @@ class Kept:
             raise ValueError(f"{self.path} is damaged: it has no array {name!r}")
         return self.arrays[name]
 
+    def example_name(self, row: int) -> str:
+        """Returns the name of the example in a row: its image's file name if it has one, else its number."""
+        return str(self.arrays["name"][row]) if "name" in self.arrays else f"number {self.get('index')[row]}"
 
-def read(path: Path) -> Kept | None:
+
+def read_arrays(path: Path) -> SavedArrays | None:
     """Reads a file of arrays; returns `None` if it does not exist.
 
     Raises:
@@ -102,7 +119,7 @@ def read(path: Path) -> Kept | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return Kept(path, dict(arrays))
+            return SavedArrays(path, dict(arrays))
     except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as cause:
         raise ValueError(f"{path} is damaged: {cause}") from cause
 

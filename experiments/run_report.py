@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.files import write_text
-from experiments.predictions import read
-from experiments.report.configuration import configuration_section
-from experiments.report.cost import cost_section
-from experiments.report.examples import examples_section
-from experiments.report.gradients import gradients_section
-from experiments.report.predictions import predictions_section
-from experiments.report.training import curves_section, schedule_section, weights_section
-from experiments.report.verdict import lead, results_section
+from experiments.predictions import read_arrays
+from experiments.report.configuration import configuration, cost_tables, task_rows
+from experiments.report.predictions import examples, predictions
+from experiments.report.results import results, schedule_summary, warnings_about
+from experiments.report.training import MAX_FIGURES, curves, gradients, schedule, weights
 from experiments.run_directory import RunDirectory
 from experiments.run_results import read_run
-from mtl_keras.reports.outputs import Output
-from mtl_keras.reports.page import Section, page
+from mtl_keras.reports.page import environment
+
+TEMPLATES = Path(__file__).with_name("report") / "templates"
 
 
 def run_report(directory: RunDirectory) -> Path:
@@ -33,26 +30,37 @@ def run_report(directory: RunDirectory) -> Path:
         OSError: if the report cannot be written.
     """
     run = read_run(directory.path)
-    sections = [
-        results_section(run),
-        curves_section(run),
-        schedule_section(run),
-        weights_section(run),
-        gradients_section(run),
-        *_prediction_sections(directory, run.outputs),
-        cost_section(run),
-        configuration_section(run.config),
-    ]
-    write_text(directory.report_file, page(f"Run {run.name}", lead(run), sections))
+    saved = read_arrays(directory.predictions_file), read_arrays(directory.examples_file)
+    predicted, shown = (arrays if run.outputs else None for arrays in saved)
+    sections = {
+        "results": "Results",
+        "curves": "Learning curves",
+        "schedule": "Schedule",
+        "weights": "Task weights",
+        "gradients": "Gradient conflicts",
+        **({"predictions": "Predictions"} if predicted else {}),
+        **({"examples": "Examples"} if shown else {}),
+        "cost": "Cost",
+        "configuration": "Configuration",
+    }
+    page = environment(TEMPLATES).get_template("run.html")
+    source = page.render(
+        title=f"Run {run.name}",
+        sections=sections,
+        run=run,
+        many=len(run.tasks) > MAX_FIGURES,
+        warnings=list(warnings_about(run)),
+        results=results(run),
+        schedule_summary=schedule_summary(run) if run.epochs else None,
+        curves=curves(run),
+        schedule=schedule(run),
+        weights=weights(run),
+        gradients=gradients(run),
+        predictions=predictions(predicted, run.outputs) if predicted else None,
+        examples=examples(shown, run.outputs) if shown else None,
+        cost=cost_tables(run),
+        task_rows=task_rows(run),
+        configuration=configuration(run.config),
+    )
+    write_text(directory.report_file, source)
     return directory.report_file
-
-
-def _prediction_sections(directory: RunDirectory, outputs: Mapping[str, Output]) -> list[Section]:
-    """Returns the sections on the saved predictions for the test split."""
-    sections = []
-    predictions, examples = read(directory.predictions_file), read(directory.examples_file)
-    if predictions and outputs:
-        sections.append(predictions_section(predictions, outputs))
-    if examples and outputs:
-        sections.append(examples_section(examples, outputs))
-    return sections

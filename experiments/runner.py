@@ -126,8 +126,9 @@ def _run(
     batches = dataset.batches("test", config.batch_size)
     outputs = collect(best.predict_on_batch, batches, dataset.tasks)
     evaluation = evaluate_outputs(outputs, dataset.tasks)
-    save_predictions(directory.predictions_file, outputs, dataset.tasks)
-    save_examples(directory.examples_file, outputs, dataset.tasks, batches)
+    names = dataset.example_names("test")
+    save_predictions(directory.predictions_file, outputs, dataset.tasks, names)
+    save_examples(directory.examples_file, outputs, dataset.tasks, batches, names)
     _export(config, directory, best, dataset)
     if judge_at:
         judge(judge_at, directory, dataset, config.batch_size, best, recorder)

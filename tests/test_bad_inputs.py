@@ -247,7 +247,7 @@ RUNS = {
     "no data any more": Case("data_is_gone. The dir", "--data_dir={tmp}/data_is_gone", "run", program="evaluate"),
     "nothing to predict": Case("no such image or folder", "--predict={tmp}/none.jpg", "run", program="evaluate"),
     "predictions of no image": Case(
-        "metrics.json is no image that can be decoded", "--predict={tmp}/run/metrics.json", "run", program="evaluate"
+        "metrics.json cannot be decoded as an image", "--predict={tmp}/run/metrics.json", "run", program="evaluate"
     ),
     "predictions of a folder without images": Case(
         r"no image \(.jpg.*in the folder", "--predict={tmp}/run", "run", program="evaluate"

@@ -1,4 +1,4 @@
-"""The settings, data and versions of a run."""
+"""The settings, tasks, data, versions and cost of a run."""
 
 from __future__ import annotations
 
@@ -7,85 +7,99 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from experiments.config import RunConfig
 from experiments.run_directory import PROVENANCE
-from mtl_keras.reports.page import Html, Section, paragraph, side_by_side, strong, table
+from experiments.run_results import RunResult
+from mtl_keras.reports.formats import arrow, decimal, duration
 
-_DEFAULTS = RunConfig().to_json()
+_DEFAULTS = json.loads(json.dumps(RunConfig().to_json()))
+_MAX_FUNCTIONS, _MAX_LENGTH = 12, 300
 
 
-def configuration_section(config: Mapping[str, Any]) -> Section:
+def configuration(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns all settings of a run (non-default ones in bold), its data and versions.
 
     Args:
         config: the content of `config.json`.
     """
-    rows = []
-    for name, value in settings(config).items():
-        shown = word(value)
-        rows.append([name, strong(shown) if name in _DEFAULTS and value != _as_json(_DEFAULTS[name]) else shown])
-    about = [[f"data: {name}", word(value)] for name, value in (config.get("data") or {}).items() if _is_short(value)]
+    rows: list[list[object]] = []
+    for name, value in config.items():
+        if name not in ("data", *PROVENANCE):
+            changed = name in _DEFAULTS and value != _DEFAULTS[name]
+            rows.append([name, Markup("<strong>{}</strong>").format(_text(value)) if changed else _text(value)])
+    data = {name: _text(value) for name, value in (config.get("data") or {}).items() if name != "tasks"}
+    about = [[f"data: {name}", text] for name, text in data.items() if len(text) < _MAX_LENGTH]
     for name in PROVENANCE:
         value = config.get(name)
         if isinstance(value, Mapping):
-            about += [[part, word(version)] for part, version in value.items()]
+            about += [[part, _text(version)] for part, version in value.items()]
         elif value is not None:
-            about.append([name.replace("_", " "), word(value)])
-    parts = [table(["setting", "value"], rows, "Settings; non-default values are bold", numbers=False)]
-    if about:
-        parts.append(table(["what", "value"], about, "Data and versions", numbers=False))
-    body = side_by_side(parts)
-    return Section("Configuration", "configuration", body)
+            about.append([name.replace("_", " "), _text(value)])
+    return {"settings": rows, "about": about}
 
 
-def differences_section(configs: Mapping[str, Mapping[str, Any]]) -> Section:
-    """Returns the settings in which methods differ, then the common configuration.
+def task_rows(run: RunResult) -> list[list[str]]:
+    """Returns a row for each task: its kind, the shape of its output, its primary metric and its classes or points."""
+    rows = []
+    for task, output in run.outputs.items():
+        shape = " x ".join(map(str, output.shape))
+        metric = f"{run.primary(task) or '-'}{arrow(run.higher_is_better(task))}"
+        labels = ", ".join(output.labels) or "-"
+        labels = labels if len(labels) < _MAX_LENGTH else f"{len(output.labels)} in all"
+        rows.append([task, output.head, shape, metric, labels])
+    return rows
+
+
+def differing_settings(configs: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Returns a row for each setting in which methods differ.
 
     Args:
         configs: name of the method -> the content of the `config.json` of one of its runs.
     """
-    names = [field.name for field in dataclasses.fields(RunConfig)]
     first = next(iter(configs.values()))
-    rows = [
-        [name, *(word(config.get(name)) for config in configs.values())]
-        for name in names
-        if any(config.get(name) != first.get(name) for config in configs.values())
+    return [
+        [field.name, *(_text(config.get(field.name)) for config in configs.values())]
+        for field in dataclasses.fields(RunConfig)
+        if any(config.get(field.name) != first.get(field.name) for config in configs.values())
     ]
-    differing = (
-        table(
-            ["setting", *configs],
-            rows,
-            "Settings that differ, from the first run of each method (single-task networks have one run per task)",
-            numbers=False,
-        )
-        if rows
-        else paragraph("The first runs of all methods have the same settings.")
-    )
-    common = configuration_section(first)
-    return dataclasses.replace(common, body_html=Html(differing + common.body_html))
 
 
-def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns only the settings."""
-    return {name: value for name, value in config.items() if name not in ("data", *PROVENANCE)}
+def cost_tables(run: RunResult) -> dict[str, Any] | None:
+    """Returns the cost of training: time, steps, compiled functions, memory; `None` for an unfinished run."""
+    if not run.finished:
+        return None
+    cost = run.cost
+    rows = [
+        ["weights of the network", f"{cost.parameters:,}"],
+        ["training steps", f"{cost.steps:,}"],
+        ["training, without validation and checkpoints", duration(cost.seconds)],
+        ["a step (median over the epochs)", duration(cost.seconds_per_step)],
+        ["compiled training functions", f"{len(cost.compiled)}"],
+        ["compiling them", duration(sum(function.seconds for function in cost.compiled))],
+    ]
+    if cost.memory:
+        rows.append(["peak memory of the process", f"{cost.memory / 2**30:.2f} GiB"])
+    rows.append(["processor cores", str(run.config.get("cores", "-"))])
+    functions = []
+    for position, function in enumerate(cost.compiled[:_MAX_FUNCTIONS], 1):
+        names = "all tasks" if len(function.tasks) == len(run.tasks) else ", ".join(function.tasks)
+        names = names if len(names) < 60 else f"{len(function.tasks)} of {len(run.tasks)} tasks"
+        kinds = [kind for kind in ("masked", "monitored") if getattr(function, kind)]
+        functions.append([position, names, ", ".join(kinds) or "-", function.traces, decimal(function.seconds, 1)])
+    more = max(0, len(cost.compiled) - _MAX_FUNCTIONS)
+    return {"rows": rows, "functions": functions, "more": more}
 
 
-def word(value: Any) -> str:
-    """Returns a value as readable text."""
+def _text(value: Any) -> str:
+    """Returns a JSON value as readable text."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {word(entry)}" for name, entry in value.items()) or "-"
+        return ", ".join(f"{name} {_text(entry)}" for name, entry in value.items()) or "-"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(word, value)) or "-"
+        return ", ".join(map(_text, value)) or "-"
     return str(value)
-
-
-def _as_json(value: Any) -> Any:
-    return json.loads(json.dumps(value))
-
-
-def _is_short(value: Any) -> bool:
-    return len(word(value)) < 300

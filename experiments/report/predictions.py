@@ -1,65 +1,70 @@
-"""The predictions of a run's model: confusion matrices, calibration, predicted against true values."""
+"""The predictions of a run's model on the test split: figures and tables, and the best and worst images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import confusion_matrix, r2_score
 
-from experiments.predictions import Kept
-from experiments.report.wording import figure, listed, share
-from mtl_keras.reports.agreement import agreement_figure
-from mtl_keras.reports.confusion import confusion_figure, most_confused
-from mtl_keras.reports.outputs import Output
-from mtl_keras.reports.page import Html, Section, paragraph, side_by_side, table, text
-from mtl_keras.reports.reliability import (
+from experiments.predictions import SavedArrays
+from mtl_keras.reports.diagnostics import (
+    MAX_CURVES,
     Calibration,
-    Ranking,
+    PrecisionRecall,
     calibration,
-    ranking,
-    reliability_figure,
-    small_calibration,
-    small_ranking,
+    classifier_figure,
+    confusion_figure,
+    most_confused,
+    precision_recall,
+    scatter_figure,
+    small_curve,
 )
-from mtl_keras.reports.svg import drawing, svg
+from mtl_keras.reports.formats import decimal, listed, percent
+from mtl_keras.reports.outputs import Output
+from mtl_keras.reports.pictures import data_uri, picture, side_by_side
+from mtl_keras.reports.svg import Drawing, svg
 
-_FEW = 8
+MAX_FIGURES = 8
 """Up to this many binary tasks, each has its own figures; for more there is a table."""
+_SIDE, _SMALL_SIDE = 128, 96
+"""Pixels of the longer side of an image, and of a small one if there are many tasks."""
 
 
-def predictions_section(kept: Kept, outputs: Mapping[str, Output]) -> Section:
+def predictions(saved: SavedArrays, outputs: Mapping[str, Output]) -> dict[str, Any]:
     """Returns figures and tables of the predictions on the test split.
 
     Args:
-        kept: `predictions.npz`.
+        saved: `predictions.npz`.
         outputs: task -> description of its output.
 
     Raises:
         ValueError: if the file is damaged.
     """
-    parts: list[str] = []
-    binary: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    binary: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    unlabelled: list[str] = []
+    rows: list[list[object]] = []
+    many = sum(output.head == "binary" for output in outputs.values()) > MAX_FIGURES
     try:
         for name, output in outputs.items():
             if output.head == "reconstruction":
                 continue
-            true, predicted = _labelled(output, kept.get(f"true/{name}"), kept.get(f"pred/{name}"))
+            true, predicted = _labelled(output, saved.get(f"true/{name}"), saved.get(f"pred/{name}"))
             if not len(true):
-                parts.append(paragraph(f"{name}: no example of the test split has a label."))
+                unlabelled.append(name)
             elif output.head == "classification":
-                parts.append(_classes(name, output, true.astype(int), predicted))
-            elif output.head == "binary":
-                binary[name] = true > 0.5, predicted.reshape(-1)
+                others.append(_classification(name, output, true.astype(int), predicted))
+            elif output.head == "regression":
+                others.append(_regression(name, output, true, predicted))
+            elif many:
+                rows.append(_binary_row(name, true > 0.5, predicted.reshape(-1)))
             else:
-                parts.append(_numbers(name, output, true, predicted))
+                binary.append(_binary(name, output, true > 0.5, predicted.reshape(-1)))
     except (IndexError, TypeError) as cause:
-        raise ValueError(f"{kept.path} is damaged: {cause}") from cause
-    if len(binary) > _FEW:
-        parts.insert(0, _table(binary))
-    else:
-        parts[:0] = [_decision(name, outputs[name], *values) for name, values in binary.items()]
-    return Section("Predictions", "predictions", "".join(parts))
+        raise ValueError(f"{saved.path} is damaged: {cause}") from cause
+    return {"unlabelled": unlabelled, "binary_rows": rows, "tasks": [*binary, *others]}
 
 
 def _labelled(output: Output, true: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,90 +77,108 @@ def _labelled(output: Output, true: np.ndarray, predicted: np.ndarray) -> tuple[
     return flat[present], predicted[present].reshape(-1, flat.shape[1])
 
 
-def _heading(name: str, words: str) -> Html:
-    return Html(f"<h3>{text(name)}: {words}</h3>")
-
-
-def _classes(name: str, output: Output, true: np.ndarray, predicted: np.ndarray) -> str:
+def _classification(name: str, output: Output, true: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
     classes = output.classes
     decided = predicted.argmax(axis=1)
     counts = confusion_matrix(true, decided, labels=range(len(classes)))
-    pairs = most_confused(counts, classes)
-    words = listed([f"{one} predicted as {other} ({count})" for one, other, count in pairs]) or "nothing"
-    rankings = [ranking(each, true == index, predicted[:, index]) for index, each in enumerate(classes)]
-    judged = calibration(decided == true, predicted.max(axis=1))
-    shown = sorted(rankings, key=lambda each: each.average_precision)
-    caption = _reliability_words(name, rankings, judged)
-    if len(classes) > len(rankings[:10]):
-        caption += " The figure shows the ten classes with the lowest average precision."
-    return _heading(name, "classes") + side_by_side(
-        [
-            svg(confusion_figure(counts, classes), f"Confusion matrix of {name}. Most often confused: {words}."),
-            svg(reliability_figure(shown, judged), caption),
-        ]
-    )
+    confused = [f"{one} predicted as {other} ({count})" for one, other, count in most_confused(counts, classes)]
+    curves = [precision_recall(each, true == index, predicted[:, index]) for index, each in enumerate(classes)]
+    curves.sort(key=lambda each: each.average_precision)
+    calibrated = calibration(decided == true, predicted.max(axis=1))
+    alt = f"Confusion matrix of {name}. Most often confused: {listed(confused)}."
+    drawings = [svg(confusion_figure(counts, classes), alt), _classifier(name, curves, calibrated)]
+    return {"heading": f"{name}: classes", "drawings": drawings}
 
 
-def _decision(name: str, output: Output, true: np.ndarray, probability: np.ndarray) -> str:
+def _binary(name: str, output: Output, true: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
     no, yes = output.classes
     counts = confusion_matrix(true, probability > 0.5, labels=[False, True])
-    found = ranking(yes, true, probability)
-    judged = calibration(true, probability)
     shares = f"{counts[1, 1]} of {counts[1].sum()} {yes} and {counts[0, 1]} of {counts[0].sum()} {no}"
-    words = f"{shares} were predicted as {yes}."
-    return _heading(name, "decisions at 0.5") + side_by_side(
-        [
-            svg(confusion_figure(counts, [no, yes]), f"Confusion matrix of {name}. {words}"),
-            svg(reliability_figure([found], judged), _reliability_words(name, [found], judged)),
-        ]
+    alt = f"Confusion matrix of {name}. {shares} were predicted as {yes}."
+    curves = [precision_recall(yes, true, probability)]
+    drawings = [
+        svg(confusion_figure(counts, [no, yes]), alt),
+        _classifier(name, curves, calibration(true, probability)),
+    ]
+    return {"heading": f"{name}: decisions at 0.5", "drawings": drawings}
+
+
+def _classifier(name: str, curves: list[PrecisionRecall], calibrated: Calibration) -> Drawing:
+    known = [each.average_precision for each in curves if np.isfinite(each.average_precision)]
+    average = "Average precision" if len(curves) == 1 else "Mean average precision of the classes"
+    alt = (
+        f"Precision over recall, and calibration, of {name}. {average}: "
+        f"{decimal(float(np.mean(known)) if known else None, 3)}. Expected calibration error: "
+        f"{decimal(calibrated.error, 3)}."
     )
+    if len(curves) > MAX_CURVES:
+        alt += f" The figure shows the {MAX_CURVES} classes with the lowest average precision."
+    return svg(classifier_figure(curves, calibrated), alt)
 
 
-def _reliability_words(name: str, rankings: list[Ranking], judged: Calibration) -> str:
-    known = [each.average_precision for each in rankings if np.isfinite(each.average_precision)]
-    mean = figure(float(np.mean(known)) if known else float("nan"), 3)
-    average = "Average precision" if len(rankings) == 1 else "Mean average precision of the classes"
-    return (
-        f"Precision over recall, and calibration, of {name}. {average}: {mean}. Expected "
-        f"calibration error: {figure(judged.error, 3)}."
-    )
+def _binary_row(name: str, true: np.ndarray, probability: np.ndarray) -> list[object]:
+    counts = confusion_matrix(true, probability > 0.5, labels=[False, True])
+    curve, calibrated = precision_recall(name, true, probability), calibration(true, probability)
+    row: list[object] = [name, percent(float(true.mean())), *counts[1, ::-1], *counts[0, ::-1]]
+    row += [decimal(curve.average_precision, 3), svg(small_curve(curve), f"precision over recall of {name}")]
+    return [*row, decimal(calibrated.error, 3), svg(small_curve(calibrated), f"calibration of {name}")]
 
 
-def _table(binary: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Html:
-    rows = []
-    for name, (true, probability) in binary.items():
-        counts = confusion_matrix(true, probability > 0.5, labels=[False, True])
-        found, judged = ranking(name, true, probability), calibration(true, probability)
-        row: list[object] = [name, share(float(true.mean())), *counts[1, ::-1], *counts[0, ::-1]]
-        row += [figure(found.average_precision, 3), drawing(small_ranking(found), f"precision over recall of {name}")]
-        row += [figure(judged.error, 3), drawing(small_calibration(judged), f"calibration of {name}")]
-        rows.append(row)
-    header = ["task", "share of yes", "yes, found", "yes, missed", "no, taken for yes", "no, found"]
-    header += ["average precision", "precision over recall", "calibration error", "calibration"]
-    caption = (
-        "Decisions at 0.5. Average precision: the area under the curve of precision over recall. Calibration: the "
-        "observed frequency over the predicted probability; the dashed line is perfect calibration. Its error is the "
-        "mean distance from that line."
-    )
-    return table(header, rows, caption)
-
-
-def _numbers(name: str, output: Output, true: np.ndarray, predicted: np.ndarray) -> str:
-    rows = []
-    names = [f"{point} {axis}" for point in output.labels for axis in "xy"] if output.is_points else [""]
+def _regression(name: str, output: Output, true: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+    names = [f"{point} {axis}" for point in output.labels for axis in "xy"] if output.is_points else [name]
     if len(names) != true.shape[1]:
         names = list(map(str, range(true.shape[1])))
+    rows = []
     for column, each in enumerate(names):
-        error = predicted[:, column] - true[:, column]
-        entries = (np.abs(error).mean(), error.mean(), true[:, column].std())
-        rows.append([each or name, *(figure(float(entry)) for entry in entries)])
-    header = ["number", "mean absolute error", "mean error", "spread of the labels"]
+        labels, error = true[:, column], predicted[:, column] - true[:, column]
+        r2 = r2_score(labels, predicted[:, column]) if len(labels) > 1 else None
+        rows.append([each, *map(decimal, (np.abs(error).mean(), error.mean(), labels.std(), r2))])
     alt = f"Predicted over true {name}; predictions on the dashed line are exact."
     if true.shape[1] > 1:
         alt += " All numbers of the task are in one figure."
-    return _heading(name, "predicted against true") + side_by_side(
-        [
-            svg(agreement_figure(true.ravel(), predicted.ravel()), alt),
-            table(header, rows, f"Errors of {name}, in the unit of the labels (of points: shares of the image's side)"),
-        ]
-    )
+    drawing = svg(scatter_figure(true.ravel(), predicted.ravel()), alt)
+    return {"heading": f"{name}: predicted against true", "drawings": [drawing], "name": name, "errors": rows}
+
+
+def examples(saved: SavedArrays, outputs: Mapping[str, Output]) -> dict[str, Any]:
+    """Returns, for each task, the images of the test split with the smallest and the largest loss.
+
+    Args:
+        saved: `examples.npz`.
+        outputs: task -> description of its output.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    many = len(outputs) > MAX_FIGURES
+    try:
+        tasks = {
+            name: [
+                _example(saved, int(row), kind, name, output, _SMALL_SIDE if many else _SIDE)
+                for kind in ("best", "worst")
+                for row in saved.get(f"{kind}/{name}")
+            ]
+            for name, output in outputs.items()
+        }
+    except (IndexError, TypeError, ValueError) as cause:
+        raise ValueError(f"{saved.path} is damaged: {cause}") from cause
+    return {"many": many, "tasks": tasks}
+
+
+def _example(saved: SavedArrays, row: int, kind: str, task: str, output: Output, side: int) -> dict[str, Any]:
+    true, predicted = saved.get(f"true/{task}")[row], saved.get(f"pred/{task}")[row]
+    image = saved.get("images")[row]
+    if output.head == "reconstruction":
+        drawn = side_by_side([picture(image, side=side), picture(predicted, side=side)])
+        true, predicted = (np.asarray(values, "float64") / 255 for values in (true, predicted))
+    elif output.is_points:
+        drawn = picture(image, true_points=true, predicted_points=predicted, side=side)
+    else:
+        drawn = picture(image, side=side)
+    name = saved.example_name(row)
+    return {
+        "source": data_uri(drawn),
+        "size": drawn.size,
+        "alt": f"{name} of the test split, {kind} of {task}",
+        "caption": f"{kind}, {name}: {output.describe_result(true, predicted)}",
+    }

@@ -1,137 +1,157 @@
-"""Training, epoch by epoch: learning curves, active tasks and task weights."""
+"""Training, epoch by epoch: learning curves, active tasks, task weights and gradient conflicts."""
 
 from __future__ import annotations
 
+import math
+from itertools import combinations
+from typing import Any
+
 import numpy as np
 
-from experiments.report.wording import arrow, figure, listed, share
 from experiments.run_results import RunResult
-from mtl_keras.reports.curves import Curve, curves_figure, sparkline
-from mtl_keras.reports.heat_map import heat_map
-from mtl_keras.reports.page import Html, Section, details, paragraph, side_by_side, table
-from mtl_keras.reports.svg import drawing, svg
+from mtl_keras.reports.curves import curves_figure, sparkline
+from mtl_keras.reports.formats import arrow, decimal, listed, percent
+from mtl_keras.reports.heat_map import heat_map_figure
+from mtl_keras.reports.style import DIVERGING
+from mtl_keras.reports.svg import svg
 
-_FEW = 8
+MAX_FIGURES = 8
 """Up to this many tasks, each has its own figure; for more there is a table of small curves."""
-_WEIGHTS = "Task weights"
-_NOTHING_YET = "No epoch is finished yet."
+_MAX_PAIRS = 10
 
 
-def curves_section(run: RunResult) -> Section:
+def curves(run: RunResult) -> dict[str, Any]:
     """Returns the losses (unweighted) and primary metrics of all tasks in training and validation."""
-    if not run.epochs:
-        body = paragraph(_NOTHING_YET)
-    elif len(run.tasks) <= _FEW:
-        body = side_by_side(_curves_of(run, task) for task in run.tasks)
-    else:
-        body = _small_curves(run)
-    return Section("Learning curves", "curves", body)
-
-
-def _panels(run: RunResult, task: str) -> dict[str, list[Curve]]:
-    names = list(dict.fromkeys(["loss", run.primary(task) or "loss"]))
-    return {
-        name: [
-            Curve("training", run.column(f"{task}_{name}")),
-            Curve("validation", run.column(f"val_{task}_{name}")),
-        ]
-        for name in names
-    }
-
-
-def _curves_of(run: RunResult, task: str) -> Html:
-    panels = {f"{task}: {name}": curves for name, curves in _panels(run, task).items()}
-    ends = "; ".join(
-        f"{name} at the end {figure(curves[0].values[-1])} in training, {figure(curves[1].values[-1])} in validation"
-        for name, curves in _panels(run, task).items()
-    )
-    return svg(curves_figure(panels, run.best_epoch), f"{task} over {run.epochs} epochs: {ends}.")
-
-
-def _small_curves(run: RunResult) -> Html:
-    rows = []
-    for task in run.tasks:
+    drawings, rows = [], []
+    for task in run.tasks if run.epochs else ():
+        panels = {
+            name: {"training": run.column(f"{task}_{name}"), "validation": run.column(f"val_{task}_{name}")}
+            for name in ("loss", run.primary(task) or "loss")
+        }
+        ends = {name: (lines["training"][-1], lines["validation"][-1]) for name, lines in panels.items()}
+        if len(run.tasks) <= MAX_FIGURES:
+            figure = curves_figure({f"{task}: {name}": lines for name, lines in panels.items()}, run.best_epoch)
+            words = "; ".join(
+                f"{name} at the end {decimal(training)} in training, {decimal(validation)} in validation"
+                for name, (training, validation) in ends.items()
+            )
+            drawings.append(svg(figure, f"{task} over {run.epochs} epochs: {words}."))
+            continue
         row: list[object] = [task]
-        panels = _panels(run, task)
-        for name in ("loss", run.primary(task) or "loss"):
-            curves = panels[name]
-            alt = f"{name} of {task} over {run.epochs} epochs"
-            row.append(drawing(sparkline(curves, run.best_epoch), alt))
-            row.extend([figure(curves[0].values[-1], 3), figure(curves[1].values[-1], 3)])
+        for name, lines in panels.items():
+            small = svg(sparkline(lines, run.best_epoch), f"{name} of {task} over {run.epochs} epochs")
+            row += [small, *(decimal(end, 3) for end in ends[name])]
         row.insert(4, f"{run.primary(task)}{arrow(run.higher_is_better(task))}")
         rows.append(row)
-    header = ["task", "loss", "training", "validation", "primary metric", "its curve", "training", "validation"]
-    return table(
-        header,
-        rows,
-        "Solid: training; dashed: validation; dotted: the best epoch. Each curve has its own scale; the numbers are "
-        "those of the last epoch. Losses are unweighted.",
-    )
+    return {"drawings": drawings, "rows": rows}
 
 
-def schedule_section(run: RunResult) -> Section:
+def schedule(run: RunResult) -> dict[str, Any]:
     """Returns the schedule's effect: the tasks' probabilities and the shares of steps in which they ran."""
     active, probability = run.table("active"), run.table("probability")
-    if not run.epochs:
-        return Section("Schedule", "schedule", paragraph(_NOTHING_YET))
-    if np.all(active == 1):
-        words = "Every task ran in every step."
-        return Section("Schedule", "schedule", paragraph(words))
-    parts = [svg(heat_map(active, run.tasks, None, "share of the steps in which the task ran"), _heat_alt(active, run))]
-    if np.isfinite(probability).any():
-        map_ = heat_map(probability, run.tasks, None, "probability of running")
-        parts.insert(0, svg(map_, f"The schedule's probabilities. {_heat_alt(probability, run)}"))
+    if not run.epochs or np.all(active == 1):
+        return {"drawings": [], "rows": []}
+    drawings = []
+    for values, title, words in (
+        (probability, "probability of running", "The schedule's probabilities. "),
+        (active, "share of the steps in which the task ran", ""),
+    ):
+        if np.isfinite(values).any():
+            alt = f"{words}Tasks as rows, epochs as columns. {_extremes(values, run)}"
+            drawings.append(svg(heat_map_figure(values, run.tasks, None, title), alt))
     rows = [
-        [task, share(_mean(probability[i])), share(_mean(active[i])), share(np.nanmin(active[i])), share(active[i][-1])]
+        [task, *map(percent, (_mean(probability[i]), _mean(active[i]), np.nanmin(active[i]), active[i][-1]))]
         for i, task in enumerate(run.tasks)
     ]
-    header = ["task", "mean probability", "mean share of steps", "minimum of an epoch", "in the last epoch"]
-    numbers = table(header, rows, f"Effect of the schedule {run.config.get('schedule')}")
-    shown = numbers if len(run.tasks) <= _FEW else details("The numbers of each task", numbers)
-    return Section("Schedule", "schedule", Html(side_by_side(parts) + shown))
+    return {"drawings": drawings, "rows": rows}
 
 
-def weights_section(run: RunResult) -> Section:
-    """Returns the task weights over time, in the steps in which the tasks ran."""
+def weights(run: RunResult) -> dict[str, Any]:
+    """Returns the task weights over time, in the steps in which the tasks ran; in words if they are constant."""
     if not run.epochs:
-        return Section(_WEIGHTS, "weights", paragraph(_NOTHING_YET))
+        return {"constant": None, "drawing": None}
     active = run.table("active")
     # The logs have the mean over all steps, with weight 0 in the steps where the task was dropped.
-    weights = np.divide(run.table("weight"), active, out=np.full_like(active, np.nan), where=active > 0)
-    first, last = (np.array([_known(row)[end] for row in weights]) for end in (0, -1))
-    if np.allclose(np.where(np.isnan(weights), first[:, None], weights), first[:, None], rtol=1e-4, equal_nan=True):
+    values = np.divide(run.table("weight"), active, out=np.full_like(active, np.nan), where=active > 0)
+    first, last = (np.array([_known(row)[end] for row in values]) for end in (0, -1))
+    if np.allclose(np.where(np.isnan(values), first[:, None], values), first[:, None], rtol=1e-4, equal_nan=True):
         same: dict[str, list[str]] = {}
         for task, weight in zip(run.tasks, first):
             same.setdefault(f"{weight:g}" if np.isfinite(weight) else "none (it never ran)", []).append(task)
-        words = "; ".join(f"{weight} for {listed(names)}" for weight, names in same.items())
-        words = f"Constant in the steps in which a task ran: {words}."
-        return Section(_WEIGHTS, "weights", paragraph(words))
-    caption = "Each task's weight in the loss: the mean over the steps of an epoch in which it ran."
-    if len(run.tasks) <= _FEW:
-        drawn = curves_figure({"weight": [Curve(task, row.tolist()) for task, row in zip(run.tasks, weights)]})
+        return {"constant": "; ".join(f"{weight} for {listed(names)}" for weight, names in same.items())}
+    if len(run.tasks) <= MAX_FIGURES:
+        figure = curves_figure({"weight": {task: row.tolist() for task, row in zip(run.tasks, values)}})
     else:
-        caption += " The map shows it as a multiple of the weight in the first epoch."
-        multiples = weights / first[:, None]
-        top = float(np.nanmax(multiples))
-        drawn = heat_map(multiples, run.tasks, None, "weight, as a multiple of the first", limits=(0.0, top))
-    changes = [f"{task} {figure(old, 3)} to {figure(new, 3)}" for task, old, new in zip(run.tasks, first, last)]
-    alt = f"Weights from the first epoch to the last: {listed(changes, 50)}."
-    rows = [[task, figure(old, 4), figure(new, 4)] for task, old, new in zip(run.tasks, first, last)]
-    numbers = table(["task", "first epoch", "last epoch"], rows, "Weights")
-    shown = numbers if len(run.tasks) <= _FEW else details("The weights of each task", numbers)
-    return Section(_WEIGHTS, "weights", Html(svg(drawn, alt, caption) + shown))
+        multiples = values / first[:, None]
+        limits = (0.0, float(np.nanmax(multiples)))
+        figure = heat_map_figure(multiples, run.tasks, None, "weight, as a multiple of the first", limits=limits)
+    changes = [f"{task} {decimal(old, 3)} to {decimal(new, 3)}" for task, old, new in zip(run.tasks, first, last)]
+    return {
+        "constant": None,
+        "drawing": svg(figure, f"Weights from the first epoch to the last: {listed(changes, 50)}."),
+        "rows": [[task, decimal(old), decimal(new)] for task, old, new in zip(run.tasks, first, last)],
+    }
+
+
+def gradients(run: RunResult) -> dict[str, Any] | None:
+    """Returns the cosines between the tasks' gradients and the conflict rate of each pair; `None` if not monitored."""
+    if run.gradients is None or not len(run.gradients.cosine) or len(run.gradients.tasks) < 2:
+        return None
+    names = run.gradients.tasks
+    # A task that did not run in an epoch has no gradient in it.
+    with np.errstate(invalid="ignore"):
+        cosine, conflict = map(_mean_over_epochs, (run.gradients.cosine, run.gradients.conflict))
+    for matrix in (cosine, conflict):
+        np.fill_diagonal(matrix, math.nan)  # of a task with itself
+    # The most frequent conflicts first, pairs that were never measured last.
+    pairs = sorted(
+        combinations(range(len(names)), 2),
+        key=lambda pair: (math.isnan(conflict[pair]), -conflict[pair], cosine[pair]),
+    )
+    worst = f"{names[pairs[0][0]]} and {names[pairs[0][1]]} ({percent(conflict[pairs[0]])} of the steps)"
+    largest = max(0.1, math.ceil(10 * np.nanmax(np.abs(cosine), initial=0)) / 10)
+    size = f"Tasks by tasks, {len(names)} each."
+    title, limits = "mean cosine of the gradients", (-largest, largest)
+    drawings = [
+        svg(heat_map_figure(cosine, names, names, title, limits=limits, colours=DIVERGING), f"{size} Mean cosine."),
+        svg(
+            heat_map_figure(conflict, names, names, "share of the steps in conflict (cosine < 0)"),
+            f"{size} Most often in conflict: {worst}.",
+        ),
+    ]
+    rate = list(run.column("conflict_rate"))
+    if run.epochs > 1 and np.isfinite(rate).any():
+        alt = f"Pairs in conflict: {percent(rate[0])} in the first epoch, {percent(rate[-1])} in the last."
+        drawings.append(svg(curves_figure({"share of all pairs in conflict": {"conflict": rate}}), alt))
+    return {
+        "tasks": len(names),
+        "epochs": len(run.gradients.cosine),
+        "every": run.gradients.every,
+        "drawings": drawings,
+        "rows": [
+            [f"{names[i]} and {names[j]}", percent(conflict[i, j]), decimal(cosine[i, j], 3)]
+            for i, j in pairs[:_MAX_PAIRS]
+            if math.isfinite(conflict[i, j])
+        ],
+    }
+
+
+def _mean_over_epochs(tables: np.ndarray) -> np.ndarray:
+    """Returns the mean over the epochs in which a pair was measured."""
+    known = np.isfinite(tables)
+    return np.where(known, tables, 0).sum(axis=0) / known.sum(axis=0)
 
 
 def _known(row: np.ndarray) -> np.ndarray:
     return row[np.isfinite(row)] if np.isfinite(row).any() else row
 
 
-def _heat_alt(values: np.ndarray, run: RunResult) -> str:
+def _extremes(values: np.ndarray, run: RunResult) -> str:
     means = [_mean(row) for row in values]
     order = np.argsort(means)
-    least, most = (f"{run.tasks[i]} ({share(means[i])})" for i in (order[0], order[-1]))
-    return f"Tasks as rows, epochs as columns. Lowest on average: {least}; highest: {most}."
+    least, most = (f"{run.tasks[i]} ({percent(means[i])})" for i in (order[0], order[-1]))
+    return f"Lowest on average: {least}; highest: {most}."
 
 
 def _mean(row: np.ndarray) -> float:
-    return float(np.nanmean(row)) if np.isfinite(row).any() else float("nan")
+    return float(np.nanmean(row)) if np.isfinite(row).any() else math.nan

@@ -83,7 +83,7 @@ class PredictionImages(keras.callbacks.Callback):
         """Returns uint8 pictures (batch, height, width, 3)."""
         # Imported here because they import slowly and most training runs do not need them.
         from mtl_keras.reports.outputs import Output
-        from mtl_keras.reports.pictures import beside, captioned, picture, same_size
+        from mtl_keras.reports.pictures import picture, same_size, side_by_side, with_caption
 
         outputs = {name: Output(task.head, task.shape, task.labels) for name, task in self._tasks.items()}
         sheets = []
@@ -93,8 +93,12 @@ class PredictionImages(keras.callbacks.Callback):
             parts = [picture(image, true_points=true_points, predicted_points=predicted_points, side=_SIDE)]
             images = [predicted[name][row] for name, output in outputs.items() if output.head == "reconstruction"]
             parts += [picture(each, side=_SIDE) for each in images]
-            texts = {name: o.compared(self._labels[name][row], predicted[name][row]) for name, o in outputs.items()}
+            texts = {
+                name: o.describe_result(self._labels[name][row], predicted[name][row]) for name, o in outputs.items()
+            }
             if len(texts) > _MAX_LISTED_TASKS:
                 texts = {name: text for name, text in texts.items() if not text.startswith("right")}
-            sheets.append(captioned(beside(parts), [f"{name}: {text}" for name, text in texts.items()], _WIDTH))
+            sheets.append(
+                with_caption(side_by_side(parts), [f"{name}: {text}" for name, text in texts.items()], _WIDTH)
+            )
         return np.stack([np.asarray(sheet) for sheet in same_size(sheets)])

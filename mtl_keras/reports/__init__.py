@@ -2,5 +2,5 @@
 
 from mtl_keras.extras import import_extra
 
-for _package in ("matplotlib", "PIL", "sklearn"):
+for _package in ("jinja2", "matplotlib", "PIL", "sklearn"):
     import_extra(_package, "report")

@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mtl_keras.analysis.comparison import BETTER, WORSE
-from mtl_keras.reports.canvas import PHONE, TEXT, canvas
-from mtl_keras.reports.palette import BLUE, COLOURS, GREY, VERMILLION
+from mtl_keras.reports.style import BLUE, COLOURS, GREY, PHONE, TEXT, VERMILLION, empty_figure
 
-_HATCHES = ("", "///", "\\\\\\", "xxx", "---", "|||")
+# One more than there are colours, so that combinations repeat late.
+_HATCHES = ("", "///", "\\\\\\", "xxx", "---", "|||", "...")
 _STYLES = {BETTER: (BLUE, "", "▲"), WORSE: (VERMILLION, "////", "▼")}
 
 
@@ -40,26 +41,12 @@ def grouped_bars(tasks: Sequence[str], sides: Mapping[str, Sequence[Bar]], label
         label: what the bars measure.
     """
     thickness = 0.8 / len(sides)
-    figure, (axes,) = canvas(PHONE, 1.1 + len(tasks) * max(0.26, 0.15 * len(sides)))
+    figure, axes = _task_axes(tasks, label, 1.1 + len(tasks) * max(0.26, 0.15 * len(sides)))
     for index, (name, bars) in enumerate(sides.items()):
-        places = [task - 0.4 + thickness * (index + 0.5) for task in range(len(tasks))]
         colour, hatch = COLOURS[index % len(COLOURS)], _HATCHES[index % len(_HATCHES)]
-        axes.barh(
-            places,
-            [bar.value for bar in bars],
-            thickness * 0.9,
-            color=f"{colour}99",
-            edgecolor=colour,
-            hatch=hatch,
-            label=name,
-        )
-        for place, bar in zip(places, bars):
-            if math.isfinite(bar.low) and math.isfinite(bar.high):
-                axes.plot([bar.low, bar.high], [place, place], color="black", linewidth=1.3, solid_capstyle="butt")
-    axes.set_yticks(range(len(tasks)), tasks, fontsize=TEXT)
-    axes.set_ylim(len(tasks) - 0.4, -0.6)
-    axes.set_xlabel(label, fontsize=TEXT)
-    axes.grid(visible=False, axis="y")
+        for task, bar in enumerate(bars):
+            place = task - 0.4 + thickness * (index + 0.5)
+            _draw(axes, bar, place, 0.9 * thickness, colour, hatch, None if task else name)
     figure.legend(loc="outside upper left", ncols=2, fontsize=TEXT)
     return figure
 
@@ -73,19 +60,32 @@ def gain_bars(tasks: Sequence[str], gains: Sequence[Bar], verdicts: Sequence[str
         verdicts: one per task, from `mtl_keras.analysis.comparison`.
         label: what the bars measure.
     """
-    figure, (axes,) = canvas(PHONE, 0.8 + 0.26 * max(len(tasks), 2))
+    figure, axes = _task_axes(tasks, label, 0.8 + 0.26 * max(len(tasks), 2))
     for place, (bar, verdict) in enumerate(zip(gains, verdicts)):
         colour, hatch, sign = _STYLES.get(verdict, (GREY, "", "●"))
-        axes.barh(place, bar.value, 0.62, color=f"{colour}99", edgecolor=colour, hatch=hatch)
-        if math.isfinite(bar.low) and math.isfinite(bar.high):
-            axes.plot([bar.low, bar.high], [place, place], color="black", linewidth=1.3, solid_capstyle="butt")
+        _draw(axes, bar, place, 0.62, colour, hatch)
         axes.annotate(
             sign, (1.0, place), xycoords=("axes fraction", "data"), xytext=(5, 0), textcoords="offset points",
             va="center", ha="left", fontsize=TEXT, color=colour,
         )  # fmt: skip
     axes.axvline(0, color="black", linewidth=0.8)
+    return figure
+
+
+def _task_axes(tasks: Sequence[str], label: str, height: float) -> tuple[Figure, Axes]:
+    figure, (axes,) = empty_figure(PHONE, height)
     axes.set_yticks(range(len(tasks)), tasks, fontsize=TEXT)
     axes.set_ylim(len(tasks) - 0.4, -0.6)
     axes.set_xlabel(label, fontsize=TEXT)
     axes.grid(visible=False, axis="y")
-    return figure
+    return figure, axes
+
+
+def _draw(
+    axes: Axes, bar: Bar, place: float, thickness: float, colour: str, hatch: str, name: str | None = None
+) -> None:
+    axes.barh(
+        place, bar.value, thickness, color=colour, edgecolor=colour, hatch=hatch, hatchcolor="#fdfdfd", label=name
+    )
+    if math.isfinite(bar.low) and math.isfinite(bar.high):
+        axes.plot([bar.low, bar.high], [place, place], color="black", linewidth=1.3, solid_capstyle="butt")

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mtl_keras.reports.canvas import PHONE, TEXT, canvas, count_epochs
-from mtl_keras.reports.palette import GREY, style
+from mtl_keras.reports.style import GREY, PHONE, TEXT, empty_figure, label_epochs, line_style
 
 _MAX_MARKERS = 12
+Lines = Mapping[str, Sequence[float]]
+"""Name of a line -> its values `(epochs,)`, NaN where unknown."""
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A line.
-
-    Args:
-        name: its name in the legend.
-        values: `(epochs,)`; NaN where unknown.
-    """
-
-    name: str
-    values: Sequence[float]
-
-
-def curves_figure(panels: Mapping[str, Sequence[Curve]], best: int | None = None) -> Figure:
+def curves_figure(panels: Mapping[str, Lines], best: int | None = None) -> Figure:
     """Returns one panel per quantity, side by side, with one legend for all.
 
     Args:
@@ -41,60 +28,53 @@ def curves_figure(panels: Mapping[str, Sequence[Curve]], best: int | None = None
     """
     if not panels:
         raise ValueError("`panels` must not be empty. Received: {}")
-    names = list(dict.fromkeys(curve.name for curves in panels.values() for curve in curves))
-    figure, axes = canvas(PHONE if len(panels) > 1 else 0.75 * PHONE, 2.5, len(panels))
-    for each, (title, curves) in zip(axes, panels.items()):
+    names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
+    figure, axes = empty_figure(PHONE if len(panels) > 1 else 0.75 * PHONE, 2.5, len(panels))
+    for each, (title, lines) in zip(axes, panels.items()):
         each.set_title(title, fontsize=TEXT, loc="left")
-        for curve in curves:
-            look = _line_options(curve, names.index(curve.name), markers=True)
-            each.plot(range(1, len(curve.values) + 1), curve.values, label=curve.name, **look)
+        for name, values in lines.items():
+            style = _style(values, names.index(name), markers=True)
+            each.plot(range(1, len(values) + 1), values, label=name, **style)
         if best is not None:
             each.axvline(best + 1, color=GREY, linewidth=1, linestyle=(0, (1, 2)), label="best epoch")
-        count_epochs(each)
+        label_epochs(each)
     handles, labels = axes[0].get_legend_handles_labels()
     if len(labels) > 1:
-        figure.legend(
-            handles, labels, loc="outside upper left", ncols=min(3, len(labels)), fontsize=TEXT, handlelength=2.6
-        )
+        columns = min(3, len(labels))
+        figure.legend(handles, labels, loc="outside upper left", ncols=columns, fontsize=TEXT, handlelength=2.6)
+        figure.set_figheight(2.5 + 0.16 * max(0, -(-len(labels) // columns) - 2))
     return figure
 
 
-def sparkline(curves: Sequence[Curve], best: int | None = None) -> Figure:
+def sparkline(lines: Lines, best: int | None = None) -> Figure:
     """Returns small lines without axes, to be shown next to numbers.
 
     Args:
-        curves: the lines, on one scale.
+        lines: the lines, on one scale.
         best: epoch to mark, counted from 0.
     """
     figure = Figure((1.5, 0.36))
-    values = [value for curve in curves for value in curve.values if math.isfinite(value)]
-    low, high = (min(values), max(values)) if values else (0.0, 0.0)
-    last = max((len(curve.values) for curve in curves), default=0) - 1
+    known = [value for values in lines.values() for value in values if math.isfinite(value)]
+    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    last = max(map(len, lines.values()), default=0) - 1
 
     def place(epoch: int) -> float:
         return 0.03 + 0.94 * epoch / last if last > 0 else 0.5
 
     # No axes: they would take most of the time of a page with many sparklines.
-    for index, curve in enumerate(curves):
-        heights = [0.1 + 0.8 * (value - low) / (high - low) if high > low else 0.5 for value in curve.values]
-        look = {**_line_options(curve, index, markers=False), "linewidth": 1.2}
-        figure.add_artist(Line2D(list(map(place, range(len(heights)))), heights, **look))
+    for index, values in enumerate(lines.values()):
+        heights = [0.1 + 0.8 * (value - low) / (high - low) if high > low else 0.5 for value in values]
+        style = _style(values, index, markers=False) | {"linewidth": 1.2}
+        figure.add_artist(Line2D([place(epoch) for epoch in range(len(heights))], heights, **style))
     if best is not None:
         figure.add_artist(Line2D([place(best)] * 2, [0.02, 0.98], color=GREY, linewidth=0.8, linestyle=(0, (1, 2))))
     return figure
 
 
-def _line_options(curve: Curve, index: int, markers: bool) -> dict[str, Any]:
+def _style(values: Sequence[float], index: int, *, markers: bool) -> dict[str, Any]:
     """Returns matplotlib's arguments for the line with this index."""
-    look = style(index)
-    known = [math.isfinite(value) for value in curve.values]
+    known = [math.isfinite(value) for value in values]
     # A value between unknown neighbours has no line on either side.
     isolated = any(one and not any(known[max(0, i - 1) : i] + known[i + 1 : i + 2]) for i, one in enumerate(known))
-    return {
-        "color": look.color,
-        "linestyle": look.linestyle,
-        "linewidth": 1.6,
-        "marker": look.marker if markers or isolated else None,
-        "markersize": 3.5,
-        "markevery": 1 if isolated else max(1, math.ceil(len(curve.values) / _MAX_MARKERS)),
-    }
+    every = 1 if isolated else max(1, math.ceil(len(values) / _MAX_MARKERS))
+    return line_style(index, marker=markers or isolated) | {"markevery": every}

@@ -9,16 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from mtl_keras.reports.canvas import PHONE, TEXT
-from mtl_keras.reports.palette import GREY, SEQUENTIAL, ink_on
+from mtl_keras.reports.style import GREY, PHONE, SEQUENTIAL, TEXT, ink_on, label_epochs
 
 _LOW_ROW, _ROW, _MARGIN = 0.16, 0.3, 0.85  # inches
 _MAX_COLUMNS, _MAX_ROWS, _MAX_NAMED = 8, 16, 16  # limits for numbers in the cells and the usual width
 
 
-def heat_map(
+def heat_map_figure(
     values: np.ndarray,
     rows: Sequence[str],
     columns: Sequence[str] | None,
@@ -58,11 +56,10 @@ def heat_map(
         np.ma.masked_invalid(values), cmap=colour_map, norm=scale, aspect="auto", interpolation="none", extent=extent
     )
     axes.set_title(title, fontsize=TEXT, loc="left")
-    axes.set_yticks(range(len(rows)), rows, fontsize=TEXT if len(rows) <= _MAX_ROWS else TEXT - 1)
+    axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(labelsize=TEXT if len(rows) <= _MAX_ROWS else TEXT - 1, length=2, width=0.6)
     if columns is None:
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
-        axes.set_xlabel("epoch", fontsize=TEXT)
+        label_epochs(axes)
     else:
         axes.set_xticks(range(1, len(columns) + 1), columns, rotation=90)
     axes.spines[:].set_color(GREY)

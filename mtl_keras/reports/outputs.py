@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-HEADS = ("classification", "binary", "regression", "reconstruction")
+from mtl_keras.tasks import HEADS
+
 _NO_LABEL = "no label"
 
 
@@ -47,9 +48,9 @@ class Output:
         return self.head == "regression" and bool(self.labels) and 2 * len(self.labels) == self.shape[0]
 
     @property
-    def says_more_than_a_picture(self) -> bool:
-        """Whether the text of a prediction adds to its picture, which is false for points and images."""
-        return not self.is_points and self.head != "reconstruction"
+    def is_drawn(self) -> bool:
+        """Whether a prediction is shown in a picture (points, images) and not as text."""
+        return self.is_points or self.head == "reconstruction"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -67,7 +68,7 @@ class Output:
         values = np.asarray(predicted, "float64").reshape(-1)
         return float(max(values[0], 1 - values[0]) if self.head == "binary" else values.max())
 
-    def said(self, predicted: np.ndarray) -> str:
+    def describe(self, predicted: np.ndarray) -> str:
         """Returns a prediction as text: `"coat (87%)"`, `"23.4"`."""
         if self.head in ("classification", "binary"):
             return f"{self.classes[self.class_of(predicted)]} ({self.probability(predicted):.0%})"
@@ -75,7 +76,7 @@ class Output:
             return f"{len(self.labels)} points"
         return "an image" if self.head == "reconstruction" else _numbers(np.asarray(predicted).reshape(-1))
 
-    def label(self, true: np.ndarray) -> str:
+    def describe_label(self, true: np.ndarray) -> str:
         """Returns a label as text; `"no label"` if it is missing."""
         values = np.asarray(true, "float64").reshape(-1)
         if self.head in ("classification", "binary"):
@@ -86,16 +87,16 @@ class Output:
             return f"{len(self.labels)} points"
         return "an image" if self.head == "reconstruction" else _numbers(values)
 
-    def compared(self, true: np.ndarray, predicted: np.ndarray) -> str:
+    def describe_result(self, true: np.ndarray, predicted: np.ndarray) -> str:
         """Returns a label and a prediction as text: `"right: coat (87%)"`, `"wrong: coat (51%), true: shirt"`."""
-        label, prediction = self.label(true), self.said(predicted)
+        label, prediction = self.describe_label(true), self.describe(predicted)
         if label == _NO_LABEL:
             return f"{prediction}, {_NO_LABEL}"
         if self.head in ("classification", "binary"):
             right = int(np.asarray(true).reshape(-1)[0]) == self.class_of(predicted)
             return f"right: {prediction}" if right else f"wrong: {prediction}, true: {label}"
         error = float(np.nanmean(np.abs(np.subtract(predicted, true, dtype="float64"))))
-        if self.is_points or self.head == "reconstruction":
+        if self.is_drawn:
             return f"mean absolute error {error:.3g}"
         return f"{prediction}, true: {label}"
 

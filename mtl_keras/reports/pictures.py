@@ -7,15 +7,13 @@ import io
 import math
 import textwrap
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mtl_keras.reports.page import Html
-from mtl_keras.reports.palette import GREEN, VERMILLION
+from mtl_keras.reports.style import GREEN, VERMILLION
 
 _LINE, _MARGIN = 14, 4
 """Height of a line of text and margin around the text, in pixels."""
@@ -61,7 +59,7 @@ def picture(
     return drawn
 
 
-def beside(pictures: Sequence[Image.Image]) -> Image.Image:
+def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
     """Returns pictures side by side, with a small gap between them."""
     width = sum(each.width for each in pictures) + _MARGIN * (len(pictures) - 1)
     joined = Image.new("RGB", (width, max(each.height for each in pictures)), "white")
@@ -83,7 +81,7 @@ def same_size(pictures: Sequence[Image.Image]) -> list[Image.Image]:
     return sheets
 
 
-def captioned(drawn: Image.Image, lines: Sequence[str], least_width: int = 200) -> Image.Image:
+def with_caption(drawn: Image.Image, lines: Sequence[str], least_width: int = 200) -> Image.Image:
     """Returns a picture with lines of text below it, wrapped to about its width or to `least_width` pixels."""
     letters = int((max(drawn.width, least_width) - 2 * _MARGIN) / _LETTER)
     wrapped = [part for line in lines for part in textwrap.wrap(line, letters) or [""]]
@@ -99,18 +97,11 @@ def captioned(drawn: Image.Image, lines: Sequence[str], least_width: int = 200) 
     return sheet
 
 
-def embedded(drawn: Image.Image, alt: str) -> Html:
-    """Returns `<img>` with the embedded picture, as JPEG.
-
-    Args:
-        drawn: the picture.
-        alt: text alternative of the picture.
-    """
+def data_uri(drawn: Image.Image) -> str:
+    """Returns a picture as JPEG in a `data:` URI, for the `src` of an `<img>`."""
     content = io.BytesIO()
     drawn.save(content, "JPEG", quality=82)
-    data = base64.b64encode(content.getvalue()).decode("ascii")
-    size = f'width="{drawn.width}" height="{drawn.height}"'
-    return Html(f'<img src="data:image/jpeg;base64,{data}" alt="{escape(alt)}" {size}>')
+    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
 
 
 def _points(values: np.ndarray | None, size: tuple[int, int]) -> list[tuple[float, float]]:

@@ -109,6 +109,15 @@ def test_points_that_are_no_eyes_have_no_distance_between_them() -> None:
     assert list(table["p"]) == ["point_error", "mae", "loss", "mse", "rmse"]
 
 
+def test_r2_of_a_regression() -> None:
+    tasks = TaskSet([Task.regression("price")])
+    true, pred = column(1, 2, 3, 6), column(1, 2, 4, 6)
+    score = evaluated(tasks, {"price": true}, {"price": pred}).tasks["price"]["r2"]
+    assert score.value == pytest.approx(1 - 1 / 14)
+    assert score.baseline == pytest.approx(0, abs=1e-6)
+    assert np.isnan(evaluated(tasks, {"price": true[:1]}, {"price": pred[:1]}).tasks["price"]["r2"].value)
+
+
 def test_classes() -> None:
     tasks = TaskSet([Task.classification("item", 3)])
     true = {"item": np.array([0, 0, 0, 1, 1, -1])}

@@ -70,7 +70,7 @@ def test_what_is_no_image_is_named_and_the_others_go_on(
     outcome = program("evaluate", f"--run_dir={finished_run}", f"--predict={folder}", f"--output={output}")
     assert outcome.code == 1
     assert outcome.err.count("\n") == 3
-    assert f"warning: {folder / 'broken.png'} is no image" in outcome.err
+    assert f"warning: {folder / 'broken.png'} cannot be decoded" in outcome.err
     assert "error: 2 of 4 files could not be read as images" in outcome.err
     assert len(_rows(output)) == 2
 
@@ -78,8 +78,8 @@ def test_what_is_no_image_is_named_and_the_others_go_on(
 def test_of_many_images_the_table_has_some_and_the_file_all(
     program: Program, finished_run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.image_predictions._MOST_SHOWN", 1)
-    monkeypatch.setattr("experiments.image_predictions._TOGETHER", 1)
+    monkeypatch.setattr("experiments.image_predictions._MAX_PRINTED", 1)
+    monkeypatch.setattr("experiments.image_predictions._BATCH_SIZE", 1)
     outcome = program("evaluate", f"--run_dir={finished_run}", f"--predict={images}", f"--output={tmp_path}")
     assert "coloured.JPG" in outcome.out
     assert "grey.png" not in outcome.out
@@ -111,7 +111,7 @@ def test_a_damaged_saved_model_is_named(
         (["--predict={images}", "--run_dir={run}", "--saved_model_dir={run}"], "Pass --run_dir RUN or"),
         (["--predict={images}", "--run_dir={empty}"], "No run found"),
         (["--predict={images}", "--saved_model_dir={empty}"], "no file saved_model.pb"),
-        (["--predict={images}/notes.txt", "--run_dir={run}", "--output={empty}/new"], "notes.txt is no image"),
+        (["--predict={images}/notes.txt", "--run_dir={run}", "--output={empty}/new"], "notes.txt cannot be decoded"),
         (["--predict={images}", "--run_dir={run}", "--output={images}"], "--output must not be the folder of"),
         (["--output={empty}", "--run_dir={run}"], "--output needs --predict"),
     ],

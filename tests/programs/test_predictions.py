@@ -11,13 +11,13 @@ import pytest
 
 import data
 from experiments.evaluation import Outputs
-from experiments.predictions import read, save_predictions
+from experiments.predictions import read_arrays, save_predictions
 from mtl_keras import Task, TaskSet
 from tests.programs.conftest import Program
 
 
 def _arrays(run: Path, name: str) -> dict[str, np.ndarray]:
-    kept = read(run / f"{name}.npz")
+    kept = read_arrays(run / f"{name}.npz")
     assert kept is not None
     return dict(kept.arrays)
 
@@ -59,7 +59,7 @@ def test_of_a_large_split_the_first_examples_are_kept(tmp_path: Path, monkeypatc
     tasks = TaskSet([Task.classification("item", 3), Task.reconstruction("image", (2, 2, 1))])
     true = {"item": np.arange(10) % 3, "image": np.zeros((10, 2, 2, 1))}
     outputs = Outputs(true, {"item": np.arange(30).reshape(10, 3), "image": true["image"]})
-    monkeypatch.setattr("experiments.predictions.MOST_NUMBERS", 18)  # a label and three probabilities: 4 each
+    monkeypatch.setattr("experiments.predictions.MAX_NUMBERS", 18)  # a label and three probabilities: 4 each
     save_predictions(tmp_path / "predictions.npz", outputs, tasks)
     kept = _arrays(tmp_path, "predictions")
     assert set(kept) == {"true/item", "pred/item"}

@@ -14,7 +14,7 @@ class Page(HTMLParser):
 
     Attributes:
         elements: `(tag, attributes)` of all of them, in order.
-        words: the text that a reader sees or hears.
+        words: the text that a reader sees or hears, with single spaces.
     """
 
     def __init__(self, source: str) -> None:
@@ -24,6 +24,7 @@ class Page(HTMLParser):
         self._open: list[str] = []
         self.feed(source)
         self.close()
+        self.words = " ".join(self.words.split())
         if self._open:
             raise ValueError(f"never closed: {self._open}")
 

@@ -39,7 +39,7 @@ def write_run(
 
     Args:
         folder: where to.
-        tasks: names of the tasks; `landmarks` is judged by an error, the others by their accuracy.
+        tasks: names of the tasks; `landmarks` and `age` are judged by an error, the others by their accuracy.
         epochs: how many the run has.
         seed: of the run.
         gain: added to each accuracy.
@@ -55,7 +55,7 @@ def write_run(
     sizes = {"train": 240, "validation": 30, "test": 30}
     known = {"name": config.dataset, "synthetic": config.synthetic, "sizes": sizes, "tasks": describe_tasks(outputs)}
     directory.create(dataclasses.replace(config, seed=seed), known)
-    metric = {task: "point_error" if task == "landmarks" else "accuracy" for task in tasks}
+    metric = {task: {"landmarks": "point_error", "age": "mae"}.get(task, "accuracy") for task in tasks}
     history = [_epoch(number, metric, gain, rng) for number in range(epochs)]
     write_history(directory.history_file, history)
     if gradients:
@@ -110,8 +110,12 @@ def write_comparison(folder: Path, tasks: Sequence[str] = ("item", "group"), see
 
 
 def _outputs(tasks: Sequence[str]) -> TaskSet:
-    """`item` has ten classes, `landmarks` five points, and the others are a matter of yes or no."""
-    made = {"item": Task.classification("item", 10), "landmarks": Task.landmarks("landmarks", list("abcde"))}
+    """`item` has ten classes, `landmarks` five points, `age` is a number, and the others are yes or no."""
+    made = {
+        "item": Task.classification("item", 10),
+        "landmarks": Task.landmarks("landmarks", list("abcde")),
+        "age": Task.regression("age"),
+    }
     return TaskSet(made.get(task, Task.binary(task)) for task in tasks)
 
 
@@ -127,9 +131,10 @@ def _write_predictions(directory: RunDirectory, tasks: TaskSet, rng: np.random.G
             true[name] = rng.integers(-1, task.shape[0], count)
     images = rng.random((count, 128, 128, 3), "float32")
     outputs = Outputs(true, pred)
-    save_predictions(directory.predictions_file, outputs, tasks)
+    names = [f"folder/{number}.png" for number in range(count)]
+    save_predictions(directory.predictions_file, outputs, tasks, names)
     batches = tf.data.Dataset.from_tensor_slices((images, np.zeros(count))).batch(100)
-    save_examples(directory.examples_file, outputs, tasks, batches)
+    save_examples(directory.examples_file, outputs, tasks, batches, names)
 
 
 def _epoch(number: int, metric: dict[str, str], gain: float, rng: np.random.Generator) -> dict[str, float]:

@@ -29,6 +29,8 @@ return {
   ink: [...document.querySelectorAll('svg text')].map(each => getComputedStyle(each).fill),
   faint: getComputedStyle(document.querySelector('figcaption')).color,
   link: getComputedStyle(document.querySelector('nav a')).color,
+  results: [...document.querySelectorAll('#results tbody tr, #against-1 tbody tr')].map(
+    row => row.children[2].getBoundingClientRect().right),
 };
 """
 
@@ -84,6 +86,8 @@ def test_a_page_in_a_browser(
     for part in ("text", "faint", "link"):
         assert contrast(layout[part], layout["ground"]) >= 4.5, part
     assert layout["text"] in layout["ink"]
+    # The first two numbers of each result are in view, without scrolling.
+    assert max(layout["results"]) <= width
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -39,7 +39,7 @@ def sizes(dataset: data.Dataset) -> list[int]:
 
 def images_of(dataset: data.Dataset, split: str) -> list[str]:
     """Returns the names of the images of a split, in their order, as they stand in the file."""
-    return [dataset._reader.example_name(split, row).rpartition(": ")[2] for row in range(dataset.size(split))]
+    return dataset.example_names(split) or []
 
 
 def everything(dataset: data.Dataset, split: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:

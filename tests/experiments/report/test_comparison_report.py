@@ -31,10 +31,13 @@ def test_the_verdict_stands_first(folder: Path) -> None:
     assert "Suffered (negative transfer): none." in lead
     outcome, _ = json.loads((folder / "comparison.json").read_text())
     assert f"delta_m {outcome['delta_m']['mean']:+.2f} [{outcome['delta_m']['low']:+.2f}" in lead
-    assert "Drawn images" in lead
+    assert "Synthetic images" in lead
     assert "Small test split: 30 images." in lead
     assert all(drawing.attrib["aria-label"] for drawing in drawings(source))
     assert len(set(page.ids)) == len(page.ids)
+    assert "taskmethodseed 0seed 1seed 2" in page.words
+    metrics = json.loads((folder / "single_task" / "item" / "seed-2" / "metrics.json").read_text())
+    assert f"{metrics['tasks']['item']['accuracy']['value']:.4f}" in page.words
 
 
 def test_runs_and_folders_in_any_place_can_be_compared(tmp_path: Path) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from experiments.config import RunConfig
+from experiments.files import read_history, write_history
+from experiments.predictions import read_arrays
 from experiments.run_directory import RunDirectory
 from experiments.run_report import run_report
 from tests.reports.markup import Page, drawings
@@ -31,7 +34,7 @@ def test_it_has_the_numbers_of_the_records(tmp_path: Path) -> None:
     assert "2 of 2 tasks did better than the best constant" in page.words
     assert "Best epoch: 3 of 3" in page.words
     assert "least group (75%), most item (100%)" in page.words
-    assert "Drawn images" in page.words
+    assert "Synthetic images" in page.words
     assert "25.0 ms" in page.words
     assert "1.00 GiB" in page.words
     assert len(set(page.ids)) == len(page.ids)
@@ -72,7 +75,7 @@ def test_a_tie_is_no_better_and_no_worse(tmp_path: Path) -> None:
     metrics["tasks"]["item"]["accuracy"] = {"value": 0.5, "baseline": 0.5}
     directory.metrics_file.write_text(json.dumps(metrics))
     words = Page(report(directory)).words
-    assert "item● no betteraccuracy ↑0.50000.5000+0.0000" in words
+    assert "item0.50000.5000+0.0000● no betteraccuracy ↑" in words
     assert "No better than that: item." in words
 
 
@@ -80,7 +83,7 @@ def test_few_steps_and_images_are_warned_about_and_nothing_is_read_from_their_co
     directory = write_run(tmp_path / "run")
     words = Page(report(directory)).words
     assert "Few steps: 30 in all." in words
-    assert "Small test split: 30 images. One image is 3.3% of an accuracy" in words
+    assert "Small test split: 30 images. One more correct image raises an accuracy by 3.3 percentage points" in words
     assert "Still improving" not in words
     config, metrics = (json.loads(file.read_text()) for file in (directory.config_file, directory.metrics_file))
     config["data"]["sizes"]["test"], metrics["cost"]["steps"] = 500, 200
@@ -90,6 +93,67 @@ def test_few_steps_and_images_are_warned_about_and_nothing_is_read_from_their_co
     assert "Few steps" not in words
     assert "Small test split" not in words
     assert "Still improving" in words
+
+
+def with_history(directory: RunDirectory, columns: dict[str, list[float]]) -> None:
+    """Replaces columns of the history."""
+    history = {**read_history(directory.history_file), **columns}
+    rows = [dict(zip(history, values)) for values in zip(*history.values())]
+    write_history(directory.history_file, [{name: row[name] for name in row if name != "epoch"} for row in rows])
+
+
+RISING, FALLING, FLAT = np.linspace(0.5, 0.94, 12), np.linspace(1.5, 0.2, 12), np.linspace(1.3, 1.25, 12)
+
+
+@pytest.mark.parametrize(
+    ("training", "validation", "overfitted"),
+    [
+        ((FALLING, RISING), (FLAT, RISING.clip(max=0.51)), True),
+        ((FALLING, RISING), (FLAT + np.linspace(0, 1, 12), RISING.clip(max=0.6)), True),
+        ((FALLING, RISING), (1.2 * FALLING, RISING - 0.05), False),  # validation improves as well
+        ((FALLING + 0.5, RISING), (0.9 * FALLING + np.eye(12)[-1], RISING), False),  # the last epoch is noisy
+        ((FALLING, RISING), (0.2 + 0.0 * FLAT, RISING), False),  # no gap
+        ((FLAT, RISING), (FLAT + 1, RISING - 0.4), False),  # a gap from the start
+    ],
+)
+def test_overfitting_is_a_gap_and_a_trend(
+    tmp_path: Path, training: list[np.ndarray], validation: list[np.ndarray], overfitted: bool
+) -> None:
+    directory = write_run(tmp_path / "run", epochs=12)
+    columns = {
+        f"{prefix}item_{name}": list(values)
+        for prefix, sides in (("", training), ("val_", validation))
+        for name, values in zip(("loss", "accuracy"), sides)
+    }
+    with_history(directory, columns)
+    words = Page(report(directory)).words
+    assert ("Overfitting:" in words) == overfitted
+    assert ("item (accuracy 0.940 in training" in words) == overfitted
+    assert "group (" not in words.partition("Overfitting:")[2].partition("Results")[0]
+
+
+def test_a_task_in_the_unit_of_its_labels_is_warned_about(tmp_path: Path) -> None:
+    words = Page(report(write_run(tmp_path / "run", ("item", "age")))).words
+    assert "Task in data units: the primary metric mae is in the unit of the labels: age (up to 8" in words
+    assert "data units" not in Page(report(write_run(tmp_path / "alone", ("age",)))).words
+    assert "data units" not in Page(report(write_run(tmp_path / "other", ("item", "landmarks")))).words
+
+
+def test_tasks_have_a_row_and_examples_their_file_names(tmp_path: Path) -> None:
+    directory = write_run(tmp_path / "run", ("item", "age"), predictions=True)
+    source = report(directory)
+    words = Page(source).words
+    assert "age" + "regression" + "1" + "mae ↓" in words
+    assert "item" + "classification" + "10" + "accuracy ↑" in words
+    saved = read_arrays(directory.examples_file)
+    assert saved is not None
+    worst = saved.get("name")[saved.get("worst/item")[0]]
+    assert worst == f"folder/{saved.get('index')[saved.get('worst/item')[0]]}.png"
+    assert f"worst, {worst}: wrong" in words
+    assert "label deviationR²" in words
+    saved = read_arrays(directory.predictions_file)
+    assert saved is not None
+    assert saved.get("name")[7] == "folder/7.png"
 
 
 def test_constant_weights_are_words_and_changing_ones_a_figure(tmp_path: Path) -> None:

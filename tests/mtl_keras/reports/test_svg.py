@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from matplotlib.figure import Figure
 
-from mtl_keras.reports.svg import drawing, svg
+from mtl_keras.reports.page import environment
+from mtl_keras.reports.svg import svg
 from tests.reports.markup import Page, drawings
 
 
@@ -19,45 +22,47 @@ def lines(title: str = "accuracy & <loss>") -> Figure:
 
 
 def test_text_stays_text_and_takes_the_page_s_colour() -> None:
-    (root,) = drawings(drawing(lines(), "alt"))
+    (root,) = drawings(svg(lines(), "alt").markup)
     texts = [element.text for element in root.iter() if element.tag.endswith("text")]
     assert "accuracy & <loss>" in texts
     assert "first" in texts
-    source = drawing(lines(), "alt")
+    source = svg(lines(), "alt").markup
     assert "currentColor" in source
     assert "#000000" not in source
     assert "#ffffff" not in source  # nor a ground of its own
 
 
 def test_it_is_read_out_and_fits_its_place() -> None:
-    source = svg(lines(), 'rises from "a" to <b>')
+    macros: Any = environment().get_template("macros.html").module
+    drawing = svg(lines(), 'rises from "a" to <b>')
+    source = str(macros.figure(drawing))
     (root,) = drawings(source)
     assert root.attrib["role"] == "img"
     assert root.attrib["aria-label"] == 'rises from "a" to <b>'
     assert "width" not in root.attrib
     assert "max-width:288px" in root.attrib["style"]
-    assert Page(source).words.endswith('rises from "a" to <b>\n')
-    assert Page(svg(lines(), "alt", "what it means")).words.endswith("what it means\n")
+    assert Page(source).words.endswith('rises from "a" to <b>')
+    assert Page(str(macros.figure(drawing, "what it means"))).words.endswith("what it means")
 
 
 def test_the_same_figure_gives_the_same_text() -> None:
     assert svg(lines(), "alt") == svg(lines(), "alt")
-    source = svg(lines(), "alt")
+    source = svg(lines(), "alt").markup
     assert not any(word in source for word in ("DOCTYPE", "metadata", "matplotlib", "<style", "dc:date"))
 
 
 def test_ids_are_unique_on_a_page() -> None:
-    ids = Page(svg(lines(), "one") + svg(lines(), "two")).ids
+    ids = Page(str(svg(lines(), "one").markup + svg(lines(), "two").markup)).ids
     assert ids
     assert len(set(ids)) == len(ids)
-    (root,) = drawings(drawing(lines(), "one"))
+    (root,) = drawings(svg(lines(), "one").markup)
     uses = {element.attrib["href"][1:] for element in root.iter() if "href" in element.attrib}
     assert uses
-    assert uses <= set(Page(drawing(lines(), "one")).ids)
+    assert uses <= set(Page(str(svg(lines(), "one").markup)).ids)
 
 
 @pytest.mark.parametrize("name", ["$\\frac{", "a\x00\x1bb", "名前", "$x$"])
 def test_names_are_shown_as_they_are(name: str) -> None:
-    (root,) = drawings(drawing(lines(name), "alt"))
+    (root,) = drawings(svg(lines(name), "alt").markup)
     shown = "".join(character for character in name if character not in "\x00\x1b")
     assert shown in [element.text for element in root.iter() if element.tag.endswith("text")]

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.metrics import average_precision_score
 
-from mtl_keras.reports.agreement import agreement_figure
-from mtl_keras.reports.confusion import confusion_figure, most_confused
+from mtl_keras.reports.diagnostics import (
+    MAX_CURVES,
+    calibration,
+    classifier_figure,
+    confusion_figure,
+    most_confused,
+    precision_recall,
+    scatter_figure,
+)
 from mtl_keras.reports.outputs import Output
-from mtl_keras.reports.palette import GREEN, VERMILLION
-from mtl_keras.reports.pictures import beside, captioned, embedded, picture
-from mtl_keras.reports.reliability import calibration, ranking, reliability_figure
+from mtl_keras.reports.pictures import data_uri, picture, side_by_side, with_caption
+from mtl_keras.reports.style import GREEN, VERMILLION
 
 COUNTS = np.array([[8, 2, 0], [0, 0, 0], [3, 1, 4]])
 
@@ -34,30 +39,40 @@ def test_many_classes_are_drawn_without_names() -> None:
     assert not axes.get_yticklabels()
 
 
-def test_a_ranking_is_a_curve_with_its_average_precision() -> None:
+def test_precision_recall_curve_has_its_average_precision() -> None:
     rng = np.random.default_rng(0)
     true = rng.random(500) < 0.3
     probability = np.clip(true * 0.3 + rng.random(500) * 0.7, 0, 1)
-    found = ranking("yes", true, probability)
+    found = precision_recall("yes", true, probability)
     assert found.average_precision == pytest.approx(average_precision_score(true, probability))
     assert len(found.recall) <= 61
     assert (found.recall[0], found.recall[-1]) == (1, 0)
-    assert np.isnan(ranking("never", np.zeros(3, bool), np.ones(3)).average_precision)
+    assert np.isnan(precision_recall("never", np.zeros(3, bool), np.ones(3)).average_precision)
 
 
-def test_calibration_is_how_often_what_was_said_came_true() -> None:
+def test_calibration_is_the_share_of_correct_predictions() -> None:
     probability = np.array([0.05, 0.05, 0.95, 0.95, 0.95, 0.95])
-    judged = calibration(np.array([0, 1, 1, 1, 1, 0], bool), probability)
-    np.testing.assert_allclose(judged.said, [0.05, 0.95])
-    np.testing.assert_allclose(judged.found, [0.5, 0.75])
-    assert judged.error == pytest.approx((2 * 0.45 + 4 * 0.2) / 6)
-    axes = reliability_figure([ranking("yes", probability > 0.5, probability)], judged).axes[1]
-    np.testing.assert_allclose(axes.lines[1].get_ydata(), judged.found)
+    calibrated = calibration(np.array([0, 1, 1, 1, 1, 0], bool), probability)
+    np.testing.assert_allclose(calibrated.probability, [0.05, 0.95])
+    np.testing.assert_allclose(calibrated.frequency, [0.5, 0.75])
+    assert calibrated.error == pytest.approx((2 * 0.45 + 4 * 0.2) / 6)
+    axes = classifier_figure([precision_recall("yes", probability > 0.5, probability)], calibrated).axes[1]
+    np.testing.assert_allclose(axes.lines[1].get_ydata(), calibrated.frequency)
+
+
+def test_the_curves_of_twelve_classes_can_be_told_apart() -> None:
+    rng = np.random.default_rng(0)
+    curves = [precision_recall(str(number), rng.random(50) < 0.5, rng.random(50)) for number in range(MAX_CURVES)]
+    lines = classifier_figure(curves, calibration(rng.random(50) < 0.5, rng.random(50))).axes[0].lines
+    assert len(lines) == MAX_CURVES >= 12
+    dashes = [(line._dash_pattern[0], tuple(line._dash_pattern[1] or ())) for line in lines]
+    assert len({(line.get_color(), dash) for line, dash in zip(lines, dashes)}) == len(lines)
+    assert len({(line.get_marker(), dash) for line, dash in zip(lines, dashes)}) == len(lines)
 
 
 def test_predicted_numbers_are_drawn_over_true_ones() -> None:
     true = np.arange(1000.0)
-    line = agreement_figure(true, true + 1).axes[0].lines[1]
+    line = scatter_figure(true, true + 1).axes[0].lines[1]
     assert len(line.get_xdata()) == 400
     np.testing.assert_array_equal(line.get_ydata(), line.get_xdata() + 1)
 
@@ -76,13 +91,11 @@ def test_points_are_drawn_where_they_are() -> None:
 def test_pictures_are_joined_captioned_and_embedded() -> None:
     one = picture(np.full((10, 20, 3), 200, np.uint8), side=40)
     assert one.size == (40, 20)
-    assert beside([one, one]).width == 84
-    sheet = captioned(one, ["a line that is much too long for a picture of this width, and so it is wrapped"])
+    assert side_by_side([one, one]).width == 84
+    sheet = with_caption(one, ["a line that is much too long for a picture of this width, and so it is wrapped"])
     assert sheet.width == 200
     assert sheet.height > 20 + 2 * 14
-    html = embedded(one, 'a "quoted" name')
-    assert 'alt="a &quot;quoted&quot; name"' in html
-    content = base64.b64decode(re.search('base64,([^"]+)', html)[1])
+    content = base64.b64decode(data_uri(one).removeprefix("data:image/jpeg;base64,"))
     assert Image.open(io.BytesIO(content)).size == one.size
 
 
@@ -99,5 +112,5 @@ def test_pictures_are_joined_captioned_and_embedded() -> None:
         (Output("reconstruction", (1, 1, 1)), [[[0.5]]], [[[0.25]]], "mean absolute error 0.25"),
     ],
 )
-def test_predictions_in_words(output: Output, true: object, predicted: object, words: str) -> None:
-    assert output.compared(np.array(true), np.array(predicted)) == words
+def test_descriptions_of_predictions(output: Output, true: object, predicted: object, words: str) -> None:
+    assert output.describe_result(np.array(true), np.array(predicted)) == words

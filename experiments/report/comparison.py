@@ -1,0 +1,168 @@
+"""A method against its baselines: which tasks gained, which suffered, by how much and at what cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from experiments.comparison import Measure, MethodComparison
+from experiments.run_results import Method
+from mtl_keras.analysis import POSITIVE_IS_BETTER, Comparison, Cost
+from mtl_keras.analysis.comparison import BETTER, UNCLEAR, UNKNOWN, WORSE, Spread, TaskComparison
+from mtl_keras.reports.bars import Bar, gain_bars, grouped_bars
+from mtl_keras.reports.curves import curves_figure, sparkline
+from mtl_keras.reports.formats import arrow, count, decimal, duration, listed
+from mtl_keras.reports.svg import Drawing, svg
+
+_SPLITS = {"test": "test split", "train": "training split"}
+_SIGNS = {BETTER: "▲ better", WORSE: "▼ worse", UNCLEAR: "● no clear difference", UNKNOWN: "● not known"}
+_HEADINGS = {
+    BETTER: "Gained",
+    WORSE: "Suffered (negative transfer)",
+    UNCLEAR: "Undecided (the interval contains 0)",
+    UNKNOWN: "Not known (one seed, or a result that is not finite)",
+}
+_MAX_FIGURES = 8
+"""Up to this many tasks, each has its own figure; for more there is a table of small curves."""
+
+
+def against_baseline(comparison: MethodComparison) -> dict[str, Any]:
+    """Returns the tasks that gained, suffered or are undecided, delta_m, and the numbers of each task."""
+    tasks = comparison.first.tasks
+    by_verdict = {verdict: [task.task for task in tasks if task.verdict == verdict] for verdict in _HEADINGS}
+    alt = (
+        f"Gain of each of {count(len(tasks), 'task')}: clearly better {listed(by_verdict[BETTER])}; clearly worse "
+        f"{listed(by_verdict[WORSE])}."
+    )
+    if len(comparison.seeds) < 2:
+        alt += " One seed: no intervals."
+    bars = gain_bars(
+        comparison.tasks, list(map(_gain, tasks)), [task.verdict for task in tasks], "gain in % of the baseline"
+    )
+    left_out = {"tasks": comparison.tasks_left_out, "seeds": comparison.seeds_left_out}
+    return {
+        "method": comparison.method,
+        "baseline": comparison.baseline,
+        "seeds": comparison.seeds,
+        "groups": {
+            heading: listed(by_verdict[verdict])
+            for verdict, heading in _HEADINGS.items()
+            if by_verdict[verdict] or verdict in (BETTER, WORSE)
+        },
+        "overall": _overall_verdict(comparison.first),
+        "delta_m_interval": f"{comparison.delta_m:+.2f}",
+        "confidence": comparison.delta_m.confidence,
+        "drawing": svg(bars, f"{comparison.method} against {comparison.baseline}. {alt}"),
+        "tables": [_table(measure, found.tasks) for measure, found in comparison.measures.items()],
+        "left_out": "; ".join(f"{what} {', '.join(map(str, names))}" for what, names in left_out.items() if names),
+    }
+
+
+def _table(measure: Measure, tasks: Sequence[TaskComparison]) -> dict[str, Any]:
+    rows = []
+    for task in tasks:
+        numbers = (str(task.method), str(task.baseline), str(task.difference))
+        rows.append([task.task, *numbers, _SIGNS[task.verdict], f"{task.metric}{arrow(task.higher_is_better)}"])
+    what = "Loss" if measure.metric == "loss" else "Primary metric"
+    return {"what": f"{what} on the {_SPLITS[measure.split]}", "rows": rows}
+
+
+def _gain(task: TaskComparison) -> Bar:
+    """Returns the difference and its interval in percent of the baseline, signed so that positive is better."""
+    if not task.baseline.mean > 0:
+        return Bar(math.nan)
+    scale = 100 / task.baseline.mean * (1 if task.higher_is_better else -1)
+    mean, low, high = (scale * value for value in (task.difference.mean, task.difference.low, task.difference.high))
+    if not math.isfinite(mean):
+        # One seed gives a difference without an interval.
+        mean = scale * (task.method.mean - task.baseline.mean)
+    return Bar(mean, *sorted((low, high)))
+
+
+def _overall_verdict(comparison: Comparison) -> str:
+    delta_m = comparison.delta_m
+    if not math.isfinite(delta_m.low):
+        return "unknown (no interval)"
+    if not delta_m.excludes_zero:
+        return "no clear difference"
+    return "better" if (delta_m.mean > 0) == (comparison.convention == POSITIVE_IS_BETTER) else "worse"
+
+
+def metric_bars(comparisons: Sequence[MethodComparison]) -> list[Drawing]:
+    """Returns bars of the primary metrics of all methods on the test split, one figure per metric."""
+    sides: dict[str, dict[str, Spread]] = {}
+    for comparison in comparisons:
+        for task in comparison.first.tasks:
+            sides.setdefault(comparison.method, {}).setdefault(task.task, task.method)
+            sides.setdefault(comparison.baseline, {}).setdefault(task.task, task.baseline)
+    all_tasks = _tasks(comparisons)
+    drawings = []
+    for metric in dict.fromkeys(task.metric for task in all_tasks.values()):
+        tasks = [name for name, task in all_tasks.items() if task.metric == metric]
+        bars = {name: [_bar(spreads.get(task)) for task in tasks] for name, spreads in sides.items()}
+        means = {name: [bar.value for bar in entries if math.isfinite(bar.value)] for name, entries in bars.items()}
+        words = ", ".join(f"{name} {decimal(sum(of) / len(of) if of else None)}" for name, of in means.items())
+        figure = grouped_bars(tasks, bars, f"{metric}{arrow(all_tasks[tasks[0]].higher_is_better)}")
+        drawings.append(svg(figure, f"{metric} of each task and method on the test split; means over tasks: {words}."))
+    return drawings
+
+
+def _bar(spread: Spread | None) -> Bar:
+    if spread is None:
+        return Bar(math.nan)
+    return Bar(spread.mean, spread.mean - spread.std, spread.mean + spread.std)
+
+
+def seed_rows(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) -> tuple[list[int], list[list[str]]]:
+    """Returns the seeds, and a row for each task and method with its primary metric on the test split by seed."""
+    seeds = _seeds(comparisons)
+    rows = []
+    for name, task in _tasks(comparisons).items():
+        for method in methods:
+            values = method.by_seed(name, task.metric, comparisons[0].judge_at, "test")
+            rows.append([name, method.name, *(decimal(values.get(seed)) for seed in seeds)])
+    return seeds, rows
+
+
+def validation_curves(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) -> dict[str, Any]:
+    """Returns the methods' learning curves in validation, task by task."""
+    tasks, seeds = _tasks(comparisons), _seeds(comparisons)
+    drawings, rows = [], []
+    for name, task in tasks.items():
+        panels = {
+            quantity: {method.name: method.curve(name, f"val_{quantity}", seeds) for method in methods}
+            for quantity in dict.fromkeys(("loss", task.metric))
+        }
+        lines = panels[task.metric]
+        if len(tasks) <= _MAX_FIGURES:
+            ends = ", ".join(f"{method} {decimal(values[-1])}" for method, values in lines.items() if values)
+            figure = curves_figure({f"{name}: {quantity}": panel for quantity, panel in panels.items()})
+            alt = f"{name} in validation, mean over the seeds; {task.metric} at the end: {ends}."
+            drawings.append(svg(figure, alt))
+        else:
+            small = svg(sparkline(lines), f"{task.metric} of {name} in validation")
+            numbers = [decimal(values[-1], 3) if values else "-" for values in lines.values()]
+            rows.append([name, f"{task.metric}{arrow(task.higher_is_better)}", small, *numbers])
+    return {"drawings": drawings, "rows": rows}
+
+
+def cost_rows(comparisons: Sequence[MethodComparison]) -> list[list[str]]:
+    """Returns a row for each method: weights, time per step and of training, and the method's cost relative to it."""
+    rows = [[comparisons[0].method, *_cost(comparisons[0].cost.method), "", "", ""]]
+    for comparison in comparisons:
+        ratios = (comparison.cost.ratio[key] for key in ("parameters", "seconds_per_step", "seconds"))
+        rows.append([comparison.baseline, *_cost(comparison.cost.baseline), *(decimal(one, 2) for one in ratios)])
+    return rows
+
+
+def _cost(cost: Cost) -> list[str]:
+    return [f"{cost.parameters:,}", duration(cost.seconds_per_step), duration(cost.seconds)]
+
+
+def _tasks(comparisons: Sequence[MethodComparison]) -> dict[str, TaskComparison]:
+    return {task.task: task for comparison in comparisons for task in comparison.first.tasks}
+
+
+def _seeds(comparisons: Sequence[MethodComparison]) -> list[int]:
+    return sorted({seed for comparison in comparisons for seed in comparison.seeds})

@@ -1,0 +1,185 @@
+"""The results of a run: each task against the best constant prediction, and warnings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.config import FEW_STEPS
+from experiments.evaluation import Score
+from experiments.run_results import RunResult
+from mtl_keras.analysis import SCORES
+from mtl_keras.reports.formats import arrow, decimal, listed, percent
+
+_BETTER, _EQUAL, _WORSE, _UNKNOWN = "▲ better", "● no better", "▼ worse", "not known"
+_SMALL_SPLIT = 500
+
+
+def results(run: RunResult) -> dict[str, Any]:
+    """Returns the primary metrics on the test split with those of the best constant prediction, and the verdicts."""
+    rows, verdicts = [], {}
+    for task in run.tasks:
+        score = run.score(task)
+        verdict = verdicts[task] = _verdict(score, bool(run.higher_is_better(task)))
+        numbers = decimal(score.value), decimal(score.baseline), decimal(score.value - score.baseline, sign=True)
+        rows.append([task, *numbers, verdict, f"{run.primary(task)}{arrow(run.higher_is_better(task))}"])
+    overall = run.evaluations["best_mean", "test"].overall if run.finished else {}
+    return {
+        "rows": rows,
+        "better": [task for task, verdict in verdicts.items() if verdict == _BETTER],
+        "not_better": [task for task, verdict in verdicts.items() if verdict in (_EQUAL, _WORSE)],
+        "unknown": [task for task, verdict in verdicts.items() if verdict == _UNKNOWN],
+        "overall": [[name, *_averages(overall, name)] for name in SCORES] if overall else [],
+    }
+
+
+def _averages(overall: Mapping[str, Score], name: str) -> Iterator[str]:
+    for score in (overall[f"macro_{name}"], overall[f"micro_{name}"]):
+        yield from (decimal(score.value), decimal(score.baseline))
+
+
+def _verdict(score: Score, higher_is_better: bool) -> str:
+    gain = score.value - score.baseline if higher_is_better else score.baseline - score.value
+    if not math.isfinite(gain):
+        return _UNKNOWN
+    return _BETTER if gain > 0 else _WORSE if gain < 0 else _EQUAL
+
+
+def schedule_summary(run: RunResult) -> str:
+    """Returns a sentence on how often the tasks ran."""
+    schedule, active = run.config.get("schedule"), run.table("active")
+    if np.all(active == 1):
+        return f"Every task ran in every step (schedule {schedule})."
+    means = np.nanmean(active, axis=1)
+    least, most = (f"{run.tasks[i]} ({percent(means[i])})" for i in (np.argmin(means), np.argmax(means)))
+    return (
+        f"With the schedule {schedule}, a task ran in {percent(means.mean())} of the steps on average: "
+        f"least {least}, most {most}."
+    )
+
+
+def warnings_about(run: RunResult) -> Iterator[tuple[str, str]]:
+    """Yields the warnings about a run, each as a heading and a text."""
+    if run.failed and not run.finished:
+        yield "Stopped", "the loss of a task became NaN or infinite; details are in nonfinite/."
+    elif not run.finished:
+        planned = run.config.get("epochs")
+        yield "Not finished", f"{run.epochs} of {planned} epochs are done, and nothing is evaluated yet."
+    if run.synthetic:
+        yield SYNTHETIC
+    if run.finished:
+        yield (
+            "One run, one seed",
+            "another seed would give other numbers, and one run cannot show whether sharing helps. "
+            "Use train.py --compare single_task --seeds 0,1,2.",
+        )
+    skipped = (run.config.get("data") or {}).get("skipped") or {}
+    if any(skipped.values()):
+        yield "Examples skipped", f"some could not be read: {skipped}."
+    yield from _unscaled(run)
+    if run.finished:
+        yield from small_test_split(run.config)
+    overfitted = list(filter(None, (_overfitted(run, task) for task in run.tasks)))
+    if overfitted:
+        yield (
+            "Overfitting",
+            "training and validation differ much at the end, and in the second half of the epochs the training loss "
+            f"fell but the validation loss did not: {listed(overfitted)}.",
+        )
+    if run.finished and run.cost.steps < FEW_STEPS:
+        yield (
+            "Few steps",
+            f"{run.cost.steps} in all. Until the moving averages of batch normalisation have settled, the predictions "
+            "of a network may be much worse than its training suggests. Use a lower --batch_size or more --epochs.",
+        )
+    elif run.finished and run.epochs > 2 and run.best_epoch == run.epochs - 1:
+        yield "Still improving", "the best epoch was the last. More epochs may give better results."
+
+
+SYNTHETIC = "Synthetic images", "the images are drawn. These numbers say nothing about the real dataset."
+"""The warning about a run on synthetic data."""
+
+
+def small_test_split(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields a warning if the test split is small.
+
+    Args:
+        config: the content of a run's `config.json`.
+    """
+    images = ((config.get("data") or {}).get("sizes") or {}).get("test")
+    if isinstance(images, int) and 0 < images < _SMALL_SPLIT:
+        yield (
+            "Small test split",
+            f"{images} images. One more correct image raises an accuracy by {100 / images:.1f} percentage points, so "
+            "small differences may be chance. All seeds use the same test images, so an interval over seeds does not "
+            "include this uncertainty.",
+        )
+
+
+def _unscaled(run: RunResult) -> Iterator[tuple[str, str]]:
+    """Yields a warning if a task's errors are in a large unit, so that they dominate the mean over the tasks."""
+    if len(run.tasks) < 2:
+        return
+    errors = {task: np.array(run.column(f"val_{task}_mae")) for task in run.tasks if run.primary(task) == "mae"}
+    large = [
+        f"{task} (up to {np.nanmax(values):.3g})"
+        for task, values in errors.items()
+        if np.isfinite(values).any() and np.nanmax(values) > 1
+    ]
+    if large:
+        yield (
+            "Task in data units",
+            f"the primary metric mae is in the unit of the labels: {listed(large)}. It dominates mtl_score, the mean "
+            "of the primary metrics, which selects the best epoch. Give Task.regression the mean and the deviation of "
+            "the labels.",
+        )
+
+
+def _overfitted(run: RunResult, task: str) -> str | None:
+    """Returns a task's name with its final values if it is overfitted."""
+    # The direction of the metric is not known before the run is finished; that of the loss is.
+    higher_is_better = run.higher_is_better(task)
+    metric = "loss" if higher_is_better is None else run.primary(task)
+    names = f"{task}_loss", f"val_{task}_loss", f"{task}_{metric}", f"val_{task}_{metric}"
+    columns = [run.column(name) for name in names]
+    if run.epochs < 3 or not np.isfinite(columns).all() or not is_overfitting(*columns, bool(higher_is_better)):
+        return None
+    return f"{task} ({metric} {decimal(columns[2][-1], 3)} in training, {decimal(columns[3][-1], 3)} in validation)"
+
+
+def is_overfitting(
+    training_losses: Sequence[float],
+    validation_losses: Sequence[float],
+    training_metrics: Sequence[float],
+    validation_metrics: Sequence[float],
+    higher_is_better: bool,
+) -> bool:
+    """Returns whether a task is overfitted, by the gap between training and validation and by the trend.
+
+    The gap: at the end, the metric is worse in validation, by more than 0.1 if higher is better, else by more than half
+    of the training value. The trend: in the second half of the epochs, the training loss fell by more than 5%, and the
+    validation loss did not. Each value is a mean over a quarter of the epochs, because single epochs are noisy.
+
+    Args:
+        training_losses: (epochs,), finite.
+        validation_losses: (epochs,), finite.
+        training_metrics: (epochs,), the primary metric, or the losses again.
+        validation_metrics: (epochs,).
+        higher_is_better: the direction of the metric.
+    """
+    epochs = len(training_losses)
+    window = max(1, epochs // 4)
+
+    def mean(values: Sequence[float], end: int) -> float:
+        return sum(values[end - window : end]) / window
+
+    training, validation = mean(training_metrics, epochs), mean(validation_metrics, epochs)
+    gap = training - validation > 0.1 if higher_is_better else validation > 1.5 * training
+    fell, validation_fell = (
+        mean(losses, epochs) < 0.95 * mean(losses, max(window, epochs // 2))
+        for losses in (training_losses, validation_losses)
+    )
+    return gap and fell and not validation_fell
