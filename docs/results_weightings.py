@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from docs.results_tables import markdown, number
-from experiments.comparison import MethodComparison, compare_all
+from experiments.comparison import MethodComparison, compare_methods
 from experiments.plan import METHOD, Plan, is_comparison
 from experiments.run_results import Method, read_methods
 from mtl_keras.weightings import WEIGHTINGS
@@ -40,7 +40,7 @@ def study(folder: Path) -> dict[str, Any]:
     single, *methods = read_methods([folder / name for name in (SINGLE, *names)])
     rows = []
     for method in methods:
-        compared = compare_all([method, single, *(methods[:1] if method is not methods[0] else [])], tasks)
+        compared = compare_methods([method, single, *(methods[:1] if method is not methods[0] else [])], tasks)
         rows.append(
             {
                 "method": "equal weights" if method.name == METHOD else method.name,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from experiments.judging import RULES, check_rule
 from experiments.plan import METHOD, Plan, is_comparison
-from experiments.run_results import Method, read_methods
+from experiments.run_results import Method
 from mtl_keras.analysis import Comparison, CostComparison, Interval, TaskResults, compare, compare_costs
 from mtl_keras.serialization import unknown_value
 
@@ -115,7 +115,11 @@ class MethodComparison:
 
 
 def method_folders(folders: Sequence[Path]) -> Sequence[Path]:
-    """Returns the folder of each method, from these folders or from that of one comparison.
+    """Returns the folder of each method.
+
+    Args:
+        folders: one for each method, with its finished runs (one per seed; for single-task networks, one per task and
+            seed). Or the folder of one comparison, to use its methods.
 
     Raises:
         ValueError: if there is no baseline.
@@ -130,28 +134,20 @@ def method_folders(folders: Sequence[Path]) -> Sequence[Path]:
     return folders
 
 
-def compare_folders(
-    folders: Sequence[Path], tasks: Sequence[str] | None = None, judge_at: str | None = None
+def compare_methods(
+    methods: Sequence[Method], tasks: Sequence[str] | None = None, judge_at: str | None = None
 ) -> list[MethodComparison]:
     """Compares the first of several methods with each of the others.
 
     Args:
-        folders: one for each method, with its finished runs (one per seed; for single-task networks, one per task and
-            seed). Or the folder of one comparison, to use its methods.
+        methods: the method, then the baselines.
         tasks: which tasks to compare; by default all that both have.
         judge_at: the rule by which to judge; by default the first of `RULES` by which all runs were evaluated.
 
     Raises:
-        ValueError: if there is no baseline, a task is unknown, two runs of a method have the same task and seed, or a
-            run was not evaluated by the rule.
+        ValueError: if a task is unknown or there is none in common, two runs of a method have the same task and seed,
+            or a run was not evaluated by the rule.
     """
-    return compare_all(read_methods(method_folders(folders)), tasks, judge_at)
-
-
-def compare_all(
-    methods: Sequence[Method], tasks: Sequence[str] | None = None, judge_at: str | None = None
-) -> list[MethodComparison]:
-    """Compares the first of several methods with each of the others; as `compare_folders`."""
     rule = _rule(methods, judge_at)
     return [_compare(methods[0], baseline, tasks, rule) for baseline in methods[1:]]
 

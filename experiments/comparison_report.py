@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from experiments.comparison import MethodComparison, compare_all, method_folders
+from experiments.comparison import MethodComparison, compare_methods, method_folders
 from experiments.files import write_json, write_text
 from experiments.judging import RULES
 from experiments.report.comparison import against_baseline, cost_rows, metric_bars, seed_rows, validation_curves
@@ -25,22 +25,22 @@ def report_comparison(
     *,
     quiet: bool = False,
 ) -> None:
-    """Prints the comparisons of `compare_folders`, and writes them into the first folder as JSON and HTML.
+    """Compares the first of several methods with the others, prints it, and writes it into the first folder.
 
     The files are `comparison.json` and `comparison.html`, or `comparison-<tasks>` if only some tasks are compared.
 
     Args:
-        folders: as for `compare_folders`.
+        folders: as for `method_folders`.
         tasks: which tasks to compare; by default all that both sides have.
-        judge_at: the rule by which to judge, as for `compare_folders`.
+        judge_at: the rule by which to judge, as for `compare_methods`.
         quiet: whether to print nothing.
 
     Raises:
-        ValueError: as `compare_folders` does.
+        ValueError: as `method_folders` and `compare_methods` do.
         OSError: if a file cannot be written.
     """
     methods = read_methods(method_folders(folders))
-    comparisons = compare_all(methods, tasks, judge_at)
+    comparisons = compare_methods(methods, tasks, judge_at)
     name = "-".join(["comparison", *(tasks or ())])
     target, page_file = (folders[0] / f"{name}{suffix}" for suffix in (".json", ".html"))
     write_json(target, [comparison.to_json() for comparison in comparisons])

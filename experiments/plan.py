@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,56 +24,44 @@ METHOD = "multi_task"
 _PLAN_FILE = "plan.json"
 
 
-def _single_task(config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:
-    """Returns one network per task, with the same trunk and the same number of steps."""
-    alone = dataclasses.replace(config, schedule="none", weighting="static")
-    return {task: dataclasses.replace(alone, tasks=(task,), task_weights={task: 1.0}) for task in tasks}
+BASELINES = ("single_task", "equal_weights", "fixed_weights")
 
 
-def _equal_weights(config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:
-    """Returns the same network with all weights 1 and all tasks in every step."""
-    weights = dict.fromkeys(tasks, 1.0)
-    return {"": dataclasses.replace(config, task_weights=weights, schedule="none", weighting="static")}
-
-
-def _fixed_weights(config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:
-    """Returns the same network and weights with all tasks in every step."""
-    return {"": dataclasses.replace(config, schedule="none", weighting="static")}
-
-
-def _other_weighting(name: str) -> Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]:
-    """Returns the same network and task weights with all tasks in every step, under another weighting."""
-    return lambda config, tasks: {"": dataclasses.replace(config, schedule="none", weighting=name)}
-
-
-def _other_schedule(name: str) -> Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]:
-    """Returns the same network and task weights under another schedule."""
-    return lambda config, tasks: {"": dataclasses.replace(config, schedule=name, weighting="static")}
-
-
-BASELINES: dict[str, Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]] = {
-    "single_task": _single_task,
-    "equal_weights": _equal_weights,
-    "fixed_weights": _fixed_weights,
-}
-
-
-def _baseline(name: str) -> Callable[[RunConfig, Sequence[str]], dict[str, RunConfig]]:
-    """Returns the baseline of a name in `BASELINES`, or of the specification of a schedule or weighting.
+def check_baseline(name: str) -> None:
+    """Checks the name of a baseline: one of `BASELINES`, or the specification of a schedule or weighting.
 
     Raises:
         ValueError: for an unknown name or invalid arguments.
     """
-    if name in BASELINES:
-        return BASELINES[name]
     kind = parse_spec(name).name
     if kind in SCHEDULES:
         schedules.get(name)
-        return _other_schedule(name)
-    if kind in WEIGHTINGS:
+    elif kind in WEIGHTINGS:
         weightings.get(name)
-        return _other_weighting(name)
-    raise unknown_value("comparison", name, {*BASELINES, *SCHEDULES.names, *WEIGHTINGS.names})
+    elif name not in BASELINES:
+        raise unknown_value("comparison", name, {*BASELINES, *SCHEDULES.names, *WEIGHTINGS.names})
+
+
+def _networks(baseline: str, config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:
+    """Returns the settings of a baseline's networks, by folder. Without a schedule, all tasks are in every step.
+
+    | baseline | networks |
+    |---|---|
+    | `single_task` | one per task, with the same trunk and the same number of steps |
+    | `equal_weights` | the same network with all weights 1 |
+    | `fixed_weights` | the same network and task weights |
+    | a schedule or weighting | the same network and task weights under that method |
+    """
+    plain = dataclasses.replace(config, schedule="none", weighting="static")
+    if baseline == "single_task":
+        return {task: dataclasses.replace(plain, tasks=(task,), task_weights={task: 1.0}) for task in tasks}
+    if baseline == "equal_weights":
+        return {"": dataclasses.replace(plain, task_weights=dict.fromkeys(tasks, 1.0))}
+    if baseline == "fixed_weights":
+        return {"": plain}
+    if parse_spec(baseline).name in SCHEDULES:
+        return {"": dataclasses.replace(plain, schedule=baseline)}
+    return {"": dataclasses.replace(plain, weighting=baseline)}
 
 
 @dataclass(frozen=True)
@@ -98,7 +86,7 @@ class Plan:
     def __post_init__(self) -> None:
         check_rule(self.judge_at)
         for name in self.baselines:
-            _baseline(name)
+            check_baseline(name)
         for argument, values in (("compare", self.baselines), ("seeds", self.seeds)):
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"--{argument} takes one or more different values. Received: {list(values)!r}")
@@ -111,7 +99,7 @@ class Plan:
             tasks = data.recipes[self.config.dataset](self.config.tasks).tasks.names
         methods = {Path(METHOD): self.config}
         for name in self.baselines:
-            methods |= {Path(name, part): config for part, config in _baseline(name)(self.config, tasks).items()}
+            methods |= {Path(name, part): config for part, config in _networks(name, self.config, tasks).items()}
         for seed in self.seeds:
             for folder, config in methods.items():
                 yield folder / f"seed-{seed}", dataclasses.replace(config, seed=seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,27 +148,27 @@ def read_run(folder: Path) -> RunResult:
     if not isinstance(config, dict):
         raise ValueError(f"{directory.config_file} is damaged: it holds no settings")
     history = read_history(directory.history_file) if directory.history_file.exists() else {}
-    metrics = _metrics(directory) if directory.metrics_file.exists() else {}
-    if metrics:
-        tasks = tuple(metrics["primary_metrics"])
-        if not 0 <= metrics["best_epoch"] < len(next(iter(history.values()), ())):
-            raise ValueError(f"{directory.history_file} does not have the best epoch of {directory.metrics_file}")
-    else:
-        tasks = _unfinished_tasks(history, config.get("tasks") or ())
-        scores = history.get("val_mtl_score", ())
-        metrics = {"best_epoch": int(np.nanargmax(scores)) if any(map(math.isfinite, scores)) else None}
-    gradients = read_gradients(directory.gradients_file) if directory.gradients_file.exists() else None
-    return RunResult(directory.path, config, tasks, history, directory.nonfinite.exists(), gradients, **metrics)
+    scores = history.get("val_mtl_score", ())
+    run = RunResult(
+        directory.path,
+        config,
+        _tasks_in(history, config.get("tasks") or ()),
+        history,
+        failed=directory.nonfinite.exists(),
+        gradients=read_gradients(directory.gradients_file) if directory.gradients_file.exists() else None,
+        best_epoch=int(np.nanargmax(scores)) if any(map(math.isfinite, scores)) else None,
+    )
+    return _with_results(run, directory) if directory.metrics_file.exists() else run
 
 
-def _unfinished_tasks(history: Mapping[str, Any], order: Sequence[str]) -> tuple[str, ...]:
+def _tasks_in(history: Mapping[str, Any], order: Sequence[str]) -> tuple[str, ...]:
     """Returns the tasks in the history, sorted by `order`, those that are not in it last."""
     seen = [name.removesuffix(_ACTIVE) for name in history if name.endswith(_ACTIVE)]
     return tuple(sorted(seen, key=lambda name: order.index(name) if name in order else len(order)))
 
 
-def _metrics(directory: RunDirectory) -> dict[str, Any]:
-    """Returns the fields of a `RunResult` that a finished run has."""
+def _with_results(run: RunResult, directory: RunDirectory) -> RunResult:
+    """Returns a finished run with what was evaluated."""
     file = directory.metrics_file
     values = read_json(file)
     try:
@@ -176,19 +176,24 @@ def _metrics(directory: RunDirectory) -> dict[str, Any]:
         for task, (metric, higher_is_better) in primary.items():
             if not isinstance(metric, str) or not isinstance(higher_is_better, bool):
                 raise TypeError(f"the primary metric of {task!r}")
-        if not isinstance(values["best_epoch"], int):
+        best_epoch = values["best_epoch"]
+        if not isinstance(best_epoch, int):
             raise TypeError("best_epoch")
         cost = TrainingCost.from_json(values["cost"])
     except (KeyError, TypeError, ValueError, AttributeError) as cause:
         raise ValueError(f"{file} is damaged, or of an older version: {cause}") from cause
+    if not 0 <= best_epoch < run.epochs:
+        raise ValueError(f"{directory.history_file} does not have the best epoch of {file}")
     files = {(rule, split): evaluation_file(directory, rule, split) for rule in RULES for split in ("test", "train")}
-    return {
-        "finished": True,
-        "primary_metrics": primary,
-        "best_epoch": values["best_epoch"],
-        "evaluations": {key: _evaluation(file, primary) for key, file in files.items() if file.exists()},
-        "cost": cost,
-    }
+    return replace(
+        run,
+        tasks=tuple(primary),
+        finished=True,
+        primary_metrics=primary,
+        best_epoch=best_epoch,
+        evaluations={key: _evaluation(found, primary) for key, found in files.items() if found.exists()},
+        cost=cost,
+    )
 
 
 def _evaluation(file: Path, tasks: Iterable[str]) -> Evaluation:

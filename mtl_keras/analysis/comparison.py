@@ -42,6 +42,8 @@ class Spread:
     std: float
 
     def __str__(self) -> str:
+        if math.isnan(self.mean):
+            return "-"
         return f"{self.mean:.4f}" + ("" if math.isnan(self.std) else f" ± {self.std:.4f}")
 
 

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from experiments.comparison import compare_folders
+from experiments.comparison import compare_methods
 from experiments.config import RunConfig
 from experiments.evaluation import PrimaryMetric
 from experiments.judging import BestWeights, best_epochs
 from experiments.plan import Plan
 from experiments.run_directory import RunDirectory
-from experiments.run_results import read_run
+from experiments.run_results import read_methods, read_run
 from experiments.runner import run
 from tests.mtl_keras.callbacks.tiny import tiny_model
 from tests.reports.records import write_comparison, write_run
@@ -73,12 +73,12 @@ def test_a_run_is_evaluated_by_each_rule(tmp_path: Path) -> None:
 def test_a_rule_that_was_not_evaluated_is_named(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_run(tmp_path / name / "seed-0")
-    folders = [tmp_path / "one", tmp_path / "two"]
-    assert compare_folders(folders)[0].judge_at == "best_mean"
+    methods = read_methods([tmp_path / "one", tmp_path / "two"])
+    assert compare_methods(methods)[0].judge_at == "best_mean"
     with pytest.raises(ValueError, match=r"seed-0 was not evaluated .* Choices: best_mean. Received: 'last'"):
-        compare_folders(folders, judge_at="last")
+        compare_methods(methods, judge_at="last")
     with pytest.raises(ValueError, match=r"Unknown value of judge_at\. Did you mean 'last'"):
-        compare_folders(folders, judge_at="lst")
+        compare_methods(methods, judge_at="lst")
 
 
 def test_a_plan_without_a_rule_is_of_a_version_with_one_rule(tmp_path: Path) -> None:
