@@ -8,7 +8,7 @@ from experiments.files import write_text
 from experiments.predictions import read_arrays
 from experiments.report.configuration import configuration, cost_tables, task_rows
 from experiments.report.predictions import examples, predictions
-from experiments.report.results import results, schedule_summary, warnings_about
+from experiments.report.results import results, warnings_about
 from experiments.report.training import MAX_FIGURES, curves, gradients, schedule, weights
 from experiments.run_directory import RunDirectory
 from experiments.run_results import read_run
@@ -51,7 +51,6 @@ def run_report(directory: RunDirectory) -> Path:
         many=len(run.tasks) > MAX_FIGURES,
         warnings=list(warnings_about(run)),
         results=results(run),
-        schedule_summary=schedule_summary(run) if run.epochs else None,
         curves=curves(run),
         schedule=schedule(run),
         weights=weights(run),

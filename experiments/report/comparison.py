@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from experiments.comparison import Measure, MethodComparison
 from experiments.run_results import Method
 from mtl_keras.analysis import POSITIVE_IS_BETTER, Comparison, Cost
 from mtl_keras.analysis.comparison import BETTER, UNCLEAR, UNKNOWN, WORSE, Spread, TaskComparison
-from mtl_keras.reports.bars import Bar, gain_bars, grouped_bars
+from mtl_keras.reports.bars import gain_bars, grouped_bars
 from mtl_keras.reports.curves import curves_figure, sparkline
 from mtl_keras.reports.formats import arrow, count, decimal, duration, listed
 from mtl_keras.reports.svg import Drawing, svg
@@ -38,7 +40,10 @@ def against_baseline(comparison: MethodComparison) -> dict[str, Any]:
     if len(comparison.seeds) < 2:
         alt += " One seed: no intervals."
     bars = gain_bars(
-        comparison.tasks, list(map(_gain, tasks)), [task.verdict for task in tasks], "gain in % of the baseline"
+        comparison.tasks,
+        np.transpose(list(map(_gain, tasks))),
+        [task.verdict for task in tasks],
+        "gain in % of the baseline",
     )
     left_out = {"tasks": comparison.tasks_left_out, "seeds": comparison.seeds_left_out}
     return {
@@ -68,16 +73,16 @@ def _table(measure: Measure, tasks: Sequence[TaskComparison]) -> dict[str, Any]:
     return {"what": f"{what} on the {_SPLITS[measure.split]}", "rows": rows}
 
 
-def _gain(task: TaskComparison) -> Bar:
+def _gain(task: TaskComparison) -> tuple[float, float, float]:
     """Returns the difference and its interval in percent of the baseline, signed so that positive is better."""
     if not task.baseline.mean > 0:
-        return Bar(math.nan)
+        return math.nan, math.nan, math.nan
     scale = 100 / task.baseline.mean * (1 if task.higher_is_better else -1)
     mean, low, high = (scale * value for value in (task.difference.mean, task.difference.low, task.difference.high))
     if not math.isfinite(mean):
         # One seed gives a difference without an interval.
         mean = scale * (task.method.mean - task.baseline.mean)
-    return Bar(mean, *sorted((low, high)))
+    return mean, min(low, high), max(low, high)
 
 
 def _overall_verdict(comparison: Comparison) -> str:
@@ -96,22 +101,19 @@ def metric_bars(comparisons: Sequence[MethodComparison]) -> list[Drawing]:
         for task in comparison.first.tasks:
             sides.setdefault(comparison.method, {}).setdefault(task.task, task.method)
             sides.setdefault(comparison.baseline, {}).setdefault(task.task, task.baseline)
-    all_tasks = _tasks(comparisons)
+    all_tasks, unknown = _tasks(comparisons), Spread(math.nan, math.nan)
     drawings = []
     for metric in dict.fromkeys(task.metric for task in all_tasks.values()):
         tasks = [name for name, task in all_tasks.items() if task.metric == metric]
-        bars = {name: [_bar(spreads.get(task)) for task in tasks] for name, spreads in sides.items()}
-        means = {name: [bar.value for bar in entries if math.isfinite(bar.value)] for name, entries in bars.items()}
-        words = ", ".join(f"{name} {decimal(sum(of) / len(of) if of else None)}" for name, of in means.items())
+        bars = {
+            name: np.transpose([(spread.mean, spread.std) for spread in (spreads.get(task, unknown) for task in tasks)])
+            for name, spreads in sides.items()
+        }
+        known = {name: means[np.isfinite(means)] for name, (means, _) in bars.items()}
+        words = ", ".join(f"{name} {decimal(means.mean() if len(means) else None)}" for name, means in known.items())
         figure = grouped_bars(tasks, bars, f"{metric}{arrow(all_tasks[tasks[0]].higher_is_better)}")
         drawings.append(svg(figure, f"{metric} of each task and method on the test split; means over tasks: {words}."))
     return drawings
-
-
-def _bar(spread: Spread | None) -> Bar:
-    if spread is None:
-        return Bar(math.nan)
-    return Bar(spread.mean, spread.mean - spread.std, spread.mean + spread.std)
 
 
 def seed_rows(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) -> tuple[list[int], list[list[str]]]:

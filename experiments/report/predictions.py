@@ -119,9 +119,13 @@ def _classifier(name: str, curves: list[PrecisionRecall], calibrated: Calibratio
 def _binary_row(name: str, true: np.ndarray, probability: np.ndarray) -> list[object]:
     counts = confusion_matrix(true, probability > 0.5, labels=[False, True])
     curve, calibrated = precision_recall(name, true, probability), calibration(true, probability)
+    small_recall, small_calibration = (
+        small_curve(curve.recall, curve.precision),
+        small_curve(calibrated.probability, calibrated.frequency, diagonal=True),
+    )
     row: list[object] = [name, percent(float(true.mean())), *counts[1, ::-1], *counts[0, ::-1]]
-    row += [decimal(curve.average_precision, 3), svg(small_curve(curve), f"precision over recall of {name}")]
-    return [*row, decimal(calibrated.error, 3), svg(small_curve(calibrated), f"calibration of {name}")]
+    row += [decimal(curve.average_precision, 3), svg(small_recall, f"precision over recall of {name}")]
+    return [*row, decimal(calibrated.error, 3), svg(small_calibration, f"calibration of {name}")]
 
 
 def _regression(name: str, output: Output, true: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:

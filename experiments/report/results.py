@@ -12,7 +12,7 @@ from experiments.config import FEW_STEPS
 from experiments.evaluation import Score
 from experiments.run_results import RunResult
 from mtl_keras.analysis import SCORES
-from mtl_keras.reports.formats import arrow, decimal, listed, percent
+from mtl_keras.reports.formats import arrow, decimal, listed
 
 _BETTER, _EQUAL, _WORSE, _UNKNOWN = "▲ better", "● no better", "▼ worse", "not known"
 _SMALL_SPLIT = 500
@@ -46,19 +46,6 @@ def _verdict(score: Score, higher_is_better: bool) -> str:
     if not math.isfinite(gain):
         return _UNKNOWN
     return _BETTER if gain > 0 else _WORSE if gain < 0 else _EQUAL
-
-
-def schedule_summary(run: RunResult) -> str:
-    """Returns a sentence on how often the tasks ran."""
-    schedule, active = run.config.get("schedule"), run.table("active")
-    if np.all(active == 1):
-        return f"Every task ran in every step (schedule {schedule})."
-    means = np.nanmean(active, axis=1)
-    least, most = (f"{run.tasks[i]} ({percent(means[i])})" for i in (np.argmin(means), np.argmax(means)))
-    return (
-        f"With the schedule {schedule}, a task ran in {percent(means.mean())} of the steps on average: "
-        f"least {least}, most {most}."
-    )
 
 
 def warnings_about(run: RunResult) -> Iterator[tuple[str, str]]:

@@ -50,20 +50,23 @@ def schedule(run: RunResult) -> dict[str, Any]:
     """Returns the schedule's effect: the tasks' probabilities and the shares of steps in which they ran."""
     active, probability = run.table("active"), run.table("probability")
     if not run.epochs or np.all(active == 1):
-        return {"drawings": [], "rows": []}
+        return {"summary": "Every task ran in every step", "drawings": [], "rows": []}
+    least, most = _extremes(active, run)
     drawings = []
     for values, title, words in (
         (probability, "probability of running", "The schedule's probabilities. "),
         (active, "share of the steps in which the task ran", ""),
     ):
         if np.isfinite(values).any():
-            alt = f"{words}Tasks as rows, epochs as columns. {_extremes(values, run)}"
+            low, high = _extremes(values, run)
+            alt = f"{words}Tasks as rows, epochs as columns. Lowest on average: {low}; highest: {high}."
             drawings.append(svg(heat_map_figure(values, run.tasks, None, title), alt))
     rows = [
         [task, *map(percent, (_mean(probability[i]), _mean(active[i]), np.nanmin(active[i]), active[i][-1]))]
         for i, task in enumerate(run.tasks)
     ]
-    return {"drawings": drawings, "rows": rows}
+    summary = f"On average, a task ran in {percent(np.nanmean(active))} of the steps: least {least}, most {most}"
+    return {"summary": summary, "drawings": drawings, "rows": rows}
 
 
 def weights(run: RunResult) -> dict[str, Any]:
@@ -146,11 +149,12 @@ def _known(row: np.ndarray) -> np.ndarray:
     return row[np.isfinite(row)] if np.isfinite(row).any() else row
 
 
-def _extremes(values: np.ndarray, run: RunResult) -> str:
+def _extremes(values: np.ndarray, run: RunResult) -> tuple[str, str]:
+    """Returns the tasks with the lowest and the highest mean, and these."""
     means = [_mean(row) for row in values]
-    order = np.argsort(means)
+    order = np.argsort(means, kind="stable")
     least, most = (f"{run.tasks[i]} ({percent(means[i])})" for i in (order[0], order[-1]))
-    return f"Lowest on average: {least}; highest: {most}."
+    return least, most
 
 
 def _mean(row: np.ndarray) -> float:

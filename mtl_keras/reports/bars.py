@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -17,53 +17,38 @@ _HATCHES = ("", "///", "\\\\\\", "xxx", "---", "|||", "...")
 _STYLES = {BETTER: (BLUE, "", "▲"), WORSE: (VERMILLION, "////", "▼")}
 
 
-@dataclass(frozen=True)
-class Bar:
-    """A bar with its whisker.
-
-    Args:
-        value: where the bar ends.
-        low: where the whisker begins; NaN if there is none.
-        high: where the whisker ends; NaN if there is none.
-    """
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-
-
-def grouped_bars(tasks: Sequence[str], sides: Mapping[str, Sequence[Bar]], label: str) -> Figure:
+def grouped_bars(tasks: Sequence[str], sides: Mapping[str, np.ndarray], label: str) -> Figure:
     """Returns one group of bars per task, with one bar per side.
 
     Args:
         tasks: names of the groups.
-        sides: name of the side -> one bar per task.
+        sides: name of the side -> `(2, tasks)`: where the bars end, and half the lengths of their whiskers. NaN for
+            a bar or whisker that is not drawn.
         label: what the bars measure.
     """
     thickness = 0.8 / len(sides)
     figure, axes = _task_axes(tasks, label, 1.1 + len(tasks) * max(0.26, 0.15 * len(sides)))
-    for index, (name, bars) in enumerate(sides.items()):
-        colour, hatch = COLOURS[index % len(COLOURS)], _HATCHES[index % len(_HATCHES)]
-        for task, bar in enumerate(bars):
-            place = task - 0.4 + thickness * (index + 0.5)
-            _draw(axes, bar, place, 0.9 * thickness, colour, hatch, None if task else name)
+    for index, (name, (values, whiskers)) in enumerate(sides.items()):
+        places = np.arange(len(tasks)) - 0.4 + thickness * (index + 0.5)
+        style = _style(COLOURS[index % len(COLOURS)], _HATCHES[index % len(_HATCHES)])
+        axes.barh(places, values, 0.9 * thickness, xerr=whiskers, label=name, **style)
     figure.legend(loc="outside upper left", ncols=2, fontsize=TEXT)
     return figure
 
 
-def gain_bars(tasks: Sequence[str], gains: Sequence[Bar], verdicts: Sequence[str], label: str) -> Figure:
+def gain_bars(tasks: Sequence[str], gains: np.ndarray, verdicts: Sequence[str], label: str) -> Figure:
     """Returns one bar per task, to the right of 0 for a gain, with a sign of its verdict: ▲ better, ▼ worse, else ●.
 
     Args:
         tasks: names of the bars.
-        gains: the bars, with the intervals as whiskers.
+        gains: `(3, tasks)`: where the bars end, and the ends of their whiskers. NaN for what is not drawn.
         verdicts: one per task, from `mtl_keras.analysis.comparison`.
         label: what the bars measure.
     """
     figure, axes = _task_axes(tasks, label, 0.8 + 0.26 * max(len(tasks), 2))
-    for place, (bar, verdict) in enumerate(zip(gains, verdicts)):
+    for place, ((value, low, high), verdict) in enumerate(zip(gains.T, verdicts)):
         colour, hatch, sign = _STYLES.get(verdict, (GREY, "", "●"))
-        _draw(axes, bar, place, 0.62, colour, hatch)
+        axes.barh(place, value, 0.62, xerr=[[value - low], [high - value]], **_style(colour, hatch))
         axes.annotate(
             sign, (1.0, place), xycoords=("axes fraction", "data"), xytext=(5, 0), textcoords="offset points",
             va="center", ha="left", fontsize=TEXT, color=colour,
@@ -81,11 +66,6 @@ def _task_axes(tasks: Sequence[str], label: str, height: float) -> tuple[Figure,
     return figure, axes
 
 
-def _draw(
-    axes: Axes, bar: Bar, place: float, thickness: float, colour: str, hatch: str, name: str | None = None
-) -> None:
-    axes.barh(
-        place, bar.value, thickness, color=colour, edgecolor=colour, hatch=hatch, hatchcolor="#fdfdfd", label=name
-    )
-    if math.isfinite(bar.low) and math.isfinite(bar.high):
-        axes.plot([bar.low, bar.high], [place, place], color="black", linewidth=1.3, solid_capstyle="butt")
+def _style(colour: str, hatch: str) -> dict[str, Any]:
+    whiskers = {"ecolor": "black", "elinewidth": 1.3}
+    return {"color": colour, "edgecolor": colour, "hatch": hatch, "hatchcolor": "#fdfdfd", "error_kw": whiskers}

@@ -144,12 +144,10 @@ def classifier_figure(curves: Sequence[PrecisionRecall], calibrated: Calibration
     return figure
 
 
-def small_curve(curve: PrecisionRecall | Calibration) -> Figure:
-    """Returns a small curve without axes, to be shown next to numbers; the diagonal is perfect calibration."""
+def small_curve(x: np.ndarray, y: np.ndarray, *, diagonal: bool = False) -> Figure:
+    """Returns a curve `(points,)` in [0, 1] without axes, to be shown next to numbers, and a diagonal if wanted."""
     figure = Figure((0.7, 0.5))
-    calibrated = isinstance(curve, Calibration)
-    x, y = (curve.probability, curve.frequency) if calibrated else (curve.recall, curve.precision)
-    if calibrated:
+    if diagonal:
         figure.add_artist(Line2D([0.05, 0.95], [0.05, 0.95], color=GREY, linewidth=0.8, linestyle=(0, (2, 2))))
     marker = "o" if len(x) < 2 else None
     figure.add_artist(Line2D(0.05 + 0.9 * x, 0.05 + 0.9 * y, color=BLUE, linewidth=1.2, marker=marker, markersize=3))

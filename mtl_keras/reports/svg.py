@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from markupsafe import Markup, escape
@@ -66,7 +67,7 @@ def _render(figure: Figure, salt: str) -> tuple[str, str]:
     for item in figure.findobj(Text):
         item.set_parse_math(False)
     file = io.StringIO()
-    settings = {"svg.fonttype": "none", "svg.hashsalt": f"mtl-keras {salt}", "text.parse_math": False}
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": f"mtl-keras {salt}", "text.parse_math": False}
     with mpl.rc_context(settings), warnings.catch_warnings():
         # The browser draws the text, with its own fonts.
         warnings.filterwarnings("ignore", message="Glyph .* missing")

@@ -1,4 +1,4 @@
-"""A comparison's page says what was found, method by method."""
+"""The report of a comparison shows the verdicts and the numbers of each method."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_verdict_stands_first(folder: Path) -> None:
+def test_the_verdicts_come_first(folder: Path) -> None:
     source = (folder / "comparison.html").read_text("utf-8")
     page = Page(source)
     assert [section["id"] for section in page.all("section")] == SECTIONS
@@ -40,7 +40,7 @@ def test_the_verdict_stands_first(folder: Path) -> None:
     assert f"{metrics['tasks']['item']['accuracy']['value']:.4f}" in page.words
 
 
-def test_runs_and_folders_in_any_place_can_be_compared(tmp_path: Path) -> None:
+def test_folders_in_any_place_can_be_compared(tmp_path: Path) -> None:
     for name, gain in (("first", 0.0), ("second", 0.1)):
         write_run(tmp_path / name / "method" / "seed-0", gain=gain)
     report_comparison([tmp_path / "first" / "method", tmp_path / "second" / "method"], ["item"])
@@ -50,7 +50,7 @@ def test_runs_and_folders_in_any_place_can_be_compared(tmp_path: Path) -> None:
     assert "Not known (one seed, or a result that is not finite): item." in words
 
 
-def test_of_many_tasks_there_is_a_table_of_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_many_tasks_have_a_table_of_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tasks = FORTY_ONE[:12]
     path = write_comparison(tmp_path / "faces", tasks, seeds=(0, 1))
     report_comparison([path], quiet=True)
@@ -61,7 +61,7 @@ def test_of_many_tasks_there_is_a_table_of_curves(tmp_path: Path, capsys: pytest
     assert [f"accuracy of {task} in validation" in alts for task in tasks] == [True] * 12
 
 
-def test_a_damaged_history_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_damaged_history(tmp_path: Path) -> None:
     path = write_comparison(tmp_path / "garments")
     file = path / "equal_weights" / "seed-1" / "history.csv"
     file.write_text("epoch,item_loss\n0\n")

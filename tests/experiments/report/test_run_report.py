@@ -1,4 +1,4 @@
-"""A run's page says what its records say."""
+"""The report of a run shows the values in its records."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def report(directory: RunDirectory) -> str:
     return run_report(directory).read_text("utf-8")
 
 
-def test_it_has_the_numbers_of_the_records(tmp_path: Path) -> None:
+def test_it_shows_the_numbers_of_the_records(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "run", gradients=True)
     source = report(directory)
     page = Page(source)
@@ -43,7 +43,7 @@ def test_it_has_the_numbers_of_the_records(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("epochs", [0, 2])
-def test_a_run_that_is_not_finished_says_so(tmp_path: Path, epochs: int) -> None:
+def test_unfinished_run(tmp_path: Path, epochs: int) -> None:
     directory = write_run(tmp_path / "run", epochs=epochs, finished=False, config=RunConfig(epochs=5))
     page = Page(report(directory))
     assert f"Not finished: {epochs} of 5 epochs" in page.words
@@ -51,13 +51,13 @@ def test_a_run_that_is_not_finished_says_so(tmp_path: Path, epochs: int) -> None
     assert [section["id"] for section in page.all("section")] == SECTIONS
 
 
-def test_a_run_that_has_only_its_settings(tmp_path: Path) -> None:
+def test_run_with_settings_only(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "run")
     directory.create(RunConfig())
     assert "0 of 10 epochs" in Page(report(directory)).words
 
 
-def test_a_task_without_a_better_result_and_one_without_any(tmp_path: Path) -> None:
+def test_tasks_with_a_worse_result_and_without_a_result(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "run", ("item", "group", "landmarks"))
     metrics = json.loads(directory.metrics_file.read_text())
     metrics["tasks"]["landmarks"]["point_error"] = {"value": 9.5, "baseline": 9.0}
@@ -69,7 +69,7 @@ def test_a_task_without_a_better_result_and_one_without_any(tmp_path: Path) -> N
     assert "finite numbers): group." in words
 
 
-def test_a_tie_is_no_better_and_no_worse(tmp_path: Path) -> None:
+def test_tie_with_the_constant_prediction(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "run")
     metrics = json.loads(directory.metrics_file.read_text())
     metrics["tasks"]["item"]["accuracy"] = {"value": 0.5, "baseline": 0.5}
@@ -79,7 +79,7 @@ def test_a_tie_is_no_better_and_no_worse(tmp_path: Path) -> None:
     assert "No better than that: item." in words
 
 
-def test_few_steps_and_images_are_warned_about_and_nothing_is_read_from_their_course(tmp_path: Path) -> None:
+def test_few_steps_and_few_images_are_warned_about(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "run")
     words = Page(report(directory)).words
     assert "Few steps: 30 in all." in words
@@ -156,7 +156,7 @@ def test_tasks_have_a_row_and_examples_their_file_names(tmp_path: Path) -> None:
     assert saved.get("name")[7] == "folder/7.png"
 
 
-def test_constant_weights_are_words_and_changing_ones_a_figure(tmp_path: Path) -> None:
+def test_constant_weights_are_text_and_changing_ones_a_figure(tmp_path: Path) -> None:
     config = RunConfig(schedule="none")
     directory = write_run(tmp_path / "run", config=config)
     assert "item 1.000 to 3.000, group 1.000 to 3.000" in report(directory)
@@ -165,7 +165,7 @@ def test_constant_weights_are_words_and_changing_ones_a_figure(tmp_path: Path) -
     assert "Constant in the steps in which a task ran: 1 for item, group." in Page(report(directory)).words
 
 
-def test_what_comes_from_outside_is_text(tmp_path: Path) -> None:
+def test_values_are_escaped(tmp_path: Path) -> None:
     hostile = "<script>alert(1)</script>\"'><img src=x>"
     directory = write_run(
         tmp_path / "a<b>", config=RunConfig(dataset=hostile, model=hostile, task_weights={hostile: 1})
@@ -193,7 +193,7 @@ def test_what_comes_from_outside_is_text(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_damaged_file_is_named(tmp_path: Path, file: str, content: str, message: str) -> None:
+def test_the_error_names_a_damaged_file(tmp_path: Path, file: str, content: str, message: str) -> None:
     directory = write_run(tmp_path / "run", gradients=True)
     directory.report_file.write_text("as it was")
     (directory.path / file).write_text(content)
@@ -203,6 +203,6 @@ def test_a_damaged_file_is_named(tmp_path: Path, file: str, content: str, messag
     assert directory.report_file.read_text() == "as it was"
 
 
-def test_a_folder_without_a_run(tmp_path: Path) -> None:
+def test_folder_without_a_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no config.json. Received: run_dir="):
         run_report(RunDirectory(tmp_path))

@@ -1,4 +1,4 @@
-"""Confusion, ranking, calibration, agreement and pictures show what they are given."""
+"""Confusion matrices, precision-recall, calibration, scatter plots and pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures become part of a page: as text, in its colours, the same each time."""
+"""Figures are embedded as text, in the colours of the page, and reproducibly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def lines(title: str = "accuracy & <loss>") -> Figure:
     return figure
 
 
-def test_text_stays_text_and_takes_the_page_s_colour() -> None:
+def test_text_stays_text_in_the_colour_of_the_page() -> None:
     (root,) = drawings(svg(lines(), "alt").markup)
     texts = [element.text for element in root.iter() if element.tag.endswith("text")]
     assert "accuracy & <loss>" in texts
@@ -29,10 +29,10 @@ def test_text_stays_text_and_takes_the_page_s_colour() -> None:
     source = svg(lines(), "alt").markup
     assert "currentColor" in source
     assert "#000000" not in source
-    assert "#ffffff" not in source  # nor a ground of its own
+    assert "#ffffff" not in source  # no background
 
 
-def test_it_is_read_out_and_fits_its_place() -> None:
+def test_text_alternative_and_size() -> None:
     macros: Any = environment().get_template("macros.html").module
     drawing = svg(lines(), 'rises from "a" to <b>')
     source = str(macros.figure(drawing))
