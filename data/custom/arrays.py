@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from data.custom.inference import infer_task, known_labels
+from data.custom.inference import as_text, infer_task, known_labels
 from data.custom.readers import TensorReader
 from data.custom.task_recipe import check_splits, label_fields, recipe_from_tasks, tasks_with_labels
 from data.dataset import Dataset
@@ -118,8 +118,15 @@ def _tasks(labels: Labels, tasks: TaskSet | Sequence[str | Task] | None) -> Task
                 )
         elif key not in labels:
             raise unknown_value("task" if not given else "task, which has no array in `labels`", key, labels)
+        elif isinstance(task, Task) and task.head == "binary" and _are_signs(_array(labels[key])):
+            raise ValueError(f"labels of task {key!r} must be 0 and 1; -1 is a missing label. Received: -1 and 1")
         found.append(task if isinstance(task, Task) else infer_task(key, _array(labels[key])))
     return TaskSet(found)
+
+
+def _are_signs(values: np.ndarray) -> bool:
+    """Returns whether labels are -1 and 1, which are probably meant as 0 and 1."""
+    return values.dtype.kind in "if" and np.array_equal(np.unique(values), (-1, 1))
 
 
 def _vectors(argument: str, labels: Labels, tasks: TaskSet, count: int) -> np.ndarray:
@@ -218,10 +225,6 @@ def encode_labels(task: Task, values: np.ndarray) -> np.ndarray:
         raise ValueError(f"labels of task {task.name!r} must be (examples,). Received: {values.shape}")
     encoded = np.nan_to_num(flat.astype(np.float64), nan=-1.0)
     classes = 2 if task.head == "binary" else task.shape[-1]
-    if task.head == "binary" and np.array_equal(np.unique(encoded), (-1, 1)):
-        raise ValueError(
-            f"labels of binary task {task.name!r} must be 0 and 1; -1 is a missing label. Received: -1 and 1"
-        )
     wrong = encoded[~np.isin(encoded, np.arange(-1, classes))]
     if len(wrong):
         raise ValueError(
@@ -235,9 +238,7 @@ def _encode_words(task: Task, values: np.ndarray, choices: tuple[str, ...]) -> n
     """Returns the indices of strings; for a binary task their case is ignored."""
     fold = str.lower if task.head == "binary" else str
     index = {fold(choice): number for number, choice in enumerate(choices)} | {"": -1}
-    texts = [
-        "" if value is None else value.decode() if isinstance(value, bytes) else str(value) for value in values.tolist()
-    ]
+    texts = as_text(values).tolist()
     for text in texts:
         if fold(text) not in index:
             raise unknown_value(f"label of task {task.name!r}", text, choices)

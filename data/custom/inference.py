@@ -69,7 +69,7 @@ def known_labels(name: str, values: np.ndarray, *, numbers: bool = False) -> np.
             f"(examples, numbers). Received: {values.dtype} {values.shape}"
         )
     if values.dtype.kind in "USO":
-        values = np.array(["" if value is None else _text(value) for value in values], dtype=str)
+        values = as_text(values)
         found = values[values != ""]
     elif values.dtype.kind == "f" or values.ndim == 2 or numbers:
         if np.isinf(values).any():
@@ -84,8 +84,10 @@ def known_labels(name: str, values: np.ndarray, *, numbers: bool = False) -> np.
     return found
 
 
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+def as_text(values: np.ndarray) -> np.ndarray:
+    """Returns strings, bytes or objects (examples,) as strings, with "" for `None`."""
+    words = ("" if value is None else value for value in values.tolist())
+    return np.array([word.decode() if isinstance(word, bytes) else str(word) for word in words], dtype=str)
 
 
 def regression_task(name: str, labels: np.ndarray) -> Task:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import itertools
 import re
 from collections.abc import Iterable
@@ -131,3 +132,9 @@ def test_the_table_of_garments_is_that_of_the_recipe() -> None:
     page = (ROOT / "docs" / "datasets.md").read_text("utf-8")
     for group, garments in data.fashion_mnist.GROUPS.items():
         assert f"| `{group}` | {', '.join(garments)} |" in page
+
+
+@pytest.mark.parametrize("kind", [data.Dataset, data.Mixture])
+@pytest.mark.parametrize("method", ["size", "steps", "skipped", "batches", "label_counts", "decode", "description"])
+def test_methods_inherit_their_documentation(kind: type, method: str) -> None:
+    assert (inspect.getdoc(getattr(kind, method)) or "").startswith("Returns ")
