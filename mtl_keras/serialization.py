@@ -112,13 +112,14 @@ class Registry(Generic[T]):
 
     Args:
         kind: what the objects are, for error messages (`"schedule"`).
-        use: what to do with such an object, for the error of another registry that does not know its name.
+        base: the class of the objects; `get` refuses others.
+        use: where to pass an object. If two registries have it, each knows the names of the other in its errors.
     """
 
     _all: ClassVar[list[Registry[Any]]] = []
 
-    def __init__(self, kind: str, use: str = "") -> None:
-        self.kind, self.use = kind, use
+    def __init__(self, kind: str, base: type = object, use: str = "") -> None:
+        self.kind, self.base, self.use = kind, base, use
         self._factories: dict[str, Callable[..., T]] = {}
         Registry._all.append(self)
 
@@ -135,7 +136,7 @@ class Registry(Generic[T]):
         matches = [factory for known, factory in self._factories.items() if _normalise(known) == _normalise(name)]
         if not matches:
             for other in Registry._all:
-                if other.use and name in other:
+                if self.use and other.use and name in other:
                     raise ValueError(
                         f"{name!r} is a {other.kind}, not a {self.kind}: {other.use}. Received: {self.kind} {name!r}. "
                         f"Choices: {', '.join(self.names)}"
@@ -159,8 +160,8 @@ class Registry(Generic[T]):
                 which is returned as it is.
 
         Raises:
-            ValueError: for an unknown name (listing the choices), wrong arguments, or values that the
-                object rejects.
+            ValueError: for an unknown name (listing the choices), wrong arguments, values that the object rejects, or
+                an object of another class.
         """
         if isinstance(identifier, str):
             try:
@@ -177,6 +178,15 @@ class Registry(Generic[T]):
                     f"Received: {dict(identifier)!r}"
                 )
             return self._build(Spec(identifier["name"], (), dict(config)))
+        if not isinstance(identifier, self.base):
+            if isinstance(identifier, type):
+                raise ValueError(
+                    f"A {self.kind} is an object: write {identifier.__name__}(). Received: the class itself"
+                )
+            raise ValueError(
+                f"A {self.kind} is a name, a config or a {self.base.__name__} object. Received: {identifier!r}. "
+                f"Choices: {', '.join(self.names)}"
+            )
         return identifier
 
     def _build(self, spec: Spec) -> T:

@@ -18,7 +18,7 @@ from experiments.config import RunConfig
 from experiments.run_directory import RunDirectory
 from models import network, saved
 from mtl_keras import MultiTaskModel, Task, TaskSet, schedules, weightings
-from mtl_keras.schedules import weight_curves
+from mtl_keras.schedules import CURVES
 from tests.sources import ROOT, python_files
 
 # Arguments with which Keras or NumPy execute what is in a file; ruff checks the functions that do (see pyproject.toml).
@@ -75,7 +75,7 @@ SPECIFICATIONS = [
 READERS: dict[str, Callable[[str], Any]] = {
     "schedule": schedules.get,
     "run's schedule": make_schedule,
-    "curve": weight_curves.get_curve,
+    "curve": CURVES.get,
     "weighting": weightings.get,
     "network": lambda text: network(text, TaskSet([Task.binary("a")]), (8, 8, 3)),
     "setting": lambda text: RunConfig(schedule=text, weighting=text, optimizer=text, synthetic=True).check(),

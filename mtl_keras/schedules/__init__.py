@@ -54,13 +54,7 @@ def get(identifier: str | Mapping[str, Any] | Schedule) -> Schedule:
     get("weight_curves(curves={'group': join([constant(1), linear(1, 0, 10)], [5])})")
     ```
     """
-    schedule = SCHEDULES.get(identifier)
-    if not isinstance(schedule, Schedule):
-        raise ValueError(
-            f"A schedule is a name, a config or a Schedule object. Received: {identifier!r}. "
-            f"Choices: {', '.join(SCHEDULES.names)}"
-        )
-    return schedule
+    return SCHEDULES.get(identifier)
 
 
 def __dir__() -> list[str]:

@@ -88,7 +88,7 @@ class Curve(Configurable, ABC):
         """Returns the value at `epoch` (0, 1, ...)."""
 
 
-CURVES: Registry[Curve] = Registry("curve")
+CURVES: Registry[Curve] = Registry("curve", Curve)
 
 
 class _Schedules(Registry[Schedule]):
@@ -99,7 +99,7 @@ class _Schedules(Registry[Schedule]):
 
 
 SCHEDULES: Registry[Schedule] = _Schedules(
-    "schedule", use="pass it to mtl_keras.callbacks.TaskScheduler, or to train.py as --schedule"
+    "schedule", Schedule, "pass it to mtl_keras.callbacks.TaskScheduler, or to train.py as --schedule"
 )
 
 

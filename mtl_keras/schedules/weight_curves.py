@@ -120,14 +120,14 @@ class Join(Curve):
     boundaries: Sequence[float]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "curves", tuple(get_curve(curve) for curve in self.curves))
+        object.__setattr__(self, "curves", tuple(CURVES.get(curve) for curve in self.curves))
         object.__setattr__(self, "boundaries", _numbers("boundaries", self.boundaries))
         _check_boundaries("curves", self.curves, self.boundaries)
 
     def __call__(self, epoch: float) -> float:
         piece = _piece(epoch, self.boundaries)
         begin = self.boundaries[piece - 1] if piece else 0
-        return get_curve(self.curves[piece])(epoch - begin)
+        return CURVES.get(self.curves[piece])(epoch - begin)
 
 
 @SCHEDULES.register
@@ -156,28 +156,13 @@ class WeightCurves(Schedule):
     def __post_init__(self) -> None:
         if not isinstance(self.curves, Mapping):
             raise ValueError(f"curves must map task names to curves. Received: curves={self.curves!r}")
-        object.__setattr__(self, "curves", {task: get_curve(curve) for task, curve in self.curves.items()})
+        object.__setattr__(self, "curves", {task: CURVES.get(curve) for task, curve in self.curves.items()})
 
     def __call__(self, epoch: int, records: Records) -> dict[str, float]:
-        weights = {task: get_curve(curve)(epoch) for task, curve in self.curves.items()}
+        weights = {task: CURVES.get(curve)(epoch) for task, curve in self.curves.items()}
         for task, weight in weights.items():
             check_number(f"curves[{task!r}] at epoch {epoch}", weight, 0)
         return per_task("curves", weights, records.tasks, default=1.0)
-
-
-def get_curve(identifier: str | Mapping[str, Any] | Curve) -> Curve:
-    """Returns a curve from a specification, a config or a curve, which is returned as it is.
-
-    Raises:
-        ValueError: for anything else, listing the choices and the closest match.
-    """
-    curve = CURVES.get(identifier)
-    if not isinstance(curve, Curve):
-        raise ValueError(
-            f"A curve is a name with arguments, a config or a Curve object. Received: {identifier!r}. "
-            f"Choices: {', '.join(CURVES.names)}"
-        )
-    return curve
 
 
 def _check_arguments(start: float, end: float, epochs: float) -> None:

@@ -114,15 +114,7 @@ def get(identifier: str | Mapping[str, Any] | Weighting | None) -> Weighting:
     get("uncertainty(learning_rate=0.01)")
     ```
     """
-    weighting = WEIGHTINGS.get("static" if identifier is None else identifier)
-    if isinstance(weighting, type):
-        raise ValueError(f"A weighting is an object: write {weighting.__name__}(). Received: the class itself")
-    if not isinstance(weighting, Weighting):
-        raise ValueError(
-            f"A weighting is a name, a config or a Weighting object. Received: {identifier!r}. "
-            f"Choices: {', '.join(WEIGHTINGS.names)}"
-        )
-    return weighting
+    return WEIGHTINGS.get("static" if identifier is None else identifier)
 
 
 def __dir__() -> list[str]:

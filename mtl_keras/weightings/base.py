@@ -302,4 +302,6 @@ def _next(finite: Any, value: Any, old: Any) -> Any:
     return value if finite is True else ops.where(finite, value, old)
 
 
-WEIGHTINGS: Registry[Weighting] = Registry("weighting")
+WEIGHTINGS: Registry[Weighting] = Registry(
+    "weighting", Weighting, "pass it to compile(weighting=...), or to train.py as --weighting"
+)

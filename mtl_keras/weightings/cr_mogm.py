@@ -39,8 +39,7 @@ class CRMOGM(GramianWeighting):
         S. Zhou, W. Zhang, J. Jiang, W. Zhong, J. Gu, W. Zhu, *On the Convergence of Stochastic Multi-Objective Gradient
         Manipulation and Beyond*, NeurIPS 2022, algorithm 1,
         https://papers.neurips.cc/paper_files/paper/2022/hash/f91bd64a3620aad8e70a27ad9cb3ca57-Abstract-Conference.html.
-        Its alpha approaches 1 as the learning rate falls; here it
-        is fixed.
+        Its alpha approaches 1 as the learning rate falls; here it is fixed.
     """
 
     weighting: Weighting | str | Mapping[str, Any] = "mgda"
@@ -51,7 +50,7 @@ class CRMOGM(GramianWeighting):
     def __post_init__(self) -> None:
         check_number("alpha", self.alpha, 0, 1)
         inner = WEIGHTINGS.get(self.weighting)
-        if not isinstance(inner, Weighting) or not _sees_gramian(inner):
+        if not _sees_gramian(inner):
             known = [name for name in WEIGHTINGS.names if _sees_gramian(WEIGHTINGS[name])]
             raise ValueError(
                 "weighting must be one that sees the Gramian of the gradients. "

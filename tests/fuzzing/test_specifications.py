@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from experiments.building import make_optimizer, make_schedule
 from models import network, trunks
 from mtl_keras import Task, TaskSet, schedules, weightings
-from mtl_keras.schedules import weight_curves
+from mtl_keras.schedules import CURVES
 from tests.fuzzing.values import json_values, odd_values, refused
 
-KINDS: Mapping[str, Any] = {"schedule": schedules.get, "curve": weight_curves.get_curve, "weighting": weightings.get}
-REGISTRIES = {"schedule": schedules.SCHEDULES, "curve": schedules.CURVES, "weighting": weightings.WEIGHTINGS}
+KINDS: Mapping[str, Any] = {"schedule": schedules.get, "curve": CURVES.get, "weighting": weightings.get}
+REGISTRIES = {"schedule": schedules.SCHEDULES, "curve": CURVES, "weighting": weightings.WEIGHTINGS}
 VALID = {
     "dst": "schedule",
     "dst(depth=0.1, count=0.2, incompleteness=0.3, stagnancy=0.4, floor=0)": "schedule",
@@ -141,7 +141,7 @@ def test_nested_specifications(inner: str) -> None:
 
 @pytest.mark.parametrize("depth", [30, 90, 3000])
 def test_towers(depth: int) -> None:
-    refused(weight_curves.get_curve, "join([" * depth + "constant(1)" + "], [])" * depth)
+    refused(CURVES.get, "join([" * depth + "constant(1)" + "], [])" * depth)
     refused(schedules.get, "dst(" + "[" * depth + "]" * depth + ")")
     refused(weightings.get, "cr_mogm(" * depth + ")" * depth)
 
@@ -184,5 +184,5 @@ def test_round_trips(schedule: schedules.Schedule, epoch: int) -> None:
     assert type(schedule).from_config(schedule.get_config()) == schedule
     if isinstance(schedule, schedules.WeightCurves):
         for name, curve in schedule.curves.items():
-            assert 0 <= weight_curves.get_curve(curve)(epoch) <= 1
-            assert weight_curves.get_curve(again.curves[name])(epoch) == weight_curves.get_curve(curve)(epoch)
+            assert 0 <= CURVES.get(curve)(epoch) <= 1
+            assert CURVES.get(again.curves[name])(epoch) == CURVES.get(curve)(epoch)

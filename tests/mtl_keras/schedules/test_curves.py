@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from mtl_keras.schedules import CURVES, Constant, Cosine, Curve, Join, Linear, Step, serialize
-from mtl_keras.schedules.weight_curves import get_curve
 
 EXAMPLES = {
     "constant": Constant(0.5),
@@ -37,12 +36,12 @@ def test_every_curve_has_an_example() -> None:
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_config_round_trip(name: str) -> None:
     curve = EXAMPLES[name]
-    assert get_curve(serialize(curve)) == curve
+    assert CURVES.get(serialize(curve)) == curve
     assert type(curve).from_config(curve.get_config()) == curve
 
 
 def test_specification() -> None:
-    assert get_curve("join([linear(0, 1, 5), constant(1), cosine(1, 0, 10)], [5, 8])") == EXAMPLES["join"]
+    assert CURVES.get("join([linear(0, 1, 5), constant(1), cosine(1, 0, 10)], [5, 8])") == EXAMPLES["join"]
 
 
 @pytest.mark.parametrize(
@@ -54,9 +53,9 @@ def test_specification() -> None:
         ("step([1, 0], [3, 6])", "values must hold one element more than boundaries"),
         ("step([1, 0.5, 0], [6, 3])", "boundaries must be > 0 and increase"),
         ("join([linear(0, 1, 5)], [5])", "curves must hold one element more"),
-        ("join([1, 2], [5])", "A curve is a name with arguments"),
+        ("join([1, 2], [5])", "A curve is a name, a config or a Curve object"),
     ],
 )
 def test_wrong_arguments_are_refused(specification: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        get_curve(specification)
+        CURVES.get(specification)
