@@ -43,7 +43,7 @@ def open_saved_model(path: str | PathLike[str]) -> Any:
         OSError: if `path` is not a SavedModel or is damaged; the message names it.
     """
     if not Path(path, "saved_model.pb").is_file():
-        raise OSError(f"{path} is no SavedModel: it has no file saved_model.pb")
+        raise OSError(f"{path} is not a SavedModel: it has no file saved_model.pb")
     try:
         return tf.saved_model.load(str(path))
     except (tf.errors.OpError, OSError, ValueError, LookupError, RuntimeError) as cause:

@@ -274,7 +274,7 @@ def test_a_path_that_cannot_be_written_is_said_in_one_line(format: str, name: st
 def test_nothing_but_exports_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("kept")
-    with pytest.raises(ValueError, match=r"no SavedModel. Received: path=.*thesis"):
+    with pytest.raises(ValueError, match=r"not a SavedModel. Received: path=.*thesis"):
         export(small(a=1), tmp_path / "thesis")
     (tmp_path / "model.onnx").mkdir()
     with pytest.raises(ValueError, match=r"to a file \*.onnx"):
@@ -333,7 +333,7 @@ def test_a_missing_package_is_named_with_its_extra(
 def test_what_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileNotFoundError, match=r"no exported model at .*nowhere"):
         load_export(tmp_path / "nowhere")
-    with pytest.raises(OSError, match="is no SavedModel"):
+    with pytest.raises(OSError, match="is not a SavedModel"):
         load_export(tmp_path)
     (tmp_path / "model.onnx").touch()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
