@@ -35,7 +35,7 @@ docs: $(VENV)/.installed-dev ## Build the documentation into site/
 bench: $(VENV)/.installed ## Run the quick benchmarks twice and write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
 
-faults: $(VENV)/.installed-dev ## Kill, damage and starve runs, and compare what comes out when they are resumed
+faults: $(VENV)/.installed-dev ## Kill runs, damage checkpoints, fill the disk, and compare the resumed runs
 	$(BIN)/python -m tests.faults.campaign
 
 clean: ## Remove the virtual environment, runs and caches

@@ -1,11 +1,12 @@
-"""Kills, damages and starves runs, and goes on with them: `make faults`, or `python -m tests.faults.campaign`.
+"""Injects faults into runs and resumes them: `make faults`, or `python -m tests.faults.campaign`.
 
-Each run trains under DST and a weighting that remembers, on drawn images; what happens to it, and when, follows from
---seed. It is then started again with --resume, and what it leaves must be bit for bit that of a run that nothing
-happened to. Kills are SIGKILLs: while the data are prepared, in an epoch, while a checkpoint is written, in the
-evaluation and in the export. Damages are bits turned and files cut or removed in the newest checkpoint. A full disk is
-a small tmpfs, filled while a checkpoint is written (Linux, as root). Of two workers on this machine one is killed; the
-other one must end by itself and say why.
+Each run trains with DST and a weighting that has a state, on synthetic images; the faults are drawn with --seed. A run
+is resumed with --resume, and its files must be bit for bit those of a run without a fault. The faults:
+
+- a SIGKILL while the data is prepared, in an epoch, while a checkpoint is written, in the evaluation, in the export;
+- damage of the newest checkpoint: a flipped bit, a truncated or a removed file;
+- a full disk while a checkpoint is written: a small tmpfs (Linux, as root);
+- a SIGKILL of one of two workers on this machine: the other one must end by itself with an error that names the reason.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from pathlib import Path
 
 from tests.faults.cluster import WORKERS, run_workers
 from tests.faults.comparison import differences, draws, unreadable
-from tests.faults.victim import BALLAST, PHASES
+from tests.faults.train_with_fault import FILLER, PHASES
 
 ROOT = Path(__file__).resolve().parents[2]
-VICTIM = Path(__file__).with_name("victim.py")
+PROGRAM = Path(__file__).with_name("train_with_fault.py")
 WEIGHTINGS = ("uncertainty", "famo")
 FLAGS = (
     "--dataset=fashion_mnist --synthetic --examples=480 --batch_size=32 --epochs=3 --model=cnn(filters=4) "
     "--schedule=dst --checkpoint_every=4 --augment --monitor_gradients=3 --early_stopping=2 --export"
 ).split()
 STEPS, CHECKPOINTS = 3 * 15, 3 * 4
-# Phase -> how often it comes in a run, and how long it takes (s), more or less.
+# Phase -> how often it occurs in a run, and about how long it takes (s).
 LENGTHS = {
     "preparation": (1, 2.0),
     "epoch": (STEPS, 0.03),
@@ -47,7 +48,7 @@ ENOSPC = "No space left on device"
 
 def command(folder: Path, fault: str, draws: str, *flags: str) -> list[str]:
     """Returns the command that runs the program in `folder / "run"`."""
-    return [sys.executable, str(VICTIM), str(folder / draws), fault, f"--run_dir={folder / 'run'}", *flags]
+    return [sys.executable, str(PROGRAM), str(folder / draws), fault, f"--run_dir={folder / 'run'}", *flags]
 
 
 def start(folder: Path, fault: str, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -56,14 +57,14 @@ def start(folder: Path, fault: str, *flags: str) -> subprocess.CompletedProcess[
 
 
 def resume(folder: Path, weighting: str) -> str:
-    """Starts a run again; returns why it is not the one that it should be, `""` if it is."""
+    """Resumes a run; returns how it differs from a run without a fault, `""` if it is the same."""
     broken = unreadable(folder / "run")
     if broken:
         return f"unreadable: {broken}"
-    return _go_on(folder, weighting)
+    return _resumed(folder, weighting)
 
 
-def _go_on(folder: Path, weighting: str) -> str:
+def _resumed(folder: Path, weighting: str) -> str:
     done = start(folder, "none", "--resume", *FLAGS, f"--weighting={weighting}")
     whole = folder.parent / weighting
     if done.returncode:
@@ -75,7 +76,7 @@ def _go_on(folder: Path, weighting: str) -> str:
 
 
 def kill(folder: Path, number: int, seed: int) -> tuple[str, str]:
-    """Kills a run and goes on with it; returns what was done, and what is wrong."""
+    """Kills a run and resumes it; returns the fault and the differences."""
     chance = random.Random(f"{seed} kill {number}")
     weighting, phase = WEIGHTINGS[number % len(WEIGHTINGS)], PHASES[number // len(WEIGHTINGS) % len(PHASES)]
     times, length = LENGTHS[phase]
@@ -91,7 +92,7 @@ def kill(folder: Path, number: int, seed: int) -> tuple[str, str]:
 
 
 def damage(folder: Path, number: int, seed: int) -> tuple[str, str]:
-    """Damages the newest checkpoint of a run that was killed, and goes on with it."""
+    """Damages the newest checkpoint of a killed run, and resumes it."""
     chance = random.Random(f"{seed} damage {number}")
     weighting = WEIGHTINGS[number % len(WEIGHTINGS)]
     shutil.copytree(folder.parent / f"{weighting}-killed", folder)
@@ -104,11 +105,11 @@ def damage(folder: Path, number: int, seed: int) -> tuple[str, str]:
     file.unlink()
     if how != "gone":
         file.write_bytes(content[: chance.randrange(len(content))] if how == "cut" else content)
-    return f"{weighting}: {how} {newest.name}/{file.name}", _go_on(folder, weighting)
+    return f"{weighting}: {how} {newest.name}/{file.name}", _resumed(folder, weighting)
 
 
 def fill(folder: Path, number: int, seed: int) -> tuple[str, str]:
-    """Fills the disk of a run while it writes a checkpoint, frees it, and goes on."""
+    """Fills the disk of a run while it writes a checkpoint, frees it, and resumes the run."""
     chance = random.Random(f"{seed} fill {number}")
     weighting = WEIGHTINGS[number % len(WEIGHTINGS)]
     fault = f"checkpoint,{chance.randint(2, CHECKPOINTS)},fill,{chance.randint(0, 60_000)}"
@@ -120,14 +121,14 @@ def fill(folder: Path, number: int, seed: int) -> tuple[str, str]:
         message = done.stderr.strip().splitlines()[-1]
         if done.returncode != 1 or ENOSPC not in message:
             return f"{weighting}: {fault}", f"exit code {done.returncode}: {message}"
-        (folder / BALLAST).unlink()
+        (folder / FILLER).unlink()
         return f"{weighting}: {fault}; {message.partition(str(folder))[2]}", resume(folder, weighting)
     finally:
         subprocess.run(["umount", str(folder)], check=True)
 
 
 def lose(folder: Path, number: int, seed: int) -> tuple[str, str]:
-    """Kills one of two workers, and goes on with both; compares with two workers that nothing happened to."""
+    """Kills one of two workers and resumes both; compares with two workers without a fault."""
     chance = random.Random(f"{seed} worker {number}")
     weighting = WEIGHTINGS[number % len(WEIGHTINGS)]
     lost, fault = chance.randrange(WORKERS), f"epoch,{chance.randint(2, STEPS)},kill,{chance.uniform(0, 0.03):.4f}"
@@ -160,7 +161,7 @@ def lose(folder: Path, number: int, seed: int) -> tuple[str, str]:
 
 
 def main() -> int:
-    """Tries them, prints what came out, and returns the exit code."""
+    """Injects the faults, prints the results, and returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--damages", type=int, default=6)
@@ -175,7 +176,7 @@ def main() -> int:
         "fill": (fill, arguments.full_disks),
         "lose": (lose, arguments.lost_workers),
     }
-    right: Counter[str] = Counter()
+    same: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(arguments.parallel) as pool:
         base = Path(temporary)
         if list(pool.map(partial(_reference, base), [*WEIGHTINGS, *(f"{name}-killed" for name in WEIGHTINGS)])) != [
@@ -186,12 +187,12 @@ def main() -> int:
         for kind, (act, count) in kinds.items():
             tried = pool.map(lambda n, kind=kind, act=act: act(base / f"{kind}-{n}", n, arguments.seed), range(count))
             for number, (what, wrong) in enumerate(tried, 1):
-                right[kind] += not wrong
+                same[kind] += not wrong
                 print(f"{kind} {number}: {what}: {wrong or 'the same run'}", flush=True)
     for kind, (_, count) in kinds.items():
-        print(f"{kind}: {right[kind]} of {count} resumed runs are bit for bit the uninterrupted one")
+        print(f"{kind}: {same[kind]} of {count} resumed runs are bit for bit the uninterrupted one")
     print(f"{sum(count for _, count in kinds.values())} faults tried, seed {arguments.seed}")
-    return int(any(right[kind] < count for kind, (_, count) in kinds.items()))
+    return int(any(same[kind] < count for kind, (_, count) in kinds.items()))
 
 
 def _reference(base: Path, name: str) -> int:

@@ -1,4 +1,4 @@
-"""Two workers of one run on this machine."""
+"""Starts two workers of one run on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In what two runs differ that should be the same one."""
+"""Compares two runs that should be the same."""
 
 from __future__ import annotations
 

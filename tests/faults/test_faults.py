@@ -1,4 +1,4 @@
-"""A kill, and what follows; `make faults` tries many, in every phase of a run."""
+"""A killed run is resumed; `make faults` kills many, in every phase of a run."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import train
 from tests.faults.campaign import FLAGS, start
 from tests.faults.comparison import differences, unreadable
 
-SHORT = [flag for flag in FLAGS if not flag.startswith(("--examples", "--export"))]
-SHORT += ["--examples=160", "--checkpoint_every=2", "--weighting=famo"]
+SHORT = [flag for flag in FLAGS if not flag.startswith(("--examples", "--epochs", "--export"))]
+SHORT += ["--examples=160", "--epochs=2", "--checkpoint_every=2", "--weighting=famo"]
 
 
 def _train(folder: Path, *flags: str) -> Path:

@@ -1,8 +1,8 @@
-"""`train.py`, to which something happens: `victim.py DRAWS FAULT FLAGS...`.
+"""Runs `train.py` with a fault: `train_with_fault.py DRAWS FAULT FLAGS...`.
 
-DRAWS is a file that gets a line for each training step: epoch, step, and the task weights that the schedule gave it.
-FAULT is `none` or `phase,count,action,amount`: once the phase begins for the count-th time, `kill` sends this process a
-SIGKILL after `amount` seconds, and `fill` fills the disk of --run_dir but for `amount` bytes.
+DRAWS is a file that gets a line for each training step: epoch, step, and the task weights of the schedule.
+FAULT is `none` or `phase,count,action,amount`: when the phase starts for the count-th time, `kill` sends this process a
+SIGKILL after `amount` seconds, and `fill` fills the disk of --run_dir except for `amount` bytes.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 PHASES = ("preparation", "epoch", "checkpoint", "evaluation", "export")
-BALLAST = "ballast"
+FILLER = "filler"
 
 
 def _place(phase: str) -> tuple[Any, str]:
-    """Where the function is that a phase begins with."""
+    """The module or class and the name of the function that starts a phase."""
     from experiments import runner
     from experiments.checkpoints import Checkpoints
     from experiments.recorder import Recorder
@@ -35,14 +35,14 @@ def _place(phase: str) -> tuple[Any, str]:
     }[phase]
 
 
-def _strike(action: str, amount: float, folder: Path) -> None:
+def _inject(action: str, amount: float, folder: Path) -> None:
     if action == "kill":
         timer = threading.Timer(amount, os.kill, (os.getpid(), signal.SIGKILL))
         timer.daemon = True
         timer.start()
         return
-    ballast = folder.parent / BALLAST
-    with ballast.open("wb", buffering=0) as file:
+    filler = folder.parent / FILLER
+    with filler.open("wb", buffering=0) as file:
         while (free := shutil.disk_usage(folder).free - int(amount)) > 0:
             file.write(bytes(min(free, 2**20)))
 
@@ -55,12 +55,12 @@ def _prepare(fault: str, folder: Path) -> None:
     original: Callable[..., Any] = getattr(owner, name)
     calls = iter(range(1, int(count) + 1))
 
-    def struck(*args: Any, **kwargs: Any) -> Any:
+    def with_fault(*args: Any, **kwargs: Any) -> Any:
         if next(calls, None) == int(count):
-            _strike(action, float(amount), folder)
+            _inject(action, float(amount), folder)
         return original(*args, **kwargs)
 
-    setattr(owner, name, struck)
+    setattr(owner, name, with_fault)
 
 
 def _write_draws(path: Path) -> None:
