@@ -98,7 +98,7 @@ def found_on_two_devices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(output.read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""Whatever Keras saves for us comes back as it was: configs hold every argument of the constructor."""
+"""Configs hold every argument of the constructor."""
 
 from __future__ import annotations
 

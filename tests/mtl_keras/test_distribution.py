@@ -1,4 +1,4 @@
-"""Training on two devices and on two workers is training on one, of the same batches."""
+"""Training on two devices or two workers gives the same as training on one."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_batch_is_split_among_the_devices_of_a_worker() -> None:
     assert int(distribution.split_batches(batches.repeat(), 2).cardinality()) == tf.data.INFINITE_CARDINALITY
 
 
-def test_only_lost_workers_are_told_of() -> None:
+def test_only_errors_of_lost_workers_are_replaced() -> None:
     with pytest.raises(tf.errors.InvalidArgumentError, match="shapes"), distribution.detect_lost_workers():
         raise tf.errors.InvalidArgumentError(None, None, "shapes")
     with pytest.raises(distribution.WorkerLost, match=r"reason: Socket closed$"), distribution.detect_lost_workers():

@@ -1,4 +1,4 @@
-"""Exports predict what their models predict, without this library, and never leave half of themselves behind."""
+"""Exports predict the same as their models, without this library; a failed export leaves no files."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_parity_sees_missing_outputs_and_other_shapes(tmp_path: Path) -> None:
         parity(small(b=4), path, small_images())
 
 
-def test_an_export_replaces_the_one_before(tmp_path: Path) -> None:
+def test_an_export_replaces_the_previous_one(tmp_path: Path) -> None:
     path, first, second = tmp_path / "saved_model", small(a=1), small(a=1)
     export_saved_model(first, path, class_names={"a": ["x"]})
     assert parity(first, path, small_images()) <= 1e-5
@@ -216,38 +216,30 @@ def test_an_export_replaces_the_one_before(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["saved_model"]
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError(28, "No space left on device"),
-        tf.errors.ResourceExhaustedError(None, None, "{{node x}} /a/b; No space left on device [Op:SaveV2]"),
-    ],
-)
-def test_a_full_disk_leaves_the_export_before(
-    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, model = tmp_path / "saved_model", small(a=1)
+FULL = [
+    OSError(28, "No space left on device"),
+    tf.errors.ResourceExhaustedError(None, None, "{{node x}} /a/b; No space left on device [Op:SaveV2]"),
+]
+
+
+def test_a_full_disk_leaves_the_previous_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, model, errors = tmp_path / "saved_model", small(a=1), iter(FULL)
+    export_saved_model(model, path)
 
     def half(module: Any, folder: str, signatures: Any) -> None:
         Path(folder).mkdir()
         Path(folder, "saved_model.pb").write_bytes(b"half")
-        raise error
+        raise next(errors)
 
-    save = tf.saved_model.save
     monkeypatch.setattr(tf.saved_model, "save", half)
-    with pytest.raises(OSError, match=r"^Cannot write .*saved_model: No space left on device$"):
-        export_saved_model(model, path)
-    assert os.listdir(tmp_path) == []
-    monkeypatch.setattr(tf.saved_model, "save", save)
-    export_saved_model(model, path)
-    monkeypatch.setattr(tf.saved_model, "save", half)
-    with pytest.raises(OSError, match="Cannot write"):
-        export_saved_model(small(a=1), path)
-    assert os.listdir(tmp_path) == ["saved_model"]
+    for target in (path, tmp_path / "new"):
+        with pytest.raises(OSError, match=r"^Cannot write .*: No space left on device$"):
+            export_saved_model(small(a=1), target)
+        assert os.listdir(tmp_path) == ["saved_model"]
     assert parity(model, path, small_images()) <= 1e-5
 
 
-def test_an_export_that_cannot_be_moved_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_cannot_be_moved_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, model, replace = tmp_path / "saved_model", small(a=1), os.replace
     export_saved_model(model, path)
 
@@ -264,7 +256,7 @@ def test_an_export_that_cannot_be_moved_leaves_the_one_before(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize(("format", "name"), [("saved_model", "m"), ("onnx", "m.onnx"), ("litert", "m.tflite")])
-def test_a_path_that_cannot_be_written_is_said_in_one_line(format: str, name: str, tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_gives_a_one_line_error(format: str, name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
     with pytest.raises(OSError, match=rf"^Cannot write .*{name}: Not a directory$"):
         export(small(a=1), tmp_path / "file" / name, format)
@@ -295,7 +287,7 @@ def test_nothing_but_exports_is_replaced(tmp_path: Path) -> None:
         ({"decode": tf.io.decode_image}, r"float32 \(2, 2, 1\). Received: uint8"),
     ],
 )
-def test_bad_arguments_are_said_in_one_line(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_bad_arguments_give_a_one_line_error(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         export(small(items=1), tmp_path / "model", **arguments)
     assert "\n" not in str(caught.value)
@@ -330,7 +322,7 @@ def test_a_missing_package_is_named_with_its_extra(
     assert os.listdir(tmp_path) == []
 
 
-def test_what_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileNotFoundError, match=r"no exported model at .*nowhere"):
         load_export(tmp_path / "nowhere")
     with pytest.raises(OSError, match="is not a SavedModel"):

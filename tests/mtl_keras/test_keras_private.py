@@ -1,4 +1,4 @@
-"""The private names of Keras that the library uses are still there."""
+"""The private names of Keras that the library uses exist."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def examples() -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("name", keras_private.ATTRIBUTES)
-def test_an_attribute_is_there(name: str) -> None:
+def test_an_attribute_exists(name: str) -> None:
     owner, reason = keras_private.ATTRIBUTES[name]
     assert reason
     assert any(hasattr(one, name) for one in (owner, *examples()) if one is owner or isinstance(one, owner))
@@ -42,7 +42,7 @@ def test_an_import_works(name: str) -> None:
     assert getattr(keras_private, name) is not None
 
 
-def test_every_import_says_why() -> None:
+def test_every_import_has_a_reason() -> None:
     source = (ROOT / "mtl_keras/keras_private.py").read_text("utf-8")
     lines = [node for node in ast.parse(source).body if isinstance(node, ast.ImportFrom)]
     imported = {alias.name for node in lines if "keras.src" in str(node.module) for alias in node.names}

@@ -52,7 +52,7 @@ def test_group_by_task_has_every_group() -> None:
     }
 
 
-def test_primary_metrics_are_what_the_model_says_or_the_first_in_the_alphabet() -> None:
+def test_primary_metrics_are_those_of_the_model_or_the_first_by_name() -> None:
     logs = {"a_loss": 1.0, "a_weight": 1.0, "val_a_mae": 1.0, "a_accuracy": 1.0, "a_b_mae": 1.0, "a_b_point_error": 1.0}
     model = SimpleNamespace(task_names=("a", "a_b", "none"), primary_metrics={"a_b": "point_error"})
     assert primary_metrics(model, logs) == {"a": "accuracy", "a_b": "point_error"}

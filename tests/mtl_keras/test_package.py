@@ -1,4 +1,4 @@
-"""The front door: what `import mtl_keras` gives, and what happens without the extras."""
+"""The names of `import mtl_keras`, and errors for missing extras."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.sources import ROOT
 
 
 @pytest.mark.parametrize("name", mtl_keras.__all__)
-def test_all_names_are_there(name: str) -> None:
+def test_all_names_exist(name: str) -> None:
     assert getattr(mtl_keras, name).__name__ in (name, f"mtl_keras.{name}")
     assert name in dir(mtl_keras)
 

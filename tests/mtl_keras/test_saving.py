@@ -1,4 +1,4 @@
-"""`save`, `load_model`, `export` and `clone_model`."""
+"""`save` and `load_model`; that this works as in Keras is in `tests/drop_in/test_saving.py`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from mtl_keras import MultiTaskModel
 from mtl_keras.testing import toy_data, toy_model
 
 ORDER = ("kind", "bright", "round", "copy")
-SETTINGS: dict[str, Any] = {"class_weight": {"kind": {0: 2.0}, "round": {1: 3.0}}, "max_specializations": 2}
+SETTINGS: dict[str, Any] = {
+    "class_weight": {"kind": {0: 2.0}, "round": {1: 3.0}}, "max_specializations": 2, "run_eagerly": True,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def path(trained: MultiTaskModel, tmp_path_factory: pytest.TempPathFactory) -> P
     return path
 
 
-def test_training_goes_on_as_if_it_had_not_been_saved(trained: MultiTaskModel, path: Path) -> None:
+def test_a_loaded_model_trains_like_the_saved_one(trained: MultiTaskModel, path: Path) -> None:
     loaded = keras.models.load_model(path, safe_mode=True)
     assert type(loaded) is MultiTaskModel
     assert loaded.task_names == ORDER
@@ -67,6 +68,10 @@ def test_compile_settings_are_saved_again_after_loading(path: Path) -> None:
     assert config["max_specializations"] == 2
 
 
+def test_a_clone_has_task_weights_of_one(trained: MultiTaskModel) -> None:
+    assert keras.models.clone_model(trained).task_weights == dict.fromkeys(ORDER, 1.0)
+
+
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 def test_task_weights_of_outputs_without_a_loss(tmp_path: Path) -> None:
     inputs = keras.Input((2,))
@@ -79,23 +84,3 @@ def test_task_weights_of_outputs_without_a_loss(tmp_path: Path) -> None:
     loaded.set_task_weights({"z": 1.0})
     loaded.load_weights(tmp_path / "model.weights.h5")
     assert loaded.task_weights == {"z": 3.0, "a": 4.0}
-
-
-def test_export_names_the_tasks(trained: MultiTaskModel, tmp_path: Path) -> None:
-    trained.export(tmp_path / "saved_model", verbose=False)
-    x = toy_data(4)[0]
-    loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
-    served: dict[str, Any] = loaded.serve(x)
-    assert set(served) == set(ORDER)
-    for task, expected in trained.predict(x, verbose=0).items():
-        np.testing.assert_allclose(served[task], expected, atol=1e-5)
-
-
-def test_clone(trained: MultiTaskModel) -> None:
-    clone = keras.models.clone_model(trained)
-    assert type(clone) is MultiTaskModel
-    assert clone.task_names == ORDER
-    clone.set_weights(trained.get_weights())
-    x = toy_data(4)[0]
-    np.testing.assert_allclose(clone(x)["kind"], trained(x)["kind"], atol=1e-6)
-    assert clone.task_weights == dict.fromkeys(ORDER, 1.0)

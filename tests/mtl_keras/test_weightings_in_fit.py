@@ -1,4 +1,4 @@
-"""Weightings at work in `MultiTaskModel`."""
+"""Weightings in `MultiTaskModel.fit`."""
 
 from __future__ import annotations
 
@@ -101,18 +101,14 @@ def test_dwa_remembers_training_losses(validation: Any) -> None:
     assert logs["a_weight"][2] == pytest.approx(3 * np.exp(rates["a"] / 2) / total, rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("method", "arguments"),
-    [(method, {"steps_per_execution": 4, "run_eagerly": False}) for method in METHODS],
-)
-def test_the_same_however_it_is_executed(method: str, arguments: dict[str, Any]) -> None:
-    model, expected = model_of(method), model_of(method, **arguments)
-    logs, others = fit(model), fit(expected)
-    assert_same(model, expected, atol=1e-5)
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_several_steps_per_execution_are_those_of_eager_mode(method: str) -> None:
+    eager, compiled = model_of(method), model_of(method, steps_per_execution=4, run_eagerly=False)
+    logs, others = fit(eager, epochs=2), fit(compiled, epochs=2)
+    assert_same(eager, compiled, atol=1e-5)
     for name, values in logs.items():
         assert others[name] == pytest.approx(values, abs=1e-4), name
-    if "run_eagerly" not in arguments:
-        assert [entry.traces for entry in expected.specializations] == [1]
+    assert [entry.traces for entry in compiled.specializations] == [1]
 
 
 def test_gradient_accumulation() -> None:
@@ -127,30 +123,29 @@ def test_resumed_training_is_the_same(method: str, tmp_path: Path) -> None:
         return keras.optimizers.Adam(0.01, clipnorm=1.0)
 
     through, stopped = model_of(method, adam()), model_of(method, adam())
-    fit(through, epochs=5)
+    fit(through, epochs=4)
 
     class Save(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             self.model.save(tmp_path / "model.keras")
 
-    # Without validation: what an epoch taught the weighting must be there when its callbacks save.
+    # Without validation: the weighting must have seen the epoch's losses when the callback saves.
     fit(stopped, epochs=3, callbacks=[Save()])
     resumed = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     assert resumed.weighting == weightings.get(method)
     assert_same(resumed, stopped)
-    fit(resumed, epochs=5, initial_epoch=3)
+    fit(resumed, epochs=4, initial_epoch=3)
     assert_same(resumed, through)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("most", [1, 8])
-def test_dropped_means_dropped(method: str, most: int) -> None:
+@pytest.mark.parametrize(("method", "most"), [(METHODS[0], 8), (METHODS[1], 1), (METHODS[2], 1), (METHODS[2], 8)])
+def test_the_head_and_the_state_of_a_dropped_task_do_not_change(method: str, most: int) -> None:
     model = model_of(method, "adam", max_specializations=most)
-    fit(model)
+    fit(model, epochs=1)
     model.set_task_weights({"c": 0.0})
     head, state = model.get_layer("c").get_weights(), state_of(model)
-    logs = fit(model)
-    assert logs["c_weight"] == logs["c_active"] == [0, 0, 0]
+    logs = fit(model, epochs=1)
+    assert logs["c_weight"] == logs["c_active"] == [0]
     assert np.isnan(logs["c_loss"]).all()
     assert min(logs["a_weight"] + logs["b_weight"]) > 0
     for before, after in zip(head, model.get_layer("c").get_weights(), strict=True):
@@ -162,7 +157,7 @@ def test_dropped_means_dropped(method: str, most: int) -> None:
 
 def test_scheduled_dropping_is_the_same_with_one_function_or_many() -> None:
     models = [model_of("uncertainty", "adam", max_specializations=most) for most in (1, 8)]
-    logs = [fit(model, callbacks=[TaskScheduler("random_drop(keep=0.5)", seed=3)]) for model in models]
+    logs = [fit(model, epochs=1, callbacks=[TaskScheduler("random_drop(keep=0.5)", seed=3)]) for model in models]
     assert_same(*models, atol=1e-5)
     assert 0 < logs[0]["a_active"][0] < 1
     for name, values in logs[0].items():
@@ -172,15 +167,15 @@ def test_scheduled_dropping_is_the_same_with_one_function_or_many() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_task_without_labels_has_no_share(method: str) -> None:
     model, expected = model_of(method), model_of(method)
-    logs = fit(model, y={**Y, "b": np.full(32, np.nan, "float32")})
+    logs = fit(model, y={**Y, "b": np.full(32, np.nan, "float32")}, epochs=2)
     expected.set_task_weights({"b": 0.0})
-    fit(expected)
+    fit(expected, epochs=2)
     assert_same(model, expected, atol=1e-6)
-    assert logs["b_loss"] == logs["b_weight"] == [0, 0, 0]
-    assert logs["b_active"] == [1, 1, 1]
+    assert logs["b_loss"] == logs["b_weight"] == [0, 0]
+    assert logs["b_active"] == [1, 1]
 
 
-def test_a_step_that_overflows_teaches_nothing() -> None:
+def test_a_step_that_overflows_does_not_change_the_state() -> None:
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1e-4), initial_scale=3e38)
     model = model_of("uncertainty", optimizer)
     large = {task: 100 * y for task, y in Y.items()}
@@ -194,7 +189,7 @@ def test_a_step_that_overflows_teaches_nothing() -> None:
     assert (state_of(model)["weighting_steps"] == int(optimizer.iterations)).all()
 
 
-def test_static_weights_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_static_weights_are_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> Any:
         raise AssertionError("static weights are not asked for")
 

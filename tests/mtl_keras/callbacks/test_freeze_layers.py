@@ -1,4 +1,4 @@
-"""Frozen layers: nothing of them moves, all the rest does what it did, and nothing is compiled anew."""
+"""Frozen layers do not change, the others train as before, and nothing is compiled again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Arrays = list[np.ndarray]
 
 
 def small_model(optimizer: Any = "adam", **compile_args: Any) -> MultiTaskModel:
-    """Two tasks; what they share has a BatchNorm layer and a regularizer, one head has dropout."""
+    """Two tasks; the trunk has a BatchNorm layer and a regularizer, one head has dropout. Eager by default."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((4,))
     x = keras.layers.Dense(3, name="trunk_low", kernel_regularizer="l2")(inputs)
@@ -30,7 +30,7 @@ def small_model(optimizer: Any = "adam", **compile_args: Any) -> MultiTaskModel:
     x = keras.layers.Dense(3, activation="tanh", name="trunk_high")(x)
     b = keras.layers.Dropout(0.5, seed=1)(x)
     model = MultiTaskModel(inputs, {"a": keras.layers.Dense(1, name="a")(x), "b": keras.layers.Dense(1, name="b")(b)})
-    model.compile(optimizer, loss="mse", **compile_args)
+    model.compile(optimizer, loss="mse", **{"run_eagerly": True, **compile_args})
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -73,8 +73,8 @@ def fit(model: MultiTaskModel, epochs: int, *callbacks: keras.callbacks.Callback
     model.fit(X, Y, batch_size=8, epochs=epochs, verbose=0, shuffle=False, callbacks=list(callbacks), **kwargs)
 
 
-def test_nothing_of_a_frozen_layer_moves_and_all_of_it_does_before_and_after() -> None:
-    model = small_model(keras.optimizers.AdamW(0.01, weight_decay=0.1, use_ema=True))
+def test_a_frozen_layer_changes_only_before_and_after() -> None:
+    model = small_model(keras.optimizers.AdamW(0.01, weight_decay=0.1, use_ema=True), run_eagerly=False)
     trunk, head = States(*TRUNK), States("a", "b")
     fit(model, 4, FreezeLayers({"trunk_*": (1, 3)}), trunk, head)
     moved = [same(before, after) for before, after in zip(trunk.seen, trunk.seen[1:])]
@@ -85,12 +85,12 @@ def test_nothing_of_a_frozen_layer_moves_and_all_of_it_does_before_and_after() -
     assert all(layer.trainable for layer in model.layers)
 
 
-def test_as_if_the_layers_were_not_trainable() -> None:
+def test_frozen_layers_train_like_layers_that_are_not_trainable() -> None:
     ours, theirs = small_model(), small_model()
     ours.set_frozen_layers("trunk_*")
     for name in TRUNK:
         theirs.get_layer(name).trainable = False
-    theirs.compile("adam", loss="mse")
+    theirs.compile("adam", loss="mse", run_eagerly=True)
     for model in (ours, theirs):
         fit(model, 1)
     assert all(same(ours.get_weights(), _in_order(theirs, ours)))
@@ -102,7 +102,7 @@ def _in_order(model: MultiTaskModel, like: MultiTaskModel) -> Arrays:
     return [values[weight.path] for weight in like.weights]
 
 
-def test_broken_off_and_gone_on_with(tmp_path: Path) -> None:
+def test_resumed_training_is_the_same(tmp_path: Path) -> None:
     whole, broken = small_model(), small_model()
     freezing = FreezeLayers({"trunk_*": 1})
     fit(whole, 2, freezing)
@@ -144,7 +144,7 @@ def test_one_compiled_function_gives_what_many_give() -> None:
     still = ("trunk_norm", "trunk_low", "a")
     results = []
     for limit in (1, 100):
-        model = small_model(keras.optimizers.AdamW(0.01), max_specializations=limit)
+        model = small_model(keras.optimizers.AdamW(0.01), max_specializations=limit, run_eagerly=False)
         model.set_frozen_layers(still)
         before = state(model, *still)
         for row in [(1, 0), (1, 1), (1, 0)]:
@@ -157,15 +157,15 @@ def test_one_compiled_function_gives_what_many_give() -> None:
         np.testing.assert_allclose(few, many, atol=1e-6)
 
 
-def test_a_set_that_was_met_before_is_not_compiled_again() -> None:
-    model = small_model()
+def test_the_same_frozen_layers_are_not_compiled_again() -> None:
+    model = small_model(run_eagerly=False)
     for _ in range(2):
         fit(model, 2, FreezeLayers({"a": (1, None)}))
         assert model.frozen_layers == {}
     assert [(entry.frozen, entry.traces) for entry in model.specializations] == [(0, 1), (1, 1)]
 
 
-def test_nothing_is_seen_of_the_gradients_of_a_frozen_trunk() -> None:
+def test_the_gradient_monitor_has_no_values_for_a_frozen_trunk() -> None:
     monitor = GradientMonitor(1)
     fit(small_model(), 1, FreezeLayers({"trunk_*": 1}), monitor)
     assert np.isnan(monitor.summary.mean_cosine)
@@ -177,7 +177,7 @@ def nested() -> MultiTaskModel:
     backbone = keras.Model(images, inner(images), name="backbone")
     x = keras.layers.Dense(3, name="neck")(backbone(images))
     model = MultiTaskModel(images, {name: keras.layers.Dense(1, name=name)(x) for name in ("a", "b")})
-    model.compile("adam", loss="mse")
+    model.compile("adam", loss="mse", run_eagerly=True)
     return model
 
 

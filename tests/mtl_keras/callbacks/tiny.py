@@ -1,4 +1,4 @@
-"""A two-task model as small as it can be, and data for it."""
+"""A small model of two tasks, and data for it."""
 
 from __future__ import annotations
 

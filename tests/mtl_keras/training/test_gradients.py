@@ -1,4 +1,4 @@
-"""Means over the steps in which gradients were looked at, from Gramians worked out by hand."""
+"""Gradient statistics over several steps, from Gramians computed by hand."""
 
 from __future__ import annotations
 

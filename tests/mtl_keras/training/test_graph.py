@@ -1,4 +1,4 @@
-"""What the graph of a model says of its tasks, and what a `MultiTaskModel` can be made of."""
+"""Which tasks use which variables of a graph, and the models that `MultiTaskModel` accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tasks are computed together, and that labels fit the loss."""
+"""Which tasks are computed together, and labels that fit the loss."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_not_alike(other: TaskSpec) -> None:
 
 
 @pytest.mark.parametrize("loss", [hinge, Masked(), lambda y_true, y_pred: y_pred])
-def test_what_keras_did_not_write_is_computed_alone(loss: Any) -> None:
+def test_custom_losses_are_computed_alone(loss: Any) -> None:
     found = spec("a", loss)
     assert not found.is_fast
     assert [function_name(each) for each, _ in found.losses] == [""]

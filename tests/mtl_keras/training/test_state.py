@@ -1,4 +1,4 @@
-"""`MultiTaskModel.resume_training`: an epoch that was left in its middle ends as if it had not been."""
+"""`MultiTaskModel.resume_training` within an epoch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STEPS, LEFT = 12, 8
 
 
 class Leave(keras.callbacks.Callback):
-    """Saves what a run can go on from after `LEFT` steps of epoch 1."""
+    """Saves the model and its state after `LEFT` steps of epoch 1."""
 
     def __init__(self, path: Path, scheduler: TaskScheduler) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Leave(keras.callbacks.Callback):
             self.state, self.draws = self.model.training_state(), self.scheduler.get_state()
 
 
-def made(weighting: str, steps: int) -> MultiTaskModel:
+def made(weighting: str, steps: int, **arguments: Any) -> MultiTaskModel:
     inputs = keras.Input((5,))
     hidden = keras.layers.Dropout(0.3)(keras.layers.Dense(8, "relu")(inputs))
     heads = {"a": (1, None), "b": (3, "softmax"), "c": (1, None)}
@@ -47,6 +47,7 @@ def made(weighting: str, steps: int) -> MultiTaskModel:
         metrics={"b": ["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2)]},
         weighting=weighting,
         steps_per_execution=steps,
+        **arguments,
     )
     return model
 
@@ -57,8 +58,14 @@ def batches(rng: np.random.Generator) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices((x, y)).batch(6).repeat()
 
 
-@pytest.mark.parametrize(("weighting", "steps"), [("famo", 2), ("pcgrad", 1)])
-def test_it_ends_as_if_it_had_not_been_left(weighting: str, steps: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("weighting", "steps", "arguments"),
+    [("famo", 2, {"max_specializations": 1}), ("pcgrad", 1, {"run_eagerly": True})],
+    ids=["famo, compiled", "pcgrad, eager"],
+)
+def test_a_resumed_epoch_ends_as_if_it_had_not_stopped(
+    weighting: str, steps: int, arguments: dict[str, Any], tmp_path: Path
+) -> None:
     data = batches(np.random.default_rng(0))
 
     def fit(model: MultiTaskModel, data: tf.data.Dataset, first: int, *callbacks: Any) -> dict[str, list[float]]:
@@ -74,7 +81,7 @@ def test_it_ends_as_if_it_had_not_been_left(weighting: str, steps: int, tmp_path
         )
         return {key: values[1 - first :] for key, values in found.history.items()}
 
-    whole, scheduler = made(weighting, steps), TaskScheduler("dst", seed=1)
+    whole, scheduler = made(weighting, steps, **arguments), TaskScheduler("dst", seed=1)
     leave = Leave(tmp_path / "model.keras", scheduler)
     expected = fit(whole, data, 0, scheduler, leave)
     again, scheduler = keras.models.load_model(leave.path), TaskScheduler("dst", seed=1)
