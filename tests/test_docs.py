@@ -57,7 +57,7 @@ def eager(request: pytest.FixtureRequest) -> Iterator[None]:
     Pages that train a whole run have enough steps to compile.
     """
     page: Path = request.getfixturevalue("page")
-    tf.config.run_functions_eagerly("import run\n" not in page.read_text("utf-8"))
+    tf.config.run_functions_eagerly("from experiments.runner import run" not in page.read_text("utf-8"))
     yield
     tf.config.run_functions_eagerly(False)
 
