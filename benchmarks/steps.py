@@ -1,123 +1,101 @@
-"""Training steps beside stock Keras, a loop by hand and PyTorch: `taskset -c 0,1 python benchmarks/steps.py`.
+"""Training steps against stock Keras, a handwritten loop and PyTorch: `taskset -c 0,1 python benchmarks/steps.py`.
 
-Two networks, batch 128, noise images that lie ready. `MultiTaskModel` and `keras.Model` are the same graph, compiled
-with the same losses and metrics, in `fit`. The loop by hand is a `tf.function` without metrics.
+Three networks on noise images in memory: those of Fashion-MNIST and CIFAR-10 in batches of 128, and a small one with
+short steps (10 binary tasks, batch 32). `MultiTaskModel` and `keras.Model` have the same layers, losses and metrics,
+and train in `fit`; `MultiTaskModel` also with 4 and 16 steps per execution. The handwritten loop is a `tf.function`
+without metrics.
 
-With `--torch_python`, the Python of an environment with PyTorch (see `benchmarks/weightings_torch.py`), the same
-networks are trained there too, without metrics, in the faster of its memory formats and of its ways of waiting, with
-its fused Adam. Let nothing else run on these cores then.
+With `--torch_python`, the Python of an environment with PyTorch (see `benchmarks/torch_worker.py`), the first two
+networks are trained there too, without metrics, with its fused Adam, in the faster of two memory formats and of two
+ways of waiting. Run nothing else on these cores then.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from benchmarks import figures, timing
-from benchmarks.by_hand import ByHand
-from benchmarks.figures import Figure
-from benchmarks.torch_side import TorchSide, quickest
-from benchmarks.two_networks import BATCH, NETWORKS, Network
+from benchmarks import harness
+from benchmarks.networks import BATCH, DECODER, FASHION_MNIST, Network, binary_heads, handwritten_step
+from benchmarks.torch_process import EQUAL, TorchProcess
 from mtl_keras import MultiTaskModel
 
-OURS, STOCK, HAND, TORCH = "MultiTaskModel.fit", "keras.Model.fit", "loop by hand", "PyTorch"
-TORCH_TARGETS = {"fashion_mnist": ">= 1.25", "decoder": ">= 1.4"}
-EQUAL = "static"  # as the PyTorch side calls a sum of losses
-SETTLE = 0.03  # seconds until idle threads have stopped spinning
+OURS, STOCK, HANDWRITTEN, TORCH = "MultiTaskModel.fit", "keras.Model.fit", "handwritten loop", "PyTorch"
+NETWORKS = ((FASHION_MNIST, BATCH), (DECODER, BATCH), (binary_heads(10), 32))
+IN_PYTORCH = {FASHION_MNIST: ("fashion_mnist", ">= 1.25"), DECODER: ("decoder", ">= 1.4")}  # name there, target
+PAUSE = 0.03  # seconds until idle threads have stopped spinning
 
 
-def fitted(network: Network, kind: type[keras.Model], steps: int) -> Callable[[], float]:
-    """Returns a function that trains in `fit` for so many steps, and returns the seconds of a step."""
-    model, batches = network.compiled(kind), network.batches()
-
-    def run() -> float:
-        start = time.perf_counter()
-        model.fit(batches, steps_per_epoch=steps, verbose=0, shuffle=False)
-        return (time.perf_counter() - start) / steps
-
-    return run
+def in_fit(net: Network, batches: Any, steps: int, kind: type[keras.Model], **settings: Any) -> Callable[[], float]:
+    """Returns a function that trains in `fit`, and returns the seconds per step; `settings` are those of `compile`."""
+    model = net.compiled(kind, **settings)
+    return harness.clock(lambda: model.fit(batches, steps_per_epoch=steps, verbose=0, shuffle=False), steps)
 
 
-def by_hand(network: Network, steps: int) -> Callable[[], float]:
-    """Returns a function that takes so many steps without `fit`, and returns the seconds of one."""
-    step, iterator = ByHand(*network.graph(), network.tasks), iter(network.batches())
-
-    def run() -> float:
-        start = time.perf_counter()
-        for _ in range(steps):
-            step(iterator)
-        return (time.perf_counter() - start) / steps
-
-    return run
+def in_loop(net: Network, batches: Any, steps: int) -> Callable[[], float]:
+    """Returns a function that trains in a handwritten loop, and returns the seconds per step."""
+    step, iterator = handwritten_step(net), iter(batches)
+    return harness.clock(lambda: [float(step(*next(iterator))) for _ in range(steps)], steps)
 
 
-def measure(network: Network, rounds: int, steps: int, torch_side: TorchSide | None) -> dict[str, list[float]]:
-    """Returns the seconds of a step of each, by round.
+def compare(net: Network, batch: int, rounds: int, steps: int, torch: TorchProcess | None) -> list[harness.Figure]:
+    """Prints the times of a step; returns the ratios.
 
     Args:
-        network: what is trained.
-        rounds: how often each is timed.
-        steps: how many steps at a time.
-        torch_side: trains with PyTorch.
+        net: what is trained.
+        batch: number of images in a batch.
+        rounds: number of measurements of each alternative.
+        steps: number of steps that are timed together.
+        torch: trains with PyTorch.
     """
-    sides: dict[str, Callable[[], float]] = {
-        OURS: fitted(network, MultiTaskModel, steps),
-        STOCK: fitted(network, keras.Model, steps),
-        HAND: by_hand(network, steps),
+    batches = net.batches(batch)
+    sides = {
+        OURS: in_fit(net, batches, steps, MultiTaskModel),
+        STOCK: in_fit(net, batches, steps, keras.Model),
+        HANDWRITTEN: in_loop(net, batches, steps),
     }
-    if torch_side:
-        torch_side.prepare([EQUAL])
-        sides[TORCH] = lambda: torch_side.seconds(EQUAL, steps) / steps
-    for side in sides.values():
-        side()
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, side in sides.items():
-            seconds[name].append(side())
-            time.sleep(SETTLE)
-    return seconds
-
-
-def found(network: Network, seconds: dict[str, list[float]]) -> list[Figure]:
-    """Returns the ratios of images per second."""
-    result = [
-        figures.of_values(f"{network.title}: images/s in `fit`", [BATCH / each for each in seconds[OURS]]),
-        figures.of_ratio(f"{network.title}: images/s, `fit` / stock `fit`", seconds, STOCK, OURS, ">= 1.00"),
-        figures.of_ratio(f"{network.title}: images/s, `fit` / loop by hand", seconds, HAND, OURS, ">= 0.97"),
-    ]
-    if TORCH in seconds:
-        target = TORCH_TARGETS[network.torch]
-        result.append(figures.of_ratio(f"{network.title}: images/s, `fit` / PyTorch", seconds, TORCH, OURS, target))
-    return result
+    targets = {STOCK: ">= 1.00", HANDWRITTEN: ">= 0.97"}
+    if torch:
+        torch.prepare([EQUAL])
+        sides[TORCH], targets[TORCH] = partial(torch.seconds, EQUAL, steps), IN_PYTORCH[net][1]
+    for count in (4, 16):
+        sides[f"{count} steps per execution"] = in_fit(net, batches, steps, MultiTaskModel, steps_per_execution=count)
+    seconds = harness.interleave(sides, rounds, pause=PAUSE)
+    print(f"\n{net.title}\n\n{harness.times_table(seconds)}")
+    ours = seconds.pop(OURS)
+    figures = [harness.figure(f"{net.title}: images/s in `fit`", [batch / each for each in ours])]
+    for name, times in seconds.items():
+        if name in targets:
+            what = f"{net.title}: images/s, `fit` / {name}"
+            figures.append(harness.ratio(what, times, ours, targets[name] if net in IN_PYTORCH else ""))
+        else:
+            figures.append(harness.ratio(f"{net.title}: step, {name} / 1", times, ours))
+    return figures
 
 
 def main() -> None:
-    """Prints the times of both networks, and the ratios."""
-    parser = figures.parser(__doc__, rounds=12)
-    parser.add_argument("--steps", type=int, default=20, help="how many are timed together")
-    parser.add_argument("--torch_python", type=Path, help="Python of an environment with PyTorch and TorchJD")
+    """Prints the times of all networks, and the ratios."""
+    parser = harness.parser(__doc__, rounds=12)
+    parser.add_argument("--steps", type=int, default=32, help="number of steps that are timed together")
+    TorchProcess.add_flag(parser)
     arguments = parser.parse_args()
-    if arguments.torch_python and not arguments.torch_python.is_file():
-        parser.error(f"--torch_python must be a Python interpreter. Received: {str(arguments.torch_python)!r}")
-    print(timing.machine(), f"{arguments.rounds} rounds of {arguments.steps} steps of {BATCH} images", sep=", ")
-    results = []
-    for network in NETWORKS:
-        side = None
-        if arguments.torch_python:
-            side = quickest(TorchSide.command(arguments.torch_python, network.torch), EQUAL)
-            print(side.machine)
-        seconds = measure(network, arguments.rounds, arguments.steps, side)
-        if side:
-            side.close()
-        print(f"\n{network.title}\n\n{timing.table(seconds)}")
-        results += found(network, seconds)
-    print()
-    figures.report(results, arguments.json)
+    print(harness.machine(), f"{arguments.rounds} rounds of {arguments.steps} steps", sep=", ")
+    figures = []
+    for net, batch in NETWORKS:
+        torch = None
+        if arguments.torch_python and net in IN_PYTORCH:
+            torch = TorchProcess.fastest(arguments.torch_python, IN_PYTORCH[net][0], EQUAL)
+            print(torch.machine)
+        figures += compare(net, batch, arguments.rounds, arguments.steps, torch)
+        if torch:
+            torch.close()
+    harness.report(figures, arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,154 +1,314 @@
-"""What the benchmarks print, without taking the time."""
+"""The benchmarks with tiny networks: they run, and compute what they print. Times are not tested."""
 
 from __future__ import annotations
 
 import ast
+import dataclasses
+import functools
+import importlib
+import multiprocessing
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import keras
+import numpy as np
 import pytest
+from PIL import Image
 
-from benchmarks import weightings
-from benchmarks.torch_side import TorchSide, quickest
+import data
+from benchmarks import __main__ as program
+from benchmarks import (
+    growth_curves,
+    harness,
+    long_training,
+    networks,
+    pipeline,
+    start_up,
+    torch_process,
+)
+from benchmarks import weightings as weightings_benchmark
+from benchmarks.harness import Figure
+from benchmarks.many_heads import KINDS
+from benchmarks.networks import Network
+from data.fashion_mnist import GROUP_OF_ITEM
+from models import network
+from mtl_keras import Task, TaskSet
+from mtl_keras.testing import toy_model
 from mtl_keras.weightings import WEIGHTINGS
 
-WORKER = Path(weightings.__file__).with_name("weightings_torch.py")
+WRITES_FIGURES = """
+import json, sys
+value = float(sys.argv[1])
+json.dump([{"what": "x", "value": value, "low": value, "high": value}], open(sys.argv[3], "w"))
+"""
 
-# Answers as the PyTorch side does: a step takes as many seconds as the method's name has letters.
-STUB = """
+# Answers as `torch_worker.py` does: a step takes as many seconds as the method's name has letters.
+FAKE_WORKER = """
 import json, os, sys
-print(json.dumps({"machine": os.environ.get("WAY", "stub"), "methods": ["static", "mgda"]}), flush=True)
-for line in sys.stdin:
-    request = json.loads(line)
-    if "prepare" in request:
-        print(json.dumps({"known": request["prepare"]}), flush=True)
-    else:
-        print(json.dumps({"seconds": len(request["method"]) * request["steps"]}), flush=True)
+print(json.dumps({"machine": "fake"}), flush=True)
+for request in map(json.loads, sys.stdin):
+    answer = {"known": request["prepare"]} if "prepare" in request else None
+    print(json.dumps(answer or {"seconds": len(request["method"]) * request["steps"]}), flush=True)
 """
 
 
-class Clockwork:
-    """A side whose steps take a given time; `diary` is shared, to see who was asked when."""
-
-    def __init__(self, who: str, each: dict[str, float], diary: list[tuple[str, str, int]]) -> None:
-        self.who, self.each, self.diary = who, each, diary
-
-    def prepare(self, specs: Sequence[str]) -> list[str]:
-        return [spec for spec in specs if spec in self.each]
-
-    def seconds(self, spec: str, steps: int) -> float:
-        self.diary.append((self.who, spec, steps))
-        return self.each[spec] * steps
+def tiny_graph(tasks: TaskSet, shape: tuple[int, int, int]) -> networks.Graph:
+    """A network of one layer per task, and a shared one."""
+    inputs = keras.Input(shape)
+    features = keras.layers.Dense(4)(keras.layers.Flatten()(inputs))
+    outputs = {}
+    for name, task in tasks.items():
+        layer = keras.layers.Dense(functools.reduce(int.__mul__, task.shape), activation="sigmoid")
+        outputs[name] = keras.layers.Reshape(task.shape)(layer(features))
+    return inputs, outputs
 
 
-def test_gradient_methods_are_measured_with_representation_gradients_too() -> None:
-    assert weightings.variants(["gls", "mgda", "graddrop", "modo", "famo"]) == [
-        "gls",
-        "mgda",
-        "mgda(representation=True)",
-        "graddrop",
-        "modo",
-        "famo",
-        "famo(same_batch=False)",
+TASKS = [Task.classification("class", 2), Task.binary("animal"), Task.reconstruction("reconstruction", (4, 4, 1))]
+TINY = Network("tiny", TaskSet(TASKS), (4, 4, 1), tiny_graph)
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small networks, run eagerly: nothing is compiled."""
+    monkeypatch.setattr(Network, "compiled", functools.partialmethod(Network.compiled, run_eagerly=True))
+    monkeypatch.setattr(harness, "machine", lambda: "machine")
+
+
+def test_alternatives_are_interleaved() -> None:
+    calls: list[str] = []
+    sides = {name: lambda name=name: calls.append(name) or len(calls) for name in "ab"}
+    assert harness.interleave(sides, rounds=2, warm_up=1) == {"a": [3, 5], "b": [4, 6]}
+    assert calls == ["a", "b"] * 3
+    assert 0 <= harness.clock(lambda: None, per=2)() < 1
+
+
+def test_figures_are_medians_of_ratios_with_their_range(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = [harness.ratio("a / b", [2.0, 3.0, 8.0], [1.0, 1.0, 2.0], ">= 4"), harness.figure("once", [5.0])]
+    harness.report(found, tmp_path / "figures.json")
+    assert harness.read(tmp_path / "figures.json") == found
+    assert (found[0].value, found[0].low, found[0].high, found[0].met) == (3.0, 2.0, 4.0, False)
+    assert capsys.readouterr().out.splitlines()[3:] == [
+        "| a / b | 3 | 2 - 4 | >= 4 **missed** |",
+        "| once | 5 | 5 - 5 | - |",
     ]
-
-
-def test_everything_that_is_measured_is_a_weighting() -> None:
-    for spec in weightings.variants(WEIGHTINGS.names):
-        WEIGHTINGS.get(spec)
+    assert harness.times_table({"a": [1.0, 2.0, 3.0]}, "s").splitlines()[-1] == "| a | 2.00 | 1.50 - 2.50 |"
 
 
 @pytest.mark.parametrize(
-    ("spec", "cifar10", "trunk"),
+    ("one", "other", "expected"),
     [
-        ("dwa", 1.02, 1.02),
-        ("mgda", 1.4, 7 / 3 * 1.15),  # K = 3: a forward pass and three backward passes instead of one
-        ("mgda(representation=True)", 1.35, 1.35),
-        ("upgrad(update_every=2)", 1.4, 7 / 3 * 1.15),
-        ("krum", None, None),
-        ("graddrop", None, None),
+        ((1.0, 0.5, 1.05), (1.1, 1.0, 1.2), True),  # the rounds of the second include the median of the first
+        ((1.0, 0.9, 1.06), (1.1, 1.04, 1.2), False),  # ranges overlap, but neither includes the other's median
+        ((1.0, 1.0, 1.0), (1.009, 1.009, 1.009), True),
     ],
 )
-def test_limits(spec: str, cifar10: float | None, trunk: float | None) -> None:
-    assert weightings.limit(spec, "cifar10") == cifar10
-    assert weightings.limit(spec, "trunk") == pytest.approx(trunk)
+def test_runs_agree_within_the_spread(one: tuple[float, ...], other: tuple[float, ...], expected: bool) -> None:
+    assert program.agree(Figure("x", *one), Figure("x", *other)) is expected
+    assert program.agree(Figure("x", *other), Figure("x", *one)) is expected
 
 
-def test_sides_and_methods_take_turns() -> None:
-    diary: list[tuple[str, str, int]] = []
-    sides = {
-        "ours": Clockwork("ours", {"static": 1.0, "mgda": 2.0, "moco": 3.0}, diary),
-        "theirs": Clockwork("theirs", {"static": 4.0, "mgda": 5.0}, diary),
-    }
-    found = weightings.measure(sides, ["mgda", "moco"], rounds=2, steps=7)
-    assert found == {
-        "ours": {"static": [1.0, 1.0], "mgda": [2.0, 2.0], "moco": [3.0, 3.0]},
-        "theirs": {"static": [4.0, 4.0], "mgda": [5.0, 5.0]},
-    }
-    turns = [("ours", "static"), ("theirs", "static"), ("ours", "mgda"), ("theirs", "mgda"), ("ours", "moco")]
-    assert [(who, spec) for who, spec, steps in diary if steps == 7] == turns * 2
-    assert [(who, spec) for who, spec, steps in diary if steps != 7] == turns  # warming up
+def test_the_page_shows_all_runs_and_failures(tmp_path: Path) -> None:
+    (tmp_path / "good.py").write_text(WRITES_FIGURES)
+    (tmp_path / "bad.py").write_text("raise SystemExit('first line\\nlast line')")
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "more.md").write_text("# More\n")
+    scripts = {"bad": [], "good": ["2.5"]}
+    text = program.page(scripts, program.run_all(scripts, tmp_path), tmp_path / "pages")
+    assert "- [More](pages/more.md)\n" in text
+    assert "1 of 1 figures agree in both runs; 0 of 0 measurements with a target meet it." in text
+    assert "## bad\n\n`python benchmarks/bad.py`\n\n**Run 1 failed**: `last line`" in text
+    assert "| what | run 1 | run 2 | runs agree | target |" in text
+    assert text.endswith("| x | 2.5 (2.5 - 2.5) | 2.5 (2.5 - 2.5) | yes | - |\n")
 
 
-def test_the_table_pairs_times_by_round() -> None:
+def test_the_quick_benchmarks_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [name for name in program.QUICK if not (program.HERE / f"{name}.py").is_file()] == []
+    with pytest.raises(SystemExit):
+        program.main(["speling"])
+    assert "must be one of steps, dropping" in capsys.readouterr().err
+
+
+SMALL = TINY.subset(["class", "animal"])
+DATA = SimpleNamespace(batches=lambda *_, **__: SMALL.batches(2), label_counts=lambda: {"class": 2, "animal": 1})
+GROWTH = {"TASKS": (1, 2, 4), "ACTIVE": (1, 2), "start": lambda net, kind, _: (net.compiled(KINDS[kind]), 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "replaced", "expected"),
+    [
+        (
+            "steps",
+            "--rounds=1 --steps=1",
+            {"NETWORKS": ((TINY, 2),), "IN_PYTORCH": {TINY: ("decoder", ">= 1.4")}},
+            "tiny: images/s, `fit` / handwritten loop",
+        ),
+        (
+            "dropping",
+            "--rounds=1",
+            {"DECODER": TINY, "SETS": [("class", "animal")]},
+            "class, animal: that speed-up / that of a model built for these",
+        ),
+        (
+            "dst_epochs",
+            "--rounds=1 --steps=2",
+            {"CIFAR10": SMALL, "data": SimpleNamespace(load=lambda *_, **__: DATA)},
+            "epoch under DST: measured / predicted",
+        ),
+        ("gradient_monitor", "--rounds=1", {"CIFAR10": TINY}, "monitored step / plain step"),
+        (
+            "flops",
+            "--rounds=1",
+            {"FASHION_MNIST": SMALL, "DECODER": dataclasses.replace(SMALL, title="x"), "SIDE": 8, "PROFILED": 1},
+            "x: share of the peak",
+        ),
+        (
+            "progress",
+            "--rounds=1 --seconds=0.01",
+            {"FASHION_MNIST": TINY, "binary_heads": lambda *_: SMALL, "BATCH": 2},
+            "tiny: share of the time spent in Progress",
+        ),
+        (
+            "gpu",
+            "--rounds=1 --steps=1 --batch=2 --networks x",
+            {"NETWORKS": {"x": SMALL}, "ways": lambda: {"half": ("mixed_bfloat16", False)}, "device": lambda: "Toy"},
+            "Toy, x: step, half: pcgrad / all tasks",
+        ),
+        (
+            "many_heads",
+            "--rounds=1 --starts=1",
+            {"faces": lambda: (TINY, TINY.batches(2)), "binary_heads": lambda _: SMALL, "STEPS": 1},
+            "start-up, tiny: MultiTaskModel / stock",
+        ),
+        ("growth", "--rounds=1 --stock=2 --parts tasks", GROWTH, "step, against tasks, MultiTaskModel: 4 / 1"),
+        ("growth", "--rounds=1 --parts active", GROWTH, "step, against active tasks of 2, two layers each: 2 / 1"),
+        (
+            "long_training",
+            "--steps=6 --epoch=3 --every=2 --warm_up=4",
+            {"toy_model": functools.partial(toy_model, run_eagerly=True)},
+            "resident MB at the end",
+        ),
+    ],
+)
+def test_a_benchmark_runs(
+    name: str,
+    flags: str,
+    replaced: dict[str, Any],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    script = importlib.import_module(f"benchmarks.{name}")
+    for attribute, value in replaced.items():
+        monkeypatch.setattr(script, attribute, value)
+    file = tmp_path / "figures.json"
+    monkeypatch.setattr(sys, "argv", [name, *flags.split(), f"--json={file}"])
+    script.main()
+    assert expected in {figure.what for figure in harness.read(file)}
+
+
+def test_a_curve_is_fitted_to_relative_errors(tmp_path: Path) -> None:
+    line = growth_curves.Curve("a", {1: [1, 2, 3], 4: [16, 17, 18]}, "ms", "pixel", power=2)
+    assert line.fit() == pytest.approx([1, 1])
+    assert growth_curves.table([line], "side").splitlines()[3:] == [
+        "| 4 | 17 (16.5 - 17.5) |",
+        "",
+        f"- a: {line.formula()}",
+    ]
+    parabola = growth_curves.Curve("b", {1: [6.0], 2: [11.0], 3: [18.0], 4: [27.0]}, "s", "task", degree=2)
+    assert parabola.formula().startswith("3 s + 2 s per task + 1 s per task squared, at most ")
+    assert parabola.predict([5]) == pytest.approx([38])
+    growth_curves.draw([line, parabola], "side", "step", tmp_path / "new" / "plot.svg")
+    assert ">b</text>" in (tmp_path / "new" / "plot.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("memory", "traced", "missed"),
+    [
+        ([500, 700, 700, 701, 702, 701], [3, 9, 9, 9, 9, 9], set()),
+        ([500, 700, 704, 708, 712, 716], [3, 9, 9, 9, 9, 9], {"resident memory at the end / after 10 steps"}),
+        ([500, 700, 700, 701, 702, 701], [3, 9, 9, 9, 9, 10], {"of these after 10 steps"}),
+        ([500, 700, 700, 701, 702, 701], [3, 11, 11, 11, 11, 11], {"traced functions"}),
+    ],
+)
+def test_a_leak_is_noticed(memory: list[float], traced: list[int], missed: set[str]) -> None:
+    readings = [(5 * number, *reading) for number, reading in enumerate(zip(memory, traced), start=1)]
+    assert {figure.what for figure in long_training.evaluate(readings, 10) if figure.met is False} == missed
+
+
+def test_weightings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(weightings_benchmark, "NETWORKS", {"cifar10": TINY})
+    monkeypatch.setattr(sys, "argv", "weightings --rounds=1 --steps=1 --methods mgda".split())
+    weightings_benchmark.main()
+    assert "| `mgda(representation=True)` |" in capsys.readouterr().out
+    for method in weightings_benchmark.variants(WEIGHTINGS.names):
+        WEIGHTINGS.get(method)
+    limits = {"dwa": 1.02, "mgda": 1.4, "mgda(representation=True)": 1.35, "krum": None}
+    assert {method: weightings_benchmark.limit(method, "cifar10") for method in limits} == limits
+
+
+def test_ratios_of_weightings_are_those_of_each_round() -> None:
     # The second round ran at half the speed: its ratios are those of the others, its times are not.
-    found = {
-        "ours": {"static": [0.010, 0.020, 0.010], "mgda": [0.013, 0.026, 0.013], "upgrad": [0.015, 0.030, 0.015]},
-        "TorchJD": {"static": [0.020, 0.040, 0.020], "mgda": [0.0065, 0.013, 0.0065]},
+    seconds = {
+        ("static", "ours"): [0.010, 0.020, 0.010],
+        ("static", "TorchJD"): [0.020, 0.040, 0.020],
+        ("mgda", "ours"): [0.013, 0.026, 0.013],
+        ("mgda", "TorchJD"): [0.0065, 0.013, 0.0065],
+        ("upgrad", "ours"): [0.015, 0.030, 0.015],
     }
-    assert [*weightings.header(list(found)), *weightings.rows(found, "cifar10")] == [
-        "| method | ours (ms) | ours (steps/s) | ours / equal | TorchJD (ms) | TorchJD (steps/s) | TorchJD / equal "
-        "| limit | steps/s, ours / TorchJD |",
-        "|---|---|---|---|---|---|---|---|---|",
+    assert weightings_benchmark.rows(seconds, ["ours", "TorchJD"], "cifar10") == [
         "| equal weights | 10.0 | 100.0 | 1.000 | 20.0 | 50.0 | 1.000 | - | 2.00 ahead |",
         "| `mgda` | 13.0 | 76.9 | 1.300 | 6.5 | 153.8 | 0.325 | 1.40 met | 0.50 **behind** |",
         "| `upgrad` | 15.0 | 66.7 | 1.500 | - | - | - | 1.40 **missed** | - |",
     ]
 
 
-def test_the_other_side_is_asked_in_lines_of_json() -> None:
-    side = TorchSide([sys.executable, "-c", STUB], {"WAY": "told"})
-    assert side.machine == "told"
-    assert side.prepare(["static", "moco", "mgda"]) == ["static", "mgda"]
-    assert side.seconds("mgda", 3) == 12
-    side.close()
-    with pytest.raises((RuntimeError, ValueError)):
-        side.seconds("mgda", 3)
-
-
-def test_a_side_that_does_not_start_is_an_error() -> None:
+def test_the_torch_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text(FAKE_WORKER)
+    monkeypatch.setattr(torch_process, "WORKER", worker)
+    torch = torch_process.TorchProcess.fastest(Path(sys.executable), "cifar10", "mgda")
+    assert torch.machine in ("fake; spinning threads", "fake; sleeping threads")
+    assert torch.prepare(["static", "mgda"]) == ["static", "mgda"]
+    assert torch.seconds("mgda", 3) == 4
+    torch.close()
     with pytest.raises(RuntimeError, match="exit code 3"):
-        TorchSide([sys.executable, "-c", "raise SystemExit(3)"])
+        torch_process.TorchProcess([sys.executable, "-c", "raise SystemExit(3)"])
 
 
-def test_one_way_of_waiting_is_chosen() -> None:
-    side = quickest([sys.executable, "-c", STUB], "mgda")
-    assert side.machine in ("stub; threads that spin a little", "stub; threads that sleep")
-    assert side.seconds("static", 1) == 6
-    side.close()
+def test_the_torch_worker_names_methods_and_networks_as_we_do() -> None:
+    def keys(name: str) -> set[str]:  # without importing it: PyTorch is not installed here
+        tree = ast.parse((program.HERE / name).read_text("utf-8"))
+        dicts = [node.value for node in tree.body if isinstance(getattr(node, "value", None), ast.Dict)]
+        return {ast.literal_eval(key) for each in dicts for key in each.keys}
+
+    methods = keys("torch_worker.py")
+    assert {*weightings_benchmark.LIMITED} <= methods <= set(WEIGHTINGS.names)
+    assert {*weightings_benchmark.NETWORKS, "decoder", "fashion_mnist"} == keys("torch_networks.py")
 
 
-def test_our_side_takes_steps() -> None:
-    side = weightings.Ours("cifar10")
-    assert side.prepare(["mgda"]) == ["mgda"]
-    assert side.seconds("mgda", 1) > 0
+def test_the_plain_programs_do_the_same_as_train() -> None:
+    recipe = data.recipes["fashion_mnist"]()
+    ours = keras.Model(*network("cnn", recipe.tasks, recipe.image_shape))
+    plain = start_up.plain_network()
+    assert [weight.shape for weight in plain.weights] == [weight.shape for weight in ours.weights]
+    assert [type(layer).__name__ for layer in plain.layers] == [type(layer).__name__ for layer in ours.layers]
+    assert start_up.GROUP_OF_ITEM == GROUP_OF_ITEM
 
 
-def tables_in(path: Path) -> dict[str, list[str]]:
-    """The keys of a module's dicts, without importing it: PyTorch need not be there."""
-    return {
-        node.targets[0].id if isinstance(node, ast.Assign) else node.target.id: [
-            ast.literal_eval(key) for key in node.value.keys if key is not None
-        ]
-        for node in ast.parse(path.read_text("utf-8")).body
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Dict)
-    }
+def test_a_program_that_fails_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match=r"no_such failed with exit code 1(?s:.*)KeyError: 'no_such'"):
+        start_up.start("no_such")
 
 
-def test_the_torch_side_names_methods_as_we_do() -> None:
-    tables = tables_in(WORKER)
-    methods = {name for table in ("AGGREGATORS", "HALVES", "SCALARIZERS") for name in tables[table]}
-    assert methods <= set(WEIGHTINGS.names)
-    assert {*weightings.LIMITED} <= methods
-    assert {*weightings.NETWORKS} <= {*tables_in(WORKER.with_name("networks_torch.py"))["NETWORKS"]}
+def test_pil_processes_read_each_image_once(tmp_path: Path) -> None:
+    for number in range(4):
+        Image.new("RGB", (178, 218), (255, 0, 0)).save(tmp_path / f"{number}.jpg")
+    here, there = multiprocessing.Pipe()
+    shared = np.zeros(pipeline.PLACES, np.uint8)
+    for message in ("next", None):
+        here.send(message)
+    pipeline.pil_process(sorted(tmp_path.iterdir()), shared, there)
+    assert here.recv() == 4
+    assert shared[0, :4].mean(axis=(0, 1, 2)) == pytest.approx([254, 0, 0], abs=1)

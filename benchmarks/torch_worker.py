@@ -1,19 +1,18 @@
-"""The PyTorch side of `benchmarks/weightings.py`: TorchJD's methods on the same networks.
+"""Trains with PyTorch and the methods of TorchJD; `steps.py` and `weightings.py` start it with `--torch_python PATH`.
 
-`benchmarks/weightings.py --torch_python PATH` starts this file with the Python of an environment of its own, since
-TensorFlow and PyTorch need not share one:
+It runs with the Python of an environment of its own, since TensorFlow and PyTorch need not share one:
 
     python -m venv torchenv
     torchenv/bin/pip install -r benchmarks/requirements-torch.txt
 
-The two talk in lines of JSON. First this side says what it is; then it answers each line:
+It reads and writes lines of JSON. First it writes its versions; then it answers each line:
 
 - `{"prepare": [names]}` -> `{"known": [names]}`: builds a network for each method that TorchJD has, and forgets others.
 - `{"method": name, "steps": n}` -> `{"seconds": s}`: takes n steps.
 
-Each network is the one of the other side, layer by layer, in the layout and with the chunks of the backward pass with
-which it is fastest here; losses are taken from logits, which is faster than from probabilities. No metrics are kept and
-the batch lies ready. A step reads its loss, as on the other side.
+Each network is that of the Keras side, layer by layer, in the memory format and with the chunks of the backward pass
+that are fastest here. Losses are computed from logits, which is faster than from probabilities. There are no metrics,
+and the batch is in memory. As on the Keras side, each step reads its loss.
 """
 
 from __future__ import annotations
@@ -29,15 +28,16 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
-from networks_torch import NETWORKS
+from harness import clock, interleave
 from torch import Tensor
+from torch_networks import NETWORKS
 from torchjd import aggregation, scalarization
 from torchjd.aggregation import CRMOGMWeighting, GramianWeightedAggregator, MGDAWeighting, MoDoWeighting
 from torchjd.autojac import jac, jac_to_grad, mtl_backward
 
 TASKS = 3
-EQUAL = "static"
-SETTLE = 0.05  # seconds until idle OpenMP threads have stopped spinning
+EQUAL = "static"  # the sum of the losses
+PAUSE = 0.05  # seconds until idle OpenMP threads have stopped spinning
 
 AGGREGATORS: dict[str, Callable[[], Any]] = {
     "aligned_mtl": aggregation.AlignedMTL,
@@ -58,7 +58,7 @@ AGGREGATORS: dict[str, Callable[[], Any]] = {
     "trimmed_mean": lambda: aggregation.TrimmedMean(trim_number=1),
     "upgrad": aggregation.UPGrad,
 }
-# Those that ask for the Gramian of two samples.
+# Methods that need the Gramian of two samples.
 HALVES: dict[str, Callable[[], Any]] = {"modo": MoDoWeighting, "sdmgrad": aggregation.SDMGradWeighting}
 SCALARIZERS: dict[str, Callable[[], Any]] = {
     "cosmos": lambda: scalarization.COSMOS(2.0, torch.ones(TASKS)),
@@ -79,9 +79,9 @@ class Training:
 
     Args:
         network: one of `NETWORKS`.
-        method: one of `METHODS`, or `"mean"`, which stands for a method of gradients that costs nothing itself.
-        memory_format: the layout of images and kernels.
-        chunk: how many tasks are taken back through the trunk at once; None for all.
+        method: one of `METHODS`, or `"mean"`, the gradient-based method that costs least.
+        memory_format: of images and kernels.
+        chunk: number of tasks in one backward pass through the trunk; None for all.
     """
 
     def __init__(self, network: str, method: str, memory_format: torch.memory_format, chunk: int | None) -> None:
@@ -118,7 +118,7 @@ class Training:
         return float(sum(loss.detach() for loss in losses))
 
     def _halves(self) -> list[Tensor]:
-        """The two samples are the halves of the batch, the weighted losses those of both."""
+        """Computes the Gramian from the halves of the batch, and weighs the losses of both."""
         shared = list(self.model.trunk.parameters())
         found = []
         for rows in (slice(0, None, 2), slice(1, None, 2)):
@@ -131,39 +131,29 @@ class Training:
         return list(losses)
 
     def _clip(self) -> None:
-        """Clips the norm of each gradient, as `clipnorm` does in Keras."""
+        """Clips the norm of each gradient, like `clipnorm` in Keras."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         norms = torch.stack(torch._foreach_norm(gradients))
         torch._foreach_mul_(gradients, list((self.clipnorm / norms.clamp(min=self.clipnorm)).unbind()))
 
 
-def seconds(training: Training, steps: int) -> float:
-    """Returns what so many steps take."""
-    start = time.perf_counter()
-    for _ in range(steps):
-        training.step()
-    return time.perf_counter() - start
-
-
-def fastest(network: str, method: str, chunks: list[int | None], rounds: int = 9) -> tuple[torch.memory_format, Any]:
-    """Returns the memory format and the chunk of the backward pass with which a method's step is fastest."""
+def fastest(network: str, method: str, chunks: list[int | None]) -> tuple[torch.memory_format, Any]:
+    """Returns the memory format and the chunk of the backward pass with the fastest step."""
     layouts = (torch.contiguous_format, torch.channels_last)
-    candidates = {(layout, chunk): Training(network, method, layout, chunk) for layout in layouts for chunk in chunks}
-    times: dict[Any, list[float]] = {key: [] for key in candidates}
-    for _ in range(rounds):
-        for key, training in candidates.items():
-            times[key].append(seconds(training, 2))
-    return min(times, key=lambda key: statistics.median(times[key][1:]))
+    choices = [(layout, chunk) for layout in layouts for chunk in chunks]
+    found = interleave({choice: clock(Training(network, method, *choice).step) for choice in choices}, 16, warm_up=2)
+    return min(choices, key=lambda choice: statistics.median(found[choice]))
 
 
 def answers(network: str) -> Iterator[dict[str, Any]]:
-    """Says what this side is, and then answers one request after the other."""
+    """Yields the versions and settings, then the answer to each request."""
     plain = fastest(network, EQUAL, [None])
-    taken_apart = fastest(network, "mean", [None, 1])
+    per_task = fastest(network, "mean", [None, 1])
+    layouts = [str(layout).removeprefix("torch.") for layout, _ in (plain, per_task)]
+    chunk = "all at once" if per_task[1] is None else f"{per_task[1]} at a time"
     yield {
-        "methods": sorted(METHODS),
         "machine": f"PyTorch {torch.__version__}, TorchJD {version('torchjd')}, {torch.get_num_threads()} threads, "
-        f"{name(plain)}; with gradients of tasks {name(taken_apart)}",
+        f"{layouts[0]}; with gradients per task {layouts[1]}, {chunk}",
     }
     trainings: dict[str, Training] = {}
     for line in sys.stdin:
@@ -172,29 +162,24 @@ def answers(network: str) -> Iterator[dict[str, Any]]:
             trainings.clear()
             gc.collect()
             for method in METHODS.intersection(request["prepare"]):
-                choice = plain if method == EQUAL or method in SCALARIZERS else taken_apart
+                choice = plain if method == EQUAL or method in SCALARIZERS else per_task
                 trainings[method] = Training(network, method, *choice)
             yield {"known": sorted(trainings)}
         else:
-            taken = seconds(trainings[request["method"]], request["steps"])
-            time.sleep(SETTLE)
-            yield {"seconds": taken}
-
-
-def name(choice: tuple[torch.memory_format, int | None]) -> str:
-    """Returns what `fastest` found, in words."""
-    layout, chunk = choice
-    return f"{str(layout).removeprefix('torch.')}, {'all at once' if chunk is None else f'{chunk} at a time'}"
+            step, steps = trainings[request["method"]].step, request["steps"]
+            seconds = clock(lambda step=step, steps=steps: [step() for _ in range(steps)])()
+            time.sleep(PAUSE)
+            yield {"seconds": seconds}
 
 
 def main() -> None:
-    """Answers requests until there are no more."""
+    """Answers requests until the input ends."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", choices=sorted(NETWORKS), required=True)
     parser.add_argument("--threads", type=int, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    out, sys.stdout = sys.stdout, sys.stderr  # so that nothing but answers gets into the pipe
+    out, sys.stdout = sys.stdout, sys.stderr  # only answers go into the pipe
     for answer in answers(arguments.network):
         print(json.dumps(answer), file=out, flush=True)
 

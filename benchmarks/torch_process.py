@@ -1,0 +1,96 @@
+"""The process in which benchmarks train with PyTorch: starts `torch_worker.py` and asks it for measurements."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks import harness
+
+EQUAL = "static"  # the sum of the losses
+WARM_UP = 3  # steps
+WORKER = Path(__file__).with_name("torch_worker.py")
+
+
+def interpreter(path: str) -> Path:
+    """Returns the path of a Python interpreter that a flag was given."""
+    if not Path(path).is_file():
+        raise argparse.ArgumentTypeError(f"must be a Python interpreter. Received: {path!r}")
+    return Path(path)
+
+
+class TorchProcess:
+    """Trains in a process that answers each line of JSON with another; see `torch_worker.py`.
+
+    Args:
+        command: starts it.
+        environment: further environment variables.
+
+    Attributes:
+        machine: its versions and settings.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
+        )
+        self.machine: str = self._answer()["machine"]
+
+    @staticmethod
+    def add_flag(parser: argparse.ArgumentParser) -> None:
+        """Adds `--torch_python`."""
+        text = "Python of an environment with PyTorch and TorchJD"
+        parser.add_argument("--torch_python", type=interpreter, help=text)
+
+    @classmethod
+    def fastest(cls, python: Path, network: str, method: str, rounds: int = 7) -> TorchProcess:
+        """Starts the worker, with threads that spin or that sleep while they wait, whichever is faster now.
+
+        Args:
+            python: interpreter with PyTorch and TorchJD.
+            network: one of `torch_networks.NETWORKS`.
+            method: is timed to find out.
+            rounds: number of measurements of each.
+        """
+        command = [str(python), str(WORKER), "--network", network, "--threads", str(harness.cores())]
+        ways = {"spinning threads": {}, "sleeping threads": {"OMP_WAIT_POLICY": "PASSIVE"}}
+        processes = {way: cls(command, environment) for way, environment in ways.items()}
+        for process in processes.values():
+            process.prepare([method])
+        sides = {way: partial(process.seconds, method, WARM_UP) for way, process in processes.items()}
+        found = harness.interleave(sides, rounds)
+        best = min(found, key=lambda way: statistics.median(found[way]))
+        for way, process in processes.items():
+            if way != best:
+                process.close()
+        processes[best].machine += f"; {best}"
+        return processes[best]
+
+    def prepare(self, methods: Sequence[str]) -> list[str]:
+        """Builds a network for each method that TorchJD has, and returns these; forgets the others."""
+        return self._ask(prepare=list(methods))["known"]
+
+    def seconds(self, method: str, steps: int) -> float:
+        """Takes some training steps; returns the seconds per step."""
+        return self._ask(method=method, steps=steps)["seconds"] / steps
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.communicate()
+
+    def _ask(self, **request: Any) -> dict[str, Any]:
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
+            raise RuntimeError(f"The PyTorch process ended with exit code {self._process.wait()}")
+        return json.loads(line)
