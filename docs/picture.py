@@ -1,8 +1,7 @@
-"""Draws the picture of README.md from a run on drawn faces: `python docs/picture.py runs/flagship`."""
+"""Draws the picture of README.md from a run on synthetic faces: `python docs/picture.py runs/flagship`."""
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from experiments.building import open_dataset
+from experiments.files import read_history
 from experiments.run_directory import RunDirectory
 from models import saved
 
@@ -18,14 +18,12 @@ FACES = 4
 SHOWN = ("Eyeglasses", "Wearing_Hat", "Smiling", "Blond_Hair", "Wearing_Necktie")
 
 
-def main(path: str) -> None:
-    """Draws predictions on test images, and the schedule's probabilities, into docs/images/flagship.png."""
-    directory = RunDirectory(path)
+def main(run: str) -> None:
+    """Draws predictions for test images, and the schedule's probabilities, into docs/images/flagship.png."""
+    directory = RunDirectory(run)
     dataset = open_dataset(directory.config())
     images, labels = next(iter(dataset.batches("test", FACES)))
     predictions = saved.load_keras_file(directory.best_model).predict_on_batch(images)
-    with directory.history_file.open() as file:
-        history = list(csv.DictReader(file))
     figure = plt.figure(figsize=(11, 5.2), layout="constrained")
     faces, schedule = figure.subfigures(1, 2, width_ratios=(1, 1))
     for i, axes in enumerate(faces.subplots(2, FACES // 2).flat):
@@ -33,20 +31,19 @@ def main(path: str) -> None:
         for points, style in ((labels["landmarks"][i], "wo"), (predictions["landmarks"][i], "r+")):
             x, y = np.reshape(points, (-1, 2)).T * images.shape[1] - 0.5
             axes.plot(x, y, style, markersize=6, fillstyle="none")
-        said = [name.replace("_", " ") for name in SHOWN if predictions[name][i, 0] >= 0.5]
-        axes.set_title(", ".join(said) or "-", fontsize=8)
+        predicted = [name.replace("_", " ") for name in SHOWN if predictions[name][i, 0] >= 0.5]
+        axes.set_title(", ".join(predicted) or "-", fontsize=8)
         axes.axis("off")
-    faces.suptitle("Drawn test faces: predicted attributes (five of 40) and landmarks (+, true: o)", fontsize=9)
-    tasks = list(dataset.tasks)
-    probability = np.array([[float(epoch[f"{task}_probability"]) for epoch in history] for task in tasks])
+    faces.suptitle("Synthetic test faces: predicted attributes (five of 40) and landmarks (+, true: o)", fontsize=9)
+    tasks, history = list(dataset.tasks), read_history(directory.history_file)
     axes = schedule.subplots()
-    drawn = axes.imshow(probability, aspect="auto", cmap="cividis", vmin=0, vmax=1)
+    probabilities = [history[f"{task}_probability"] for task in tasks]
+    image = axes.imshow(probabilities, aspect="auto", cmap="cividis", vmin=0, vmax=1)
     axes.set_yticks(range(len(tasks)), tasks, fontsize=5)
     axes.set_xlabel("epoch")
     axes.set_title("DST: probability that a task runs in a step", fontsize=9)
-    schedule.colorbar(drawn)
+    schedule.colorbar(image)
     target = Path(__file__).parent / "images" / "flagship.png"
-    target.parent.mkdir(exist_ok=True)
     figure.savefig(target, dpi=100)
     print(target)
 

@@ -1,127 +1,99 @@
-"""Writes RESULTS.md from records of runs.
+"""Fills the tables of RESULTS.md from the records in docs/results: `python docs/results.py`.
 
-`python docs/results.py runs/fashion_mnist runs/cifar10_1` takes the records of finished runs and comparisons into
-docs/results (the JSON alone: settings, versions, histories, metrics), each under the name of its folder, and writes
-RESULTS.md anew. Without folders it only writes RESULTS.md.
+`python docs/results.py runs/fashion_mnist runs/cifar10_1` first adds the records of finished runs and comparisons
+(settings, versions, histories and metrics as JSON), each under the name of its folder.
+
+The text of RESULTS.md is written by hand. A block that starts with `<!-- KIND: RECORD ... -->` and ends with
+`<!-- end -->` is replaced; `KIND` is one of `BLOCKS`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import io
-import json
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from rich.console import Console
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from docs.results_figures import draw_totals
-from docs.results_sections import SECTIONS, Section
-from docs.results_tables import cifar10_sources, overall_table, target_table, task_table
-from docs.results_weightings import is_study, study, study_table
+from docs.results_tables import (
+    Record,
+    comparison_tables,
+    draw_totals,
+    run_tables,
+    source_table,
+    target_table,
+    weightings_table,
+)
 from experiments import presets
-from experiments.comparison import MethodComparison
+from experiments.comparison import MethodComparison, compare_methods
 from experiments.config import RunConfig
 from experiments.files import read_history, read_json, write_json
 from experiments.judging import DEFAULT_RULE
-from experiments.plan import is_comparison
+from experiments.plan import METHOD, Plan, is_comparison
 from experiments.run_directory import PROVENANCE, RunDirectory
-from experiments.tables import print_comparison
+from experiments.run_results import read_methods
+from mtl_keras.weightings import WEIGHTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "docs" / "results"
-IMAGES = ROOT / "docs" / "images"
 PAGE = ROOT / "RESULTS.md"
-_ORIGINALLY_JPEG = ("celeb_a",)
-_NOT_SAID = ("experiment", "data_dir", "export", "seed")
+FIGURES = {
+    "cifar10_totals.png": [f"cifar10_{number}" for number in range(1, 6)],
+    "cifar10_wide_totals.png": ["cifar10_wide"],
+}
+BLOCK = re.compile(r"(<!-- (\w+): ([\w ]+) -->).*?(<!-- end -->)", re.DOTALL)
+_STORED_AS_JPEG = ("celeb_a",)  # originally
+_SINGLE = "single_task"
 
 
 def main(folders: Sequence[str]) -> None:
-    """Takes the records of runs in, then writes the page."""
+    """Adds the records of runs, then writes the page and its figures."""
     for folder in map(Path, folders):
-        record = _study(folder) if is_study(folder) else None
-        record = record or (_comparison(folder) if any(folder.glob("comparison*.json")) else _run(folder))
-        write_json(RECORDS / f"{folder.resolve().name}.json", record)
-    for section in _shown():
-        if section.figure:
-            draw_totals([_file(name) for name in section.records], IMAGES / section.figure)
-    PAGE.write_text(page(), encoding="utf-8")
+        write_json(RECORDS / f"{folder.resolve().name}.json", record_of(folder))
+    for figure, names in FIGURES.items():
+        draw_totals({name: load(name) for name in names}, ROOT / "docs" / "images" / figure)
+    PAGE.write_text(fill(PAGE.read_text("utf-8")), "utf-8")
 
 
-def page() -> str:
-    """Returns RESULTS.md."""
-    parts = [
-        "# Results\n\nWritten by `python docs/results.py` from the records in [docs/results](docs/results). "
-        "*Real* data are those of TFDS; *JPEG copy* says that the images were stored as JPEG, which loses a little; "
-        "*synthetic* data are drawn, and show that the code works, not how good a method is.\n"
-    ]
-    return "\n".join([*parts, *map(_section, _shown())])
+def load(name: str) -> dict[str, Any]:
+    """Returns a record."""
+    return read_json(RECORDS / f"{name}.json")
 
 
-def _shown() -> list[Section]:
-    return [section for section in SECTIONS if all(_file(name).exists() for name in section.records)]
+def fill(page: str) -> str:
+    """Returns a page whose blocks show the records."""
+
+    def block(match: re.Match[str]) -> str:
+        start, kind, names, end = match.groups()
+        return "\n\n".join([start, *BLOCKS[kind]({name: load(name) for name in names.split()}), end])
+
+    return BLOCK.sub(block, page)
 
 
-def _file(record: str) -> Path:
-    return RECORDS / f"{record}.json"
-
-
-def _section(section: Section) -> str:
-    records = {name: json.loads(_file(name).read_text(encoding="utf-8")) for name in section.records}
-    parts = [f"## {section.title}\n", section.text.strip() + "\n"]
-    for record in records.values():
-        parts.append(f"`{command(record)}`: {_provenance(record)}\n")
-        if "outcomes" in record:
-            if "plan" not in record:
-                seeds = ", ".join(map(str, record["outcomes"][0]["seeds"][1:]))
-                parts.append(f"The same with `--seed` {seeds}; then `evaluate.py --compare` with these runs first.\n")
-            if record["outcomes"][0]["tasks"] != list(record["config"]["tasks"] or record["outcomes"][0]["tasks"]):
-                parts.append(f"Compared: {', '.join(record['outcomes'][0]['tasks'])}.\n")
-            parts += [_markdown(outcome) for outcome in record["outcomes"]]
-        elif section.kind == "weightings":
-            parts.append(study_table(record))
-        elif section.kind == "run":
-            parts += [task_table(record), overall_table(record)]
-        elif section.kind == "target":
-            parts.append(target_table(record))
-    if section.kind == "cifar10":
-        parts.append(cifar10_sources(records))
-    if section.figure:
-        parts.append(f"![Learning curves: {', '.join(records)}](docs/images/{section.figure})\n")
-    return "\n".join(part for part in parts if part)
-
-
-def _markdown(outcome: Mapping[str, Any]) -> str:
-    text = io.StringIO()
-    print_comparison(MethodComparison.from_json(outcome), Console(file=text, width=400), markdown=True)
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r" +$", "", text.getvalue(), flags=re.MULTILINE))
-
-
-def _provenance(record: Mapping[str, Any]) -> str:
+def source(record: Record) -> str:
+    """Returns the command, the data and the versions of a record."""
     about, data = record["provenance"], record["data"]
-    lossy = data["images"] == "jpeg" and data["name"] not in _ORIGINALLY_JPEG
+    lossy = data["images"] == "jpeg" and data["name"] not in _STORED_AS_JPEG
     kind = "synthetic" if data["synthetic"] else "real, JPEG copy" if lossy else "real"
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     cores = f"{about['cores']} CPU core{'s' * (about['cores'] > 1)}"
-    return f"{about['date']}, {data['name']} {data['version']} ({kind}), {cores}, {versions}."
+    return f"`{command(record)}`: {about['date']}, {data['name']} {data['version']} ({kind}), {cores}, {versions}."
 
 
-def command(record: Mapping[str, Any]) -> str:
-    """Returns the command line of a record: the experiment, and what was set otherwise than in its preset."""
+def command(record: Record) -> str:
+    """Returns the command line of a record: the experiment, and the settings that differ from its preset."""
     config = RunConfig.from_json(record["config"])
+    usual = presets.get(config.experiment).config if config.experiment else RunConfig()
     words = ["python", "train.py"]
-    usual = RunConfig()
     if config.experiment:
-        usual = presets.get(config.experiment).config
         words += ["--experiment", config.experiment]
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.name not in _NOT_SAID and value != getattr(usual, field.name):
+        if field.name not in ("experiment", "data_dir", "export", "seed") and value != getattr(usual, field.name):
             words += _flag(field.name, value)
     if "plan" in record:
         words += ["--compare", ",".join(record["plan"]["baselines"])]
@@ -141,55 +113,78 @@ def _flag(name: str, value: Any) -> list[str]:
         return [f"--{name}" if value else f"--no{name}"]
     if isinstance(value, Mapping):
         value = ",".join(f"{task}={weight:g}" for task, weight in value.items())
-    if isinstance(value, tuple):
-        value = ",".join(value)
-    return [f"--{name}", str(value)]
+    return [f"--{name}", ",".join(value) if isinstance(value, tuple) else str(value)]
 
 
-def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings in a `config.json`, without where the data lay."""
-    usual = RunConfig().to_json()  # a run from before a setting was there had what is now its default
-    return {name: None if name == "data_dir" else config.get(name, usual[name]) for name in usual}
+def _per_record(tables: Callable[[Record], Sequence[str]]) -> Callable[[Mapping[str, Record]], list[str]]:
+    """Returns a block with the source and the tables of each record."""
+    return lambda records: [text for record in records.values() for text in (source(record), *tables(record))]
 
 
-def _about(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {"data": config["data"], "provenance": {name: config[name] for name in PROVENANCE}}
+BLOCKS: dict[str, Callable[[Mapping[str, Record]], list[str]]] = {
+    "comparisons": _per_record(comparison_tables),
+    "weightings": _per_record(weightings_table),
+    "runs": _per_record(run_tables),
+    "target": _per_record(target_table),
+    "presets": lambda records: [*map(source, records.values()), source_table(records)],
+}
 
 
-def _comparison(folder: Path) -> dict[str, Any]:
-    """The record of a comparison, or of a method (one run a seed) that `evaluate.py --compare` compared with others."""
+def record_of(folder: Path) -> Record:
+    """Returns the record of a run, of a comparison, or of a method (a run per seed) that was compared with others."""
     config = read_json(min(folder.rglob("config.json")))
-    newest = max(folder.glob("comparison*.json"), key=lambda file: file.stat().st_mtime)
-    record = {"config": _settings(config), **_about(config), "outcomes": read_json(newest)}
+    record = {"data": config["data"], "provenance": {name: config[name] for name in PROVENANCE}}
     if is_comparison(folder):
-        plan = read_json(folder / "plan.json")
-        record["plan"] = _plan(plan)
-        record["config"] = _settings(plan["config"])
-    return record
-
-
-def _plan(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in ("baselines", "seeds", "judge_at") if name in values}
-
-
-def _study(folder: Path) -> dict[str, Any]:
-    """The record of a comparison of weightings."""
-    config, plan = read_json(min(folder.rglob("config.json"))), read_json(folder / "plan.json")
-    return {
-        "config": _settings(plan["config"]),
-        **_about(config),
-        "plan": _plan(plan),
-        **study(folder),
-    }
+        plan = Plan.load(folder)
+        config = plan.config.to_json()
+        record["plan"] = {"baselines": list(plan.baselines), "seeds": list(plan.seeds), "judge_at": plan.judge_at}
+        if _SINGLE in plan.baselines and any(name in WEIGHTINGS for name in plan.baselines):
+            record["methods"] = _compare_weightings(folder, plan)
+    if "methods" not in record:
+        comparisons = sorted(folder.glob("comparison*.json"), key=lambda file: file.stat().st_mtime)
+        record |= {"outcomes": read_json(comparisons[-1])} if comparisons else _run(folder)
+    usual = RunConfig().to_json()  # settings that are newer than the run had what is now their default
+    settings = {name: config.get(name, usual[name]) for name in usual}
+    return {"config": {**settings, "data_dir": None}, **record}
 
 
 def _run(folder: Path) -> dict[str, Any]:
     directory = RunDirectory(folder)
-    config = read_json(directory.config_file)
-    columns = read_history(directory.history_file)
-    history = {name: [round(value, 6) for value in values] for name, values in columns.items()}
-    metrics = read_json(directory.metrics_file)
-    return {"config": _settings(config), **_about(config), "metrics": metrics, "history": history}
+    history = read_history(directory.history_file)
+    return {
+        "metrics": read_json(directory.metrics_file),
+        "history": {name: [round(value, 6) for value in values] for name, values in history.items()},
+    }
+
+
+def _compare_weightings(folder: Path, plan: Plan) -> list[dict[str, Any]]:
+    """Returns each method of a comparison against single tasks and equal weights, the plan's own network."""
+    tasks = [task for task in plan.config.tasks or () if task != "random"] or None  # random labels cannot be learnt
+    names = (_SINGLE, METHOD, *(name for name in plan.baselines if name != _SINGLE))
+    single, *methods = read_methods([folder / name for name in names])
+    rows = []
+    for method in methods:
+        against_single, *equal = compare_methods([method, single, *methods[: method is not methods[0]]], tasks)
+        rows.append(
+            {
+                "method": "equal weights" if method.name == METHOD else method.name,
+                "against_single_task": _short(against_single),
+                "against_equal_weights": _short(equal[0]) if equal else None,
+                "seconds": min(run.cost.seconds for run in method.runs),  # other work of the machine makes it longer
+                **{
+                    metric: fmean(value for run in method.runs for value in run.history[metric])
+                    for metric in ("conflict_rate", "gradient_cosine", "gradient_norm_ratio")
+                },
+            }
+        )
+    return rows
+
+
+def _short(comparison: MethodComparison) -> dict[str, Any]:
+    values = comparison.to_json()
+    kept = ("task", "metric", "method", "baseline", "difference", "verdict")
+    tasks = [{key: task[key] for key in kept} for task in values["measures"][0]["tasks"]]
+    return {**{key: values[key] for key in ("seeds", "seeds_left_out", "delta_m")}, "tasks": tasks}
 
 
 if __name__ == "__main__":

@@ -1,87 +1,137 @@
-"""The tables of RESULTS.md that show single runs, in Markdown."""
+"""The tables and the figure of RESULTS.md that show the records in docs/results."""
 
 from __future__ import annotations
 
+import io
 import math
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-_SOURCE_TOTALS = {
+import matplotlib.pyplot as plt
+from rich.console import Console
+
+from experiments.comparison import MethodComparison
+from experiments.tables import print_comparison
+from mtl_keras.analysis import Interval
+
+Record = Mapping[str, Any]
+
+# From the published results of the reproduced experiments.
+_SOURCE_TOTALS = {  # preset -> totals in training and validation
     "cifar10_1": (0.2414, 2.3439),
     "cifar10_2": (0.2515, 1.5522),
     "cifar10_3": (0.2395, 0.4353),
     "cifar10_4": (0.4399, 0.6924),
     "cifar10_5": (0.2746, 0.5267),
 }
-_TARGET_WEIGHTS = {"class": 0.5, "animal": 0.1, "reconstruction": 1.0}
-_TARGET_TOTAL = 0.4353
-_TARGETS = (("class", "accuracy", 0.7418), ("animal", "accuracy", 0.9477), ("reconstruction", "mse", 0.012))
+_SOURCE_WEIGHTS = {"class": 0.5, "animal": 0.1, "reconstruction": 1.0}
+_SOURCE_BEST = (("class", "accuracy", 0.7418), ("animal", "accuracy", 0.9477), ("reconstruction", "mse", 0.012))
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table whose columns, but the first, are flush right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+def comparison_tables(record: Record) -> list[str]:
+    """Returns the tables of a method against each baseline."""
+    outcomes, parts = record["outcomes"], []
+    if "plan" not in record:
+        seeds = ", ".join(map(str, outcomes[0]["seeds"][1:]))
+        parts.append(f"The same with `--seed` {seeds}; then `evaluate.py --compare` with these runs first.")
+    if outcomes[0]["tasks"] != list(record["config"]["tasks"] or outcomes[0]["tasks"]):
+        parts.append(f"Compared: {', '.join(outcomes[0]['tasks'])}.")
+    for outcome in outcomes:
+        text = io.StringIO()
+        print_comparison(MethodComparison.from_json(outcome), Console(file=text, width=400), markdown=True)
+        parts.append(re.sub(r"\n{3,}", "\n\n", re.sub(r" +$", "", text.getvalue(), flags=re.MULTILINE)).strip())
+    return parts
 
 
-def number(value: float | None, digits: int = 4) -> str:
-    """Returns a number, "-" if it is not known."""
-    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+def weightings_table(record: Record) -> list[str]:
+    """Returns a table with one row per method: metrics, delta_m, training time and gradient conflicts."""
+    methods = record["methods"]
+    first = methods[0]["against_single_task"]["tasks"]
+    header = ["method", *(f"{task['task']} {task['metric']}" for task in first), "delta_m, single-task (%)"]
+    header += ["delta_m, equal weights (%)", "least training time (s)", "conflict rate", "cosine", "norm ratio"]
+    rows = [["single-task networks", *(_spread(task["baseline"]) for task in first), "0", "", "", "", "", ""]]
+    for method in methods:
+        single, equal = method["against_single_task"], method["against_equal_weights"]
+        row = [method["method"], *(_spread(task["method"]) for task in single["tasks"])]
+        row += [f"{Interval(**single['delta_m']):+.2f}", f"{Interval(**equal['delta_m']):+.2f}" if equal else "0"]
+        row.append(f"{method['seconds']:.0f}")
+        row += [_number(method[name], 2) for name in ("conflict_rate", "gradient_cosine", "gradient_norm_ratio")]
+        rows.append(row)
+    return [_markdown(header, rows)]
 
 
-def task_table(record: Mapping[str, Any]) -> str:
-    """Returns every metric of every task on the test split, with that of the best constant prediction in brackets."""
-    tasks = record["metrics"]["tasks"]
+def run_tables(record: Record) -> list[str]:
+    """Returns all metrics on the test split, those of the best constant prediction in brackets, and the means."""
+    tasks, overall = record["metrics"]["tasks"], record["metrics"].get("overall")
     metrics = list(dict.fromkeys(metric for entries in tasks.values() for metric in entries))
     rows = []
     for task, entries in tasks.items():
         cells = [entries.get(metric) for metric in metrics]
-        rows.append([task, *(f"{number(c['value'])} ({number(c['baseline'])})" if c else "" for c in cells)])
-    return markdown(["task", *metrics], rows)
+        rows.append([task, *(f"{_number(c['value'])} ({_number(c['baseline'])})" if c else "" for c in cells)])
+    tables = [_markdown(["task", *metrics], rows)]
+    if overall:
+        row = ["value", *(_number(entry["value"]) for entry in overall.values())]
+        tables.append(_markdown(["all binary tasks", *overall], [row]))
+    return tables
 
 
-def overall_table(record: Mapping[str, Any]) -> str:
-    """Returns the scores of the binary tasks together; nothing if there are none."""
-    overall = record["metrics"].get("overall")
-    if not overall:
-        return ""
-    return markdown(["binary tasks together", *overall], [["value", *(number(e["value"]) for e in overall.values())]])
-
-
-def cifar10_sources(records: Mapping[str, Mapping[str, Any]]) -> str:
-    """Returns the last totals of each preset beside those of the source."""
+def source_table(records: Mapping[str, Record]) -> str:
+    """Returns the last totals of each CIFAR-10 preset beside those of the source."""
     rows = []
     for name, record in records.items():
         history, tasks = record["history"], record["metrics"]["tasks"]
-        train, validation = history["loss"][-1], history["val_loss"][-1]
-        source = _SOURCE_TOTALS[name]
-        accuracies = [number(tasks[task]["accuracy"]["value"]) for task in ("class", "animal")]
-        rows.append(
-            [
-                name,
-                str(len(history["loss"])),
-                f"{number(train)} / {number(validation)}",
-                number(validation / train, 2),
-                f"{source[0]:.4f} / {source[1]:.4f}",
-                number(source[1] / source[0], 2),
-                *accuracies,
-                number(history["val_reconstruction_loss"][-1]),
-            ]
-        )
-    header = ["preset", "epochs", "train / validation total", "ratio", "source's", "ratio"]
+        row = [name, str(len(history["loss"]))]
+        for train, validation in ((history["loss"][-1], history["val_loss"][-1]), _SOURCE_TOTALS[name]):
+            row += [f"{_number(train)} / {_number(validation)}", _number(validation / train, 2)]
+        row += [_number(tasks[task]["accuracy"]["value"]) for task in ("class", "animal")]
+        rows.append([*row, _number(history["val_reconstruction_loss"][-1])])
+    header = ["preset", "epochs", "train / validation total", "ratio", "same in the source", "ratio"]
     header += ["class accuracy (test)", "animal accuracy (test)", "reconstruction MSE (validation)"]
-    return markdown(header, rows)
+    return _markdown(header, rows)
 
 
-def target_table(record: Mapping[str, Any]) -> str:
-    """Returns what was reached at the best epoch, on the validation and the test split, beside what was asked."""
+def target_table(record: Record) -> list[str]:
+    """Returns the results of the best epoch, on the validation and the test split, beside the best of the source."""
     history, best, tasks = record["history"], record["metrics"]["best_epoch"], record["metrics"]["tasks"]
-    total = sum(weight * history[f"val_{task}_loss"][best] for task, weight in _TARGET_WEIGHTS.items())
-    on_test = sum(weight * tasks[task]["loss"]["value"] for task, weight in _TARGET_WEIGHTS.items())
-    rows = [["total (0.5, 0.1, 1)", f"<= {_TARGET_TOTAL}", number(total), number(on_test)]]
-    for task, metric, asked in _TARGETS:
-        key = "loss" if metric == "mse" else metric
-        sign = "<=" if metric == "mse" else ">="
+    total = sum(weight * history[f"val_{task}_loss"][best] for task, weight in _SOURCE_WEIGHTS.items())
+    on_test = sum(weight * tasks[task]["loss"]["value"] for task, weight in _SOURCE_WEIGHTS.items())
+    rows = [["total (0.5, 0.1, 1)", f"<= {_SOURCE_TOTALS['cifar10_3'][1]}", _number(total), _number(on_test)]]
+    for task, metric, target in _SOURCE_BEST:
+        key, sign = ("loss", "<=") if metric == "mse" else (metric, ">=")
         validation, test = history[f"val_{task}_{key}"][best], tasks[task][key]["value"]
-        rows.append([f"{task} {metric}", f"{sign} {asked}", number(validation), number(test)])
-    return markdown(["", "asked", f"validation, epoch {best + 1}", "test"], rows)
+        rows.append([f"{task} {metric}", f"{sign} {target}", _number(validation), _number(test)])
+    return [_markdown(["", "target", f"validation, epoch {best + 1}", "test"], rows)]
+
+
+def draw_totals(records: Mapping[str, Record], target: Path) -> None:
+    """Draws the weighted totals of the losses, in training and validation, into a PNG file: one panel per record."""
+    size = (1.5 + 2.5 * len(records), 3)
+    figure, panels = plt.subplots(1, len(records), figsize=size, sharey=True, layout="constrained", squeeze=False)
+    for axes, (name, record) in zip(panels.flat, records.items()):
+        history = record["history"]
+        epochs = range(1, len(history["loss"]) + 1)
+        axes.plot(epochs, history["loss"], "-", color="tab:blue", label="training")
+        axes.plot(epochs, history["val_loss"], "--", color="tab:orange", label="validation")
+        axes.set_title(name, fontsize=9)
+        axes.set(xlabel="epoch", yscale="log")
+        axes.grid(alpha=0.3, which="both")
+    panels.flat[0].set_ylabel("weighted total of the losses")
+    panels.flat[0].legend(fontsize=8)
+    figure.savefig(target, dpi=100)
+    plt.close(figure)
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a table; all columns but the first are right-aligned."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _spread(estimate: Record) -> str:
+    return f"{estimate['mean']:.4f} ± {estimate['std']:.4f}"

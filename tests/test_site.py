@@ -1,4 +1,4 @@
-"""The documentation: the site builds without warnings, and links in the repository lead somewhere."""
+"""The documentation: the site builds without warnings, and the links in the repository work."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """The site, and the warnings that building it gave."""
+    """Builds the site; returns its folder and the warnings."""
     folder = tmp_path_factory.mktemp("site")
     records: list[logging.LogRecord] = []
     handler = logging.Handler(logging.WARNING)
@@ -50,21 +50,21 @@ def test_the_reference_has_signatures_and_arguments(site: tuple[Path, list[str]]
     assert "seed of the draws" in text
 
 
-def test_the_site_asks_for_nothing_from_elsewhere(site: tuple[Path, list[str]]) -> None:
-    asked = re.compile(r"<(?:script|link|img)[^>]+(?:src|href)=\"(https?://[^\"]+)\"")
-    found = {url for page in site[0].rglob("*.html") for url in asked.findall(page.read_text("utf-8"))}
+def test_the_site_loads_nothing_from_other_hosts(site: tuple[Path, list[str]]) -> None:
+    loads = re.compile(r"<(?:script|link|img)[^>]+(?:src|href)=\"(https?://[^\"]+)\"")
+    found = {url for page in site[0].rglob("*.html") for url in loads.findall(page.read_text("utf-8"))}
     assert found == set()
 
 
 def anchors(path: Path) -> set[str]:
-    """Returns the anchors that GitHub gives the headings of a page."""
+    """Returns GitHub's anchors of the headings of a page."""
     text = _CODE.sub(lambda code: code[0].strip("`") if "\n" not in code[0] else "", path.read_text("utf-8"))
     headings = re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def broken(page: Path) -> Iterator[str]:
-    """Yields the links of a page that lead nowhere in the repository."""
+    """Yields the broken links of a page to files and headings of the repository."""
     for target in _LINK.findall(_CODE.sub("", page.read_text("utf-8"))):
         if "://" in target or target.startswith("mailto:"):
             continue
@@ -75,7 +75,7 @@ def broken(page: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_work(page: Path) -> None:
     assert list(broken(page)) == []
 
 
