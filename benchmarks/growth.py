@@ -32,7 +32,7 @@ from benchmarks.growth_curves import Curve
 from benchmarks.many_heads import BATCH, KINDS, STEPS, start, warm_up
 from benchmarks.networks import Graph, Network, Shape, binary_heads, step
 from models import heads, trunks
-from mtl_keras import TaskSet
+from mtl_keras import MultiTaskModel, TaskSet
 
 TASKS = (1, 2, 5, 10, 40, 100, 400)
 ACTIVE = (1, 2, 5, 10, 20, 40)
@@ -106,10 +106,19 @@ def against_active(rounds: int) -> Curves:
     for name, net in (("one layer for all", fused), (separate.title, separate)):
         model = net.compiled(max_specializations=len(ACTIVE))
         train = step(model, net.batches(BATCH))
-        for active in ACTIVE:
-            row = (np.arange(len(net.tasks))[None] < active).astype("float32")
-            steps[name, active] = lambda model=model, train=train, row=row: (model.set_step_weights(row), train())
+        steps |= {(name, active): with_active(model, train, active) for active in ACTIVE}
     return measure_steps(steps, rounds, each="active task")
+
+
+def with_active(model: MultiTaskModel, train: Callable[[], object], active: int) -> Callable[[], object]:
+    """Returns a step in which the first `active` tasks run."""
+    weights = (np.arange(len(model.task_names))[None] < active).astype("float32")
+
+    def run() -> None:
+        model.set_step_weights(weights)
+        train()
+
+    return run
 
 
 def two_layers_each(tasks: TaskSet, shape: Shape) -> Graph:
