@@ -59,10 +59,10 @@ def main(values: flags.FlagValues) -> None:
         raise ValueError(f"Pass --{chosen[0]} or --{chosen[1]}, not both.")
     mode = chosen[0] if chosen else "evaluate"
     for name in FLAGS:
-        takers = [other for other, names in MODES.items() if name in names]
-        if mode not in takers and values[name].value != values[name].default:
-            needed = takers[0] if takers[0] != "evaluate" else "run_dir alone"
-            raise ValueError(f"--{name} needs --{needed}. Received: --{name}={values[name].value}")
+        if name not in MODES[mode] and values[name].value and values[name].value != values[name].default:
+            places = [f"--{other}" for other, names in MODES.items() if name in names and other != "evaluate"]
+            where = " and ".join(places) or "evaluating a run"
+            raise ValueError(f"--{name} is only for {where}. Received: --{name}={values[name].value}")
     _PROGRAMS[mode](values)
 
 

@@ -18,11 +18,12 @@ def locked(folder: Path) -> Iterator[None]:
     """Holds an exclusive lock on a folder until the block or the process ends, even by a crash.
 
     Args:
-        folder: the folder; created if it does not exist.
+        folder: the folder; created if it does not exist, and then removed if the block leaves it empty.
 
     Raises:
         ValueError: if another process holds the lock, or the folder cannot be created.
     """
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK_FILE, blocking=False)
@@ -39,3 +40,6 @@ def locked(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             (folder / LOCK_FILE).unlink()
         lock.release()
+        if is_new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()

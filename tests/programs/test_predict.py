@@ -113,7 +113,7 @@ def test_a_damaged_saved_model_is_named(
         (["--predict={images}", "--saved_model_dir={empty}"], "no file saved_model.pb"),
         (["--predict={images}/notes.txt", "--run_dir={run}", "--output={empty}/new"], "notes.txt cannot be decoded"),
         (["--predict={images}", "--run_dir={run}", "--output={images}"], "--output must not be the folder of"),
-        (["--output={empty}", "--run_dir={run}"], "--output needs --predict"),
+        (["--output={empty}", "--run_dir={run}"], "--output is only for --predict"),
     ],
 )
 def test_mistakes(
