@@ -41,8 +41,8 @@ def command_line(
         rest = values(list(arguments))[1:]
     except flags.Error as error:
         _fail(str(error), 2)
-    if positional and values[positional].value:
-        values[positional].value = [*values[positional].value, *rest]
+    if positional and getattr(values, positional):
+        values[positional].value = [*getattr(values, positional), *rest]
     elif rest:
         folders = f"; folders are for --{positional}" if positional else ""
         _fail(f"Unknown argument {rest[0]!r}. Flags begin with --{folders}", 2)
