@@ -131,10 +131,11 @@ def _overfitted(run: RunResult, task: str) -> str | None:
     higher_is_better = run.higher_is_better(task)
     metric = "loss" if higher_is_better is None else run.primary(task)
     names = f"{task}_loss", f"val_{task}_loss", f"{task}_{metric}", f"val_{task}_{metric}"
-    columns = [run.column(name) for name in names]
-    if run.epochs < 3 or not np.isfinite(columns).all() or not is_overfitting(*columns, bool(higher_is_better)):
+    losses, val_losses, values, val_values = columns = [run.column(name) for name in names]
+    known = run.epochs >= 3 and np.isfinite(columns).all()
+    if not known or not is_overfitting(losses, val_losses, values, val_values, bool(higher_is_better)):
         return None
-    return f"{task} ({metric} {decimal(columns[2][-1], 3)} in training, {decimal(columns[3][-1], 3)} in validation)"
+    return f"{task} ({metric} {decimal(values[-1], 3)} in training, {decimal(val_values[-1], 3)} in validation)"
 
 
 def is_overfitting(
