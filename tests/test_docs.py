@@ -77,8 +77,6 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     notebook = nbformat.read(TOUR, as_version=4)
     nbformat.validate(notebook)
     assert not any(cell.get("outputs") for cell in notebook.cells)  # saved without outputs
-    eagerly = "import tensorflow as tf\ntf.config.run_functions_eagerly(True)"  # tracing takes longer than the steps
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(eagerly))
     nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(TOUR.parent)}}).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
     assert any("srcdoc" in output.data.get("text/html", "") for output in shown)  # the report
