@@ -35,7 +35,7 @@ def test_two_tasks_by_hand() -> None:
 def test_settles_where_the_weighted_losses_are_one() -> None:
     weighting, losses = IMTLL(learning_rate=0.1), np.array([0.02, 30.0], "float32")
     state = weighting.initial_state(2)
-    for _ in range(150):
+    for _ in range(300):
         state = one_step(weighting, losses, state=state).state
     np.testing.assert_allclose(weighting(losses, state=state) * losses, 1, rtol=0.01)
 
