@@ -14,7 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from experiments.commands import command_line
-from experiments.run_flags import config_from_flags, define_settings, names_a_run, resumed_config, seeds_from_flags
+from experiments.run_flags import can_start_a_run, config_from_flags, define_settings, resumed_config, seeds_from_flags
 
 FLAGS = flags.FlagValues()
 _string = partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -81,7 +81,7 @@ def _train(values: flags.FlagValues, folder: Path) -> None:
     directory = RunDirectory(folder)
     # With --resume, a run that names its dataset or experiment starts if it was killed before it could: the same
     # command works each time.
-    start = not values.resume or (names_a_run(values) and not directory.started)
+    start = not values.resume or (can_start_a_run(values) and not directory.started)
     config = config_from_flags(values) if start else resumed_config(directory.config(), values)
     evaluation = run(config, directory, resume=values.resume)
     if not connect_workers(config.distribute).is_chief:
@@ -114,7 +114,7 @@ def _compare(values: flags.FlagValues, folder: Path) -> None:
     if values.distribute == "multi_worker":
         raise ValueError("A comparison runs in one process. Received: --distribute=multi_worker with --compare")
     seeds = seeds_from_flags(values)
-    if values.resume and (is_comparison(folder) or not names_a_run(values)):
+    if values.resume and (is_comparison(folder) or not can_start_a_run(values)):
         stored = Plan.load(folder)
         if values["judge_at"].present and values.judge_at != stored.judge_at:
             raise ValueError(

@@ -15,7 +15,7 @@ from data.pipeline import BatchShard, CachedExamples, Examples, check_start, ope
 from data.reader import Reader
 from data.recipe import Recipe
 from data.split import Split
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import TaskSet
 
 _MIN_COMPILED_VALUES = 2**14

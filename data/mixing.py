@@ -11,7 +11,7 @@ from typing import Any
 from data.custom.task_recipe import checked_image_shape
 from data.dataset import AnyDataset
 from data.mixture import Mixture
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
 

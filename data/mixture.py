@@ -14,7 +14,7 @@ from data.bad_examples import Skipped
 from data.dataset import AnyDataset, describe_tasks
 from data.pipeline import BatchShard, check_start, with_pipeline_options
 from data.recipe import SPLITS
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import TaskSet
 
 

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from data.cache import cached_array
 from data.errors import remember
 from data.split import Split
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 
 CACHES = ("auto", "none", "memory", "disk")
 """Where decoded images are cached."""

@@ -10,11 +10,12 @@ import tensorflow as tf
 
 import data
 from experiments.config import RunConfig
-from experiments.own_data import check_known
+from experiments.own_data import check_can_be_opened
 from models import network, trunk_layers
 from mtl_keras import MultiTaskModel, schedules
 from mtl_keras.callbacks import FreezeLayers, TaskScheduler
-from mtl_keras.serialization import Spec, parse_spec, unknown_value
+from mtl_keras.checks import unknown_value
+from mtl_keras.serialization import Spec, parse_spec
 
 
 def open_dataset(config: RunConfig) -> data.Dataset:
@@ -23,7 +24,7 @@ def open_dataset(config: RunConfig) -> data.Dataset:
     Raises:
         ValueError: if it was made in Python, and as in `data.load`.
     """
-    check_known(config)
+    check_can_be_opened(config)
     dataset = data.load(
         config.dataset,
         tasks=config.tasks,

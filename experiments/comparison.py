@@ -12,7 +12,7 @@ from experiments.judging import RULES, check_rule
 from experiments.plan import METHOD, Plan, is_comparison
 from experiments.run_results import Method
 from mtl_keras.analysis import Comparison, CostComparison, Interval, TaskResults, compare, compare_costs
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 
 
 class Measure(NamedTuple):

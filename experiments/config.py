@@ -1,7 +1,8 @@
 """`RunConfig`: all settings of a run, and `Preset`, a named one.
 
 A setting is declared once, as a field of `RunConfig`. Its flag of `train.py`, its checks, its row in docs/train.md and
-whether `--resume` may change it follow from the declaration.
+whether `--resume` may change it follow from the declaration. A setting of a new type also needs an entry in
+`run_flags._FLAG_TYPES`, and one that is used to open the dataset an entry in `own_data._DATA_SETTINGS`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 # `data` and `mtl_keras` are imported when used: the flags are read before TensorFlow is imported.
 
-OWN = "own"
+OWN_DATASET = "own"
 """The name of a dataset made in Python."""
 FEW_STEPS = 200
-"""In fewer training steps the moving averages of batch normalisation do not settle."""
+"""A run with fewer training steps gets a warning: the moving averages of batch normalisation have not converged."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class Setting:
     """The declaration of a setting, besides its name, type and default.
 
     Args:
-        help: its meaning, in Markdown.
-        choices: the only values, or entries of a tuple; empty for any.
-        at_least: the smallest number.
-        may_change: whether it may change when a run is resumed.
+        help: its meaning, in Markdown, for `--help` and docs/train.md.
+        choices: the accepted values, of a tuple the accepted entries; empty to accept any.
+        at_least: the smallest number accepted.
+        may_change: whether `--resume` may change it.
     """
 
     help: str
@@ -39,7 +40,7 @@ class Setting:
 
     def check(self, name: str, value: Any) -> None:
         """Raises a ValueError, naming the setting, if a value is not allowed."""
-        from mtl_keras.serialization import unknown_value
+        from mtl_keras.checks import unknown_value
 
         for entry in value if isinstance(value, tuple) else (value,):
             if self.choices and entry not in self.choices:
@@ -49,7 +50,7 @@ class Setting:
 
 
 def setting(default: Any, help: str, choices: tuple[Any, ...] = (), **rules: Any) -> Any:
-    """Returns a dataclass field with a `Setting`; its default may be a dict."""
+    """Declares a field of `RunConfig`. `default` may be a dict; the other arguments are those of `Setting`."""
     metadata = {"setting": Setting(help, choices, **rules)}
     if isinstance(default, dict):
         return field(default_factory=default.copy, metadata=metadata)
@@ -211,12 +212,12 @@ class RunConfig:
 
     def _check_data(self) -> None:
         import data
-        from mtl_keras.serialization import unknown_value
+        from mtl_keras.checks import unknown_value
 
         if data.names_files(self.dataset):
             if self.synthetic:
-                raise ValueError(f"synthetic draws a known dataset. Received: dataset={self.dataset!r}")
-        elif self.dataset != OWN and self.dataset not in data.names():
+                raise ValueError(f"synthetic is for built-in datasets. Received: dataset={self.dataset!r}")
+        elif self.dataset != OWN_DATASET and self.dataset not in data.names():
             raise unknown_value("dataset", self.dataset, [*data.names(), *data.FORMS])
         elif self.task_types or self.image_size is not None:
             raise ValueError(
@@ -243,7 +244,7 @@ class RunConfig:
         Raises:
             ValueError: for a setting that does not exist.
         """
-        from mtl_keras.serialization import unknown_value
+        from mtl_keras.checks import unknown_value
 
         for name in values:
             if name not in SETTINGS:
@@ -251,7 +252,7 @@ class RunConfig:
         settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         types = get_type_hints(cls)
         for name, value in settings.items():
-            if not _is_of(value, types[name]):
+            if not _has_type(value, types[name]):
                 raise ValueError(f"Setting {name!r} has a value of another type. Received: {name}={value!r}")
         return cls(**settings)
 
@@ -267,7 +268,7 @@ class Preset:
     Args:
         purpose: its purpose, in one line.
         config: its settings.
-        smoke: settings to change in its smoke run of one epoch over a few drawn images, such as a narrower network.
+        smoke: settings to change in its smoke run (one epoch over a few synthetic images), such as a smaller network.
     """
 
     purpose: str
@@ -275,11 +276,11 @@ class Preset:
     smoke: Mapping[str, Any] = field(default_factory=dict)
 
     def smoke_config(self) -> RunConfig:
-        """Returns the settings of a run of a few seconds, which only tests that all parts work."""
+        """Returns the settings of the smoke run, which takes seconds and only tests that all parts work."""
         return dataclasses.replace(self.config, **{"epochs": 1, "examples": 64, "batch_size": 16, **self.smoke})
 
 
-def _is_of(value: Any, expected: Any) -> bool:
+def _has_type(value: Any, expected: Any) -> bool:
     """Returns whether a value has the type of a setting. Entries of tuples and mappings are checked on use."""
     kinds = get_args(expected) if isinstance(expected, UnionType) else (expected,)
     origins = tuple(get_origin(kind) or kind for kind in kinds)

@@ -20,8 +20,8 @@ from experiments.evaluation import Outputs, PrimaryMetric, collect, evaluate_out
 from experiments.recorder import Recorder
 from experiments.run_directory import RunDirectory
 from mtl_keras import MultiTaskModel
+from mtl_keras.checks import unknown_value
 from mtl_keras.export.replacing import replacing
-from mtl_keras.serialization import unknown_value
 
 RULES = {
     "last": "Every network is judged after its last epoch.",

@@ -1,4 +1,7 @@
-"""Runs on your own data: files, whose tasks are inferred, or a dataset made in Python, which programs cannot open."""
+"""Runs on your own data: CSV files and folders, or a dataset made in Python.
+
+The tasks of files are inferred. A dataset made in Python is recorded as `dataset="own"`; programs cannot open it.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import dataclasses
 import textwrap
 
 import data
-from experiments.config import FEW_STEPS, OWN, RunConfig
+from experiments.config import FEW_STEPS, OWN_DATASET, RunConfig
 from experiments.files import read_json
 from experiments.run_directory import RunDirectory
 
+# The settings of `RunConfig` that `building.open_dataset` reads: no use for a dataset that is already open.
 _DATA_SETTINGS = (
     "synthetic",
     "examples",
@@ -26,11 +30,11 @@ _DATA_SETTINGS = (
 _WIDTH = 79
 
 
-def summary(dataset: data.AnyDataset, config: RunConfig) -> str:
-    """Returns what to check before a run begins, since kinds of tasks are inferred and may be wrong.
+def data_summary(dataset: data.AnyDataset, config: RunConfig) -> str:
+    """Returns a summary of the data to print before training, because the inferred types of tasks may be wrong.
 
-    One line about the images, one for each kind of task with its tasks, and a warning about few steps; lines are cut to
-    79 characters.
+    It has one line about the images, one line for each type of task, and a warning if there are few steps. Lines are
+    cut to 79 characters.
     """
     sizes = ", ".join(f"{dataset.size(split)} {split}" for split in ("train", "validation", "test"))
     lines = [f"Data: {sizes}; images as {'x'.join(map(str, dataset.image_shape))} (--image_size)"]
@@ -46,25 +50,25 @@ def summary(dataset: data.AnyDataset, config: RunConfig) -> str:
 
 
 def with_own_data(config: RunConfig) -> RunConfig:
-    """Returns the settings of a run with a given dataset: their `dataset` is `"own"`.
+    """Returns the settings of a run on a dataset made in Python, with `dataset="own"`.
 
     Raises:
         ValueError: if the settings name another dataset, or have settings for opening one.
     """
     usual = RunConfig()
-    if config.dataset not in (usual.dataset, OWN):
+    if config.dataset not in (usual.dataset, OWN_DATASET):
         raise ValueError(f"Pass `dataset` or name one in the settings, not both. Received: dataset={config.dataset!r}")
     for name in _DATA_SETTINGS:
         if getattr(config, name) != getattr(usual, name):
             raise ValueError(
                 f"`dataset` is already open, so {name} cannot be set. Received: {name}={getattr(config, name)!r}"
             )
-    return dataclasses.replace(config, dataset=OWN)
+    return dataclasses.replace(config, dataset=OWN_DATASET)
 
 
-def check_known(config: RunConfig) -> None:
-    """Raises a ValueError with advice if the dataset of a run was made in Python."""
-    if config.dataset == OWN:
+def check_can_be_opened(config: RunConfig) -> None:
+    """Raises a ValueError, with advice, if the dataset of a run was made in Python, so that no program can open it."""
+    if config.dataset == OWN_DATASET:
         raise ValueError(
             "The data of this run were made in Python and are not known here (dataset='own'). In Python, evaluate it "
             "with experiments.evaluation.evaluate, or resume it with run(..., resume=True, dataset=...); "
@@ -72,7 +76,7 @@ def check_known(config: RunConfig) -> None:
         )
 
 
-def check_same(directory: RunDirectory, dataset: data.AnyDataset) -> None:
+def check_same_data(directory: RunDirectory, dataset: data.AnyDataset) -> None:
     """Raises a ValueError if a resumed run was started with data of another name or other sizes."""
     if not directory.started:
         return

@@ -15,8 +15,9 @@ from experiments.config import RunConfig
 from experiments.files import read_json, write_json
 from experiments.judging import DEFAULT_RULE, check_rule
 from mtl_keras import schedules, weightings
+from mtl_keras.checks import unknown_value
 from mtl_keras.schedules import SCHEDULES
-from mtl_keras.serialization import parse_spec, unknown_value
+from mtl_keras.serialization import parse_spec
 from mtl_keras.weightings import WEIGHTINGS
 
 METHOD = "multi_task"

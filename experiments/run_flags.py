@@ -1,4 +1,4 @@
-"""The flags of `train.py` for the settings of a run, and the settings that flags ask for."""
+"""The flags of `train.py` for the settings of a run, and their conversion to a `RunConfig`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from experiments.config import SETTINGS, RunConfig
 
 
 def define_settings(values: flags.FlagValues) -> None:
-    """Defines a flag for each setting of `RunConfig`; `export` has the flags `--export` and `--export_formats`."""
+    """Defines a flag for each setting of `RunConfig`.
+
+    The setting `export` has two flags: `--export` for the SavedModel, `--export_formats` for the other formats.
+    """
     for field in dataclasses.fields(RunConfig):
         if field.name != "export":
-            define, _ = _FLAG_TYPES[_HINTS[field.name]]
+            define, _ = _FLAG_TYPES[_SETTING_TYPES[field.name]]
             default = None if field.default is dataclasses.MISSING else field.default
             define(field.name, default, SETTINGS[field.name].help, flag_values=values)
     flags.DEFINE_bool("export", False, "write `saved_model/` after training", flag_values=values)
@@ -23,7 +26,7 @@ def define_settings(values: flags.FlagValues) -> None:
 
 
 def config_from_flags(values: flags.FlagValues) -> RunConfig:
-    """Returns the settings from the flags: those of `--experiment`, if any, overridden by the given flags.
+    """Returns the settings of `--experiment`, or else the default settings, overridden by the given flags.
 
     Raises:
         ValueError: for an unknown experiment or an invalid flag value.
@@ -36,30 +39,30 @@ def config_from_flags(values: flags.FlagValues) -> RunConfig:
 
     preset = presets.get(values.experiment)
     if values.smoke and not values.synthetic:
-        raise ValueError("--smoke trains on a few drawn images: it needs --synthetic.")
+        raise ValueError("--smoke trains on a few synthetic images: it needs --synthetic.")
     config = preset.smoke_config() if values.smoke else preset.config
     changes = _given_settings(values)
     if changes.get("dataset", config.dataset) != config.dataset:
         raise ValueError(
             f"Experiment {values.experiment!r} uses dataset {config.dataset}. Received: --dataset={values.dataset!r}"
         )
-    # Use the preset's weights of the remaining tasks; flags override single weights.
+    # `--tasks` may leave out tasks for which the preset has weights. `--task_weights` overrides single weights.
     tasks = changes.get("tasks") or config.tasks
     kept = {task: weight for task, weight in config.task_weights.items() if tasks is None or task in tasks}
     changes["task_weights"] = {**kept, **changes.get("task_weights", {})}
     return dataclasses.replace(config, **changes)
 
 
-def names_a_run(values: flags.FlagValues) -> bool:
-    """Returns whether the flags name a dataset or an experiment, so that they can start a run."""
+def can_start_a_run(values: flags.FlagValues) -> bool:
+    """Returns whether the flags name a dataset or an experiment, as starting a run requires."""
     return bool(values["dataset"].present or values["experiment"].present)
 
 
 def resumed_config(stored: RunConfig, values: flags.FlagValues, may_change: Collection[str] | None = None) -> RunConfig:
-    """Returns the settings of an existing run, with the changes that flags may make.
+    """Returns the settings of a run to resume: the stored ones, with those that flags may change.
 
     Args:
-        stored: the settings that it was started with.
+        stored: the settings that the run was started with.
         values: the flags.
         may_change: the names of the settings that may change; by default those that `RunConfig` declares so.
 
@@ -92,14 +95,14 @@ def seeds_from_flags(values: flags.FlagValues) -> tuple[int, ...]:
 
 
 def _given_settings(values: flags.FlagValues) -> dict[str, Any]:
-    """Returns the settings that flags were given for, by name."""
+    """Returns the value of each setting whose flag was given."""
     settings: dict[str, Any] = {}
-    for name, hint in _HINTS.items():
+    for name, type_hint in _SETTING_TYPES.items():
         if name == "export":
             if values["export"].present or values["export_formats"].present:
                 settings[name] = (("saved_model",) if values.export else ()) + tuple(values.export_formats or ())
         elif values[name].present:
-            _, parse = _FLAG_TYPES[hint]
+            _, parse = _FLAG_TYPES[type_hint]
             settings[name] = parse(name, values[name].value) if parse else values[name].value
     return settings
 
@@ -136,7 +139,9 @@ def _column_types(name: str, entries: list[str]) -> dict[str, str]:
         raise ValueError(f"--{name} takes column=type, separated by commas. Received: {','.join(entries)!r}") from cause
 
 
-_HINTS: dict[str, Any] = {name: hint for name, hint in get_type_hints(RunConfig).items() if name in SETTINGS}
+_SETTING_TYPES: dict[str, Any] = {
+    name: type_hint for name, type_hint in get_type_hints(RunConfig).items() if name in SETTINGS
+}
 _FLAG_TYPES: dict[Any, tuple[Callable[..., Any], Callable[[str, Any], Any] | None]] = {
     bool: (flags.DEFINE_bool, None),
     int: (flags.DEFINE_integer, None),
@@ -150,4 +155,4 @@ _FLAG_TYPES: dict[Any, tuple[Callable[..., Any], Callable[[str, Any], Any] | Non
     Mapping[str, float]: (flags.DEFINE_list, _task_numbers),
     Mapping[str, str]: (flags.DEFINE_list, _column_types),
 }
-"""The kind of flag for each type of setting, and the conversion of its value."""
+"""Type of a setting -> function that defines its flag; function `(name, flag value)` -> setting, or `None` to keep it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 from pathlib import Path
@@ -27,7 +28,7 @@ from experiments.hparams import write_hparams
 from experiments.judging import best_weights_callbacks, forget_best_weights, judge
 from experiments.lock import locked
 from experiments.nonfinite import save_nonfinite_report
-from experiments.own_data import check_same, summary, with_own_data
+from experiments.own_data import check_same_data, data_summary, with_own_data
 from experiments.predictions import save_examples, save_predictions
 from experiments.recorder import Recorder
 from experiments.run_directory import RunDirectory
@@ -44,10 +45,12 @@ from mtl_keras.callbacks import (
 )
 from mtl_keras.export import export, parity
 
-PROFILED = (10, 20)
-"""The training steps that `profile` traces."""
-PICTURES = 4
+_PROFILED_STEPS = (10, 20)
+"""First and last training step that the setting `profile` traces."""
+_TENSORBOARD_IMAGES = 4
 """Number of validation images shown in TensorBoard with their predictions."""
+_PARITY_IMAGES = 16
+"""Number of test images on which an exported model is compared with the original."""
 
 
 def run(
@@ -58,13 +61,13 @@ def run(
     judge_at: str | None = None,
     dataset: data.AnyDataset | None = None,
 ) -> Evaluation:
-    """Trains, evaluates and exports.
+    """Trains one run, evaluates it on the test split, and exports it.
 
     Args:
         config: the settings.
-        directory: the run directory; with `resume`, that of the run to resume.
+        directory: where all files of the run are written; with `resume`, the directory of the run to resume.
         resume: whether to resume from the last checkpoint in `directory`, or to start if there is none.
-        judge_at: for a comparison, the rule by which to also evaluate the network; see `experiments.judging`.
+        judge_at: for a comparison, the rule (from `experiments.judging.RULES`) of additional evaluations.
         dataset: a dataset made in Python; by default the one that `config` names. When resuming, build it the same way
             as in the first run.
 
@@ -72,8 +75,8 @@ def run(
         The evaluation of the best model on the test split, as in `metrics.json`.
 
     Raises:
-        ValueError: for settings that do not fit each other or the data, or if another process uses `directory`.
-            No files are left in this case.
+        ValueError: for settings that do not fit each other or the data, or if another process uses `directory`. A
+            directory that this call made is removed in this case.
         NonFiniteLoss: if the loss of a task becomes NaN or infinite; diagnostics are saved in `directory`.
         data.DataUnavailable: if the dataset is not found.
         distribution.WorkerLost: if another worker ends.
@@ -83,8 +86,8 @@ def run(
     config.check()
     if not workers.is_chief:
         with tempfile.TemporaryDirectory() as scratch:
-            elsewhere = RunDirectory(Path(scratch, "run"))
-            return _run(config, elsewhere, workers, judge_at, directory.checkpoints, dataset)
+            scratch_directory = RunDirectory(Path(scratch, "run"))
+            return _run(config, scratch_directory, workers, judge_at, directory.checkpoints, dataset)
     if not resume:
         directory.check_new()
     fresh = not directory.path.exists()
@@ -92,15 +95,15 @@ def run(
         if not resume:
             directory.check_new()  # again, with the lock: another process may have used it
         try:
-            # First of all: from here on the run can be resumed whenever it is killed.
+            # Written before anything else: a run that is killed from here on can be resumed.
             if not directory.started:
                 directory.create(config)
             directory.remove_unfinished()
             return _run(config, directory, workers, judge_at, directory.checkpoints, dataset)
         except Exception as error:
             # Keep the directory if the disk becomes full or unavailable during training.
-            lost = isinstance(error, OSError) and directory.history_file.exists()
-            if fresh and not (lost or directory.checkpoints or directory.nonfinite.exists()):
+            is_disk_failure = isinstance(error, OSError) and directory.history_file.exists()
+            if fresh and not (is_disk_failure or directory.checkpoints or directory.nonfinite.exists()):
                 directory.remove()
             raise
 
@@ -111,15 +114,20 @@ def _run(
     workers: Workers,
     judge_at: str | None,
     checkpoints: Checkpoints,
-    given: data.AnyDataset | None,
+    own_dataset: data.AnyDataset | None,
 ) -> Evaluation:
+    """Trains, evaluates and exports in one of the worker processes.
+
+    Every worker reads the chief's `checkpoints`. Only the chief's `directory` is kept; the other workers write the same
+    files to a temporary one.
+    """
     keras.utils.set_random_seed(config.seed)
     set_precision(config.mixed_precision)
-    dataset = open_dataset(config) if given is None else given
-    if given is not None or data.names_files(config.dataset):
-        check_same(directory, dataset)
+    dataset = open_dataset(config) if own_dataset is None else own_dataset
+    if own_dataset is not None or data.names_files(config.dataset):
+        check_same_data(directory, dataset)
     if workers.is_chief and config.verbose and data.names_files(config.dataset):
-        print(summary(dataset, config))
+        print(data_summary(dataset, config))
     with workers.detect_lost_workers():
         recorder = _train(config, directory, dataset, workers, checkpoints.last(set_aside=workers.is_chief), judge_at)
     best = saved.load_keras_file(directory.best_model)
@@ -157,7 +165,7 @@ def _train(
     checkpoint: Checkpoint | None,
     judge_at: str | None,
 ) -> Recorder:
-    """Trains from the start, or from a checkpoint if there is one."""
+    """Trains from the start, or from a checkpoint if there is one; returns the recorder of the history."""
     with workers.scope():
         model = saved.load_keras_file(checkpoint.model) if checkpoint else build_model(config, dataset)
     epoch, step = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
@@ -198,11 +206,11 @@ def _train(
                 StopOnNonFinite(),
                 *([monitor] if monitor else []),
                 # Before the recorder: a run resumed from its checkpoint does not log the epoch again.
-                TensorBoard(str(directory.tensorboard), profile_batch=PROFILED if config.profile else 0),
-                *(_pictures(config, directory, dataset) if workers.is_chief else []),
+                TensorBoard(str(directory.tensorboard), profile_batch=_PROFILED_STEPS if config.profile else 0),
+                *(_prediction_images(config, directory, dataset) if workers.is_chief else []),
                 *best_weights_callbacks(judge_at, directory, dataset, recorder),
                 recorder,
-                *(_display(config) if workers.is_chief else []),
+                *(_progress(config) if workers.is_chief else []),
             ],
         )
     except NonFiniteLoss as error:
@@ -215,14 +223,15 @@ def _train(
     return recorder
 
 
-def _pictures(config: RunConfig, directory: RunDirectory, dataset: data.AnyDataset) -> list[keras.callbacks.Callback]:
-    images, labels = next(iter(dataset.batches("validation", PICTURES)))
-    # At most ten times per run.
-    every = -(-config.epochs // 10)
-    return [PredictionImages(directory.tensorboard, images, labels, dataset.tasks, every)]
+def _prediction_images(
+    config: RunConfig, directory: RunDirectory, dataset: data.AnyDataset
+) -> list[keras.callbacks.Callback]:
+    images, labels = next(iter(dataset.batches("validation", _TENSORBOARD_IMAGES)))
+    every_n_epochs = math.ceil(config.epochs / 10)  # at most ten times per run: each time adds images to the log
+    return [PredictionImages(directory.tensorboard, images, labels, dataset.tasks, every_n_epochs)]
 
 
-def _display(config: RunConfig) -> list[keras.callbacks.Callback]:
+def _progress(config: RunConfig) -> list[keras.callbacks.Callback]:
     if not config.verbose:
         return []
     return [Progress() if config.verbose == 1 else Progress(live=False)]
@@ -231,7 +240,15 @@ def _display(config: RunConfig) -> list[keras.callbacks.Callback]:
 def training_batches(
     config: RunConfig, dataset: data.AnyDataset, epoch: int, step: int, shard: tuple[int, int] = (0, 1)
 ) -> tf.data.Dataset:
-    """Returns the endless training batches of a run, starting at a step of an epoch, or one worker's part of them."""
+    """Returns the training batches of a run, an endless dataset in a reproducible order.
+
+    Args:
+        config: the settings of the run.
+        dataset: its data.
+        epoch: the epoch of the first batch, from 0.
+        step: the step of the first batch, counted from the start of `epoch`; it may lie in a later epoch.
+        shard: `(worker, number of workers)`: the worker whose part of each batch is returned.
+    """
     ended, step = divmod(step, dataset.steps("train", config.batch_size))
     return dataset.batches(
         "train",
@@ -246,8 +263,8 @@ def training_batches(
 
 
 def _export(config: RunConfig, directory: RunDirectory, model: MultiTaskModel, dataset: data.AnyDataset) -> None:
-    """Writes the requested formats and checks that their predictions match the model's."""
-    images, _ = next(iter(dataset.batches("test", min(16, config.batch_size))))
+    """Writes the requested formats, and compares their predictions with those of the model on a few test images."""
+    images, _ = next(iter(dataset.batches("test", min(_PARITY_IMAGES, config.batch_size))))
     class_names = {name: task.labels for name, task in dataset.tasks.items() if task.labels}
     for name in config.export:
         path = directory.exported_model(name)

@@ -1,4 +1,7 @@
-"""The architectures of `keras.applications` as trunks."""
+"""The architectures of `keras.applications` as trunks.
+
+Layers made here have the prefix `trunk_`; those of an architecture keep the names that Keras gives them.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,8 @@ APPLICATIONS: dict[str, Callable[..., keras.Model]] = {
 }
 
 
-def application(name: str, images: Any, imagenet: bool = False) -> Any:
-    """Applies a `keras.applications` architecture without its classifier, after its own preprocessing.
-
-    The last feature map is averaged over its positions.
+def application_trunk(name: str, images: Any, imagenet: bool = False) -> Any:
+    """Applies an architecture's preprocessing, its layers without the classifier, and global average pooling.
 
     Args:
         name: a key of `APPLICATIONS`.
@@ -33,7 +34,7 @@ def application(name: str, images: Any, imagenet: bool = False) -> Any:
         ValueError: if the architecture cannot take images of that size or number of channels, or the weights cannot be
             fetched.
     """
-    return build(name, preprocess(name, images), imagenet=imagenet, pooling="avg")
+    return apply_architecture(name, preprocess(name, images), imagenet=imagenet, pooling="avg")
 
 
 def preprocess(name: str, images: Any) -> Any:
@@ -42,6 +43,9 @@ def preprocess(name: str, images: Any) -> Any:
     Args:
         name: a key of `APPLICATIONS`.
         images: a Keras tensor `(batch, height, width, channels)` in [0, 1] with 1 or 3 channels.
+
+    Returns:
+        Preprocessed images `(batch, height, width, 3)`.
     """
     x = layers.Rescaling(255.0, name="trunk_rescaling")(to_colour(name, images))
     # The module of each architecture has the preprocessing that it was published with.
@@ -49,7 +53,7 @@ def preprocess(name: str, images: Any) -> Any:
 
 
 def to_colour(trunk: str, images: Any) -> Any:
-    """Returns images `(batch, height, width, 3)`: grey images are repeated into three channels.
+    """Returns colour images `(batch, height, width, 3)`. A single channel is repeated three times.
 
     Args:
         trunk: name of the trunk, for the error message.
@@ -66,8 +70,8 @@ def to_colour(trunk: str, images: Any) -> Any:
     return layers.Concatenate(name="trunk_grey_to_colour")([images, images, images])
 
 
-def build(name: str, images: Any, *, imagenet: bool, pooling: str | None) -> Any:
-    """Applies an architecture without its classifier to preprocessed images.
+def apply_architecture(name: str, images: Any, *, imagenet: bool, pooling: str | None) -> Any:
+    """Applies the layers of an architecture, without its classifier, to preprocessed images.
 
     Args:
         name: a key of `APPLICATIONS`.
@@ -84,7 +88,7 @@ def build(name: str, images: Any, *, imagenet: bool, pooling: str | None) -> Any
         model = APPLICATIONS[name](
             include_top=False, weights=weights, input_tensor=images, input_shape=shape, pooling=pooling
         )
-    except ValueError as cause:
+    except ValueError as cause:  # such as images that are too small
         raise ValueError(f"Trunk {name!r} cannot take images of {shape[0]}x{shape[1]}. {cause}") from cause
     except Exception as cause:
         # `keras.utils.get_file` raises a plain Exception that names the URL if it cannot fetch a file.

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from models import heads, saved, trunks
-from mtl_keras.serialization import Registry, parse_spec, unknown_value
+from mtl_keras.checks import unknown_value
+from mtl_keras.serialization import Registry, parse_spec
 from mtl_keras.tasks import TaskSet
 from mtl_keras.training import graph
 

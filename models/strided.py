@@ -12,7 +12,7 @@ from keras import layers
 from models import heads
 from models.networks import NETWORKS, Graph, Network, check_heads, check_share
 from models.trunks import load_trunk_weights
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
 _FILTERS = (8, 16, 32)

@@ -16,8 +16,9 @@ from typing import Any
 import keras
 from keras import layers
 
-from models.applications import APPLICATIONS, application
-from mtl_keras.serialization import Registry, parse_spec, unknown_value
+from models.applications import APPLICATIONS, application_trunk
+from mtl_keras.checks import unknown_value
+from mtl_keras.serialization import Registry, parse_spec
 
 Trunk = Callable[[Any], Any]
 
@@ -181,7 +182,7 @@ def _by_name(identifier: str, imagenet: bool) -> Trunk:
         raise unknown_value("trunk", spec.name, names())
     if spec.args or spec.kwargs:
         raise ValueError(f"Trunk {name!r} takes no arguments. Received: {identifier!r}")
-    return partial(application, name, imagenet=imagenet)
+    return partial(application_trunk, name, imagenet=imagenet)
 
 
 def _check(model: keras.Model, input_shape: tuple[int, ...]) -> None:

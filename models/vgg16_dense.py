@@ -50,7 +50,7 @@ def vgg16_dense(dense: int = 4096, dropout: float = 0.5, frozen: bool = False) -
 def _trunk(image_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
     imagenet = weights == IMAGENET
     images = keras.Input(image_shape, name="images")
-    maps = applications.build("vgg16", _scaled(images, weights), imagenet=imagenet, pooling=None)
+    maps = applications.apply_architecture("vgg16", _scaled(images, weights), imagenet=imagenet, pooling=None)
     trunk = keras.Model(images, layers.Flatten(name="trunk_flatten")(maps), name="trunk")
     if not imagenet:
         load_trunk_weights(trunk, weights, "vgg16_dense")

@@ -10,9 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtl_keras.checks import checked_weight
+from mtl_keras.checks import checked_weight, unknown_value
 from mtl_keras.keras_private import get_object_name
-from mtl_keras.serialization import unknown_value
 
 
 def log_names(plain: Sequence[Any], weighted: Sequence[Any], prefix: str = "") -> list[str]:

@@ -1,15 +1,30 @@
-"""Checks of numbers that users pass, with errors that name the argument and the value."""
+"""Checks of arguments, with errors that name the argument, the value received and the accepted values."""
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
 _LARGEST = float(np.finfo("float32").max)
+
+
+def unknown_value(argument: str, received: object, choices: Iterable[str]) -> ValueError:
+    """Returns the error for a value outside a set of choices, naming the closest match.
+
+    Args:
+        argument: name of the argument, e.g. `"schedule"`.
+        received: the given value.
+        choices: the accepted values.
+    """
+    options = sorted(choices)
+    close = difflib.get_close_matches(str(received), options, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return ValueError(f"Unknown {argument}.{hint} Received: {received!r}. Choices: {', '.join(options)}")
 
 
 def check_number(argument: str, value: object, minimum: float = -math.inf, maximum: float = math.inf) -> float:

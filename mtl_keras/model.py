@@ -20,7 +20,7 @@ from mtl_keras.labels import LabelReport
 from mtl_keras.tasks import check_reserved
 from mtl_keras.training import graph
 from mtl_keras.training.batch_logs import BatchLogs, MonitoredTotals, batch_logs_are_read
-from mtl_keras.training.dropped import named_layers, variable_ids
+from mtl_keras.training.frozen import named_layers, variable_ids
 from mtl_keras.training.function import Specialization, StepFunctions
 from mtl_keras.training.gradients import GradientStatistics
 from mtl_keras.training.keras_steps import KerasSteps, keras_step_logs

@@ -6,34 +6,21 @@ Specifications are parsed with `ast` and never evaluated: only names, calls and 
 from __future__ import annotations
 
 import ast
-import difflib
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
+from mtl_keras.checks import unknown_value
+
 T = TypeVar("T")
 C = TypeVar("C", bound="Configurable")
 
-_MAX_INTEGER_BITS = 1024  # of an integer in a specification; no float is larger
-
-
-def unknown_value(argument: str, received: object, choices: Iterable[str]) -> ValueError:
-    """Returns the error for a value outside a set of choices, naming the closest match.
-
-    Args:
-        argument: name of the argument, e.g. `"schedule"`.
-        received: the given value.
-        choices: the accepted values.
-    """
-    options = sorted(choices)
-    close = difflib.get_close_matches(str(received), options, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return ValueError(f"Unknown {argument}.{hint} Received: {received!r}. Choices: {', '.join(options)}")
+_MAX_INTEGER_BITS = 1024  # longer integers have no float64 value, and most arguments are converted to floats
 
 
 @dataclass(frozen=True)
@@ -58,9 +45,9 @@ def parse_spec(text: str) -> Spec:
     error = ValueError(f"Cannot read the specification. Expected: name or name(key=value, ...). Received: {text!r}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # the error below is enough
+            warnings.simplefilter("ignore", SyntaxWarning)  # Python's warning would come before `error`
             tree = ast.parse(text.strip(), mode="eval").body
-        spec = _value(tree)
+        spec = _parse_node(tree)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as cause:
         raise error from cause
     if not isinstance(spec, Spec):
@@ -68,7 +55,8 @@ def parse_spec(text: str) -> Spec:
     return spec
 
 
-def _value(node: ast.expr) -> Any:
+def _parse_node(node: ast.expr) -> Any:
+    """Returns the value of a syntax node. Tuples become lists, as in JSON."""
     if isinstance(node, ast.Name):
         return Spec(node.id)
     if isinstance(node, ast.Call):
@@ -78,15 +66,17 @@ def _value(node: ast.expr) -> Any:
             raise ValueError("an argument is given twice")
         return Spec(
             node.func.id,
-            tuple(_value(argument) for argument in node.args),
-            {str(keyword.arg): _value(keyword.value) for keyword in node.keywords},
+            tuple(_parse_node(argument) for argument in node.args),
+            {str(keyword.arg): _parse_node(keyword.value) for keyword in node.keywords},
         )
     if isinstance(node, (ast.List, ast.Tuple)):
-        return [_value(element) for element in node.elts]
+        return [_parse_node(element) for element in node.elts]
     if isinstance(node, ast.Dict):
         if any(key is None for key in node.keys):
             raise ValueError("`**` is not understood")
-        return {ast.literal_eval(key): _value(value) for key, value in zip(node.keys, node.values) if key is not None}
+        return {
+            ast.literal_eval(key): _parse_node(value) for key, value in zip(node.keys, node.values) if key is not None
+        }
     literal = ast.literal_eval(node)
     if isinstance(literal, int) and literal.bit_length() > _MAX_INTEGER_BITS:
         raise ValueError("an integer is larger than any float")
@@ -113,7 +103,8 @@ class Registry(Generic[T]):
     Args:
         kind: what the objects are, for error messages (`"schedule"`).
         base: the class of the objects; `get` refuses others.
-        use: where to pass an object. If two registries have it, each knows the names of the other in its errors.
+        use: how to pass the objects, for error messages (`"pass it to compile(weighting=...)"`). If an unknown name is
+            registered in another registry that has `use`, the error says so.
     """
 
     _all: ClassVar[list[Registry[Any]]] = []
@@ -132,7 +123,11 @@ class Registry(Generic[T]):
         return any(_normalise(known) == _normalise(name) for known in self._factories)
 
     def __getitem__(self, name: str) -> Callable[..., T]:
-        """Returns the factory registered under a name; capitals and underscores are ignored (`"PCGrad"`)."""
+        """Returns the factory registered under a name. Case and underscores are ignored (`"PCGrad"`).
+
+        Raises:
+            ValueError: for an unknown name, with the choices.
+        """
         matches = [factory for known, factory in self._factories.items() if _normalise(known) == _normalise(name)]
         if not matches:
             for other in Registry._all:
@@ -145,7 +140,11 @@ class Registry(Generic[T]):
         return matches[0]
 
     def register(self, factory: Callable[..., T]) -> Callable[..., T]:
-        """Decorator that registers a class or function under its `name_of`."""
+        """Registers a class or function under its `name_of`, and returns it; usable as a decorator.
+
+        Raises:
+            ValueError: if the name is registered already.
+        """
         name = name_of(factory)
         if name in self._factories:
             raise ValueError(f"A {self.kind} named {name!r} is registered already.")
@@ -231,7 +230,7 @@ class Configurable:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # A dataclass would otherwise define its own, which lists the default values too.
+        # `@dataclass` generates a `__repr__`, with all default values, unless the class itself defines one.
         cls.__repr__ = cls.__repr__  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
@@ -252,11 +251,12 @@ class Configurable:
 
 
 def serialize(value: Configurable) -> dict[str, Any]:
-    """Returns `{"name": ..., "config": ...}`, which `get` turns back into an equal object."""
+    """Returns `{"name": ..., "config": ...}`, from which `Registry.get` builds an equal object."""
     return {"name": name_of(type(value)), "config": value.get_config()}
 
 
 def _json_value(value: Any) -> Any:
+    """Converts nested objects, mappings, sequences and NumPy scalars to values that JSON supports."""
     if isinstance(value, Configurable):
         return serialize(value)
     if isinstance(value, Mapping):

@@ -15,10 +15,9 @@ from typing import Any
 
 import keras
 
-from mtl_keras.checks import checked_weight
+from mtl_keras.checks import checked_weight, unknown_value
 from mtl_keras.losses import ScaledLoss
 from mtl_keras.metrics import BalancedAccuracy, PointError, ScaledError
-from mtl_keras.serialization import unknown_value
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 _RESERVED = ("loss", "mtl", "val")

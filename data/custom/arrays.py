@@ -15,7 +15,7 @@ from data.custom.task_recipe import check_splits, label_fields, recipe_from_task
 from data.dataset import Dataset
 from data.pipeline import CachedExamples
 from data.recipe import SPLITS
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
 Labels: TypeAlias = Mapping[str, Any]

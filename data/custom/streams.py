@@ -16,7 +16,7 @@ from data.dataset import Dataset
 from data.errors import scope
 from data.pipeline import check_reading
 from data.recipe import Recipe
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
 _PROBED = 16

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from data.recipe import SPLITS
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 
 SPLIT_COLUMN = "split"
 """The optional column that names the split of each row."""

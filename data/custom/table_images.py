@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from data.custom.table import LabelTable
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 
 NAMES = ("image", "file", "filename", "path")
 """Names of the image column; without any of them it is the first column."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from data.custom.inference import BINARY_WORDS, regression_task
 from data.custom.table import LabelTable
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import Task, TaskSet, check_task_name
 
 KINDS = ("classification", "binary", "regression")

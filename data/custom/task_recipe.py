@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from data import images
 from data.recipe import SPLITS, Recipe
+from mtl_keras.checks import unknown_value
 from mtl_keras.metrics import PointError
-from mtl_keras.serialization import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
 _CHANNELS = (1, 3, 4)

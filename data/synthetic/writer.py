@@ -16,7 +16,7 @@ from data.synthetic.garments import GARMENT_SIZES, GARMENT_VERSION, garment
 from data.synthetic.portraits import PORTRAIT_SIZES, PORTRAIT_VERSION, portrait
 from data.synthetic.scenes import CIFAR10_SIZES, CIFAR100_SIZES, SCENE_VERSION, cifar10_scene, cifar100_scene
 from data.tfds_reader import DRAWN
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 
 
 @dataclass(frozen=True)

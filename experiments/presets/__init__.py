@@ -11,7 +11,7 @@ from experiments.presets import (
     cifar100,
     fashion_mnist,
 )
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 
 _MODULES = (fashion_mnist, cifar10, cifar10_wide, cifar100, celeba_attributes, celeba_landmarks)
 PRESETS: dict[str, Preset] = {name: preset for module in _MODULES for name, preset in module.PRESETS.items()}

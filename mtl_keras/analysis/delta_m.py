@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 
 POSITIVE_IS_BETTER = "positive is better"
 POSITIVE_IS_WORSE = "positive is worse"

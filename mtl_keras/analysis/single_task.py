@@ -22,15 +22,16 @@ def compare_with_single_task(
 ) -> Comparison:
     """Trains a network for all tasks and a network for each task, with each seed, and compares their primary metrics.
 
-    Both sides are judged by the same rule: on the second part of `data`, with the weights after the last epoch. The
-    seed sets the initial weights and the order of arrays; it is set with `keras.utils.set_random_seed`.
+    All networks are evaluated on the test data with the weights after the last epoch. Before each network is built,
+    `keras.utils.set_random_seed` sets the seed, which determines the initial weights and how `fit` shuffles arrays.
 
     Args:
-        build: names of tasks -> a new compiled `MultiTaskModel` with these outputs. Called with all tasks, and with
-            each task alone. A task's primary metric is its first one, or its loss.
-        data: what to train on, and what to evaluate on. Each is a `tf.data.Dataset` of `(x, {task: labels})`, or a
-            tuple `(x, {task: labels})` of arrays; sample weights may follow.
-        seeds: each network is trained once with each seed. One seed gives no verdict.
+        build: names of tasks -> a new compiled `MultiTaskModel` with these outputs. It is called with all tasks, and
+            with each task alone. A task's primary metric is its first metric with a known direction (higher or lower
+            is better), as Keras' metrics have, else its loss.
+        data: training data and test data. Each is a `tf.data.Dataset` of `(x, {task: labels})`, or a tuple
+            `(x, {task: labels})` of arrays; sample weights may follow.
+        seeds: each network is trained once with each seed. There is no verdict with a single seed.
         tasks: which tasks to train; by default all that have labels.
         callbacks: names of tasks -> new callbacks of the network with these tasks.
         confidence: confidence level of the intervals, in (0, 1).
@@ -61,30 +62,30 @@ def compare_with_single_task(
         raise ValueError(f"`seeds` must have one or more different values. Received: {list(seeds)!r}")
     networks = [names, *([name] for name in names)]
     for network in networks:
-        _build(build, network)  # an error must not come after hours of training
+        _build_checked(build, network)  # an error must not come after hours of training
     together: dict[str, dict[int, float]] = {name: {} for name in names}
     alone: dict[str, dict[int, float]] = {name: {} for name in names}
-    metrics: dict[str, tuple[str, bool]] = {}
+    primary: dict[str, tuple[str, bool]] = {}  # task -> log name, whether higher is better
     for seed in seeds:
         for network in networks:
             keras.utils.set_random_seed(seed)
-            model = _build(build, network)
-            own = {"callbacks": callbacks(network)} if callbacks else {}
-            x, *labels = _only(network, train)
-            model.fit(x, *labels, **{"verbose": 0, **fit, **own})
-            x, *labels = _only(network, test)
+            model = _build_checked(build, network)
+            per_network = {"callbacks": callbacks(network)} if callbacks else {}
+            x, *labels = _select_tasks(network, train)
+            model.fit(x, *labels, **{"verbose": 0, **fit, **per_network})
+            x, *labels = _select_tasks(network, test)
             batch_size = {"batch_size": fit["batch_size"]} if "batch_size" in fit else {}
             logs = model.evaluate(x, *labels, verbose=0, return_dict=True, **batch_size)
             for name in network:
-                metrics[name] = model.training_setup.objective.specs[name].primary
+                primary[name] = model.training_setup.objective.specs[name].primary
                 side = together if network is names else alone
-                side[name][seed] = float(logs[f"{name}_{metrics[name][0]}"])
-    results = [TaskResults(name, *metrics[name], together[name], alone[name]) for name in names]
+                side[name][seed] = float(logs[f"{name}_{primary[name][0]}"])
+    results = [TaskResults(name, *primary[name], together[name], alone[name]) for name in names]
     return compare(results, confidence=confidence, names=("together", "alone"))
 
 
 def _checked_tasks(tasks: Sequence[str] | None, *parts: Any) -> list[str]:
-    """Returns the names of the tasks, all of which have labels in each part of the data."""
+    """Returns the names of the tasks, after checking that each part of the data has labels of all of them."""
     labels = [part[1] if isinstance(part, tuple) else part.element_spec[1] for part in parts]
     for given in labels:
         if not isinstance(given, Mapping):
@@ -99,7 +100,8 @@ def _checked_tasks(tasks: Sequence[str] | None, *parts: Any) -> list[str]:
     return names
 
 
-def _build(build: Callable[[list[str]], Any], tasks: list[str]) -> Any:
+def _build_checked(build: Callable[[list[str]], Any], tasks: list[str]) -> Any:
+    """Returns the network that `build` makes, after checking that its outputs are the tasks."""
     model = build(list(tasks))
     found = getattr(model, "task_names", ())
     if sorted(found) != sorted(tasks):
@@ -110,8 +112,8 @@ def _build(build: Callable[[list[str]], Any], tasks: list[str]) -> Any:
     return model
 
 
-def _only(tasks: Sequence[str], part: Any) -> tuple[Any, ...]:
-    """Returns the first arguments of `fit`, with the labels and sample weights of these tasks."""
+def _select_tasks(tasks: Sequence[str], part: Any) -> tuple[Any, ...]:
+    """Returns `(x, labels, ...)` or `(dataset,)` with the labels and sample weights of the given tasks only."""
 
     def select(x: Any, *rest: Any) -> tuple[Any, ...]:
         return x, *({name: each[name] for name in tasks} if isinstance(each, Mapping) else each for each in rest)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from mtl_keras.model import MultiTaskModel
-from mtl_keras.training.dropped import named_layers
+from mtl_keras.training.frozen import named_layers
 
 Epochs = int | tuple[int, int | None]
 

@@ -11,11 +11,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from mtl_keras.checks import unknown_value
 from mtl_keras.export.replacing import replacing
 from mtl_keras.export.saved_model import export_saved_model, input_signature, serving_model
 from mtl_keras.extras import import_extra
 from mtl_keras.model import MultiTaskModel
-from mtl_keras.serialization import unknown_value
 
 SUFFIXES = {"saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
 """Suffix of the path of an export, by format."""

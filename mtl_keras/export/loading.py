@@ -15,15 +15,18 @@ from mtl_keras.export.formats import SUFFIXES
 from mtl_keras.extras import import_extra
 from mtl_keras.model import MultiTaskModel
 
-Predictor = Callable[[np.ndarray], dict[str, np.ndarray]]
-"""Function from images (batch, height, width, channels) to the predictions (batch, ...) of each task."""
+PredictFunction = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""Function from images `(batch, height, width, channels)` to `{task: predictions (batch, ...)}`."""
 
 
-def load_export(path: str | PathLike[str]) -> Predictor:
-    """Loads an exported model with one input, as a function from images to predictions by task.
+def load_export(path: str | PathLike[str]) -> PredictFunction:
+    """Loads an exported model that has one input.
 
     Args:
         path: a SavedModel, an ONNX file (`.onnx`) or a LiteRT file (`.tflite`).
+
+    Returns:
+        A function from images `(batch, height, width, channels)` to `{task: predictions (batch, ...)}`.
 
     Raises:
         OSError: if it does not exist or cannot be read.
@@ -37,7 +40,7 @@ def load_export(path: str | PathLike[str]) -> Predictor:
 
 
 def open_saved_model(path: str | PathLike[str]) -> Any:
-    """Returns the result of `tf.saved_model.load`. It owns the variables, so keep it while you use its functions.
+    """Loads a SavedModel by `tf.saved_model.load`. The result owns the variables: keep it while you use its functions.
 
     Raises:
         OSError: if `path` is not a SavedModel or is damaged; the message names it.
@@ -56,15 +59,15 @@ def parity(model: MultiTaskModel, path: str | PathLike[str], images: np.ndarray,
     Args:
         model: the model.
         path: the exported model.
-        images: (batch, height, width, channels), as the model takes them; a few are enough.
+        images: `(batch, height, width, channels)`, with the values that the model takes; a few are enough.
         tolerance: the largest difference allowed for a task whose outputs lie in [-1, 1]. For larger outputs it is
             multiplied by the largest magnitude, since float32 has seven significant digits.
 
     Returns:
-        The largest absolute difference of all tasks.
+        The largest absolute difference over all tasks.
 
     Raises:
-        ValueError: if a task differs by more or is missing; the message names it.
+        ValueError: if a task is missing, has another shape or differs by more; the message names it.
     """
     expected, received = model.predict(images, verbose=0), load_export(path)(images)
     worst = 0.0
@@ -75,7 +78,7 @@ def parity(model: MultiTaskModel, path: str | PathLike[str], images: np.ndarray,
         if actual.shape != values.shape:
             raise ValueError(f"{path} gives task {task!r} the shape {actual.shape}, the model gives it {values.shape}")
         difference = float(np.max(np.abs(actual - values), initial=0.0))
-        # Written so that NaN, which compares as false, is an error too.
+        # `not <=` instead of `>`: a difference of NaN is an error too.
         if not difference <= tolerance * max(1.0, float(np.max(np.abs(values), initial=0.0))):
             raise ValueError(
                 f"{path} differs from the model by {difference:.3g} in task {task!r}; allowed: {tolerance:g}"
@@ -84,25 +87,25 @@ def parity(model: MultiTaskModel, path: str | PathLike[str], images: np.ndarray,
     return worst
 
 
-def _load_saved_model(path: Path) -> Predictor:
+def _load_saved_model(path: Path) -> PredictFunction:
     loaded = open_saved_model(path)
     (name,) = loaded.signatures["serving_default"].structured_input_signature[1]
 
     def predict(images: np.ndarray) -> dict[str, np.ndarray]:
-        # Keeps a reference to `loaded`, which owns the variables.
+        # Refers to `loaded`, not to its function, which would not keep the variables alive.
         outputs = loaded.signatures["serving_default"](**{name: tf.constant(images)})
         return {task: output.numpy() for task, output in outputs.items()}
 
     return predict
 
 
-def _load_onnx(path: Path) -> Predictor:
+def _load_onnx(path: Path) -> PredictFunction:
     session = import_extra("onnxruntime", "onnx").InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (image,), tasks = session.get_inputs(), [output.name for output in session.get_outputs()]
     return lambda images: dict(zip(tasks, session.run(tasks, {image.name: images}), strict=True))
 
 
-def _load_litert(path: Path) -> Predictor:
+def _load_litert(path: Path) -> PredictFunction:
     with warnings.catch_warnings():
         # TensorFlow's interpreter warns that it is deprecated, but it needs no other package.
         warnings.filterwarnings("ignore", message=".*tf.lite.Interpreter is deprecated")

@@ -12,9 +12,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from mtl_keras.checks import unknown_value
 from mtl_keras.export.replacing import replacing
 from mtl_keras.model import MultiTaskModel
-from mtl_keras.serialization import unknown_value
 
 _CLASS_NAMES = "class_names.json"
 

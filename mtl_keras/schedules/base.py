@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from mtl_keras.serialization import Configurable, Registry, unknown_value
+from mtl_keras.checks import unknown_value
+from mtl_keras.serialization import Configurable, Registry
 
 
 @dataclass(frozen=True)

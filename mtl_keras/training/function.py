@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from mtl_keras.distribution import Replicas
 from mtl_keras.training import graph
-from mtl_keras.training.dropped import DroppedState, freeze, variable_ids
+from mtl_keras.training.dropped import DroppedState
+from mtl_keras.training.frozen import freeze, variable_ids
 from mtl_keras.training.gradients import GradientStatistics, shared_groups
 from mtl_keras.training.gradients_step import GradientsStep
 from mtl_keras.training.kernels import fused_kernels

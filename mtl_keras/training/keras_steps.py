@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from mtl_keras.training import graph
 from mtl_keras.training.batch_logs import score
-from mtl_keras.training.dropped import DroppedState, freeze
+from mtl_keras.training.dropped import DroppedState
+from mtl_keras.training.frozen import freeze
 from mtl_keras.training.function import Specialization, check_accumulation, without_optionals
 from mtl_keras.training.objective import Objective
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from keras import ops
 
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import TINY, GramianWeighting, spectrum
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from mtl_keras.serialization import Configurable, Registry, unknown_value
+from mtl_keras.checks import unknown_value
+from mtl_keras.serialization import Configurable, Registry
 
 State = Mapping[str, Any]
 

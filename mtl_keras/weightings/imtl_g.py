@@ -1,4 +1,4 @@
-"""IMTL-G: equal components of the combined gradient along all gradients."""
+"""IMTL-G: a combined gradient with equal projections onto all gradients."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from mtl_keras.weightings.gramian import ROUNDING, GramianWeighting, cosines_of,
 @WEIGHTINGS.register
 @dataclass(frozen=True)
 class IMTLG(GramianWeighting):
-    """Impartial multi-task learning, the gradient part: the combined gradient is impartial to all tasks.
+    """Impartial multi-task learning, gradient part: the combined gradient has equal projections onto all gradients.
 
-    With the Gramian G, v = pinv(G) sqrt(diag G), and the weights are v / sum(v): they add up to 1, may be negative, and
-    the combined gradient has the same component along each gradient.
+    With the Gramian G, v = pinv(G) sqrt(diag G), and the weights are v / sum(v). They add up to 1 and may be negative.
 
-    If the gradients are linearly independent, the direction does not depend on the scale of any gradient; its length
-    and sign do: if sum(v) is below 0, the update points against all gradients, in accordance with the definition.
+    For linearly independent gradients, the direction of the combined gradient does not depend on their norms, but its
+    length and sign do. If sum(v) is below 0, the update increases all losses; this follows from the definition.
 
-    A zero gradient gets the weight 0. (A squared norm not above 1e-24 times the largest counts as zero.) Linear
-    dependence is judged by the cosines, independent of the norms: G gets the rank of the cosine matrix. If the sum of v
-    vanishes, all weights are 0; this includes the case that all gradients are zero.
+    A zero gradient gets the weight 0. (A squared norm not above 1e-24 times the largest counts as zero.) The rank of G
+    is that of the matrix of cosines, which does not depend on the norms. If the sum of v vanishes up to rounding, all
+    weights are 0; this includes the case that all gradients are zero.
 
     References:
         L. Liu, Y. Li, Z. Kuang, J.-H. Xue, Y. Chen, W. Yang, Q. Liao, W. Zhang, *Towards Impartial Multi-task
@@ -39,14 +38,16 @@ class IMTLG(GramianWeighting):
         gramian = seen.gramian
         cosines, inverse_norms = cosines_of(gramian)
         nonzero = inverse_norms > 0
-        # For independent gradients this equals pinv(G) sqrt(diag G), without loss of precision from their scales.
-        amounts, rank = pseudo_solve(cosines, ops.ones_like(inverse_norms))
+        # For independent gradients, v = D pinv(C) 1 with the cosines C and the inverse norms D, which is more precise
+        # than pinv(G) if the norms differ greatly.
+        unscaled, rank = pseudo_solve(cosines, ops.ones_like(inverse_norms))
         independent = rank == ops.sum(ops.cast(nonzero, np.int32))
         norms = ops.sqrt(ops.where(nonzero, ops.diagonal(gramian), 0.0))
+        # Both cases are multiplied by the largest norm, which cancels in the end; the bound is the root of `TINY`.
         largest = ops.maximum(ops.max(norms), 1e-145)
         solved = ops.where(
             independent,
-            amounts * inverse_norms * largest,
+            unscaled * inverse_norms * largest,
             _solve_with_rank(gramian / largest / largest, norms / largest, rank),
         )
         total = ops.sum(solved)

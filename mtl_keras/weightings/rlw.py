@@ -8,12 +8,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtl_keras.serialization import unknown_value
+from mtl_keras.checks import unknown_value
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 from mtl_keras.weightings.simplex import masked_softmax
 from mtl_keras.weightings.state import StepSeed, check_seed, draws_state, next_draws
 
 _DISTRIBUTIONS = ("normal", "dirichlet")
+_SMALLEST = 1e-7  # about the resolution of float32 at 1; keeps the arguments of logarithms above 0
 
 
 @WEIGHTINGS.register
@@ -21,10 +22,10 @@ _DISTRIBUTIONS = ("normal", "dirichlet")
 class RLW(Weighting):
     """Random loss weighting: draws random weights in each step, which add up to 1.
 
-    The weight of task t is p_t z_t, where p_t is its preference and z is drawn from the simplex of the tasks with a
-    preference above 0: as the softmax of standard normal numbers, or uniformly (a Dirichlet distribution with all
-    parameters 1). With N tasks the mean of each z_t is 1 / N: compared with weights of 1, the gradient is on average N
-    times smaller, as in the paper.
+    The weight of task t is p_t z_t, where p_t is its preference (its task weight) and z is drawn from the simplex of
+    the tasks with a preference above 0: as the softmax of standard normal numbers, or uniformly (a Dirichlet
+    distribution with all parameters 1). With N such tasks the mean of each z_t is 1 / N, as in the paper: compared with
+    weights of 1, the gradient is on average N times smaller.
 
     The losses are not read: scaling a task's loss scales its share in the total. The draws are functions of the seed
     and the step number; steps compiled by XLA draw other numbers than steps that are not. Identical tasks have equal
@@ -54,11 +55,14 @@ class RLW(Weighting):
         return draws_state(tasks)
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        (shape, dtype), seed = (seen.losses.shape, seen.losses.dtype), StepSeed(self.seed, state)
+        # Returns z: `Weighting.step` multiplies by the preferences.
+        shape, dtype = seen.losses.shape, seen.losses.dtype
+        seed = StepSeed(self.seed, state)
         if self.distribution == "normal":
             scores = keras.random.normal(shape, dtype=dtype, seed=seed)
         else:
-            # Exponentially distributed numbers divided by their sum are uniform on the simplex.
-            uniform = keras.random.uniform(shape, 1e-7, 1.0, dtype=dtype, seed=seed)
-            scores = ops.log(ops.maximum(-ops.log(uniform), 1e-7))
+            # Exponentially distributed numbers -log(u), divided by their sum, are uniform on the simplex. The softmax
+            # divides; its argument is their logarithm.
+            uniform = keras.random.uniform(shape, _SMALLEST, 1.0, dtype=dtype, seed=seed)
+            scores = ops.log(ops.maximum(-ops.log(uniform), _SMALLEST))
         return masked_softmax(scores, seen.active), next_draws(state)

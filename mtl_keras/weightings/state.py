@@ -14,7 +14,6 @@ _BETA_1, _BETA_2 = 0.9, 0.999
 # Adam squares the gradient and would not recover from an infinite square.
 _STEEPEST = 1e6
 
-
 LOG_BOUND = 20.0
 """Bound of a trained logarithm: a loss that stays at 0 would drive its weight to infinity, and infinity times 0 is
 NaN."""
@@ -79,12 +78,12 @@ def check_seed(seed: object) -> None:
 
 
 def draws_state(tasks: int) -> State:
-    """Returns the step count before the first step; all its rows are equal."""
+    """Returns the number of steps with draws, 0 before the first; `(tasks,)` equal rows, like any state."""
     return {"draws": np.zeros(tasks, "float32")}
 
 
 def next_draws(state: State) -> State:
-    """Returns the state after a step."""
+    """Returns the state with the number of draws increased by 1."""
     return {**state, "draws": state["draws"] + 1}
 
 
@@ -93,12 +92,13 @@ class StepSeed(keras.random.SeedGenerator):
 
     Args:
         seed: the method's seed.
-        state: contains the count of `draws_state`.
+        state: has the entry of `draws_state`; each number of draws gives another key.
         stream: distinguishes several draws in one step.
     """
 
     def __init__(self, seed: int, state: State, stream: int = 0) -> None:
         # Do not call the base constructor: it would create a variable inside a compiled step.
+        # The factor keeps the streams of neighbouring seeds apart.
         self._key = ops.stack([ops.cast(state["draws"][0], "int32"), np.int32((seed * 1009 + stream) % 2**31)])
 
     def next(self, ordered: bool = True) -> Any:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtl_keras.serialization import Registry, Spec, parse_spec, snake_case, unknown_value
+from mtl_keras.checks import unknown_value
+from mtl_keras.serialization import Registry, Spec, parse_spec, snake_case
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_the_image_column_and_the_extension_are_settings(labels: Path, tmp_path:
     ("flags", "says"),
     [
         ("--dataset=csv:{tmp}/none.csv", "There is no file .*none.csv"),
-        ("--dataset=csv:{labels} --synthetic", "synthetic draws a known dataset"),
+        ("--dataset=csv:{labels} --synthetic", "synthetic is for built-in datasets"),
         ("--dataset=csv:{labels} --image_size=0", "--image_size takes a side, as 64.*Received: '0'"),
         ("--dataset=csv:{labels} --image_size=8x8x3", "Received: '8x8x3'"),
         ("--dataset=csv:{labels} --task_types=kind", "--task_types takes column=type.*Received: 'kind'"),
