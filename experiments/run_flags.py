@@ -155,4 +155,4 @@ _FLAG_TYPES: dict[Any, tuple[Callable[..., Any], Callable[[str, Any], Any] | Non
     Mapping[str, float]: (flags.DEFINE_list, _task_numbers),
     Mapping[str, str]: (flags.DEFINE_list, _column_types),
 }
-"""Type of a setting -> function that defines its flag; function `(name, flag value)` -> setting, or `None` to keep it."""
+"""Type of a setting -> function that defines its flag; function `(name, value)` -> setting, or `None` to keep it."""

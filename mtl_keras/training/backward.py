@@ -1,4 +1,4 @@
-"""The backward passes of weightings that need the gradient of each task: to the cut, and through the shared part."""
+"""Backward passes for weightings that need the gradient of each task: to the cut, then through the shared part."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ from mtl_keras.training.step import Scope
 
 
 class ForwardPass:
-    """The losses of a batch.
+    """Runs the forward pass of a batch through the trunk and the heads of a cut network, and computes the losses.
 
     Args:
-        scope: what the training step works on.
-        cut: where the shared part of its network ends.
-        tape: records; must be persistent.
+        scope: the settings of the training step.
+        cut: the network, cut at the end of its shared part.
+        tape: a persistent tape that is recording.
         data: the batch.
-        counted: `(tasks,)` booleans, if some of the tasks may be dropped at run time.
+        counted: `(tasks,)` booleans if some of the tasks may be dropped at run time, else `None`.
 
     Attributes:
-        batches: the batch, unit by unit, as `Objective.batches` gives it.
-        totals: `(tasks, 2)`: each task's summed loss and labelled samples, on all replicas together.
-        losses: tasks, and what this replica's samples add to their losses.
-        units: for each of `losses`, which unit it belongs to.
+        batches: the results of `Objective.batches` for each unit, in one list.
+        totals: `(tasks, 2)`: each task's summed loss and number of labelled samples, over all replicas.
+        losses: names of tasks, and this replica's part of their losses `(tasks of the entry,)`.
+        units: for each entry of `losses`, the index of its unit.
     """
 
     def __init__(self, scope: Scope, cut: Cut, tape: tf.GradientTape, data: Any, counted: Any) -> None:
         self.scope, self.cut, self.tape = scope, cut, tape
         x, y, sample_weight = scope.model.unpack(data)
         self.outside = keras.tree.flatten(cut.trunk(x, training=True))
-        # Through copies, so that the derivative by one tensor of the cut is not also that by those made from it.
+        # The heads read copies. Otherwise, if one tensor at the cut is computed from another, the gradient with respect
+        # to the second would contain that of the first.
         self.inside = [_copy(tensor) for tensor in self.outside]
         tape.watch([self.inside[place] for place in cut.features])
         tensors = {}
@@ -46,7 +47,8 @@ class ForwardPass:
             tensors[unit.tasks[0]] = head(read, training=True) if head else read[0]
         forward = ForwardBatch(scope.units, tensors, y, sample_weight, scope.model.checks_labels)
         objective = scope.objective
-        # Unit by unit: the losses of alike tasks in one array would take zeros back through each other's heads.
+        # Losses are computed unit by unit. If similar tasks had one array of losses, the backward pass of a task would
+        # also run, with zeros, through the heads of the others.
         self.batches: list[Any] = []
         self.units: list[int] = []
         parts: list[Any] = []
@@ -62,17 +64,17 @@ class ForwardPass:
 
 
 class TaskGradients:
-    """The gradient of each task's loss: computed to the cut once, and from there through the shared part as needed.
+    """Computes the gradient of each task's loss: to the cut when created, through the shared part when requested.
 
     Args:
         forward: the forward pass.
-        private: the variables that one task has to itself.
-        preference: `(tasks,)` what the gradients of private variables are multiplied by. Those at the cut are not: the
-            weights of the shared part have it in them.
-        scale: `(tasks,)` what all of a task's gradients are multiplied by: loss scale and share of the samples.
+        private: the private variables.
+        preference: `(tasks,)` factors of the gradients of private variables. Gradients at the cut are not multiplied,
+            because the weights of the shared part contain the preference.
+        scale: `(tasks,)` factors of all gradients of a task: the loss scale times its share of the labelled samples.
 
     Attributes:
-        private: the gradient of each private variable, this replica's share.
+        private: the gradient of each private variable, this replica's part.
     """
 
     def __init__(self, forward: ForwardPass, private: Sequence[keras.Variable], preference: Any, scale: Any) -> None:
@@ -124,7 +126,7 @@ class TaskGradients:
     def weighted_sum(self, group: SharedGroup, weights: Any) -> list[Any]:
         """Returns the gradients of the weighted sum of the losses for a group's variables, by one backward pass.
 
-        They are this replica's share.
+        They are this replica's part, not summed over the replicas.
 
         Args:
             group: the variables.
@@ -151,13 +153,15 @@ class TaskGradients:
         return tf.stack(rows)
 
     def _gradient(self, target: Any, sources: list[Any], seed: Any) -> list[Any]:
+        """Returns dense gradients of `target`, weighted by `seed`, with respect to `sources`; 0 if not connected."""
         zero = tf.UnconnectedGradients.ZERO
         found = self._forward.tape.gradient(target, sources, seed, unconnected_gradients=zero)
-        # Those of embeddings come as a list of rows.
+        # Gradients of embeddings are `tf.IndexedSlices`.
         return [tf.convert_to_tensor(gradient) for gradient in found]
 
 
 def _copy(tensor: Any) -> Any:
+    """Returns a copy of a tensor, with its Keras mask and logits."""
     copy = tf.identity(tensor)
     mask = get_keras_mask(tensor)
     if mask is not None:

@@ -1,4 +1,4 @@
-"""Compiled training and evaluation functions: one for each set of active tasks, picked step by step."""
+"""Compiled training and evaluation functions, with one training function for each set of active tasks."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Specialization:
     Args:
         tasks: the tasks it computes.
         masked: whether some of them may be dropped at run time; their state is restored after the step.
-        monitored: whether it computes the gradients of each task too; see `mtl_keras.callbacks.GradientMonitor`.
-        frozen: how many layers it leaves as they are; see `mtl_keras.callbacks.FreezeLayers`.
-        traces: how often it was traced.
-        seconds: how long the calls took in which it was, their training steps included.
+        monitored: whether it also computes the gradient of each task; see `mtl_keras.callbacks.GradientMonitor`.
+        frozen: number of frozen layers; see `mtl_keras.callbacks.FreezeLayers`.
+        traces: number of times it was traced.
+        seconds: duration in seconds of the calls in which it was traced, including their training steps.
     """
 
     tasks: tuple[str, ...]
@@ -47,14 +47,14 @@ class Specialization:
 
 
 class Function:
-    """A step, compiled as the model's settings ask for, over one or several batches of an iterator.
+    """Runs a step on one or several batches of an iterator; compiled, unless the model runs eagerly.
 
     Args:
         model: the compiled `MultiTaskModel`.
-        step: `(batch, task weights of the step)`.
-        summary: `(task weights of the last step)` -> what a call returns.
-        report: what it is.
-        frozen: layers that run as layers do that are not trained.
+        step: function `(batch, task weights (tasks,))` that makes one step.
+        summary: function `(task weights of the last step)` -> result of a call.
+        report: description of the function, which counts the traces.
+        frozen: layers that run as with `trainable = False`.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Function:
         strategy, replicas, optimizer = model.distribute_strategy, Replicas(model.distribute_strategy), model.optimizer
 
         def replica_step(data: Any, task_weights: Any) -> None:
-            # Without this, what needs no data (the count of steps) would run even if the iterator turned out empty.
+            # Operations that need no data (the step count) must not run if the iterator is empty.
             known = [part for part in tf.nest.flatten(data, expand_composites=True) if part is not None]
             with tf.control_dependencies(known):
                 step(data, task_weights)
@@ -82,13 +82,21 @@ class Function:
         self._one_step, self._summary = one_step, summary
         if not self._eager:
             compile_step = tf.function(jit_compile=model.jit_compile, reduce_retracing=True, autograph=False)
-            # TensorFlow warns of frequent retracing by a function's code, which all active sets share. It tells
-            # partials apart.
+            # TensorFlow warns of frequent retracing. It counts by the code of a function, which all sets of active
+            # tasks share, but counts each `partial` separately.
             self._one_step = compile_step(functools.partial(one_step))
             self._several = tf.function(functools.partial(self._steps), autograph=False)
 
     def __call__(self, iterator: Iterator[Any], rows: np.ndarray) -> Any:
-        """Runs up to one step for each row of task weights; returns the summary after the last."""
+        """Runs one step for each row of task weights until the data ends; returns the summary after the last step.
+
+        Args:
+            iterator: yields batches.
+            rows: `(steps, tasks)` float32 task weights.
+
+        Raises:
+            StopIteration: or `tf.errors.OutOfRangeError`, if there is no batch at all.
+        """
         if self._eager or not isinstance(iterator, (tf.data.Iterator, tf.distribute.DistributedIterator)):
             done = False
             for row, data in zip(rows, iterator):
@@ -104,7 +112,7 @@ class Function:
         return result
 
     def _steps(self, iterator: Any, rows: Any) -> Any:
-        """Runs a step for each row, as long as there is data; at least one batch must be there."""
+        """Runs a step for each row until the data ends; fails if there is no batch at all."""
         self._one_step(without_optionals(iterator.get_next()), rows[0])
         steps = rows.shape[0]
         if steps > 1:
@@ -125,12 +133,12 @@ class Function:
 
 
 def without_optionals(data: Any) -> Any:
-    """Keras passes missing parts of a batch (no sample weights, say) as empty optionals."""
+    """Returns a batch with `None` for empty optionals, which Keras passes for missing parts such as sample weights."""
     return keras.tree.map_structure(lambda part: None if isinstance(part, tf.experimental.Optional) else part, data)
 
 
 class StepFunctions:
-    """Builds and keeps the compiled steps of a model, and picks the one that the next step needs.
+    """Compiles and caches the step functions of a model, and selects the one for each step.
 
     At most `max_specializations` training functions are compiled for each set of frozen layers. One of them is
     reserved for the masked function of all tasks, which can drop any of them and serves every set of tasks without a
@@ -151,8 +159,9 @@ class StepFunctions:
         self._units = graph.units(outputs)
         self._always = set(outputs) - set(tasks)
         self._owned = graph.ownership(outputs, tasks)
-        # By the frozen layers; then by the tasks and whether some of them may be dropped.
+        # Paths of the frozen layers -> (tasks, whether some of them may be dropped) -> function.
         self._functions: dict[tuple[str, ...], dict[_Key, Function]] = {}
+        # (paths of the frozen layers, whether some tasks may be dropped) -> function.
         self._monitored: dict[tuple[tuple[str, ...], bool], Function] = {}
         self._test: Function | None = None
 
@@ -197,11 +206,16 @@ class StepFunctions:
         return self._test(iterator, np.broadcast_to(weights, (steps, len(weights))))
 
     def _running(self, tasks: set[str]) -> list[graph.Unit]:
+        """Returns the units to compute for some tasks, which include those of outputs without a loss."""
         computed = tasks | self._always
         return [unit for unit in self._units if not computed.isdisjoint(unit.tasks)]
 
     def _training_function(self, active: np.ndarray) -> Function:
-        """The smallest function that serves an active set, compiled now if there is none and the limit allows it."""
+        """Returns a function that can train the active tasks.
+
+        It computes only these tasks, and is compiled now if necessary and if the limit allows it. Otherwise it is the
+        compiled function with the fewest additional tasks.
+        """
         running = {task for task, on in zip(self.objective.tasks, active) if on}
         units = self._running(running)
         computed = {task for unit in units for task in unit.tasks}
@@ -220,7 +234,7 @@ class StepFunctions:
         return functions[key]
 
     def _monitoring_function(self, active: np.ndarray) -> Function:
-        """The function of all tasks for steps that compute the gradients of the tasks; some tasks may be dropped."""
+        """Returns the function of all tasks for steps that also compute the gradient of each task."""
         masked = not active.all()
         place = (tuple(self._model.frozen_layers), masked)
         if place not in self._monitored:
@@ -229,6 +243,7 @@ class StepFunctions:
         return self._monitored[place]
 
     def _compile(self, key: _Key, units: Sequence[graph.Unit], monitor: GradientStatistics | None = None) -> Function:
+        """Builds the training function of `key`, which computes `units` and adds gradient statistics to `monitor`."""
         tasks, masked = key
         model, objective = self._model, self.objective
         inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
@@ -239,7 +254,7 @@ class StepFunctions:
         columns = [task in tasks for task in objective.tasks]
         owned = [graph.unreached(entry) if id(entry.variable) in frozen_ids else entry for entry in self._owned]
         reached = [entry for entry in owned if entry.reached[:, columns].any() or entry.always]
-        # A moving average of the weights (use_ema) moves in every step, that of variables not in the step included.
+        # With `use_ema`, every step updates the moving averages of all variables, even of those outside the step.
         average = getattr(inner, "use_ema", False)
         dropped = None
         if masked or (partial and average):

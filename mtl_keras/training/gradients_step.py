@@ -1,4 +1,4 @@
-"""The training step of weightings that need gradients: a backward pass a task, combined linearly."""
+"""The training step of weightings that need gradients, with one backward pass per task."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class _StepValues:
     """The losses and gradients from which the weights of a step are computed.
 
     Args:
-        back: of each part of the batch; multiplied by the loss scale and by the part's share of the samples.
-        shares: for each part, `(tasks,)` share of a task's labelled samples.
+        gradients: for each part of the batch, the gradients of the tasks, multiplied by the loss scale and by `shares`.
+        shares: for each part of the batch, `(tasks,)` its share of each task's labelled samples.
         losses: `(tasks,)`.
         preference: `(tasks,)`.
         active: `(tasks,)` booleans.
         scale: the loss scale.
     """
 
-    back: Sequence[TaskGradients]
+    gradients: Sequence[TaskGradients]
     shares: Sequence[Any]
     losses: Any
     preference: Any
@@ -41,16 +41,16 @@ class _StepValues:
 
 
 class GradientsStep:
-    """A training step of a weighting that needs gradients: a backward pass a task, combined linearly.
+    """A training step of a weighting that needs gradients, with one backward pass per task.
 
-    The network is cut where its shared part ends. One backward pass a task goes from the loss to the cut and gives the
-    gradients of the task's own variables. From the cut through the shared part, there is either one pass a task or,
-    where weights are known already, one pass for the weighted sum.
+    The network is cut at the end of its shared part. One backward pass per task goes from its loss to the cut, and
+    gives the gradients of its private variables. Through the shared part there is one pass per task or, if the weights
+    are known already, a single pass for the weighted sum.
 
     Args:
-        scope: what it works on.
+        scope: the settings of the step.
         live: the weighting and its state.
-        contested: whether there is a variable to train that several of all tasks share.
+        contested: whether any trainable variable is shared by several tasks of the model, active or not.
     """
 
     def __init__(self, scope: Scope, live: LiveWeighting, contested: bool) -> None:
@@ -95,19 +95,19 @@ class GradientsStep:
         (additional,) = replicas.all_reduce_sum([own_additional])
         totals = tf.add_n([one.totals for one in passes])
         losses = tf.math.divide_no_nan(totals[:, 0], totals[:, 1])
-        # A task without a label in the batch has the loss 0, which is not for a weighting to see.
+        # A task without a label in the batch has the loss 0, which must not change the weighting.
         active = tf.logical_and(running, totals[:, 1] > 0)
         preference = tf.where(active, task_weights, 0.0)
         shares = [tf.math.divide_no_nan(one.totals[:, 1], totals[:, 1]) for one in passes]
-        back = [TaskGradients(one, self._private, preference, scale * share) for one, share in zip(passes, shares)]
-        values = _StepValues(back, shares, losses, preference, active, scale)
+        gradients = [TaskGradients(one, self._private, preference, scale * share) for one, share in zip(passes, shares)]
+        values = _StepValues(gradients, shares, losses, preference, active, scale)
         weights, shared, new = self._shared_gradients(values)
-        # One task alone is not weighed against others.
+        # A single active task keeps its preference as weight.
         weights = tf.where(tf.reduce_sum(tf.cast(active, tf.int32)) > 1, weights, preference)
-        private = [tf.add_n([one.private[place] for one in back]) for place in range(len(self._private))]
+        private = [tf.add_n([one.private[place] for one in gradients]) for place in range(len(self._private))]
         batches = [batch for one in passes for batch in one.batches]
         statistics = objective.statistics(batches, size)
-        # The gradients of the shared variables are sums over the replicas already, if the weighting saw them.
+        # If the weighting uses the gradients of shared variables, they are already summed over the replicas.
         known, own = (shared, private) if self._sees_parameters else ([], [*shared, *private])
         own, statistics = replicas.exchange(own, scope.statistics, statistics)
         found = [*known, *own, *([None] * len(self._others))]
@@ -124,7 +124,7 @@ class GradientsStep:
     def _shared_gradients(self, values: _StepValues) -> tuple[Any, list[Any], State]:
         """Returns the weights `(tasks,)`, the gradients of the shared variables, and the new state."""
         monitor = self._scope.monitor
-        # Nothing is shared, or all of it is frozen; or one task runs alone, and has no representation to share.
+        # No trainable variable is shared; or one task runs alone, so that there is no shared representation.
         if not self._contested or not (self._groups or self._sees_parameters):
             return values.preference, [], {}
         matrices = None
@@ -136,7 +136,7 @@ class GradientsStep:
             return self._jacobian_step(values, matrices or self._task_gradients(values))
         product = None
         if self._scope.replicas.count > 1:
-            # All replicas have to take part in the sums, which a branch of a condition does not allow.
+            # Sums over replicas are not possible in a branch of a condition, so they are computed before it.
             matrices = matrices or self._parameter_gradients(values)
             product = self._gramian(values, matrices)
         if self._live.weighting.update_every == 1:
@@ -145,17 +145,17 @@ class GradientsStep:
 
     def _task_gradients(self, values: _StepValues) -> list[list[Any]]:
         """Returns the gradients of each task, for each part of the batch."""
-        return [one.shared_gradients(self._groups) for one in values.back]
+        return [one.shared_gradients(self._groups) for one in values.gradients]
 
     def _parameter_gradients(self, values: _StepValues) -> list[list[Any]] | None:
-        """Returns the same, or `None` for a weighting that sees gradients of the representation only."""
+        """Returns the result of `_task_gradients`, or `None` for a weighting that uses the representation instead."""
         return self._task_gradients(values) if self._sees_parameters else None
 
     def _gramian(self, values: _StepValues, matrices: list[list[Any]] | None) -> Any:
-        """Returns the inner products `(tasks, tasks)` that the weighting sees."""
+        """Returns the Gramian `(tasks, tasks)` for the weighting, without loss scale and shares of the batch."""
         if not self._sees_parameters or matrices is None:
-            (back,) = values.back
-            rows = back.representation_gradients()
+            (gradients,) = values.gradients
+            rows = gradients.representation_gradients()
             (product,) = self._scope.replicas.all_reduce_sum([rows @ tf.transpose(rows)])
             return product / values.scale**2
         product = gramian(self._groups, matrices[0], matrices[-1], values.active) / values.scale**2
@@ -193,8 +193,8 @@ class GradientsStep:
     def _weighted_sum(self, values: _StepValues, weights: Any, matrices: Any) -> list[Any]:
         """Returns the gradients of the weighted sum of the losses for the shared variables.
 
-        They are computed from the gradients of each task, if those are known (summed over the replicas), else by one
-        backward pass (this replica's share).
+        If the gradients of each task are known, they are combined; the result is summed over the replicas. Otherwise
+        one backward pass computes this replica's part.
         """
         found = []
         for place, group in enumerate(self._groups):
@@ -202,7 +202,7 @@ class GradientsStep:
             if self._sees_parameters and matrices is not None:
                 found += group.gradients((row[None, :] @ _sum_parts(matrices)[place])[0])
             else:
-                parts = [one.weighted_sum(group, row) for one in values.back]
+                parts = [one.weighted_sum(group, row) for one in values.gradients]
                 found += [tf.add_n(list(same)) for same in zip(*parts, strict=True)]
         return found
 
@@ -224,13 +224,18 @@ class GradientsStep:
 def _jacobian(
     groups: Sequence[SharedGroup], matrices: Sequence[Any], values: _StepValues, layout: Sequence[keras.Variable]
 ) -> tuple[Any, list[Any], list[Any]]:
-    """Returns the Jacobian `(tasks, coordinates)`, and of each shared variable its own gradient and if it is contested.
+    """Returns the Jacobian of the shared variables, and what is needed for those that one active task uses.
 
     Args:
         groups: the shared variables.
         matrices: for each group, the gradients `(tasks of the group, coordinates)`.
-        values: of the step.
-        layout: every coordinate has its place, whether its variable is shared now or not: state stays with it.
+        values: the losses and gradients of the step.
+        layout: the variables of the coordinates. A variable that is not shared in this step has zeros in its place,
+            because the state of the weighting belongs to coordinates.
+
+    Returns:
+        The Jacobian `(tasks, coordinates)`; for each shared variable the gradient of the losses weighted by preference,
+        and a scalar boolean: whether several active tasks share it.
     """
     tasks = values.active.shape[0]
     rows: dict[int, Any] = {}
@@ -256,10 +261,11 @@ def _sum_parts(matrices: Sequence[Sequence[Any]]) -> list[Any]:
 
 
 def _halves(data: Any) -> list[Any]:
-    """Every other sample of a batch, and the rest; a sample that is alone is in both."""
+    """Returns the samples of a batch with even index, and those with odd index; a single sample is in both."""
     size = batch_size(data)
     return [_gather(data, tf.range(0, size, 2)), _gather(data, tf.range(tf.minimum(1, size - 1), size, 2))]
 
 
 def _gather(data: Any, places: Any) -> Any:
+    """Returns the samples of a batch at the given indices."""
     return keras.tree.map_structure(lambda part: None if part is None else tf.gather(part, places), data)

@@ -1,7 +1,7 @@
-"""Which part of a Functional model belongs to which task, and sub-models for the tasks that run.
+"""The graph of a Functional model: the tasks that depend on each layer and variable, and sub-models for some tasks.
 
-A layer or variable is *shared* if the outputs of several tasks depend on it and *private* if one task's does. An output
-without a loss is no task: it runs in every step.
+A layer or variable is *shared* if the outputs of several tasks depend on it, and *private* if the output of one task
+does. An output without a loss is not a task, and is computed in every step.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ class Unit:
     Args:
         tasks: the names of the outputs, in the order of their columns.
         tensor: the symbolic tensor `(batch, ...)` that holds them.
-        columns: for a fused unit, which share of the last axis each output has; `None` for a single output.
-        shares: how many shares the last axis has.
+        columns: for a fused unit, the index of the block of the last axis that each output has; `None` for a single
+            output.
+        shares: number of blocks of the last axis, which have equal sizes.
     """
 
     tasks: tuple[str, ...]
@@ -52,19 +53,19 @@ class Ownership:
 
 
 def _producer(tensor: Any) -> tuple[keras.Operation, Sequence[Any]]:
-    """The operation that computes a symbolic tensor, and the tensors it computes it from."""
+    """Returns the operation that computes a symbolic tensor, and the inputs of the operation."""
     operation, node, _ = symbolic_producer(tensor)
     return operation, call_inputs(operation, node)
 
 
 def _call(tensor: Any) -> tuple[int, int]:
-    """Stands for the call of an operation that computed a tensor."""
+    """Returns a key of the call (an operation may have several) that computed a tensor."""
     operation, node, _ = symbolic_producer(tensor)
     return id(operation), node
 
 
 def _ancestors(tensor: Any) -> list[tuple[keras.Operation, Any]]:
-    """All operations that `tensor` depends on, each with one output tensor of every call; inputs come last."""
+    """Returns all operations that `tensor` depends on, with one output tensor of each call; its inputs come last."""
     found: list[tuple[keras.Operation, Any]] = []
     seen: set[tuple[int, int]] = set()
     stack = [tensor]
@@ -79,7 +80,7 @@ def _ancestors(tensor: Any) -> list[tuple[keras.Operation, Any]]:
 
 
 def units(outputs: Mapping[str, Any]) -> list[Unit]:
-    """Groups outputs that are cut from one matrix by a `TaskSplit`.
+    """Returns the units of a graph: the outputs of a `TaskSplit` are one unit, and each other output is one.
 
     Args:
         outputs: task name -> symbolic output.
@@ -113,10 +114,11 @@ class Cut:
     """A network cut where its shared part ends.
 
     Args:
-        trunk: from the model's inputs to the list of the tensors of the cut.
-        heads: for each unit, from its tensors of the cut to the unit's tensor; `None` if that is one of the cut itself.
-        needed: for each unit, which tensors of the cut its head reads.
-        features: which tensors of the cut are computed, and not inputs of the model, nor integers or masks.
+        trunk: model from the inputs to the list of the tensors at the cut.
+        heads: for each unit, the model from tensors at the cut to the unit's tensor; `None` if the unit's tensor is
+            itself at the cut.
+        needed: for each unit, the indices of the tensors at the cut that its head reads.
+        features: indices of the tensors at the cut that have gradients: computed by a layer, and floating-point.
     """
 
     trunk: keras.Model
@@ -126,9 +128,9 @@ class Cut:
 
 
 def cut(inputs: Any, chosen: Sequence[Unit], outputs: Mapping[str, Any]) -> Cut:
-    """Cuts a network between the operations that several tasks share and those that one task has to itself.
+    """Cuts a network between the operations that several tasks share and the private operations of each task.
 
-    The columns of a fused head belong to their tasks: the cut is before it.
+    A fused head counts as private, because each of its columns belongs to one task.
 
     Args:
         inputs: the model's symbolic inputs.
@@ -158,7 +160,7 @@ def cut(inputs: Any, chosen: Sequence[Unit], outputs: Mapping[str, Any]) -> Cut:
         head = None
         if _producer(unit.tensor)[0] not in shared:
             head = keras.Model([tensors[key] for key in keys], unit.tensor)
-            head.supports_masking = True  # its layers find the masks where those of the whole model do
+            head.supports_masking = True  # its layers get the masks of its inputs, as in the whole model
         heads.append(head)
     return Cut(
         keras.Model(inputs, list(tensors.values())),
@@ -182,7 +184,7 @@ def reach(outputs: Mapping[str, Any]) -> dict[keras.Operation, frozenset[str]]:
 
 
 def unreached(entry: Ownership) -> Ownership:
-    """Returns what stands for a variable that no task trains for now."""
+    """Returns the ownership of a variable that no task trains for now, such as a frozen one."""
     return Ownership(entry.variable, np.zeros_like(entry.reached))
 
 
@@ -225,7 +227,10 @@ def _ownership(outputs: Mapping[str, Any]) -> list[Ownership]:
 
 
 def _fused_kernels(outputs: Mapping[str, Any]) -> Iterator[tuple[int, Unit]]:
-    """The `Dense` layers whose columns are private: called once, and read by one `TaskSplit` that no layer reads."""
+    """Yields `(id of the layer, unit)` of each `Dense` layer whose columns are private.
+
+    It must be called once and be read only by a `TaskSplit`, whose outputs no layer reads.
+    """
     calls = {_call(tensor): tensor for output in outputs.values() for _, tensor in _ancestors(output)}
     times_called = Counter(operation for operation, _ in calls)
     readers = Counter(_call(source) for tensor in calls.values() for source in _producer(tensor)[1])
@@ -238,6 +243,7 @@ def _fused_kernels(outputs: Mapping[str, Any]) -> Iterator[tuple[int, Unit]]:
 
 
 def _block_rows(unit: Unit, names: list[str]) -> np.ndarray:
+    """Returns which output reads each block of a fused unit, as `(blocks, outputs)` booleans."""
     reached = np.zeros((unit.shares, len(names)), bool)
     for task, column in zip(unit.tasks, unit.columns or (), strict=True):
         reached[column, names.index(task)] = True
@@ -253,6 +259,7 @@ def depths(outputs: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _depth(tensor: Any) -> int:
+    """Returns the number of layers with weights on the longest path from an input to a tensor."""
     known: dict[int, int] = {}
     stack = [tensor]
     while stack:
@@ -267,6 +274,7 @@ def _depth(tensor: Any) -> int:
 
 
 def _layer_depth(operation: keras.Operation) -> int:
+    """Returns the depth that an operation adds: that of a nested model, 1 for a layer with weights, else 0."""
     if not isinstance(operation, keras.Layer) or not operation.weights:
         return 0
     if isinstance(operation, keras.Model) and getattr(operation, "outputs", None):
@@ -281,7 +289,7 @@ def graph_of(model: keras.Model) -> tuple[Any, dict[str, Any]]:
         model: a Functional `keras.Model`, whose outputs are a dict from task to output `(batch, ...)`.
 
     Raises:
-        ValueError: if its layers are not known as a graph, or its outputs are no such dict.
+        ValueError: if it is not a Functional model, or its outputs are not such a dict.
     """
     if not isinstance(model, keras.Model) or not hasattr(model, "_outputs_struct"):
         kind = "Sequential" if isinstance(model, keras.Sequential) else type(model).__name__
@@ -313,7 +321,7 @@ def named_outputs(outputs: Any) -> dict[str, Any]:
 
 
 def _described(outputs: Any) -> str:
-    """Symbolic tensors say little, and say it at length."""
+    """Returns a short description of outputs for error messages; symbolic tensors have a long `repr`."""
     if isinstance(outputs, (list, tuple)) and outputs:
         return f"a {type(outputs).__name__} of {len(outputs)} outputs"
     if isinstance(outputs, Mapping) and outputs:

@@ -1,7 +1,7 @@
-"""Alike tasks computed together as one matrix, where that gives the numbers of Keras' own objects.
+"""Groups of similar tasks that are computed as one matrix, with the same results as Keras' losses and metrics.
 
-A `TaskGroup` holds the tasks with one loss configuration, one kind of label and one output shape. Its losses and
-metrics are sums over labelled samples, one row a task.
+The tasks of a `TaskGroup` have the same loss configuration, kind of labels and output shape. Their losses and metrics
+are computed from sums over labelled samples, with one row per task.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from mtl_keras.metrics import SampleStatistics
 from mtl_keras.training.graph import Unit
 from mtl_keras.training.spec import TaskSpec, function_name
 
-# Means over the last axis of what is 0, and so is its derivative, where the label is the prediction.
+# Means over the last axis of distances: these and their derivatives are 0 where label and prediction are equal.
 _DISTANCES = frozenset(
     "huber log_cosh mean_absolute_error mean_absolute_percentage_error mean_squared_error "
     "mean_squared_logarithmic_error".split()
 )
 
-# Cross-entropies, and the activation that their logits go through.
+# Cross-entropy -> the activation that computes its predictions from logits.
 _LOGIT_LOSSES = {
     "binary_crossentropy": "Sigmoid",
     "binary_focal_crossentropy": "Sigmoid",
@@ -42,10 +42,10 @@ class ForwardBatch:
     """A replica's part of a batch after the forward pass.
 
     Args:
-        units: what was computed.
+        units: the units that were computed.
         tensors: first task of each unit -> its tensor `(batch, ...)`.
         y: output -> labels `(batch, ...)`.
-        sample_weight: output -> `(batch, ...)` weights; 1 for outputs that are not in it.
+        sample_weight: output -> `(batch, ...)` weights. Outputs without an entry have the weight 1.
         checks_classes: whether class indices out of range stop the step.
     """
 
@@ -56,15 +56,15 @@ class ForwardBatch:
     checks_classes: bool = False
 
     def outputs(self, tasks: Sequence[str], before: str | None = None) -> Any:
-        """Puts the outputs of tasks side by side.
+        """Returns the outputs of tasks, stacked along a task axis.
 
         Args:
             tasks: names of tasks that were computed.
-            before: return what went into the activation of this name ("Sigmoid", "Softmax") instead.
+            before: name of an activation ("Sigmoid", "Softmax"): return the inputs of this activation instead.
 
         Returns:
-            `(batch, ...)` for one task and `(batch, tasks, ...)` for several; `None` if an output does not come
-            straight from this activation, or (eagerly) does not record what it was computed from.
+            `(batch, ...)` for one task and `(batch, tasks, ...)` for several; `None` if this activation is not the
+            last operation of an output, or (in eager execution) the last operation is not known.
         """
         tensors = {
             name: tensor if before is None else _activation_input(tensor, before)
@@ -84,7 +84,7 @@ class ForwardBatch:
 
 
 def _share(unit: Unit, task: str, tensor: Any) -> Any:
-    """One task's share `(batch, ...)` of a unit's tensor."""
+    """Returns one task's part `(batch, ...)` of a unit's tensor."""
     if unit.columns is None:
         return tensor
     size = tensor.shape[-1] // unit.shares
@@ -93,7 +93,7 @@ def _share(unit: Unit, task: str, tensor: Any) -> Any:
 
 
 def _activation_input(tensor: Any, activation: str) -> Any:
-    """What a tensor was computed from by an activation, or `None`; found as Keras finds it."""
+    """Returns the input of the activation that computed a tensor, or `None`; searches in the same way as Keras."""
     logits = getattr(tensor, "_keras_logits", None)
     if logits is not None:
         return logits
@@ -103,17 +103,17 @@ def _activation_input(tensor: Any, activation: str) -> Any:
 
 @dataclass(frozen=True)
 class GroupBatch:
-    """One batch of the tasks of a group that run.
+    """A batch of those tasks of a group that are computed.
 
-    With one task the arrays have no task axis; the statistics made from them always have one.
+    With one task the arrays have no task axis. The totals that are computed from them always have one.
 
     Args:
-        tasks: which of the group's tasks these are.
+        tasks: the names of these tasks.
         true: labels `(batch, [tasks,] ...)`, missing ones replaced.
         pred: predictions `(batch, [tasks,] ...)`.
-        logits: what the predictions' sigmoid or softmax was taken of, or `None` if that is not known.
-        present: `(batch, [tasks,] ...)` booleans, false for missing labels and dropped tasks; of a flat batch, the
-            share of a sample's labels that are there.
+        logits: inputs of the sigmoid or softmax that computed the predictions, or `None` if they are not known.
+        present: `(batch, [tasks,] ...)` booleans, false for missing labels and dropped tasks. In a flat batch, the
+            fraction of each sample's labels that are present.
         weight: `(batch, [tasks,] ...)` sample weights, or `None`.
     """
 
@@ -126,14 +126,14 @@ class GroupBatch:
 
     @property
     def leading(self) -> int:
-        """Number of axes before those of a sample."""
+        """Number of axes before those of a sample: the batch axis and, for several tasks, the task axis."""
         return 1 if len(self.tasks) == 1 else 2
 
     def flat(self) -> GroupBatch | None:
-        """Returns the batch with a single axis for all that a sample has, or `None` if it has no more already.
+        """Returns the batch with the axes of each sample flattened to one, or `None` if that is not possible or needed.
 
-        A mean over one long axis is many times as fast as one over a short axis (three channels, say) and then another.
-        It is the mean over a sample's labels times the share that is there, if missing ones count 0.
+        A mean over one long axis is many times faster than a mean over a short axis (such as three channels) and then
+        over the others. Missing labels add 0 to it: it is the mean over the present labels times their fraction.
         """
         own = self.pred.shape[self.leading :]
         weighted = self.weight is not None and len(self.weight.shape) > self.leading
@@ -147,21 +147,21 @@ class GroupBatch:
         return replace(self, true=flattened(self.true), pred=flattened(self.pred), logits=None, present=share)
 
     def mask(self, rank: int) -> Any:
-        """Which samples count: booleans with `rank` axes."""
+        """Returns which values count, with `rank` axes: a value counts if all labels that belong to it are present."""
         mask = self.present
         while len(mask.shape) > rank:
             mask = ops.all(mask, axis=-1)
         return expand(mask, rank)
 
     def mean_totals(self, values: Any, weight: Any = None, counted: Any = None) -> Any:
-        """Returns `(tasks, 2)`: the sum of the values over labelled samples, and how many these are.
+        """Returns `(tasks, 2)`: the sum of the values over labelled samples, and the number of these samples.
 
-        Axes of a sample's own (pixels, say) are averaged, so that a sample always counts 1.
+        The values of each sample (such as those of its pixels) are averaged first, so that each sample counts once.
 
         Args:
             values: `(batch, [tasks,] ...)`.
             weight: `(batch, [tasks,] ...)` weights of the values.
-            counted: the same for what a sample counts.
+            counted: `(batch, [tasks,] ...)` weights of the samples in their number.
         """
         rank = len(values.shape)
         count = ops.cast(self.mask(rank), values.dtype)
@@ -185,7 +185,7 @@ class GroupBatch:
         return ops.reshape(summed, (len(self.tasks), statistics.shape[-1]))
 
     def _sum(self, array: Any) -> Any:
-        """Sums over samples, after a mean over each sample's own axes: `(tasks,)`."""
+        """Returns the sums `(tasks,)` over samples, after a mean over the axes of each sample."""
         own = list(range(self.leading, len(array.shape)))
         return ops.reshape(ops.sum(ops.mean(array, axis=own) if own else array, axis=0), (len(self.tasks),))
 
@@ -202,8 +202,8 @@ class LossPart:
     """The losses of some tasks in a replica's part of a batch.
 
     Args:
-        totals: `(tasks, 2)`: summed loss, and the samples that it is the sum of. Their quotient is the loss.
-        trained: `(tasks,)` what is differentiated, if it is not the loss: losses that are a sum over the batch.
+        totals: `(tasks, 2)`: sum of the losses of samples, and number of these samples. The quotient is the loss.
+        trained: `(tasks,)` values to differentiate instead of the losses, for losses that are sums over the batch.
     """
 
     totals: Any
@@ -211,26 +211,26 @@ class LossPart:
 
 
 def trained_part(tasks: Sequence[str], batch: Any, part: LossPart, totals: Any) -> Any:
-    """What is differentiated of the losses of some tasks: this replica's share."""
+    """Returns this replica's part of the losses `(tasks of the batch,)`; `totals` `(tasks, 2)` are of all replicas."""
     if part.trained is not None:
         return part.trained
-    # No gradient: it would be 0, and take a backward pass through the heads of all tasks.
+    # The gradient of the counts is 0, but computing it would take a backward pass through the heads of all tasks.
     counts = tf.stop_gradient(tf.gather(totals[:, 1], [tasks.index(task) for task in batch.tasks]))
     return tf.math.divide_no_nan(part.totals[:, 0], counts)
 
 
 class TaskGroup:
-    """Tasks that are computed together: how their batches become sums, and sums become losses and metrics.
+    """Computes the losses and metrics of similar tasks together, from sums over samples.
 
     Args:
-        specs: their descriptions, all with the same `TaskSpec.key`.
+        specs: the specifications of the tasks, all with the same `TaskSpec.key`.
     """
 
     def __init__(self, specs: Sequence[TaskSpec]) -> None:
         self.tasks = tuple(spec.name for spec in specs)
         self.has_loss = True
         self.loss = specs[0].losses[0][0]
-        # Of each metric: its name, the objects of the tasks, and whether it is weighted.
+        # For each metric: its name, the metric object of each task, and whether it is weighted.
         each = [spec.split_metrics()[0] for spec in specs]
         self.metrics = [
             (entries[0][0], [metric for _, metric, _ in entries], entries[0][2]) for entries in zip(*each, strict=True)
@@ -243,18 +243,18 @@ class TaskGroup:
 
     @property
     def statistics_sizes(self) -> list[int]:
-        """How many statistics each summed metric has a task."""
+        """Number of statistics per task, for each summed metric."""
         shape = tuple(next(iter(self._specs.values())).output.shape[1:])
         firsts = [metrics[0] for _, metrics, _ in self.metrics]
         return [metric.size(shape) if isinstance(metric, SampleStatistics) else 2 for metric in firsts]
 
     def batch(self, tasks: Sequence[str], forward: ForwardBatch, active: Any = None) -> GroupBatch:
-        """Puts labels and predictions of some of the group's tasks side by side.
+        """Stacks the labels, predictions and sample weights of some of the group's tasks.
 
         Args:
-            tasks: the tasks that run.
+            tasks: the tasks that are computed.
             forward: labels, outputs and weights.
-            active: `(tasks,)` booleans: tasks that are computed but dropped have no labelled sample.
+            active: `(tasks,)` booleans, or `None` if all are active. All labels of other tasks count as missing.
         """
         pred = ops.cast(forward.outputs(tasks), self.loss.dtype)
         each = [pred] if len(tasks) == 1 else [pred[:, i] for i in range(len(tasks))]
@@ -276,9 +276,10 @@ class TaskGroup:
         return GroupBatch(tuple(tasks), true, pred, self._logits(tasks, forward), present, weight)
 
     def _logits(self, tasks: Sequence[str], forward: ForwardBatch) -> Any:
-        """Cross-entropies of probabilities close to 0 or 1 are exact only if taken of the logits.
+        """Returns the logits of the predictions, or `None` if the loss does not need them or they are not known.
 
-        Keras looks for these behind the output itself; it cannot where outputs were stacked or cut.
+        Cross-entropies of probabilities close to 0 or 1 are exact only if they are computed from logits. Keras itself
+        finds the logits of an output, but not those of stacked or split outputs.
         """
         activation = _LOGIT_LOSSES.get(function_name(self.loss))
         if activation is None or self.loss._fn_kwargs.get("from_logits"):
@@ -287,7 +288,7 @@ class TaskGroup:
         return None if logits is None else ops.cast(logits, self.loss.dtype)
 
     def loss_part(self, batch: GroupBatch, training: bool, replicas: Replicas) -> LossPart:
-        """Returns the losses of the tasks; class weights count in training alone."""
+        """Returns the losses of the tasks. Class weights are used in training only."""
         tables = [self._specs[task].class_weight or {} for task in batch.tasks]
         weighs_classes = training and any(tables)
         if not weighs_classes:
@@ -324,9 +325,9 @@ class TaskGroup:
             values = ops.broadcast_to(values, ops.shape(batch.pred)[:1])
         return batch.mean_totals(values, weight, weight)
 
-    def _flat_for(self, judge: keras.losses.Loss | keras.metrics.Metric, batch: GroupBatch) -> GroupBatch:
-        """The batch in the form in which a loss or metric is computed fastest."""
-        flat = batch.flat() if self._fills and function_name(judge) in _DISTANCES else None
+    def _flat_for(self, loss_or_metric: keras.losses.Loss | keras.metrics.Metric, batch: GroupBatch) -> GroupBatch:
+        """Returns the flat batch if a loss or metric has the same result on it, which is faster; else the batch."""
+        flat = batch.flat() if self._fills and function_name(loss_or_metric) in _DISTANCES else None
         return flat or batch
 
     def metric_values(self, totals: Sequence[Any]) -> list[Any]:
@@ -338,12 +339,12 @@ class TaskGroup:
 
 
 def single_class(labels: Any) -> Any:
-    """Returns the class `(batch, ...)` of labels `(batch, ..., classes)`, or their only number if there is one."""
+    """Returns the class indices `(batch, ...)` of labels `(batch, ..., classes)`; a last axis of size 1 is removed."""
     return labels[..., 0] if labels.shape[-1] == 1 else ops.argmax(labels, axis=-1)
 
 
 def class_weights(classes: Any, tables: Sequence[Mapping[int, float]]) -> Any:
-    """Returns the weight of each label, as Keras does: that of the nearest integer, and 1 for other classes.
+    """Returns the class weight of each label. As in Keras, labels are rounded, and classes without a weight have 1.
 
     Args:
         classes: labels `(batch, ...)` of one task, or `(batch, tasks, ...)` of several.
@@ -359,15 +360,15 @@ def class_weights(classes: Any, tables: Sequence[Mapping[int, float]]) -> Any:
 
 
 def checked_classes(true: Any, classes: int, tasks: Sequence[str]) -> Any:
-    """Returns labels whose computation fails if one of them is not a class.
+    """Returns class indices whose computation fails if one of them is out of range.
 
     Args:
         true: class indices `(batch, [tasks,] ...)`, none missing.
-        classes: how many classes there are.
-        tasks: the tasks.
+        classes: number of classes.
+        tasks: names of the tasks, in the order of the task axis.
 
     Raises:
-        tf.errors.InvalidArgumentError: naming the task, the label and the number of the example in the batch.
+        tf.errors.InvalidArgumentError: naming the task, the label and the index of the example in the batch.
     """
     indices = tf.cast(true, tf.int32)
     outside = tf.logical_or(indices < 0, indices >= classes)
@@ -390,10 +391,10 @@ def checked_classes(true: Any, classes: int, tasks: Sequence[str]) -> Any:
 
 
 def running_dtype() -> str:
-    """Returns the dtype of running sums: that of Keras' `floatx`, but no less than float32."""
+    """Returns the dtype of running sums: Keras' `floatx`, but at least float32."""
     return "float64" if keras.config.floatx() == "float64" else "float32"
 
 
 def running_sum(name: str, shape: tuple[int, ...], dtype: str = "float32") -> keras.Variable:
-    """Returns a variable of zeros. It has a name, as those that have none are numbered with the model's own."""
+    """Creates a variable of zeros. It needs a name: automatic names would shift the numbering of the model's names."""
     return keras.Variable(np.zeros(shape, dtype), trainable=False, dtype=dtype, name=name)

@@ -1,4 +1,4 @@
-"""A task whose loss or metrics Keras' own objects compute, called as `keras.Model` calls them."""
+"""Tasks whose loss or metrics are computed by Keras objects, called in the same way as by `keras.Model`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from mtl_keras.training.spec import MEANS, TaskSpec, is_own
 
 @dataclass(frozen=True)
 class KerasBatch:
-    """A replica's part of a batch of one task, as Keras' objects get it.
+    """A replica's part of a batch of one task, in the form that Keras' losses and metrics take.
 
     Args:
         tasks: the task.
         true: labels as they were given.
         pred: output, with its mask.
         weight: sample weights, or `None`.
-        active: scalar boolean, if the task may be dropped at run time.
+        active: scalar boolean; `None` if the task cannot be dropped at run time.
     """
 
     tasks: tuple[str]
@@ -37,10 +37,10 @@ class KerasBatch:
 
 
 class KerasTask:
-    """A task whose loss or metrics are computed by Keras' objects, called as `keras.Model` calls them.
+    """Computes the loss and the metrics of a task with Keras objects.
 
     Args:
-        spec: its description.
+        spec: the specification of the task.
     """
 
     def __init__(self, spec: TaskSpec) -> None:
@@ -52,23 +52,23 @@ class KerasTask:
         self._spec = spec
 
     def batch(self, tasks: Sequence[str], forward: ForwardBatch, active: Any = None) -> KerasBatch:
-        """Takes the task's labels, output and weights; arguments as for `TaskGroup.batch`."""
+        """Returns the labels, output and sample weights of the task. The arguments are those of `TaskGroup.batch`."""
         (task,) = self.tasks
         on = None if active is None else active[0]
         return KerasBatch((task,), forward.y.get(task), forward.outputs(tasks), forward.sample_weight.get(task), on)
 
     def loss(self, true: Any, pred: Any, weight: Any, training: bool) -> tuple[Any, Any]:
-        """Returns what the task's loss objects compute of a batch, and the number of labelled samples.
+        """Returns the loss of a batch, summed over the task's loss objects, and the number of labelled samples.
 
         Args:
             true: labels `(batch, ...)`.
             pred: output `(batch, ...)`, with its mask.
             weight: sample weights, or `None`.
-            training: whether class weights count.
+            training: whether to use class weights.
         """
         spec = self._spec
         true, pred, present = labelled(spec, true, pred)
-        count = ops.cast(ops.shape(pred)[0], "float32") if present is None else _samples(present)
+        count = ops.cast(ops.shape(pred)[0], "float32") if present is None else _count_labelled(present)
         if training and spec.class_weight:
             weight = _with_class_weight(spec, true, pred, weight)
         values = [
@@ -78,7 +78,7 @@ class KerasTask:
         return sum((ops.cast(value, dtype) for value in values[1:]), ops.cast(values[0], dtype)), ops.cast(count, dtype)
 
     def loss_part(self, batch: KerasBatch, training: bool, replicas: Replicas) -> LossPart:
-        """Returns the loss of a batch, as a sum over samples; arguments as for `TaskGroup.loss_part`."""
+        """Returns the loss of a batch, as a sum over samples. The arguments are those of `TaskGroup.loss_part`."""
         value, count = self.loss(batch.true, batch.pred, batch.weight, training)
         # Keras divides a loss that is a mean by the number of replicas.
         logged = ops.mean(value) * replicas.count
@@ -90,21 +90,21 @@ class KerasTask:
         return LossPart(ops.reshape(ops.stack([logged * count, count]), (1, 2)), trained)
 
     def metric_totals(self, batch: KerasBatch) -> list[Any]:
-        """Returns nothing: the metric objects keep their state themselves."""
+        """Returns an empty list: the metric objects keep their own state."""
         return []
 
     def metric_values(self, totals: Sequence[Any]) -> list[Any]:
-        """Returns nothing."""
+        """Returns an empty list, as `metric_totals` does."""
         return []
 
     def update_metrics(self, batch: KerasBatch, replicas: Replicas) -> None:
-        """Updates the metric objects, as `keras.Model.compute_metrics` does."""
+        """Updates the metric objects with a batch, unless the task is dropped in this step."""
 
         def update(on: Any = None) -> tf.Operation:
             update_metrics(self._spec, self.other_metrics, batch.true, batch.pred, batch.weight, on)
             return tf.no_op()
 
-        if batch.active is None or replicas.count > 1:  # a branch cannot change what replicas share
+        if batch.active is None or replicas.count > 1:  # variables of several replicas cannot be updated in a branch
             update(batch.active)
         else:
             tf.cond(batch.active, update, tf.no_op)
@@ -115,7 +115,7 @@ def _is_mean(loss: keras.losses.Loss) -> bool:
 
 
 def labelled(spec: TaskSpec, true: Any, pred: Any) -> tuple[Any, Any, Any]:
-    """Returns labels without missing ones, outputs whose mask leaves these out, and which labels are there.
+    """Replaces missing labels, and excludes them in the Keras mask of the outputs.
 
     Args:
         spec: the task.
@@ -123,7 +123,8 @@ def labelled(spec: TaskSpec, true: Any, pred: Any) -> tuple[Any, Any, Any]:
         pred: outputs `(batch, ...)`, with their mask.
 
     Returns:
-        Labels, outputs, and booleans `(batch, ...)`, `None` if labels of this task cannot be missing.
+        Labels, outputs, and `(batch, ...)` booleans, false for missing labels; `None` instead of these if labels of the
+        task cannot be missing.
     """
     if true is None or not spec.finds_missing or not labels.can_be_missing(true.dtype, minus_one=spec.minus_one):
         return true, pred, None
@@ -140,13 +141,14 @@ def labelled(spec: TaskSpec, true: Any, pred: Any) -> tuple[Any, Any, Any]:
     return true, marked, mask
 
 
-def _samples(present: Any) -> Any:
-    """The number of labelled samples; one that has a share of its labels counts as that share."""
+def _count_labelled(present: Any) -> Any:
+    """Returns the number of labelled samples, to which each sample adds the fraction of its labels that are present."""
     present = ops.cast(present, "float32")
     return ops.sum(ops.mean(present, axis=list(range(1, len(present.shape)))) if len(present.shape) > 1 else present)
 
 
 def _with_class_weight(spec: TaskSpec, true: Any, pred: Any, weight: Any) -> Any:
+    """Returns the sample weights, multiplied by the class weights of the labels."""
     classes = ops.convert_to_tensor(true)
     if len(classes.shape) == len(pred.shape) and len(classes.shape) > 1:
         classes = single_class(classes)
@@ -157,7 +159,8 @@ def _with_class_weight(spec: TaskSpec, true: Any, pred: Any, weight: Any) -> Any
 def update_metrics(spec: TaskSpec, metrics: Sequence[Any], true: Any, pred: Any, weight: Any, on: Any = None) -> None:
     """Updates metric objects with a batch, as `keras.Model.compute_metrics` does.
 
-    Metrics of Keras' and this library's leave out missing labels; those of the user get the labels as they are.
+    Metrics of Keras and of this library leave out missing labels. Metrics of the user get the labels unchanged, unless
+    `missing_labels` is true for the task.
 
     Args:
         spec: the task.
@@ -165,7 +168,7 @@ def update_metrics(spec: TaskSpec, metrics: Sequence[Any], true: Any, pred: Any,
         true: labels `(batch, ...)`.
         pred: outputs `(batch, ...)`, with their mask.
         weight: sample weights, or `None`.
-        on: scalar boolean: whether the batch counts; `None` if it does.
+        on: scalar boolean: whether the task is active; `None` if it always is.
     """
     known, _, present = labelled(spec, true, pred)
     for _, metric, weighted in metrics:
@@ -179,6 +182,6 @@ def update_metrics(spec: TaskSpec, metrics: Sequence[Any], true: Any, pred: Any,
             if own is not None:
                 rank = max(len(mask.shape), len(own.shape))
                 mask = expand(mask, rank) * expand(ops.cast(own, mask.dtype), rank)
-            else:  # `MeanIoU` counts in integers
+            else:  # in the metric's dtype: `MeanIoU` counts in integers
                 mask = ops.cast(mask, metric.dtype)
             metric.update_state(known if masked else true, pred, mask)

@@ -20,15 +20,15 @@ from mtl_keras.training.spec import TaskSpec
 
 
 class Objective:
-    """All outputs of a model, with the sums that an epoch's logs are made of.
+    """Computes the losses and metrics of all outputs, and keeps the running sums for the logs of an epoch.
 
     Args:
-        specs: how each output is trained and judged; those with a loss first, in the model's order.
-        layer_metrics: metrics that layers of the model, or the model itself, update when they are called.
-        replicas: those that take a step together.
+        specs: the specification of each output; those with a loss first, in the model's order.
+        layer_metrics: metrics that the model or its layers update when they are called.
+        replicas: the replicas that run a step together.
 
     Attributes:
-        tasks: the tasks' names: the order of the rows of every `(tasks, ...)` array here.
+        tasks: names of the tasks, in the order of the rows of every `(tasks, ...)` array here.
         first_nonfinite: `(tasks,)` integers: the optimizer step at which a task's training loss was
             NaN or infinite for the first time, or -1.
     """
@@ -46,7 +46,7 @@ class Objective:
         self.groups = [TaskGroup(members) for members in grouped.values()]
         each = [KerasTask(spec) for spec in specs]
         self._keras_tasks = [task for task in each if task.has_loss or task.other_metrics]
-        self._judges: list[TaskGroup | KerasTask] = [*self.groups, *self._keras_tasks]
+        self._evaluators: list[TaskGroup | KerasTask] = [*self.groups, *self._keras_tasks]
         self._replicas = replicas
         self._names = [f"{task}_loss" for task in self.tasks]
         for group in self.groups:
@@ -72,14 +72,14 @@ class Objective:
             -np.ones(count, "int32"), trainable=False, dtype="int32", name="first_nonfinite"
         )
         self._metric_totals = [
-            [running_sum("metric_totals", (len(judge.tasks), size), dtype) for size in judge.statistics_sizes]
-            for judge in self._judges
+            [running_sum("metric_totals", (len(evaluator.tasks), size), dtype) for size in evaluator.statistics_sizes]
+            for evaluator in self._evaluators
         ]
         for total, metrics in self._summed_metrics():
             for row, metric in enumerate(metrics):
                 if isinstance(metric, SampleStatistics):
                     metric.read_from(total, row)
-        # State that metrics make when they are first updated would be made while a step is traced.
+        # Some metrics create variables in their first update. That must not happen while a step is traced.
         for one in self._keras_tasks:
             spec = self.specs[one.tasks[0]]
             for _, metric, _ in one.other_metrics:
@@ -89,7 +89,7 @@ class Objective:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """All that is remembered between two steps of an epoch."""
+        """All variables that steps of an epoch update."""
         others = [variable for _, metric in self._other for variable in metric.variables]
         return [*self._sums, self.first_nonfinite, *others]
 
@@ -99,45 +99,52 @@ class Objective:
         return [self.loss_sums, self._run_totals, self._total, self._steps, *metric_totals]
 
     def reset(self) -> None:
-        """Forgets what was recorded."""
+        """Resets the running sums and the metrics."""
         for variable in self._sums:
             variable.assign(ops.zeros_like(variable))
         for _, metric in self._other:
             metric.reset_state()
 
     def reset_nonfinite(self) -> None:
-        """Starts looking for non-finite losses again."""
+        """Resets `first_nonfinite` to -1."""
         self.first_nonfinite.assign(-ops.ones_like(self.first_nonfinite))
 
     def batches(self, names: Sequence[str], forward: ForwardBatch, active: Any = None) -> list[Any]:
-        """Puts the batch of the outputs that run side by side, group by group.
+        """Divides a batch among the groups and Keras tasks that compute its losses and metrics.
 
         Args:
             names: the outputs that were computed.
             forward: labels, outputs and weights.
-            active: `(all tasks,)` booleans, if some of the tasks are dropped all the same.
+            active: `(all tasks,)` booleans if some of the computed tasks may be dropped, else `None`.
+
+        Returns:
+            `(TaskGroup or KerasTask, its batch)` for each that has computed outputs.
         """
         result = []
-        for judge in self._judges:
-            running = [name for name in judge.tasks if name in names]
+        for evaluator in self._evaluators:
+            running = [name for name in evaluator.tasks if name in names]
             if running:
                 dropping = active is not None and running[0] in self.tasks
                 on = ops.take(active, [self.tasks.index(name) for name in running]) if dropping else None
-                result.append((judge, judge.batch(running, forward, on)))
+                result.append((evaluator, evaluator.batch(running, forward, on)))
         return result
 
     def loss_parts(self, batches: Sequence[Any], training: bool) -> list[tuple[Any, LossPart]]:
-        """Returns, for each of `batches` that has a loss, the losses of its tasks."""
-        return [(batch, judge.loss_part(batch, training, self._replicas)) for judge, batch in batches if judge.has_loss]
+        """Returns `(batch, losses of its tasks)` for each entry of `batches` that has a loss."""
+        return [
+            (batch, evaluator.loss_part(batch, training, self._replicas))
+            for evaluator, batch in batches
+            if evaluator.has_loss
+        ]
 
     def scattered(self, parts: Sequence[tuple[Any, Any]]) -> Any:
-        """Puts arrays `(tasks of the batch, ...)` in the order of all tasks, with zeros for those that do not run."""
+        """Combines arrays `(tasks of a batch, ...)` to `(tasks, ...)`, with zeros for tasks that are not computed."""
         rows = [task for batch, _ in parts for task in batch.tasks]
         return _scatter([array for _, array in parts], rows, self.tasks)
 
     def statistics(self, batches: Sequence[Any], batch_size: Any) -> list[Any]:
-        """Returns what `record` takes: sums over samples, the number of them first."""
-        totals = [judge.metric_totals(batch) for judge, batch in batches]
+        """Returns the batch size and the sums of all summed metrics over the batch, for `record`."""
+        totals = [evaluator.metric_totals(batch) for evaluator, batch in batches]
         return [ops.cast(batch_size, running_dtype()), *itertools.chain.from_iterable(totals)]
 
     def record(
@@ -153,11 +160,11 @@ class Objective:
 
         Args:
             batches: the batch, from `batches`.
-            loss_totals: `(tasks, 2)` summed losses and samples of all tasks.
-            total: what this batch adds to the logged `loss`.
+            loss_totals: `(tasks, 2)` summed losses and numbers of samples of all tasks.
+            total: in training, the total loss of the batch; in evaluation, only what layers add to it.
             statistics: from `statistics`.
-            used: of a training step, the `(tasks,)` weights of the losses, and which tasks ran: `(tasks,)` booleans.
-            step: number of the training step.
+            used: `(weights, active)` of a training step, as for `record_run`; `None` in evaluation.
+            step: number of the training step; `None` in evaluation.
         """
         size, *totals = statistics
         each = iter(totals)
@@ -167,28 +174,33 @@ class Objective:
             self.record_run(*used)
             bad = ops.logical_and(ops.logical_not(ops.isfinite(loss_totals[:, 0])), self.first_nonfinite < 0)
             self.first_nonfinite.assign(ops.where(bad, ops.cast(step, "int32"), self.first_nonfinite))
-        for judge, batch in batches:
-            for variable in self._metric_totals[self._judges.index(judge)]:
-                variable.assign_add(_scatter([next(each)], batch.tasks, judge.tasks))
-            if isinstance(judge, KerasTask):
-                judge.update_metrics(batch, self._replicas)
+        for evaluator, batch in batches:
+            for variable in self._metric_totals[self._evaluators.index(evaluator)]:
+                variable.assign_add(_scatter([next(each)], batch.tasks, evaluator.tasks))
+            if isinstance(evaluator, KerasTask):
+                evaluator.update_metrics(batch, self._replicas)
 
     def record_run(self, weights: Any, active: Any) -> None:
-        """Counts a training step: the `(tasks,)` weights of the losses, and which tasks ran."""
+        """Adds a training step to the sums of task weights and of active tasks.
+
+        Args:
+            weights: `(tasks,)` weights of the losses.
+            active: `(tasks,)` booleans: the tasks that were trained.
+        """
         dtype = self._run_totals.dtype
         self._run_totals.assign_add(ops.stack([ops.cast(weights, dtype), ops.cast(active, dtype)], axis=-1))
         self._steps.assign_add(1)
 
     def summary(self, weights: Any, training: bool) -> tuple[Any, dict[str, Any]]:
-        """Returns the values of the logs of all that was recorded.
+        """Computes the logs from the running sums.
 
         Args:
             weights: `(tasks,)` weights of the tasks in the `loss` of an evaluation.
-            training: whether `<task>_weight` and `<task>_active` follow.
+            training: whether to append `<task>_weight` and `<task>_active`.
 
         Returns:
-            The values of `log_names(training)` as one vector, and the results of other metrics by log name. A task that
-            did not run has the loss NaN; a metric without labelled samples is NaN, a loss 0.
+            The values of `log_names(training)` as one vector, and the results of other metrics by log name. In
+            training, the loss of a task that did not run is NaN. Without labelled samples a metric is NaN, a loss 0.
         """
         losses = ops.divide_no_nan(self.loss_sums[:, 0], self.loss_sums[:, 1])
         loss = ops.divide_no_nan(self._total[0], self._total[1])
@@ -201,8 +213,8 @@ class Objective:
         scalars = {name: value for name, value in results.items() if getattr(value, "shape", None) == ()}
         self._scalar_names = list(scalars)
         entries = [losses]
-        for judge, totals in zip(self._judges, self._metric_totals):
-            entries += [ops.cast(values, losses.dtype) for values in judge.metric_values(totals)]
+        for evaluator, totals in zip(self._evaluators, self._metric_totals):
+            entries += [ops.cast(values, losses.dtype) for values in evaluator.metric_values(totals)]
         entries += [ops.reshape(ops.cast(value, losses.dtype), (1,)) for value in scalars.values()]
         values = ops.concatenate(entries)
         tail = []
@@ -213,10 +225,10 @@ class Objective:
         return summary, {name: value for name, value in results.items() if name not in scalars}
 
     def _score(self, values: Any) -> Any:
-        """The mean of the tasks' primary metrics, those that should fall counted negative; of those that are known."""
+        """Returns the mean of the known primary metrics of the tasks, negated where lower is better."""
         names = [*self._names, *self._scalar_names]
         primary = [f"{task}_{self.specs[task].primary[0]}" for task in self.tasks]
-        rows = [row for row, name in enumerate(primary) if name in names]  # a vector has no place in a mean
+        rows = [row for row, name in enumerate(primary) if name in names]  # without metrics that return a vector
         if not rows:
             return ops.cast(np.nan, values.dtype)
         signs = [1.0 if self.specs[self.tasks[row]].primary[1] else -1.0 for row in rows]
@@ -233,7 +245,7 @@ class Objective:
         return names
 
     def publish(self) -> None:
-        """Gives metric objects the sums that a step keeps for alike tasks, so that their results are right."""
+        """Copies the running sums of task groups to the metric objects, so that their `result()` is correct."""
         for total, metrics in self._summed_metrics():
             for metric, row in zip(metrics, ops.convert_to_numpy(total.value)):
                 if isinstance(metric, SampleStatistics):
@@ -244,7 +256,7 @@ class Objective:
     def publish_losses(
         self, total: keras.metrics.Mean, trackers: Mapping[str, keras.metrics.Mean], weights: np.ndarray | None
     ) -> None:
-        """Gives Keras' own running means of the losses the sums that a step keeps.
+        """Copies the running sums of the losses to the means that Keras keeps of them.
 
         Args:
             total: the mean of `loss`.
@@ -260,7 +272,7 @@ class Objective:
             _set_mean(tracker, *sums[self.tasks.index(task)])
 
     def adopt(self) -> None:
-        """Takes the sums that metric objects have: the reverse of `publish`."""
+        """Copies the state of the metric objects to the running sums: the reverse of `publish`."""
         for total, metrics in self._summed_metrics():
             sums = [
                 m.sums if isinstance(m, SampleStatistics) else ops.stack([m.total.value, m.count.value])
@@ -272,7 +284,7 @@ class Objective:
                     metric.read_from(total, row)
 
     def _summed_metrics(self) -> list[tuple[keras.Variable, Sequence[keras.metrics.Metric]]]:
-        """The sums `(tasks, statistics)` of each summed metric, and the metric objects of the tasks."""
+        """Returns the sums `(tasks, statistics)` of each summed metric, and the metric objects of the tasks."""
         return [
             (total, metrics)
             for group, totals in zip(self.groups, self._metric_totals)
@@ -281,13 +293,13 @@ class Objective:
 
 
 def _set_mean(metric: keras.metrics.Mean, total: Any, count: Any) -> None:
-    """Gives a mean the state that it has after values of a sum."""
+    """Sets the sum and the number of the values of a `Mean`."""
     metric.total.assign(total)
     metric.count.assign(count)
 
 
 def _scatter(parts: Sequence[Any], rows: Sequence[str], order: Sequence[str]) -> Any:
-    """Puts rows named `rows` in the order `order`, with zeros for those that are not there."""
+    """Concatenates arrays whose rows are named `rows`, and reorders these to `order`, with zeros for missing names."""
     stacked = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=0)
     if tuple(rows) == tuple(order):
         return stacked

@@ -24,34 +24,40 @@ _ON_LAST_AXIS = frozenset(
     "top_k_categorical_accuracy".split()
 )
 MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+"""The reductions of Keras losses that are means over samples."""
 Metrics = tuple[tuple[str, keras.metrics.Metric, bool], ...]
+"""`(name in the logs, metric, weighted)` of each metric of a task."""
 
 
-def function_name(judge: keras.losses.Loss | keras.metrics.Metric) -> str:
-    """Returns the name of the function that a loss or metric wraps if both are Keras' own, else `""`."""
-    function = getattr(judge, "fn", None) or getattr(judge, "_fn", None)
-    return getattr(function, "__name__", "") if is_own(judge, "keras.") else ""
+def function_name(loss_or_metric: keras.losses.Loss | keras.metrics.Metric) -> str:
+    """Returns the name of the function that a loss or metric wraps if both belong to Keras, else `""`."""
+    function = getattr(loss_or_metric, "fn", None) or getattr(loss_or_metric, "_fn", None)
+    return getattr(function, "__name__", "") if is_own(loss_or_metric, "keras.") else ""
 
 
-def is_own(judge: keras.losses.Loss | keras.metrics.Metric, *packages: str) -> bool:
-    """Returns whether a loss or metric, and the function that it wraps, are of Keras or of this library.
+def is_own(loss_or_metric: keras.losses.Loss | keras.metrics.Metric, *packages: str) -> bool:
+    """Returns whether a loss or metric, and the function that it wraps, belong to Keras or to this library.
 
-    A user's function or subclass may have the name of one of Keras' and compute something else.
+    Names are not enough: a user's function or subclass may have the name of one of Keras' and compute something else.
+
+    Args:
+        loss_or_metric: the object.
+        *packages: prefixes of the modules that count; by default those of Keras and of this library.
     """
-    function = getattr(judge, "fn", None) or getattr(judge, "_fn", None)
-    modules = [getattr(part, "__module__", "") for part in (type(judge), function) if part]
+    function = getattr(loss_or_metric, "fn", None) or getattr(loss_or_metric, "_fn", None)
+    modules = [getattr(part, "__module__", "") for part in (type(loss_or_metric), function) if part]
     if isinstance(function, keras.losses.Loss):  # its result is one number for the batch
         return False
     return all(module.startswith(packages or ("keras.", "mtl_keras.")) for module in modules)
 
 
 def minus_one_is_missing(loss_name: str) -> bool:
-    """Returns whether -1 in integer labels is "no label" for a loss of Keras': if labels are classes."""
+    """Returns whether -1 in integer labels means "no label" for a Keras loss: true if its labels are classes."""
     return loss_name.startswith(("sparse_", "categorical_crossentropy", "categorical_focal", "binary_"))
 
 
 def is_summed(metric: keras.metrics.Metric) -> bool:
-    """Returns whether a metric is a mean or another function of sums over samples, so that tasks share one array."""
+    """Returns whether a metric is computed from sums over samples, which similar tasks can keep in one array."""
     wrapper = keras.metrics.MeanMetricWrapper
     same = (type(metric).update_state, type(metric).result) == (wrapper.update_state, wrapper.result)
     plain = same and function_name(metric) in _ON_LAST_AXIS and metric._fn_kwargs.get("axis", -1) == -1
@@ -60,18 +66,18 @@ def is_summed(metric: keras.metrics.Metric) -> bool:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """How one output is trained and judged.
+    """The losses, metrics and labels of one output.
 
     Args:
-        name: the output.
-        losses: its losses, each with its share; empty for an output that is not trained.
-        metrics: `(name in the logs, metric, weighted)` of each metric.
+        name: the name of the output.
+        losses: `(loss, factor)` of each of its losses, which are added up; empty for an output that is not trained.
+        metrics: its metrics.
         labels: its labels `(batch, ...)`, symbolic; `None` if it has none.
         output: its output `(batch, ...)`, symbolic.
         class_weight: class index -> weight of its samples in the training loss.
-        missing: whether labels may be missing: NaN in float labels, -1 in integer ones if they are classes. `None` for
-            the losses and metrics of Keras' and this library's that are known to be means over labels.
-        held: metrics that the user gave as objects, by `id`.
+        missing: whether labels may be missing: NaN in float labels, -1 in integer labels. `None` to treat them as
+            missing only for losses and metrics of Keras and of this library that are known to be means over labels.
+        held: `id`s of the metrics that were passed to `compile` as objects.
     """
 
     name: str
@@ -85,14 +91,14 @@ class TaskSpec:
 
     @property
     def loss_name(self) -> str:
-        """The name of the loss function if the task has one loss, of Keras', that works on the last axis alone."""
+        """Name of the loss function if the task has a single Keras loss that works on the last axis only, else `""`."""
         names = [function_name(loss) for loss, _ in self.losses]
         alone = len(names) == 1 and self.losses[0][0]._fn_kwargs.get("axis", -1) == -1 if all(names) else False
         return names[0] if alone and names[0] in _ON_LAST_AXIS else ""
 
     @property
     def finds_missing(self) -> bool:
-        """Whether NaN or -1 in the labels is looked for."""
+        """Whether labels of NaN (and -1, see `minus_one`) are treated as missing."""
         if self.missing is not None:
             return self.missing
         ours = bool(self.losses) and all(is_own(loss, "mtl_keras.") for loss, _ in self.losses)
@@ -100,7 +106,7 @@ class TaskSpec:
 
     @property
     def minus_one(self) -> bool:
-        """Whether -1 in integer labels is "no label"."""
+        """Whether -1 in integer labels means "no label"."""
         return self.finds_missing and (bool(self.missing) or minus_one_is_missing(self.loss_name))
 
     @property
@@ -110,7 +116,7 @@ class TaskSpec:
 
     @property
     def is_fast(self) -> bool:
-        """Whether the sums of a `TaskGroup` give the same numbers as the loss object."""
+        """Whether the sums of a `TaskGroup` give the same result as the loss object."""
         if not self.loss_name or self.missing is False or get_keras_mask(self.output) is not None:
             return False
         loss, share = self.losses[0]
@@ -123,6 +129,11 @@ class TaskSpec:
         return mean and len(self.output.shape) > 1 and self._labels_fit()
 
     def _labels_fit(self) -> bool:
+        """Returns whether labels have the shape that the loss expects, up to a last axis of size 1.
+
+        Raises:
+            ValueError: if they have another shape, and cannot be broadcast to it either.
+        """
         indices, output = self.loss_name.startswith("sparse_"), tuple(self.output.shape[1:])
         expected = output[:-1] if indices else output
         without = [expected[:-1]] if expected[-1:] == (1,) and not indices else []
@@ -131,8 +142,9 @@ class TaskSpec:
             return True
         if indices or not _broadcasts(shape, output):
             raise ValueError(
-                f"The loss {self.loss_name!r} of task {self.name!r}, whose output has the shape {_batch(output)}, "
-                f"needs labels of the shape {_batch(expected)}. Received: {_batch(shape)}"
+                f"The loss {self.loss_name!r} of task {self.name!r}, whose output has the shape "
+                f"{_format_shape(output)}, needs labels of the shape {_format_shape(expected)}. "
+                f"Received: {_format_shape(shape)}"
             )
         return False
 
@@ -142,11 +154,12 @@ class TaskSpec:
         return tuple(fast), tuple(entry for entry in self.metrics if entry not in fast)
 
     def _sums(self, metric: keras.metrics.Metric) -> bool:
+        """Returns whether a `TaskGroup` computes a metric. Keras metrics passed as objects keep their own state."""
         return is_summed(metric) and (id(metric) not in self.held or isinstance(metric, SampleStatistics))
 
     @property
     def key(self) -> str:
-        """Equal for tasks that can be computed together."""
+        """A string that is equal for tasks that can be computed together."""
         loss, labels = self.losses[0][0], self.labels
         summed = [(name, _config(metric), weighted) for name, metric, weighted in self.split_metrics()[0]]
         shapes = (tuple(labels.shape[1:]), labels.dtype, tuple(self.output.shape[1:]))
@@ -164,40 +177,43 @@ def primary_metric(metrics: Metrics) -> tuple[str, bool]:
     return next(((name, way == "up") for name, way in directions if way in ("up", "down")), ("loss", False))
 
 
-def _config(judge: keras.losses.Loss | keras.metrics.Metric) -> str:
-    config = {key: value for key, value in judge.get_config().items() if key != "name"}
-    return json.dumps([type(judge).__name__, function_name(judge), config], default=str, sort_keys=True)
+def _config(loss_or_metric: keras.losses.Loss | keras.metrics.Metric) -> str:
+    config = {key: value for key, value in loss_or_metric.get_config().items() if key != "name"}
+    return json.dumps(
+        [type(loss_or_metric).__name__, function_name(loss_or_metric), config], default=str, sort_keys=True
+    )
 
 
 def _fits(shape: Sequence[int | None], expected: Sequence[int | None]) -> bool:
+    """Returns whether two shapes without the batch axis are equal; `None` equals every size."""
     return len(shape) == len(expected) and all(a == b or None in (a, b) for a, b in zip(shape, expected))
 
 
 def _broadcasts(shape: Sequence[int | None], other: Sequence[int | None]) -> bool:
-    """Whether `(batch, *shape)` and `(batch, *other)` can be broadcast; -1 stands for the batch."""
+    """Returns whether `(batch, *shape)` and `(batch, *other)` can be broadcast; -1 stands for the batch size."""
     pairs = itertools.zip_longest(reversed((-1, *shape)), reversed((-1, *other)), fillvalue=1)
     return all(a == b or None in (a, b) or 1 in (a, b) for a, b in pairs)
 
 
-def _batch(shape: Sequence[int | None]) -> str:
+def _format_shape(shape: Sequence[int | None]) -> str:
     return f"({', '.join(['batch', *map(str, shape)])})"
 
 
 @dataclass(frozen=True)
 class CompileSpec:
-    """The arguments of `compile` that Keras does not have, or that mean more here.
+    """The arguments of `compile` that this library adds to those of Keras or extends, sorted by task.
 
     Args:
         losses: loss, or list of losses, by output.
-        shares: the share of each of several losses of an output.
+        shares: by output, the factor of each of its losses, if there are several.
         metrics: metrics by output.
         weighted_metrics: metrics with sample weights by output.
-        task_weights: weight to begin with, by task; its keys are the tasks, in the model's order.
-        variables: task -> the `keras.Variable` that was given as its weight, which is followed.
+        task_weights: initial weight by task. The keys are the tasks, in the model's order.
+        variables: task -> the `keras.Variable` that was passed as its weight and is read in each step.
         class_weight: class index -> weight, by task.
         missing_labels: whether labels of a task may be missing.
-        max_specializations: how many training functions may be compiled.
-        weighting: how much each task counts in a step.
+        max_specializations: maximum number of compiled training functions.
+        weighting: the weighting method.
     """
 
     losses: Mapping[str, Any] = field(default_factory=dict)
@@ -226,19 +242,19 @@ class CompileSpec:
         max_specializations: int,
         weighting: str | Mapping[str, Any] | weightings.Weighting,
     ) -> CompileSpec:
-        """Returns the settings that arguments of `compile` ask for.
+        """Checks the arguments of `compile`, and returns them sorted by task.
 
         Args:
             outputs: name -> symbolic output.
-            before: those of the `compile` before, of which losses and metrics stay if none are given, as in Keras.
-            loss: this and the others: see `MultiTaskModel.compile`.
+            before: those of the previous `compile`. Its losses and metrics are kept if none are given, as in Keras.
+            loss: this and the others are arguments of `MultiTaskModel.compile`.
             loss_weights: initial task weights.
             metrics: by task, or for all tasks.
-            weighted_metrics: the same, for metrics with sample weights.
+            weighted_metrics: metrics with sample weights, by task, or for all tasks.
             class_weight: by task and class.
             missing_labels: by task.
-            max_specializations: of the training step.
-            weighting: a weighting or what `weightings.get` makes one of.
+            max_specializations: maximum number of compiled training functions.
+            weighting: a weighting, its name or its config, as for `weightings.get`.
 
         Raises:
             ValueError: for unknown tasks, negative weights or other arguments out of range.
@@ -282,7 +298,7 @@ class CompileSpec:
         )
 
     def config(self) -> dict[str, Any]:
-        """Returns the arguments that `keras.Model.compile` does not have and that are not their defaults, for JSON."""
+        """Returns the arguments that `keras.Model.compile` does not have, as JSON values and without the defaults."""
         tables = {task: {str(k): v for k, v in table.items()} for task, table in self.class_weight.items()}
         given = {
             "class_weight": tables,
@@ -293,19 +309,19 @@ class CompileSpec:
         return {name: value for name, value in given.items() if value}
 
     def compile_metrics(self, outputs: Mapping[str, Any]) -> CompileMetrics:
-        """Returns Keras' container of the metrics."""
+        """Returns the metrics in the container that Keras keeps them in."""
         plain, weighted = ({n: list(m) for n, m in g.items()} for g in (self.metrics, self.weighted_metrics))
         return CompileMetrics(plain, weighted, output_names=sorted(outputs))
 
     def task_specs(
         self, labels: Mapping[str, Any], outputs: Mapping[str, Any], container: CompileMetrics | None
     ) -> list[TaskSpec]:
-        """Describes each output, now that a batch of labels has been seen.
+        """Returns the specification of each output, for which a batch of labels must be known.
 
         Args:
             labels: name -> labels `(batch, ...)`, symbolic.
             outputs: name -> symbolic output `(batch, ...)`.
-            container: from `compile_metrics`; builds its metric objects.
+            container: from `compile_metrics`; built here if it is not yet.
 
         Raises:
             ValueError: if a loss or metric is unknown, or labels do not have the shape that the loss needs.
@@ -348,7 +364,7 @@ class CompileSpec:
 
 
 def task_spec(task: Task, label_shape: Sequence[int], output_shape: Sequence[int]) -> TaskSpec:
-    """Returns the losses and metrics of a single task.
+    """Returns the specification of a single task, without a model.
 
     Args:
         task: the task.

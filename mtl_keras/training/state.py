@@ -22,7 +22,7 @@ from mtl_keras.training.spec import CompileSpec
 from mtl_keras.weightings import Previous, State, Static, Weighting
 from mtl_keras.weightings.base import StepResult
 
-# Variables made while a function is traced would belong to it.
+# Variables are created in this scope: those created while a function is traced would belong to that function.
 outside_of_graphs = tf.init_scope
 
 _COUNT = "gradients_count"
@@ -40,7 +40,7 @@ class LiveWeighting:
 
     Attributes:
         weighting: the weighting.
-        coordinates: the variables whose gradients stand side by side in a Jacobian, in this order.
+        coordinates: the variables whose gradients are concatenated, in this order, to the rows of a Jacobian.
     """
 
     def __init__(self, weighting: Weighting, tasks: Sequence[str], shared: Sequence[keras.Variable]) -> None:
@@ -50,7 +50,7 @@ class LiveWeighting:
         count = len(tasks)
         initial = dict(weighting.initial_state(count, sum(int(np.prod(variable.shape)) for variable in shared)))
         extra: tuple[str, ...] = ()
-        if weighting.update_every > 1:  # what the steps between two updates need
+        if weighting.update_every > 1:  # read in the steps between two updates
             extra = ("last_weights", "last_preference", "age")
         if "losses_after" in weighting.needs:
             extra += tuple(f"previous_{name}" for name in Previous._fields)
@@ -61,7 +61,7 @@ class LiveWeighting:
         }
 
     def state(self) -> State:
-        """Returns the state as it is now."""
+        """Returns the current state."""
         return {name: variable.value for name, variable in self._variables.items()}
 
     def step(self, **seen: Any) -> StepResult:
@@ -73,11 +73,11 @@ class LiveWeighting:
         return self.weighting.step(state, previous=previous, **seen)
 
     def store(self, state: State, moved: Any = True, previous: Sequence[Any] | None = None) -> None:
-        """Keeps a new state, unless the network did not move in the step (its gradients overflowed).
+        """Assigns a new state, unless the optimizer skipped the step because gradients overflowed.
 
         Args:
-            state: what was changed of `state()`.
-            moved: scalar boolean.
+            state: the new values of some entries of `state()`.
+            moved: scalar boolean, false if the step was skipped.
             previous: losses before and after the step, and its preference, for a weighting that needs `"losses_after"`.
         """
         if previous is not None and "losses_after" in self.weighting.needs:
@@ -88,16 +88,16 @@ class LiveWeighting:
                 variable.assign(ops.where(moved, ops.cast(value, "float32"), variable.value))
 
     def after_epoch(self, losses: Sequence[float]) -> None:
-        """Updates the state with the mean losses of an epoch; that of a task that did not run is NaN."""
+        """Updates the state with the mean losses of the tasks in an epoch, NaN for tasks that did not run."""
         self.store(self.weighting.after_epoch(ops.convert_to_tensor(losses, "float32"), self.state()))
 
     def save(self, store: MutableMapping[str, Any]) -> None:
-        """Writes the state into a store of arrays, its rows in the alphabetical order of the tasks."""
+        """Writes the state to `store`, with rows in the alphabetical order of the tasks."""
         for name, variable in self._variables.items():
             store[_WEIGHTING + name] = ops.convert_to_numpy(variable.value)[self._rows]
 
     def load(self, store: Mapping[str, Any]) -> None:
-        """Loads what `save` wrote; without it, or if it is the state of another weighting, the state stays as it is."""
+        """Loads the state that `save` wrote. It is not changed if `store` has none, or that of another weighting."""
         saved = {name: store[_WEIGHTING + name] for name in self._variables if _WEIGHTING + name in store}
         same = [np.shape(value) == self._variables[name].shape for name, value in saved.items()]
         if len(saved) == len(self._variables) and all(same):
@@ -106,14 +106,14 @@ class LiveWeighting:
 
 
 class TrainingState(KerasSaveable):
-    """The training state that `keras.Model` does not have: set up by `compile`, changed by training.
+    """The training state that `keras.Model` does not have; created by `compile`.
 
-    Keras saves it in a place of its own in the files of a model, which the stock class passes over.
+    Keras saves it in an entry of its own in the files of a model. `keras.Model` ignores this entry when it loads them.
 
     Args:
         spec: the arguments of `compile`.
         outputs: name -> symbolic output.
-        trained: the variables of the model that are trained.
+        trained: the trainable variables of the model.
 
     Attributes:
         spec: the arguments of `compile`.
@@ -125,9 +125,9 @@ class TrainingState(KerasSaveable):
         weighting: the weighting in use; `None` for fixed weights.
         gradients: statistics of the tasks' gradients.
         objective: losses and metrics, once the labels are known.
-        resumption: the steps of an interrupted epoch that are skipped.
-        frozen_layers: the layers that training leaves as they are, by path.
-        monitored: what callbacks of `fit` monitor.
+        resumption: the steps of an interrupted epoch that `fit` skips.
+        frozen_layers: the frozen layers, by path.
+        monitored: the log entries that callbacks of `fit` monitor.
         logs_are_read: whether a callback reads the logs of single steps.
         label_report: checks the labels of `fit` before its first step.
         in_fit: whether `fit` is running.
@@ -139,8 +139,7 @@ class TrainingState(KerasSaveable):
         self.spec = spec
         self.tasks = tuple(spec.task_weights)
         self._names = sorted(outputs)
-        # The task weights are state, but not weights of the network: a stock model of the same graph has the same
-        # `variables`.
+        # The task weights are not variables of the model: its `variables` are those of a stock model of the same graph.
         with keras.device("cpu:0"):
             initial = np.array(list(spec.task_weights.values()), "float32")
             self.task_weights = keras.Variable(initial, trainable=False, name=_WEIGHTS)
@@ -169,7 +168,7 @@ class TrainingState(KerasSaveable):
         container: CompileMetrics | None,
         layer_metrics: Sequence[keras.metrics.Metric],
     ) -> Objective:
-        """Returns the losses and metrics, now that a batch of labels has been seen.
+        """Builds the losses and metrics, for which a batch of labels must be known, and returns them.
 
         Args:
             labels: name -> labels `(batch, ...)` or a `tf.TensorSpec` of them.
@@ -203,10 +202,10 @@ class TrainingState(KerasSaveable):
             self.row = None
 
     def _obj_type(self) -> str:
-        return "Loss"  # one of the kinds that Keras passes over when it saves a model's weights
+        return "Loss"  # a type that Keras ignores when it saves the weights of a model
 
     def weights(self) -> np.ndarray:
-        """Returns the weights `(tasks,)` as they are now."""
+        """Returns the current weights `(tasks,)`."""
         found = self.task_weights.numpy().copy()
         for task, variable in self.spec.variables.items():
             found[self.tasks.index(task)] = checked_weight(f"`loss_weights` of task {task!r}", variable.numpy())
@@ -222,12 +221,12 @@ class TrainingState(KerasSaveable):
         """Saves the task weights and the state of the weighting."""
         if self.weighting:
             self.weighting.save(store)
-        # In the alphabetical order of the outputs, those without a loss included: files know no other.
+        # For all outputs, in alphabetical order: unlike the order of the tasks, it does not depend on `compile`.
         weights = dict(zip(self.tasks, self.weights(), strict=True))
         store[_WEIGHTS] = np.array([weights.get(name, 1.0) for name in self._names], "float32")
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
-        """Loads the task weights and the state of the weighting; without them in the file they stay as they are."""
+        """Loads the task weights and the state of the weighting. What the file does not have is not changed."""
         keys = list(store.keys())
         if _WEIGHTS in keys:
             self.set_weights(dict(zip(self._names, np.array(store[_WEIGHTS]), strict=True)))
@@ -236,6 +235,7 @@ class TrainingState(KerasSaveable):
 
 
 def _symbolic(name: str, label: Any) -> keras.KerasTensor:
+    """Returns a symbolic tensor for labels `(batch, ...)`, with an unknown batch size."""
     shape = getattr(label, "shape", ())
     if getattr(shape, "rank", 0) is None:
         raise ValueError(f"The labels of task {name!r} must have a known number of axes. Received: an unknown shape")
@@ -243,11 +243,11 @@ def _symbolic(name: str, label: Any) -> keras.KerasTensor:
 
 
 class Resumption:
-    """The steps of an epoch that were made before it was interrupted, which `fit` skips.
+    """The first steps of an interrupted epoch, which a resumed `fit` skips.
 
     Args:
-        steps: how many.
-        state: what `collect` returned after them.
+        steps: number of these steps.
+        state: the result of `collect` after them.
     """
 
     def __init__(self, steps: int = 0, state: Mapping[str, np.ndarray] | None = None) -> None:
@@ -262,9 +262,9 @@ class Resumption:
         """Skips some steps, and restores the sums of the epoch that were saved after them.
 
         Args:
-            steps: as many as one training execution makes.
-            objective: gets its sums back.
-            gradients: gets its sums back.
+            steps: number of steps of one training execution.
+            objective: the losses and metrics, whose sums are restored.
+            gradients: the gradient statistics, whose sums are restored.
 
         Returns:
             `Objective.summary`.
@@ -279,11 +279,11 @@ class Resumption:
 
 
 def collect(seeds: Sequence[keras.Variable], state: TrainingState) -> dict[str, np.ndarray]:
-    """Returns the arrays that `Resumption` and `assign` take: seeds, and the sums of the epoch so far.
+    """Returns the arrays from which an epoch can be resumed: seeds, and the running sums of the epoch.
 
     Args:
-        seeds: state that Keras does not save.
-        state: of the model.
+        seeds: variables that Keras does not save.
+        state: the training state of the model.
     """
     objective, gradients = state.objective, state.gradients
     groups = {"seeds": seeds, "objective": objective.variables if objective else [], "gradients": gradients.variables}
@@ -296,12 +296,12 @@ def collect(seeds: Sequence[keras.Variable], state: TrainingState) -> dict[str, 
 
 
 def assign(name: str, variables: Sequence[keras.Variable], state: Mapping[str, np.ndarray]) -> None:
-    """Gives variables the values that `collect` found in them.
+    """Restores variables from the result of `collect`.
 
     Args:
-        name: what they are: `"seeds"`, `"objective"` or `"gradients"`.
+        name: which of the variables these are: `"seeds"`, `"objective"` or `"gradients"`.
         variables: in the order in which they were collected.
-        state: what `collect` returned.
+        state: the result of `collect`.
 
     Raises:
         ValueError: if the values are those of other variables.

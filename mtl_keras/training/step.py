@@ -21,18 +21,18 @@ from mtl_keras.training.state import LiveWeighting
 
 @dataclass(frozen=True)
 class Scope:
-    """What a compiled step consists of.
+    """The settings of a compiled step, and the objects that it works with.
 
     Args:
         model: the compiled `MultiTaskModel`.
         objective: its losses and metrics.
-        replicas: those that take the step together.
-        units: what it computes.
+        replicas: the replicas that run the step together.
+        units: the units that it computes.
         owned: the tasks that reach each variable of the step.
         masked: whether some of its tasks may be dropped at run time.
         dropped: restores the state of dropped tasks, or `None` if there is nothing to restore.
-        weighting: computes the weights of a step; `None` for the task weights.
-        monitor: sums up the inner products of the tasks' gradients, or `None`.
+        weighting: computes the weights of a step; `None` to use the task weights.
+        monitor: collects the inner products of the tasks' gradients, or `None`.
     """
 
     model: Any
@@ -47,38 +47,38 @@ class Scope:
 
     @property
     def names(self) -> list[str]:
-        """The outputs that it computes."""
+        """Names of the outputs that the step computes."""
         return [name for unit in self.units for name in unit.tasks]
 
     @property
     def columns(self) -> list[bool]:
-        """For each task of the model, whether it is computed."""
+        """For each task of the model, whether the step computes it."""
         return [task in self.names for task in self.objective.tasks]
 
     @property
     def statistics(self) -> list[keras.Variable]:
-        """The variables that it moves without training them: moving statistics and random seeds."""
+        """The variables that the step updates without gradients: moving statistics and random seeds."""
         return [entry.variable for entry in self.owned if not entry.variable.trainable]
 
     @property
     def trained(self) -> set[int]:
-        """The `id`s of the variables that are trained."""
+        """The `id`s of the trainable variables of the model."""
         return {id(variable) for variable in self.model.trainable_variables}
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """The variables that it trains."""
+        """The variables that the step trains."""
         trained = self.trained
         return [entry.variable for entry in self.owned if id(entry.variable) in trained]
 
     def batches(self, network: keras.Model, data: Any, active: Any, not_empty: Any, training: bool) -> list[Any]:
-        """Takes a batch through a network; returns it group by group.
+        """Runs the forward pass of a batch; returns the result of `Objective.batches`.
 
         Args:
-            network: computes `units`.
+            network: the model that computes `units`.
             data: inputs, labels and sample weights.
             active: `(tasks,)` booleans.
-            not_empty: whether the batch counts, from `Replicas.pad_empty_batch`.
+            not_empty: from `Replicas.pad_empty_batch`: whether the samples of the batch count.
             training: whether this is a training step.
         """
         x, y, sample_weight = self.model.unpack(data)
@@ -88,11 +88,11 @@ class Scope:
         return self.objective.batches(self.names, forward, counted)
 
     def additional_loss(self, parts: Iterable[keras.Model], active: Any) -> Any:
-        """Regularizers and `add_loss` of the layers that ran.
+        """Returns the sum, a scalar, of the losses of regularizers and `add_loss` of the layers that ran.
 
         Args:
             parts: the models that were called.
-            active: `(tasks,)` booleans: the layers of other tasks do not count.
+            active: `(tasks,)` booleans. Layers that only other tasks use are left out.
         """
         parts = list(parts)
         losses = [loss for part in parts for loss in part.losses]
@@ -113,7 +113,7 @@ class Scope:
         return total
 
     def loss_scale(self) -> Any:
-        """What losses are multiplied by before gradients are taken, a scalar: more than 1 under mixed precision."""
+        """Returns the factor, a scalar, of losses in the backward pass; not 1 in mixed precision with float16."""
         return self.model.optimizer.scale_loss(tf.ones(()))
 
     def apply(self, gradients: Sequence[Any], variables: Sequence[keras.Variable], active: Any, saved: Any) -> None:
@@ -121,7 +121,7 @@ class Scope:
 
         Args:
             gradients: sums over the replicas.
-            variables: what they belong to.
+            variables: the variables of the gradients.
             active: `(tasks,)` booleans.
             saved: from `DroppedState.save`.
         """
@@ -132,7 +132,7 @@ class Scope:
 
 
 def test_step(scope: Scope) -> Callable[[Any, Any], None]:
-    """Returns an evaluation step `(batch, task weights)`."""
+    """Returns an evaluation step, a function `(batch, task weights (tasks,))`."""
     objective, replicas = scope.objective, scope.replicas
     forward = graph.sub_model(scope.model.inputs_struct, scope.units)
 
@@ -151,10 +151,10 @@ def test_step(scope: Scope) -> Callable[[Any, Any], None]:
 
 
 class LossesStep:
-    """A training step with one backward pass, of the weighted sum of the losses.
+    """A training step with a single backward pass, for the weighted sum of the losses.
 
     Args:
-        scope: what it works on.
+        scope: the settings of the step.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -190,7 +190,7 @@ class LossesStep:
             with tape.stop_recording():
                 totals, additional = replicas.all_reduce_sum([own_totals, own_additional])
             losses = tf.math.divide_no_nan(totals[:, 0], totals[:, 1])
-            # What this replica's samples add to the losses.
+            # This replica's part of the losses.
             own = tf.math.divide_no_nan(own_totals[:, 0], totals[:, 1]) if replicas.count > 1 else losses
             if any(part.trained is not None for _, part in parts):
                 own = objective.scattered(
@@ -198,7 +198,7 @@ class LossesStep:
                 )
             weights, result = tf.cast(task_weights, own.dtype), None
             if live:
-                # A task without a label in the batch has the loss 0, which is not for a weighting to see.
+                # A task without a label in the batch has the loss 0, which must not change the weighting.
                 preference = tf.where(totals[:, 1] > 0, weights, tf.zeros_like(weights))
                 result = live.step(losses=tf.stop_gradient(losses), preference=preference)
                 weights = tf.stop_gradient(result.weights)
@@ -217,7 +217,7 @@ class LossesStep:
         objective.record(batches, totals, total, statistics, (weights, active), step)
 
     def _monitor_gradients(self, monitor: GradientStatistics, tape: tf.GradientTape, own: Any, active: Any) -> None:
-        """Sums up the inner products of the tasks' gradients, which the step itself does not need."""
+        """Adds the inner products of the tasks' gradients to `monitor`; the step itself does not need them."""
         scope = self._scope
         groups = shared_groups(scope.owned, scope.trained, scope.columns)
         scale = scope.loss_scale()
@@ -233,7 +233,7 @@ class LossesStep:
         monitor.add(gramian(groups, matrices, matrices, active), active)
 
     def _losses_again(self, data: Any, seeds: Sequence[Any], active: Any, not_empty: Any) -> Any:
-        """Returns the losses `(tasks,)` of the batch after the step, with the dropout masks that it had before."""
+        """Returns the losses `(tasks,)` of the batch after the step, computed with the same dropout masks as before."""
         scope, objective = self._scope, self._scope.objective
         moved = [tf.identity(variable.value) for variable in self._not_trained]
         _assign(self._not_trained, seeds)
