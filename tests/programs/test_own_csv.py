@@ -46,7 +46,7 @@ def test_a_csv_file_trains_evaluates_reports_and_exports(labels: Path, tmp_path:
         assert (gain if entry["higher_is_better"] else -gain) > 0.15, (task, measured)
     report = run.report_file.read_text("utf-8")
     assert "contrast" in report
-    assert "64 in all. Until the averages of batch normalisation have settled" in report
+    assert "64 in all. Until the moving averages of batch normalisation have settled" in report
 
     image = (labels.parent / "images/000.png").read_bytes()
     served = tf.saved_model.load(str(run.saved_model)).signatures["serve_encoded"](encoded=tf.constant([image]))
