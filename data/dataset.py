@@ -1,10 +1,11 @@
-"""`Dataset`: images and the labels of each task, split by split; `AnyDataset`: its interface."""
+"""`Dataset`: images and the labels of each task, split by split; `AnyDataset`: its base class."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -22,8 +23,24 @@ _MIN_COMPILED_VALUES = 2**14
 """Minimum number of values per image for which compiling pays off."""
 
 
-class AnyDataset(Protocol):
-    """What training and evaluation need of a dataset: a `Dataset`, a `Mixture`, or any object with these members."""
+class BatchRequest(NamedTuple):
+    """The checked arguments of `AnyDataset.batches`; `part` is what the worker gets of each batch of an epoch."""
+
+    split: str
+    part: BatchShard
+    shuffle: bool
+    seed: int
+    first_epoch: int
+    first_step: int
+    augment: bool
+
+
+class AnyDataset(ABC):
+    """What training and evaluation need of a dataset: base class of `Dataset` and `Mixture`.
+
+    A dataset class of your own defines the abstract methods, and `batches`. A class without this base class works too,
+    if it has these members; only `example_names` may be absent.
+    """
 
     name: str
     """The dataset's name in records."""
@@ -32,6 +49,7 @@ class AnyDataset(Protocol):
     image_shape: tuple[int, int, int]
     """(height, width, channels)."""
 
+    @abstractmethod
     def size(self, split: str) -> int:
         """Returns how many examples a split (`"train"`, `"validation"` or `"test"`) has.
 
@@ -40,16 +58,20 @@ class AnyDataset(Protocol):
 
     def steps(self, split: str, batch_size: int) -> int:
         """Returns the number of batches in one pass over a split."""
+        return BatchShard(self.size(split), batch_size).steps
 
     def skipped(self, split: str) -> Skipped:
         """Returns which examples of a split are left out: none unless `data.load(on_bad_example="skip")` is used."""
+        return Skipped(0, ())
 
     def example_names(self, split: str) -> list[str] | None:
         """Returns the file names of a split's images, in the order of `batches` without `shuffle`.
 
         `None` if the images are not separate files. The names of a mixture are `source:name`.
         """
+        return None
 
+    @tf.autograph.experimental.do_not_convert
     def batches(
         self,
         split: str,
@@ -89,13 +111,31 @@ class AnyDataset(Protocol):
                 that is not cached, these raise `tf.errors.OpError` while iterating: see `data.explain`.
             OSError: if the decoded images cannot be written to disk.
         """
+        examples = self._epoch_size(split, batch_size) if shuffle else self.size(split)
+        part = BatchShard(examples, batch_size, *shard)
+        check_start(first_epoch, first_step, part.steps)
+        batches = self._batches(BatchRequest(split, part, shuffle, seed, first_epoch, first_step, augment))
+        if not shuffle:
+            # Without a known cardinality Keras warns when the data run out.
+            batches = batches.apply(tf.data.experimental.assert_cardinality(part.steps - first_step))
+        return with_pipeline_options(batches, part)
 
+    def _epoch_size(self, split: str, batch_size: int) -> int:
+        """Returns the number of examples in an epoch of shuffled batches."""
+        return self.size(split)
+
+    def _batches(self, request: BatchRequest) -> tf.data.Dataset:
+        """Returns the batches that `batches` documents."""
+        raise NotImplementedError(f"{type(self).__name__} must define `batches`.")
+
+    @abstractmethod
     def label_counts(self) -> dict[str, int]:
         """Returns the number of training examples with ground truth for each task; for binary tasks, of positives.
 
         No image is decoded. These are the counts `c_t` of scheduled task dropping.
         """
 
+    @abstractmethod
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
         """Returns the image in JPEG or PNG bytes, cropped, resized and normalised as `batches` does.
 
@@ -106,6 +146,7 @@ class AnyDataset(Protocol):
             float32 (height, width, channels) in [0, 1]. Uses only TensorFlow operations, so that it can be exported.
         """
 
+    @abstractmethod
     def description(self) -> dict[str, Any]:
         """Returns the description of the data for the record of a run, as JSON values.
 
@@ -173,9 +214,6 @@ class Dataset(AnyDataset):
     def size(self, split: str) -> int:
         return self._split(split).size
 
-    def steps(self, split: str, batch_size: int) -> int:
-        return BatchShard(self.size(split), batch_size).steps
-
     def skipped(self, split: str) -> Skipped:
         return skipped_examples(self._readable_split(split))
 
@@ -188,21 +226,8 @@ class Dataset(AnyDataset):
         # The name of a table's row begins with its line.
         return [name.rpartition(": ")[2] for name in names]
 
-    @tf.autograph.experimental.do_not_convert
-    def batches(
-        self,
-        split: str,
-        batch_size: int,
-        *,
-        shuffle: bool = False,
-        seed: int = 0,
-        first_epoch: int = 0,
-        first_step: int = 0,
-        augment: bool = False,
-        shard: tuple[int, int] = (0, 1),
-    ) -> tf.data.Dataset:
-        part = BatchShard(self.size(split), batch_size, *shard)
-        check_start(first_epoch, first_step, part.steps)
+    def _batches(self, request: BatchRequest) -> tf.data.Dataset:
+        split, part, shuffle, seed, first_epoch, first_step, augment = request
         if split not in self._examples:
             self._examples[split] = open_examples(self._split(split), self._cache)
         examples = self._examples[split]
@@ -229,10 +254,7 @@ class Dataset(AnyDataset):
 
         epochs = tf.data.Dataset.counter(first_epoch)
         batches = epochs.flat_map(epoch) if shuffle else epoch(tf.constant(first_epoch, tf.int64))
-        if not shuffle:
-            # Without a known cardinality Keras warns when the data run out.
-            batches = batches.apply(tf.data.experimental.assert_cardinality(part.steps - first_step))
-        return with_pipeline_options(batches.map(finish, tf.data.AUTOTUNE, deterministic=True), part)
+        return batches.map(finish, tf.data.AUTOTUNE, deterministic=True)
 
     def label_counts(self) -> dict[str, int]:
         counts = dict.fromkeys(self.tasks, 0)
@@ -285,6 +307,11 @@ class Dataset(AnyDataset):
             skip = self._on_bad_example == "skip"
             self._readable[name] = without_bad(split, on_disk=self._cache == "disk") if skip else split
         return self._readable[name]
+
+
+def example_names(dataset: AnyDataset, split: str) -> list[str] | None:
+    """Returns `dataset.example_names(split)`; `None` for a class without this method."""
+    return dataset.example_names(split) if hasattr(dataset, "example_names") else None
 
 
 def check_train_examples(amount: int | float) -> None:

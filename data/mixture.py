@@ -11,10 +11,8 @@ import tensorflow as tf
 
 from data import images
 from data.bad_examples import Skipped
-from data.dataset import AnyDataset, describe_tasks
-from data.pipeline import BatchShard, check_start, with_pipeline_options
+from data.dataset import AnyDataset, BatchRequest, describe_tasks, example_names
 from data.recipe import SPLITS
-from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import TaskSet
 
 
@@ -63,7 +61,7 @@ class Mixture(AnyDataset):
         pass over all examples of all sources.
         """
         if split != "train":
-            return BatchShard(self.size(split), batch_size).steps
+            return super().steps(split, batch_size)
         counts = self.counts(batch_size)
         return max(-(-source.size(split) // counts[name]) for name, source in self.sources.items())
 
@@ -74,39 +72,21 @@ class Mixture(AnyDataset):
         return Skipped(sum(skipped.count for skipped in found.values()), names)
 
     def example_names(self, split: str) -> list[str] | None:
-        found = {name: source.example_names(split) for name, source in self.sources.items()}
+        found = {name: example_names(source, split) for name, source in self.sources.items()}
         names = [f"{name}:{example}" for name, examples in found.items() for example in examples or ()]
         return names if all(examples is not None for examples in found.values()) else None
 
-    @tf.autograph.experimental.do_not_convert
-    def batches(
-        self,
-        split: str,
-        batch_size: int,
-        *,
-        shuffle: bool = False,
-        seed: int = 0,
-        first_epoch: int = 0,
-        first_step: int = 0,
-        augment: bool = False,
-        shard: tuple[int, int] = (0, 1),
-    ) -> tf.data.Dataset:
-        if split not in SPLITS:
-            raise unknown_value("split", split, SPLITS)
-        steps = self.steps(split, batch_size) if shuffle else BatchShard(self.size(split), batch_size).steps
-        check_start(first_epoch, first_step, steps)
-        part = BatchShard(steps * batch_size if shuffle else self.size(split), batch_size, *shard)
-        if shuffle:
-            done = first_epoch * steps + first_step
-            whole = self._training_batches(split, self.counts(batch_size), done, seed, augment)
-        else:
-            whole = self._single_pass(split, batch_size, seed, augment).skip(first_step)
-            whole = whole.apply(tf.data.experimental.assert_cardinality(steps - first_step))
+    def _epoch_size(self, split: str, batch_size: int) -> int:
+        return self.steps(split, batch_size) * batch_size
+
+    def _batches(self, request: BatchRequest) -> tf.data.Dataset:
+        part = request.part
+        whole = self._training_batches(request) if request.shuffle else self._single_pass(request)
         if part.count > 1:
-            whole = whole.enumerate(first_step).map(
-                lambda step, batch: part.part_of(batch, step % steps), tf.data.AUTOTUNE
+            whole = whole.enumerate(request.first_step).map(
+                lambda step, batch: part.part_of(batch, step % part.steps), tf.data.AUTOTUNE
             )
-        return with_pipeline_options(whole, part)
+        return whole
 
     def label_counts(self) -> dict[str, int]:
         total = dict.fromkeys(self.tasks, 0)
@@ -140,10 +120,11 @@ class Mixture(AnyDataset):
             "sources": sources,
         }
 
-    def _training_batches(
-        self, split: str, counts: Mapping[str, int], done: int, seed: int, augment: bool
-    ) -> tf.data.Dataset:
-        """Returns endless training batches, without the first `done` of them."""
+    def _training_batches(self, request: BatchRequest) -> tf.data.Dataset:
+        """Returns endless training batches."""
+        split, part, _, seed, first_epoch, first_step, augment = request
+        counts = self.counts(part.batch_size)
+        done = first_epoch * part.steps + first_step
         streams = []
         for number, (name, source) in enumerate(self.sources.items()):
             count = counts[name]
@@ -160,16 +141,17 @@ class Mixture(AnyDataset):
 
         return tf.data.Dataset.zip(tuple(self._unified(streams))).map(mix, tf.data.AUTOTUNE, deterministic=True)
 
-    def _single_pass(self, split: str, batch_size: int, seed: int, augment: bool) -> tf.data.Dataset:
+    def _single_pass(self, request: BatchRequest) -> tf.data.Dataset:
         """Returns one pass over all examples of all sources."""
+        split, part, _, seed, _, first_step, augment = request
         passes = [
-            source.batches(split, batch_size, seed=seed + number, augment=augment)
+            source.batches(split, part.batch_size, seed=seed + number, augment=augment)
             for number, source in enumerate(self.sources.values())
         ]
         first, *others = self._unified(passes)
         for other in others:
             first = first.concatenate(other)
-        return first.rebatch(batch_size)
+        return first.rebatch(part.batch_size).skip(first_step)
 
     def _unified(self, streams: Sequence[tf.data.Dataset]) -> list[tf.data.Dataset]:
         """Returns the batches of all sources with one image shape and the labels of all tasks."""

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 import data
+from data.dataset import example_names
 from experiments.building import (
     build_model,
     freezing_callbacks,
@@ -134,7 +135,7 @@ def _run(
     batches = dataset.batches("test", config.batch_size)
     outputs = collect(best.predict_on_batch, batches, dataset.tasks)
     evaluation = evaluate_outputs(outputs, dataset.tasks)
-    names = dataset.example_names("test")
+    names = example_names(dataset, "test")
     save_predictions(directory.predictions_file, outputs, dataset.tasks, names)
     save_examples(directory.examples_file, outputs, dataset.tasks, batches, names)
     _export(config, directory, best, dataset)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field
+from functools import partial
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+T = TypeVar("T")
 _LARGEST = float(np.finfo("float32").max)
 
 
@@ -104,3 +107,41 @@ def check_integer(argument: str, value: object, minimum: float) -> int:
     if number % 1:
         raise ValueError(f"{argument} must be an integer. Received: {argument}={value!r}")
     return int(number)
+
+
+def check_fraction(argument: str, value: object) -> float:
+    """Returns `value` as a float; see `check_number`.
+
+    Raises:
+        ValueError: if it is not a number from 0 to below 1.
+    """
+    number = check_number(argument, value, 0, 1)
+    if number == 1:
+        raise ValueError(f"{argument} must be below 1. Received: {argument}={value!r}")
+    return number
+
+
+def check_bool(argument: str, value: object) -> None:
+    """Raises a ValueError if `value` is not True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{argument} must be True or False. Received: {argument}={value!r}")
+
+
+def checked_field(default: T, check: Callable[[str, object], object]) -> T:
+    """Returns a field of a `Configurable` dataclass; the constructor calls `check(name, value)`."""
+    return field(default=default, metadata={"check": check})
+
+
+def number_field(default: float, *, minimum: float = -math.inf, maximum: float = math.inf) -> float:
+    """Returns a field checked by `check_number`."""
+    return checked_field(default, partial(check_number, minimum=minimum, maximum=maximum))
+
+
+def positive_field(default: float, *, maximum: float = math.inf) -> float:
+    """Returns a field checked by `check_positive`."""
+    return checked_field(default, partial(check_positive, maximum=maximum))
+
+
+def integer_field(default: int, *, minimum: int) -> int:
+    """Returns a field checked by `check_integer`."""
+    return checked_field(default, partial(check_integer, minimum=minimum))

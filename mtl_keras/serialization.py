@@ -10,8 +10,8 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import numpy as np
 
@@ -232,6 +232,12 @@ class Configurable:
         super().__init_subclass__(**kwargs)
         # `@dataclass` generates a `__repr__`, with all default values, unless the class itself defines one.
         cls.__repr__ = cls.__repr__  # type: ignore[method-assign]
+
+    def __post_init__(self) -> None:
+        """Checks the fields of a dataclass that have a check, such as `mtl_keras.checks.number_field`."""
+        for each in fields(cast(Any, self)):
+            if check := each.metadata.get("check"):
+                check(each.name, getattr(self, each.name))
 
     def __repr__(self) -> str:
         """Returns the call that makes the object, without the arguments that have their default values."""

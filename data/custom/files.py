@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from data.custom.readers import ImageFileReader
 from data.custom.table import SPLIT_COLUMN, LabelTable, is_split, read_table, rows_by_split
@@ -23,17 +24,23 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 _NAME = re.compile(r"(csv|folder):(.+)", re.DOTALL)
 
 
+class ImageOptions(TypedDict, total=False):
+    """The options of all datasets of image files; `from_csv` documents them."""
+
+    tasks: Sequence[str] | None
+    types: Mapping[str, str] | None
+    image_size: tuple[int, int] | None
+    cache: str
+    on_bad_example: str
+
+
 def from_csv(
     path: str | os.PathLike[str],
     *,
     image_dir: str | os.PathLike[str] | None = None,
     image: str | None = None,
     extension: str = "",
-    tasks: Sequence[str] | None = None,
-    types: Mapping[str, str] | None = None,
-    image_size: tuple[int, int] | None = None,
-    cache: str = "auto",
-    on_bad_example: str = "error",
+    **options: Unpack[ImageOptions],
 ) -> Dataset:
     """Makes a dataset from a CSV file with one row per image, a column of image names, and one column per task.
 
@@ -63,27 +70,22 @@ def from_csv(
     """
     table = read_table(Path(path))
     folder = Path(path).parent if image_dir is None else Path(image_dir)
-    return _from_table(table, folder, image, extension, tasks, types, image_size, cache, on_bad_example)
+    return _from_table(table, folder, image, extension, **options)
 
 
 def from_folder(
     path: str | os.PathLike[str],
-    *,
-    tasks: Sequence[str] | None = None,
-    types: Mapping[str, str] | None = None,
-    image_size: tuple[int, int] | None = None,
-    cache: str = "auto",
-    on_bad_example: str = "error",
+    **options: Unpack[ImageOptions],
 ) -> Dataset:
     """Makes a dataset from a folder that has a folder of images for each class; its only task is `class`.
 
     If the folders are called `train`, `validation` (or `val`) and `test`, they are the splits, and their subfolders are
-    the classes. For the arguments see `from_csv`.
+    the classes. For the options (`tasks`, `types`, `image_size`, `cache`, `on_bad_example`) see `from_csv`.
 
     Raises:
         ValueError: if there are no such folders.
     """
-    return _from_table(list_folder(Path(path)), Path(path), None, "", tasks, types, image_size, cache, on_bad_example)
+    return _from_table(list_folder(Path(path)), Path(path), **options)
 
 
 def names_files(name: str) -> bool:
@@ -100,28 +102,20 @@ def absolute_name(name: str) -> str:
 def open_files(
     name: str,
     *,
-    tasks: Sequence[str] | None,
     data_dir: str | os.PathLike[str] | None,
-    types: Mapping[str, str] | None,
     image_column: str | None = None,
     image_extension: str = "",
-    image_size: tuple[int, int] | None,
-    cache: str,
-    on_bad_example: str,
+    **options: Unpack[ImageOptions],
 ) -> Dataset:
-    """Opens `csv:PATH` or `folder:PATH`; other arguments and errors are those of `from_csv` and `from_folder`.
+    """Opens `csv:PATH` or `folder:PATH`; options and errors are those of `from_csv` and `from_folder`.
 
     Args:
         name: the name.
-        tasks: the columns to use as tasks.
         data_dir: the current place of moved files. For `csv:`, the folder of the images, which is also searched for the
             CSV file if that is no longer at its path. For `folder:`, the folder to read instead of the named one.
-        types: as in `from_csv`.
         image_column: `image` of `from_csv`; only for `csv:`.
         image_extension: `extension` of `from_csv`; only for `csv:`.
-        image_size: as in `from_csv`.
-        cache: as in `data.load`.
-        on_bad_example: as in `data.load`.
+        **options: as in `from_csv`.
     """
     form, _, place = absolute_name(name).partition(":")
     path = Path(place)
@@ -138,20 +132,21 @@ def open_files(
     else:
         file = moved / path.name if moved is not None and not path.exists() else path
         table, folder = read_table(file if file.exists() else path), moved or file.parent
-    dataset = _from_table(table, folder, image_column, image_extension, tasks, types, image_size, cache, on_bad_example)
+    dataset = _from_table(table, folder, image_column, image_extension, **options)
     return dataclasses.replace(dataset, name=record_name(path))
 
 
 def _from_table(
     table: LabelTable,
     folder: Path,
-    column: str | None,
-    extension: str,
-    tasks: Sequence[str] | None,
-    types: Mapping[str, str] | None,
-    image_size: tuple[int, int] | None,
-    cache: str,
-    on_bad_example: str,
+    column: str | None = None,
+    extension: str = "",
+    *,
+    tasks: Sequence[str] | None = None,
+    types: Mapping[str, str] | None = None,
+    image_size: tuple[int, int] | None = None,
+    cache: str = "auto",
+    on_bad_example: str = "error",
 ) -> Dataset:
     check_reading(cache, on_bad_example)
     column = find_image_column(table, column)

@@ -147,12 +147,7 @@ def _regression(name: str, output: Output, true: np.ndarray, predicted: np.ndarr
 def examples(saved: SavedArrays, outputs: Mapping[str, Output]) -> dict[str, Any]:
     """Returns, for each task, the images of the test split with the smallest and the largest loss.
 
-    Args:
-        saved: `examples.npz`.
-        outputs: task -> description of its output.
-
-    Raises:
-        ValueError: if the file is damaged.
+    `saved` is `examples.npz`; other arguments and errors are those of `predictions`.
     """
     many = len(outputs) > MAX_FIGURES
     try:

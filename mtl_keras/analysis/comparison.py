@@ -16,20 +16,29 @@ BETTER, WORSE, UNCLEAR, UNKNOWN = "better", "worse", "no clear difference", "not
 
 
 @dataclass(frozen=True)
-class TaskResults:
-    """Results of a task in every run, with the method and with the baseline.
+class TaskMetric:
+    """The metric that a task is compared by.
 
     Args:
         task: name of the task.
         metric: name of the metric.
         higher_is_better: whether a higher metric is a better one.
-        method: seed -> metric with the method.
-        baseline: seed -> metric with the baseline, e.g. the task's single-task network.
     """
 
     task: str
     metric: str
     higher_is_better: bool
+
+
+@dataclass(frozen=True)
+class TaskResults(TaskMetric):
+    """Results of a task in every run, with the method and with the baseline. See also `TaskMetric`.
+
+    Args:
+        method: seed -> metric with the method.
+        baseline: seed -> metric with the baseline, e.g. the task's single-task network.
+    """
+
     method: Mapping[int, float]
     baseline: Mapping[int, float]
 
@@ -48,13 +57,10 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class TaskComparison:
-    """One task of a comparison.
+class TaskComparison(TaskMetric):
+    """One task of a comparison. See also `TaskMetric`.
 
     Args:
-        task: name of the task.
-        metric: name of the metric.
-        higher_is_better: whether a higher metric is a better one.
         method: the metric over the seeds, with the method.
         baseline: the metric over the seeds, with the baseline.
         difference: paired interval of `method - baseline`, in the metric's own unit and sign: where lower is better, a
@@ -64,9 +70,6 @@ class TaskComparison:
         relative_gain: mean over the seeds of the gain in percent of the baseline, in the comparison's convention.
     """
 
-    task: str
-    metric: str
-    higher_is_better: bool
     method: Spread
     baseline: Spread
     difference: Interval

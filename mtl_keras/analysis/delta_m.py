@@ -101,16 +101,6 @@ def delta_m(
     *,
     convention: str = POSITIVE_IS_BETTER,
 ) -> float:
-    """Returns the mean of the tasks' relative gains, in percent.
-
-    Args:
-        multi: task -> metric in the multi-task network.
-        single: task -> metric in its single-task network, > 0.
-        higher_is_better: task -> whether a higher metric is a better one.
-        convention: one of `CONVENTIONS`: what a positive number means.
-
-    Raises:
-        ValueError: as `relative_gains` does.
-    """
+    """Returns the mean of the tasks' relative gains, in percent; arguments and errors are those of `relative_gains`."""
     gains = relative_gains(multi, single, higher_is_better, convention=convention)
     return sum(gains.values()) / len(gains)

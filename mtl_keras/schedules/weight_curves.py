@@ -7,6 +7,7 @@ References:
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,10 +31,9 @@ class Constant(Curve):
         return float(self.value)
 
 
-@CURVES.register
 @dataclass(frozen=True)
-class Linear(Curve):
-    """A straight line from `start` at epoch 0 to `end` at epoch `epochs`; constant at `end` afterwards.
+class Ramp(Curve):
+    """Base class of curves from `start` at epoch 0 to `end` at epoch `epochs`, and constant at `end` afterwards.
 
     Raises:
         ValueError: if an argument is not a finite number, or `epochs` is below 1.
@@ -44,36 +44,40 @@ class Linear(Curve):
     epochs: float
 
     def __post_init__(self) -> None:
-        _check_arguments(self.start, self.end, self.epochs)
+        check_number("start", self.start)
+        check_number("end", self.end)
+        check_number("epochs", self.epochs, 1)
 
     def __call__(self, epoch: float) -> float:
-        progress = min(epoch / self.epochs, 1.0)
+        progress = self.progress(min(epoch / self.epochs, 1.0))
         return self.start * (1.0 - progress) + self.end * progress
+
+    @abstractmethod
+    def progress(self, time: float) -> float:
+        """Returns the share of the way from `start` to `end` at a share of the time, both from 0 to 1."""
 
 
 @CURVES.register
 @dataclass(frozen=True)
-class Cosine(Curve):
-    """Half a cosine wave from `start` at epoch 0 to `end` at epoch `epochs`; constant at `end` afterwards.
+class Linear(Ramp):
+    """A straight line from `start` at epoch 0 to `end` at epoch `epochs`; constant at `end` afterwards."""
 
-    Raises:
-        ValueError: if an argument is not a finite number, or `epochs` is below 1.
+    def progress(self, time: float) -> float:
+        return time
+
+
+@CURVES.register
+@dataclass(frozen=True)
+class Cosine(Ramp):
+    """Half a cosine wave from `start` at epoch 0 to `end` at epoch `epochs`; constant at `end` afterwards.
 
     References:
         I. Loshchilov, F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017, equation 5,
         https://arxiv.org/abs/1608.03983.
     """
 
-    start: float
-    end: float
-    epochs: float
-
-    def __post_init__(self) -> None:
-        _check_arguments(self.start, self.end, self.epochs)
-
-    def __call__(self, epoch: float) -> float:
-        progress = (1.0 - math.cos(math.pi * min(epoch / self.epochs, 1.0))) / 2.0
-        return self.start * (1.0 - progress) + self.end * progress
+    def progress(self, time: float) -> float:
+        return (1.0 - math.cos(math.pi * time)) / 2.0
 
 
 @CURVES.register
@@ -163,12 +167,6 @@ class WeightCurves(Schedule):
         for task, weight in weights.items():
             check_number(f"curves[{task!r}] at epoch {epoch}", weight, 0)
         return per_task("curves", weights, records.tasks, default=1.0)
-
-
-def _check_arguments(start: float, end: float, epochs: float) -> None:
-    check_number("start", start)
-    check_number("end", end)
-    check_number("epochs", epochs, 1)
 
 
 def _numbers(argument: str, values: Sequence[float]) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import number_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.simplex import mean_weights, unless_alone
@@ -50,11 +50,7 @@ class CAGrad(GramianWeighting):
         2021, equations 3 and 4, https://arxiv.org/abs/2110.14048.
     """
 
-    c: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("c", self.c, 0)
+    c: float = number_field(0.5, minimum=0)
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         gramian, active = seen.gramian, seen.active

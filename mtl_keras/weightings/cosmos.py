@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import number_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 from mtl_keras.weightings.pbi import norm, preference_and_losses, without_component
 
@@ -48,10 +48,7 @@ class COSMOS(Weighting):
         https://arxiv.org/abs/2103.13392.
     """
 
-    lam: float = 2.0
-
-    def __post_init__(self) -> None:
-        check_number("lam", self.lam, 0)
+    lam: float = number_field(2.0, minimum=0)
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         ray, losses = preference_and_losses(seen)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
-import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import number_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 from mtl_keras.weightings.gramian import GramianWeighting
+from mtl_keras.weightings.state import zeros
 
 _PREFIX = "inner_"
 
@@ -43,12 +43,11 @@ class CRMOGM(GramianWeighting):
     """
 
     weighting: Weighting | str | Mapping[str, Any] = "mgda"
-    alpha: float = 0.9
+    alpha: float = number_field(0.9, minimum=0, maximum=1)
 
     NAME: ClassVar[str] = "cr_mogm"
 
     def __post_init__(self) -> None:
-        check_number("alpha", self.alpha, 0, 1)
         inner = WEIGHTINGS.get(self.weighting)
         if not _sees_gramian(inner):
             known = [name for name in WEIGHTINGS.names if _sees_gramian(WEIGHTINGS[name])]
@@ -71,8 +70,7 @@ class CRMOGM(GramianWeighting):
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {
-            "smoothed": np.zeros(tasks, "float32"),
-            "started": np.zeros(tasks, "float32"),
+            **zeros(tasks, "smoothed", "started"),
             **_add_prefix(self._inner.initial_state(tasks, coordinates)),
         }
 

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import check_fraction, checked_field, number_field
 from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
 from mtl_keras.weightings.gramian import row_norms
+from mtl_keras.weightings.state import zeros
 
 _EPSILON = 1e-8
 # The weights are only logged, but must be finite.
@@ -50,16 +51,11 @@ class DBMTL(Weighting):
     NAME: ClassVar[str] = "db_mtl"
     needs = frozenset({"jacobian"})
 
-    beta: float = 0.9
-    beta_sigma: float = 0.0
-
-    def __post_init__(self) -> None:
-        if check_number("beta", self.beta, 0, 1) == 1:
-            raise ValueError(f"beta must be below 1. Received: beta={self.beta!r}")
-        check_number("beta_sigma", self.beta_sigma, 0)
+    beta: float = checked_field(0.9, check_fraction)
+    beta_sigma: float = number_field(0.0, minimum=0)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
-        return {"average": np.zeros((tasks, coordinates), "float32"), "steps": np.zeros(tasks, "float32")}
+        return {"average": np.zeros((tasks, coordinates), "float32"), **zeros(tasks, "steps")}
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         jacobian, losses, active = seen.jacobian, seen.weighted_losses, seen.active

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number, check_positive
+from mtl_keras.checks import number_field, positive_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.state import zeros
 
 # Bounds the weight of a task that is not learned at all; it corresponds to a cross-entropy of 16.
 _WORST = 1e-7
@@ -44,16 +44,12 @@ class DTP(Weighting):
         values are ours.
     """
 
-    gamma: float = 2.0
-    alpha: float = 0.1
-
-    def __post_init__(self) -> None:
-        check_number("gamma", self.gamma, 0)
-        check_positive("alpha", self.alpha, 1)
+    gamma: float = number_field(2.0, minimum=0)
+    alpha: float = positive_field(0.1, maximum=1)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # 0 marks an unknown indicator.
-        return {"indicators": np.zeros(tasks, "float32")}
+        return zeros(tasks, "indicators")
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         average = ops.cast(state["indicators"], seen.losses.dtype)

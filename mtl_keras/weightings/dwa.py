@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_positive
+from mtl_keras.checks import positive_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 from mtl_keras.weightings.simplex import masked_softmax
+from mtl_keras.weightings.state import zeros
 
 
 @WEIGHTINGS.register
@@ -35,14 +35,11 @@ class DWA(Weighting):
         https://arxiv.org/abs/1803.10704.
     """
 
-    temperature: float = 2.0
-
-    def __post_init__(self) -> None:
-        check_positive("temperature", self.temperature)
+    temperature: float = positive_field(2.0)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # 0 marks an unknown mean loss.
-        return {"last": np.zeros(tasks, "float32"), "last_but_one": np.zeros(tasks, "float32")}
+        return zeros(tasks, "last", "last_but_one")
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         active, dtype = seen.active, seen.losses.dtype

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import number_field
 from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
 from mtl_keras.weightings.simplex import masked_softmax, only_active
+from mtl_keras.weightings.state import zeros
 
 _EPSILON = 1e-7
 # The squares of these entries, and their sums, must stay below 3e38.
@@ -50,20 +51,13 @@ class ExcessMTL(Weighting):
         default step size are those of LibMTL.
     """
 
-    step_size: float = 0.01
+    step_size: float = number_field(0.01, minimum=0)
 
     needs = frozenset({"jacobian"})
 
-    def __post_init__(self) -> None:
-        check_number("step_size", self.step_size, 0)
-
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # 0 marks an unknown excess risk.
-        return {
-            "squares": np.zeros((tasks, coordinates), "float32"),
-            "first": np.zeros(tasks, "float32"),
-            "log_weights": np.zeros(tasks, "float32"),
-        }
+        return {"squares": np.zeros((tasks, coordinates), "float32"), **zeros(tasks, "first", "log_weights")}
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         jacobian, active = seen.jacobian, seen.active

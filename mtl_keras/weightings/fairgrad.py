@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import number_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.simplex import unless_alone
@@ -38,13 +38,9 @@ class FairGrad(GramianWeighting):
         https://arxiv.org/abs/2402.15638.
     """
 
-    alpha: float = 1.0
+    alpha: float = number_field(1.0, minimum=0.5, maximum=5)
 
     NAME: ClassVar[str] = "fairgrad"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("alpha", self.alpha, 0.5, 5)
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         return unless_alone(fair_point(seen.gramian, seen.active, self.alpha), seen.active), state

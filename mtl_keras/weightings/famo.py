@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number, check_positive
+from mtl_keras.checks import check_bool, checked_field, number_field, positive_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 from mtl_keras.weightings.simplex import masked_softmax
-from mtl_keras.weightings.state import adam, adam_state
+from mtl_keras.weightings.state import adam, adam_state, zeros
 
 _EPSILON = 1e-8
 
@@ -48,24 +47,18 @@ class FAMO(Weighting):
         https://arxiv.org/abs/2306.03792.
     """
 
-    learning_rate: float = 0.025
-    gamma: float = 0.001
-    same_batch: bool = True
-
-    def __post_init__(self) -> None:
-        check_positive("learning_rate", self.learning_rate)
-        check_number("gamma", self.gamma, 0)
-        if not isinstance(self.same_batch, bool):
-            raise ValueError(f"same_batch must be True or False. Received: same_batch={self.same_batch!r}")
+    learning_rate: float = positive_field(0.025)
+    gamma: float = number_field(0.001, minimum=0)
+    same_batch: bool = checked_field(True, check_bool)
 
     @property
     def needs(self) -> frozenset[str]:
         return frozenset({"losses_after"} if self.same_batch else ())
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
-        state = {"logits": np.zeros(tasks, "float32"), **adam_state(tasks)}
+        state = {**zeros(tasks, "logits"), **adam_state(tasks)}
         # 0 marks an unknown loss.
-        return state if self.same_batch else {**state, "last": np.zeros(tasks, "float32")}
+        return state if self.same_batch else {**state, **zeros(tasks, "last")}
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         current = seen.losses + _EPSILON

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import number_field
 from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
-from mtl_keras.weightings.state import StepSeed, check_seed, draws_state, next_draws
+from mtl_keras.weightings.state import StepSeed, draws_state, next_draws, seed_field
 
 
 def keep_one_sign(jacobian: Any, uniform: Any, leak: Any = 0.0) -> Direction:
@@ -57,12 +57,8 @@ class GradDrop(Weighting):
     NAME: ClassVar[str] = "graddrop"
     needs = frozenset({"jacobian"})
 
-    leak: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_number("leak", self.leak, 0, 1)
-        check_seed(self.seed)
+    leak: float = number_field(0.0, minimum=0, maximum=1)
+    seed: int = seed_field()
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return draws_state(tasks)

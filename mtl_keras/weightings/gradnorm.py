@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number, check_positive
+from mtl_keras.checks import number_field, positive_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.simplex import masked_softmax
-from mtl_keras.weightings.state import LOG_BOUND, adam, adam_state
+from mtl_keras.weightings.state import LOG_BOUND, adam, adam_state, zeros
 
 
 @WEIGHTINGS.register
@@ -48,19 +47,14 @@ class GradNorm(GramianWeighting):
         softmax and the first epoch are LibMTL's.
     """
 
-    alpha: float = 1.5
-    learning_rate: float = 0.025
+    alpha: float = number_field(1.5, minimum=0)
+    learning_rate: float = positive_field(0.025)
 
     NAME: ClassVar[str] = "gradnorm"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("alpha", self.alpha, 0)
-        check_positive("learning_rate", self.learning_rate)
-
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # 0 marks an unknown first loss.
-        return {"logits": np.zeros(tasks, "float32"), "first": np.zeros(tasks, "float32"), **adam_state(tasks)}
+        return {**zeros(tasks, "logits", "first"), **adam_state(tasks)}
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         gramian, losses, active = seen.gramian, seen.losses, seen.active

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import number_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import (
     ZERO_SQUARE,
@@ -17,7 +17,7 @@ from mtl_keras.weightings.gramian import (
     random_order,
     scatter_to_columns,
 )
-from mtl_keras.weightings.state import check_seed, draws_state, next_draws
+from mtl_keras.weightings.state import draws_state, next_draws, seed_field
 
 # A cosine of 1 would need an infinite multiple of the other gradient.
 _HIGHEST = 1 - 1e-6
@@ -54,15 +54,10 @@ class GradVac(GramianWeighting):
         0.01; as in LibMTL and TorchJD, 0.5 is the default here.
     """
 
-    beta: float = 0.5
-    seed: int = 0
+    beta: float = number_field(0.5, minimum=0, maximum=1)
+    seed: int = seed_field()
 
     NAME: ClassVar[str] = "gradvac"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("beta", self.beta, 0, 1)
-        check_seed(self.seed)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {

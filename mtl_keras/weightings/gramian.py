@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_integer, check_number
+from mtl_keras.checks import check_bool, checked_field, integer_field, number_field
 from mtl_keras.weightings.base import State, Weighting
 from mtl_keras.weightings.state import StepSeed
 
@@ -43,15 +43,13 @@ class GramianWeighting(Weighting):
         https://arxiv.org/abs/1810.04650.
     """
 
-    update_every: int = 1
-    representation: bool = False
+    update_every: int = integer_field(1, minimum=1)
+    representation: bool = checked_field(False, check_bool)
 
     needs = frozenset({"gramian"})
 
     def __post_init__(self) -> None:
-        check_integer("update_every", self.update_every, 1)
-        if not isinstance(self.representation, bool):
-            raise ValueError(f"representation must be True or False. Received: representation={self.representation!r}")
+        super().__post_init__()
         if self.representation and "two_halves" in self.needs:
             raise ValueError(
                 "representation=True is not possible where one half of the batch is compared with the other: their "
@@ -77,13 +75,8 @@ class ConeProjection(GramianWeighting):
         ValueError: for an argument that is not a finite number >= 0.
     """
 
-    regularization: float = 1e-4
-    smallest: float = 1e-4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("regularization", self.regularization, 0)
-        check_number("smallest", self.smallest, 0)
+    regularization: float = number_field(1e-4, minimum=0)
+    smallest: float = number_field(1e-4, minimum=0)
 
     def regularized(self, gramian: Any) -> Any:
         """Returns the Gramian divided by its trace, plus r times the identity."""

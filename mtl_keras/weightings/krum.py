@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_integer
+from mtl_keras.checks import check_bool, checked_field, integer_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import ROUNDING, TINY, GramianWeighting
 
@@ -41,16 +41,9 @@ class Krum(GramianWeighting):
         https://proceedings.neurips.cc/paper/2017/file/f4b9ec30ad9f68f89b29639786cb62ef-Paper.pdf.
     """
 
-    n_byzantine: int = 0
-    n_selected: int = 1
-    squared: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_integer("n_byzantine", self.n_byzantine, 0)
-        check_integer("n_selected", self.n_selected, 1)
-        if not isinstance(self.squared, bool):
-            raise ValueError(f"squared must be True or False. Received: squared={self.squared!r}")
+    n_byzantine: int = integer_field(0, minimum=0)
+    n_selected: int = integer_field(1, minimum=1)
+    squared: bool = checked_field(False, check_bool)
 
     @property
     def _min_tasks(self) -> int:

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import number_field
 from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
 from mtl_keras.weightings.gramian import row_norms
 from mtl_keras.weightings.simplex import masked_softmax
+from mtl_keras.weightings.state import zeros
 
 # Products of tracked gradients, which are scaled by the losses, must stay below 3e38.
 _LARGEST_LOSS = 1e15
@@ -56,23 +57,18 @@ class MoCo(Weighting):
     NAME: ClassVar[str] = "moco"
     needs = frozenset({"jacobian"})
 
-    beta: float = 0.5
-    beta_sigma: float = 0.5
-    gamma: float = 0.1
-    gamma_sigma: float = 0.5
-    rho: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_number("beta", self.beta, 0, 1)
-        for argument in ("beta_sigma", "gamma", "gamma_sigma", "rho"):
-            check_number(argument, getattr(self, argument), 0)
+    beta: float = number_field(0.5, minimum=0, maximum=1)
+    beta_sigma: float = number_field(0.5, minimum=0)
+    gamma: float = number_field(0.1, minimum=0)
+    gamma_sigma: float = number_field(0.5, minimum=0)
+    rho: float = number_field(0.0, minimum=0)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # `shares` are lambda times the number of tasks, so initial values do not depend on which other tasks run.
         return {
             "tracked": np.zeros((tasks, coordinates), "float32"),
             "shares": np.ones(tasks, "float32"),
-            "steps": np.zeros(tasks, "float32"),
+            **zeros(tasks, "steps"),
         }
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:

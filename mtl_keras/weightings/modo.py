@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_number, check_positive
+from mtl_keras.checks import number_field, positive_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.simplex import project_simplex, shares_of_active, with_shares
@@ -41,16 +41,11 @@ class MoDo(GramianWeighting):
         the whole batch, not of a third sample.
     """
 
-    gamma: float = 0.001
-    rho: float = 0.1
+    gamma: float = positive_field(0.001)
+    rho: float = number_field(0.1, minimum=0)
 
     NAME: ClassVar[str] = "modo"
     needs = frozenset({"gramian", "two_halves"})
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive("gamma", self.gamma)
-        check_number("rho", self.rho, 0)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {"shares": np.full(tasks, 1 / tasks, "float32")}

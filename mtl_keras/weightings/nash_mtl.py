@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import number_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.simplex import unless_alone
@@ -41,11 +41,7 @@ class NashMTL(GramianWeighting):
         Bargaining Game*, ICML 2022, claim 3.1, https://arxiv.org/abs/2202.01017.
     """
 
-    max_norm: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("max_norm", self.max_norm, 0)
+    max_norm: float = number_field(1.0, minimum=0)
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         gramian, active = seen.gramian, seen.active

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from mtl_keras.checks import check_number
+from mtl_keras.checks import number_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 
 # Below this distance from the ray, relative to the norm of the losses, the penalty is smooth.
@@ -63,10 +63,7 @@ class PBI(Weighting):
         point is 0.
     """
 
-    theta: float = 5.0
-
-    def __post_init__(self) -> None:
-        check_number("theta", self.theta, 0)
+    theta: float = number_field(5.0, minimum=0)
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         preference, losses = preference_and_losses(seen)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_integer, check_number
+from mtl_keras.checks import check_fraction, checked_field, integer_field, number_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting, cosines_of
 from mtl_keras.weightings.solvers import nonnegative_qp, share_equally
+from mtl_keras.weightings.state import zeros
 
 # Largest violation of a constraint, relative to the largest constraint.
 _VIOLATION = 1e-6
@@ -52,23 +53,15 @@ class PCD(GramianWeighting):
         TMLR 2026, https://arxiv.org/abs/2606.29521.
     """
 
-    tau: float = 0.02
-    beta: float = 0.999
-    eps: float = 1e-8
-    primary: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("tau", self.tau, 0, 1)
-        if check_number("beta", self.beta, 0, 1) == 1:
-            raise ValueError(f"beta must be below 1. Received: beta={self.beta!r}")
-        check_number("eps", self.eps, 0)
-        check_integer("primary", self.primary, 0)
+    tau: float = number_field(0.02, minimum=0, maximum=1)
+    beta: float = checked_field(0.999, check_fraction)
+    eps: float = number_field(1e-8, minimum=0)
+    primary: int = integer_field(0, minimum=0)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         if self.primary >= tasks:
             raise ValueError(f"primary must be the index of one of the {tasks} tasks. Received: primary={self.primary}")
-        return {"norms": np.zeros(tasks, "float32"), "steps": np.zeros(tasks, "float32")}
+        return zeros(tasks, "norms", "steps")
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         gramian, active = seen.gramian, seen.active

@@ -9,7 +9,7 @@ from keras import ops
 
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import GramianWeighting, projection_products, random_order, scatter_to_columns
-from mtl_keras.weightings.state import check_seed, draws_state, next_draws
+from mtl_keras.weightings.state import draws_state, next_draws, seed_field
 
 
 @WEIGHTINGS.register
@@ -36,11 +36,7 @@ class PCGrad(GramianWeighting):
         2020, algorithm 1, https://arxiv.org/abs/2001.06782.
     """
 
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_seed(self.seed)
+    seed: int = seed_field()
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return draws_state(tasks)

@@ -11,7 +11,7 @@ from keras import ops
 from mtl_keras.checks import unknown_value
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 from mtl_keras.weightings.simplex import masked_softmax
-from mtl_keras.weightings.state import StepSeed, check_seed, draws_state, next_draws
+from mtl_keras.weightings.state import StepSeed, draws_state, next_draws, seed_field
 
 _DISTRIBUTIONS = ("normal", "dirichlet")
 _SMALLEST = 1e-7  # about the resolution of float32 at 1; keeps the arguments of logarithms above 0
@@ -44,12 +44,12 @@ class RLW(Weighting):
     """
 
     distribution: str = "normal"
-    seed: int = 0
+    seed: int = seed_field()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.distribution not in _DISTRIBUTIONS:
             raise unknown_value("distribution", self.distribution, _DISTRIBUTIONS)
-        check_seed(self.seed)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return draws_state(tasks)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_integer, check_number, check_positive
+from mtl_keras.checks import integer_field, number_field, positive_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
 from mtl_keras.weightings.gramian import ROUNDING, TINY, GramianWeighting
 from mtl_keras.weightings.simplex import project_simplex, shares_of_active, with_shares
@@ -44,19 +44,12 @@ class SDMGrad(GramianWeighting):
         batch, not of a third sample.
     """
 
-    lam: float = 0.3
-    inner_learning_rate: float = 5.0
-    iterations: int = 20
-    momentum: float = 0.5
+    lam: float = number_field(0.3, minimum=0)
+    inner_learning_rate: float = positive_field(5.0)
+    iterations: int = integer_field(20, minimum=1)
+    momentum: float = number_field(0.5, minimum=0, maximum=1)
 
     needs = frozenset({"gramian", "two_halves"})
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("lam", self.lam, 0)
-        check_positive("inner_learning_rate", self.inner_learning_rate)
-        check_integer("iterations", self.iterations, 1)
-        check_number("momentum", self.momentum, 0, 1)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {"shares": np.full(tasks, 1 / tasks, "float32")}

@@ -1,4 +1,4 @@
-"""State that methods keep from step to step: the moments of Adam, and the number of random draws."""
+"""State that methods keep from step to step: zeros, the moments of Adam, and the number of random draws."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtl_keras.checks import checked_field
 from mtl_keras.weightings.base import State
 
 _BETA_1, _BETA_2 = 0.9, 0.999
@@ -19,9 +20,14 @@ LOG_BOUND = 20.0
 NaN."""
 
 
+def zeros(tasks: int, *names: str) -> State:
+    """Returns entries of a state that are 0 for each task: name -> `(tasks,)`."""
+    return {name: np.zeros(tasks, "float32") for name in names}
+
+
 def adam_state(tasks: int) -> State:
     """Returns the moments before the first step, one number per task."""
-    return {name: np.zeros(tasks, "float32") for name in ("momentum", "velocity", "steps")}
+    return zeros(tasks, "momentum", "velocity", "steps")
 
 
 def adam(
@@ -71,15 +77,19 @@ def adam(
     return ops.where(moves, moved, value), {name: ops.where(moves, new[name], old[name]) for name in new}
 
 
-def check_seed(seed: object) -> None:
-    """Raises a ValueError if the seed is not an integer."""
+def seed_field() -> int:
+    """Returns the field of a seed, 0 by default; a ValueError is raised for anything but an integer."""
+    return checked_field(0, _check_seed)
+
+
+def _check_seed(argument: str, seed: object) -> None:
     if not isinstance(seed, int) or isinstance(seed, bool):
-        raise ValueError(f"seed must be an integer. Received: seed={seed!r}")
+        raise ValueError(f"{argument} must be an integer. Received: {argument}={seed!r}")
 
 
 def draws_state(tasks: int) -> State:
     """Returns the number of steps with draws, 0 before the first; `(tasks,)` equal rows, like any state."""
-    return {"draws": np.zeros(tasks, "float32")}
+    return zeros(tasks, "draws")
 
 
 def next_draws(state: State) -> State:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_integer, check_number
+from mtl_keras.checks import integer_field, number_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
 from mtl_keras.weightings.simplex import masked_softmax
+from mtl_keras.weightings.state import zeros
 
 # A loss of 0 has no logarithm; below this value, a task's weight stops growing.
 _SMALLEST = 1e-7
@@ -49,16 +49,12 @@ class STCH(Weighting):
         if all steps have the same size.
     """
 
-    mu: float = 1.0
-    warmup_epochs: int = 4
-
-    def __post_init__(self) -> None:
-        check_number("mu", self.mu, 1e-6)
-        check_integer("warmup_epochs", self.warmup_epochs, 0)
+    mu: float = number_field(1.0, minimum=1e-6)
+    warmup_epochs: int = integer_field(4, minimum=0)
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         # 0 marks an unknown nadir.
-        return {"epochs": np.zeros(tasks, "float32"), "nadir": np.zeros(tasks, "float32")}
+        return zeros(tasks, "epochs", "nadir")
 
     def update(self, seen: Seen, state: State) -> tuple[Any, State]:
         losses = ops.maximum(seen.losses, _SMALLEST)

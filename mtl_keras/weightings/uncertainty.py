@@ -6,12 +6,11 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 from keras import ops
 
-from mtl_keras.checks import check_positive
+from mtl_keras.checks import positive_field
 from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
-from mtl_keras.weightings.state import LOG_BOUND, adam, adam_state
+from mtl_keras.weightings.state import LOG_BOUND, adam, adam_state, zeros
 
 
 @dataclass(frozen=True)
@@ -28,16 +27,13 @@ class LearnedLogarithm(Weighting):
         ValueError: for a learning rate that is not a finite number above 0.
     """
 
-    learning_rate: float = 0.001
+    learning_rate: float = positive_field(0.001)
 
     LOGARITHM: ClassVar[str]
     """Name of the trained numbers in the state."""
 
-    def __post_init__(self) -> None:
-        check_positive("learning_rate", self.learning_rate)
-
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
-        return {self.LOGARITHM: np.zeros(tasks, "float32"), **adam_state(tasks)}
+        return {**zeros(tasks, self.LOGARITHM), **adam_state(tasks)}
 
     @abstractmethod
     def weights(self, state: State, dtype: str) -> Any:
