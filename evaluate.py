@@ -96,13 +96,13 @@ def _evaluate(values: flags.FlagValues) -> None:
 
 
 def _predict(values: flags.FlagValues) -> None:
-    from experiments.image_predictions import image_files, predict_images
+    from experiments.image_predictions import files_to_predict, predict_images
     from experiments.predictor import of_run, of_saved_model
     from experiments.run_directory import RunDirectory
 
     if bool(values.run_dir) == bool(values.saved_model_dir):
         raise ValueError("Pass --run_dir RUN or --saved_model_dir FOLDER with --predict.")
-    files = image_files(Path(values.predict))
+    files = files_to_predict(Path(values.predict))
     if values.saved_model_dir:
         predictor = of_saved_model(Path(values.saved_model_dir))
     else:

@@ -73,7 +73,6 @@ def _print_presets() -> None:
 
 def _train(values: flags.FlagValues, folder: Path) -> None:
     from experiments.run_directory import RunDirectory
-    from experiments.run_report import run_report
     from experiments.runner import run
     from experiments.tables import print_evaluation
     from experiments.workers import connect_workers
@@ -84,12 +83,9 @@ def _train(values: flags.FlagValues, folder: Path) -> None:
     start = not values.resume or (can_start_a_run(values) and not directory.started)
     config = config_from_flags(values) if start else resumed_config(directory.config(), values)
     evaluation = run(config, directory, resume=values.resume)
-    if not connect_workers(config.distribute).is_chief:
-        return
-    report = run_report(directory)
-    if config.verbose:
+    if config.verbose and connect_workers(config.distribute).is_chief:
         print_evaluation(evaluation, f"{folder}: best.keras on the test split")
-        print(f"Report: {report}")
+        print(f"Report: {directory.report_file}")
         for name in config.export:
             print(f"{_FORMAT_TITLES[name]}: {directory.exported_model(name)}")
         # On a separate line, since the folder of a run may be long.

@@ -28,7 +28,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import growth_curves, harness
-from benchmarks.growth_curves import Curve
+from benchmarks.growth_curves import FittedCurve
 from benchmarks.many_heads import BATCH, KINDS, STEPS, start, warm_up
 from benchmarks.networks import Graph, Network, Shape, binary_heads, step
 from models import heads, trunks
@@ -40,7 +40,7 @@ SIDES = (16, 32, 64, 128)
 BATCHES = (8, 16, 32, 64, 128, 256)
 FEW = 10  # tasks, where something else grows
 
-Curves = dict[str, list[Curve]]  # what was measured -> curves
+Curves = dict[str, list[FittedCurve]]  # what was measured -> curves
 
 
 def measure_steps(steps: Mapping[tuple[str, int], Callable[[], object]], rounds: int, **settings: Any) -> Curves:
@@ -49,17 +49,17 @@ def measure_steps(steps: Mapping[tuple[str, int], Callable[[], object]], rounds:
     Args:
         steps: (name, size) -> a step.
         rounds: number of measurements of each.
-        **settings: of `Curve`.
+        **settings: of `FittedCurve`.
     """
     found = harness.interleave({key: harness.clock(work) for key, work in steps.items()}, rounds, warm_up=3)
     milliseconds = {key: [1e3 * each for each in values] for key, values in found.items()}
     return {"step": curves_of(milliseconds, unit="ms", **settings)}
 
 
-def curves_of(found: Mapping[tuple[str, int], Sequence[float]], **settings: Any) -> list[Curve]:
+def curves_of(found: Mapping[tuple[str, int], Sequence[float]], **settings: Any) -> list[FittedCurve]:
     """Returns a curve for each name in (name, size) -> measurements."""
     names = dict.fromkeys(name for name, _ in found)
-    return [Curve(name, {at: found[who, at] for who, at in found if who == name}, **settings) for name in names]
+    return [FittedCurve(name, {at: found[who, at] for who, at in found if who == name}, **settings) for name in names]
 
 
 def trained(kind: str, net: Network, batch: int = BATCH) -> Callable[[], object]:

@@ -20,7 +20,7 @@ _STYLES = (("#D55E00", "s"), ("#0C82C4", "o"))  # colour-blind safe, with differ
 
 
 @dataclass(frozen=True)
-class Curve:
+class FittedCurve:
     """Measurements of one alternative at several sizes.
 
     Args:
@@ -75,7 +75,7 @@ class Curve:
         return np.array([median(values) for values in self.points.values()])
 
 
-def table(curves: Sequence[Curve], size: str) -> str:
+def table(curves: Sequence[FittedCurve], size: str) -> str:
     """Returns medians and quartiles as a Markdown table, and the formulas below it.
 
     Args:
@@ -93,7 +93,7 @@ def table(curves: Sequence[Curve], size: str) -> str:
     return "\n".join([*lines, "", *(f"- {curve.name}: {curve.formula()}" for curve in curves)])
 
 
-def draw(curves: Sequence[Curve], size: str, what: str, path: Path) -> None:
+def draw(curves: Sequence[FittedCurve], size: str, what: str, path: Path) -> None:
     """Draws medians, quartiles and fits on logarithmic axes into an SVG file, for light and dark pages.
 
     Args:

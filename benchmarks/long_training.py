@@ -25,7 +25,7 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import harness
-from experiments.gradient_record import GradientRecord
+from experiments.gradient_record import GradientWriter
 from experiments.recorder import Recorder
 from experiments.run_directory import RunDirectory
 from mtl_keras.callbacks import GradientMonitor, Progress, StopOnNonFinite, TaskScheduler, TensorBoard
@@ -74,7 +74,7 @@ def callbacks_of_a_run(folder: Path, without: Sequence[str], output: Any) -> lis
     directory = RunDirectory(folder)
     scheduler = TaskScheduler("dst")
     monitor = GradientMonitor(every=50, log_dir=directory.tensorboard)
-    gradients = None if "GradientMonitor" in without else GradientRecord(directory.gradients_file, monitor)
+    gradients = None if "GradientMonitor" in without else GradientWriter(directory.gradients_file, monitor)
     callbacks = [
         scheduler,
         StopOnNonFinite(),

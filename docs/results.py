@@ -29,10 +29,10 @@ from docs.results_tables import (
     weightings_table,
 )
 from experiments import presets
-from experiments.comparison import MethodComparison, compare_methods
 from experiments.config import RunConfig
 from experiments.files import read_history, read_json, write_json
 from experiments.judging import DEFAULT_RULE
+from experiments.method_comparison import MethodComparison, compare_methods
 from experiments.plan import METHOD, Plan, is_comparison
 from experiments.run_directory import PROVENANCE, RunDirectory
 from experiments.run_results import read_methods

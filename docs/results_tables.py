@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from rich.console import Console
 
-from experiments.comparison import MethodComparison
+from experiments.method_comparison import MethodComparison
 from experiments.tables import print_comparison
 from mtl_keras.analysis import Interval
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from experiments.comparison import MethodComparison, compare_methods, method_folders
 from experiments.files import write_json, write_text
 from experiments.judging import RULES
+from experiments.method_comparison import MethodComparison, compare_methods, method_folders
 from experiments.report.comparison import against_baseline, cost_rows, metric_bars, seed_rows, validation_curves
 from experiments.report.configuration import configuration, differing_settings
 from experiments.report.results import SYNTHETIC, small_test_split
 from experiments.run_report import TEMPLATES
 from experiments.run_results import Method, read_methods
 from experiments.tables import print_comparison
-from mtl_keras.reports.formats import count
+from mtl_keras.reports.filters import count
 from mtl_keras.reports.page import environment
 
 

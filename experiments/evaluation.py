@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,23 +15,11 @@ from sklearn.metrics import r2_score
 from mtl_keras import labels as missing
 from mtl_keras.analysis import binary_scores, inter_ocular_error, macro_f1, macro_scores, micro_scores
 from mtl_keras.tasks import Task, TaskSet
-from mtl_keras.training.spec import task_spec
+from mtl_keras.training.spec import PrimaryMetric, task_spec
 
 Predict = Callable[[Any], Mapping[str, Any]]
 EYES = ("left_eye", "right_eye")
 _SLICE = 1000
-
-
-class PrimaryMetric(NamedTuple):
-    """The metric that a task is judged by.
-
-    Args:
-        metric: its name.
-        higher_is_better: whether a higher metric is a better one.
-    """
-
-    metric: str
-    higher_is_better: bool
 
 
 @dataclass(frozen=True)
@@ -93,8 +81,8 @@ class Outputs:
 
 
 def evaluate(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Evaluation:
-    """Evaluates predictions over all labelled samples: `evaluate_outputs` of the result of `collect`."""
-    return evaluate_outputs(collect(predict, batches, tasks), tasks)
+    """Evaluates predictions over all labelled samples: `evaluate_outputs` of the result of `predict_split`."""
+    return evaluate_outputs(predict_split(predict, batches, tasks), tasks)
 
 
 def evaluate_outputs(outputs: Outputs, tasks: TaskSet) -> Evaluation:
@@ -170,10 +158,10 @@ def own_metrics(scores: Scores) -> list[str]:
 
 def primary_metric(task: Task) -> PrimaryMetric:
     """Returns a task's primary metric: its first metric, else its loss."""
-    return PrimaryMetric(*task_spec(task, task.shape, task.shape).primary)
+    return task_spec(task, task.shape, task.shape).primary
 
 
-def collect(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Outputs:
+def predict_split(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Outputs:
     """Predicts a whole split.
 
     Args:

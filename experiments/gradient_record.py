@@ -14,7 +14,7 @@ from mtl_keras.callbacks import GradientMonitor
 from mtl_keras.training.gradients import GradientSummary
 
 
-class GradientRecord:
+class GradientWriter:
     """Writes `gradients.json`: `{"every": steps, "tasks": names, "epochs": [...]}`, with one `epoch_entry` per epoch.
 
     The means over all pairs are in the history. These are the full tables, which are too large for every checkpoint.

@@ -12,7 +12,8 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hp
 
 from experiments.config import RunConfig
-from experiments.evaluation import Evaluation, PrimaryMetric
+from experiments.evaluation import Evaluation
+from mtl_keras.training.spec import PrimaryMetric
 
 _LEFT_OUT = ("data_dir", "export", "verbose", "profile")
 """Settings that do not affect training."""

@@ -43,7 +43,7 @@ class Prediction:
     values: dict[str, np.ndarray]
 
 
-def image_files(path: Path) -> list[Path]:
+def files_to_predict(path: Path) -> list[Path]:
     """Returns an image file, or the images in a folder sorted by name.
 
     Raises:

@@ -16,12 +16,13 @@ import keras
 import numpy as np
 
 import data
-from experiments.evaluation import Outputs, PrimaryMetric, collect, evaluate_outputs, primary_metric
+from experiments.evaluation import Outputs, evaluate_outputs, predict_split, primary_metric
 from experiments.recorder import Recorder
 from experiments.run_directory import RunDirectory
 from mtl_keras import MultiTaskModel
 from mtl_keras.checks import unknown_value
 from mtl_keras.export.replacing import replacing
+from mtl_keras.training.spec import PrimaryMetric
 
 RULES = {
     "last": "Every network is judged after its last epoch.",
@@ -133,7 +134,7 @@ def judge(
         for file, names in sources.items():
             model.load_weights(file)
             batches = dataset.batches(split, batch_size)
-            outputs = collect(model.predict_on_batch, batches, dataset.tasks.subset(names))
+            outputs = predict_split(model.predict_on_batch, batches, dataset.tasks.subset(names))
             true |= outputs.true
             pred |= outputs.pred
         directory.write_evaluation(_MODELS[judge_at], split, evaluate_outputs(Outputs(true, pred), dataset.tasks))

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from experiments.files import write_history
-from experiments.gradient_record import GradientRecord
+from experiments.gradient_record import GradientWriter
 from experiments.run_directory import RunDirectory
 from mtl_keras.callbacks import TaskScheduler
 from mtl_keras.export.replacing import replacing
@@ -47,7 +47,7 @@ class Recorder(keras.callbacks.Callback):
         scheduler: TaskScheduler | None,
         patience: int,
         every: int = 0,
-        gradients: GradientRecord | None = None,
+        gradients: GradientWriter | None = None,
     ) -> None:
         super().__init__()
         self.directory = directory

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.evaluation import Evaluation, PrimaryMetric, Score, number
+from experiments.evaluation import Evaluation, Score, number
 from experiments.files import read_history, read_json
 from experiments.gradient_record import GradientTables, read_gradients
 from experiments.judging import RULES, evaluation_file
@@ -19,6 +19,7 @@ from mtl_keras.analysis import Cost
 from mtl_keras.logs import TRAINING, parse_key
 from mtl_keras.reports.outputs import Output
 from mtl_keras.training.function import Specialization
+from mtl_keras.training.spec import PrimaryMetric
 
 _ACTIVE = "_active"
 
@@ -111,7 +112,7 @@ class RunResult:
         """Returns a column of the history, `(epochs,)`; NaN if there is no such column."""
         return self.history.get(name, [math.nan] * self.epochs)
 
-    def table(self, quantity: str) -> np.ndarray:
+    def by_task(self, quantity: str) -> np.ndarray:
         """Returns a quantity of all tasks, `(tasks, epochs)`; NaN if unknown."""
         columns = [self.column(f"{task}_{quantity}") for task in self.tasks]
         return np.array(columns).reshape(len(self.tasks), self.epochs)

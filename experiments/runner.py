@@ -1,4 +1,4 @@
-"""`run`: trains a `RunConfig` and writes a run directory."""
+"""`run`: trains a `RunConfig`, and writes a run directory and its report."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from experiments.building import (
 )
 from experiments.checkpoints import Checkpoint, Checkpoints
 from experiments.config import RunConfig
-from experiments.evaluation import Evaluation, collect, evaluate_outputs, primary_metric
+from experiments.evaluation import Evaluation, evaluate_outputs, predict_split, primary_metric
 from experiments.files import write_history, write_json
-from experiments.gradient_record import GradientRecord
+from experiments.gradient_record import GradientWriter
 from experiments.hparams import write_hparams
 from experiments.judging import best_weights_callbacks, forget_best_weights, judge
 from experiments.lock import locked
-from experiments.nonfinite import save_nonfinite_report
+from experiments.nonfinite_report import save_nonfinite_report
 from experiments.own_data import check_same_data, data_summary, with_own_data
 from experiments.predictions import save_examples, save_predictions
 from experiments.recorder import Recorder
@@ -62,7 +62,9 @@ def run(
     judge_at: str | None = None,
     dataset: data.AnyDataset | None = None,
 ) -> Evaluation:
-    """Trains one run, evaluates it on the test split, and exports it.
+    """Trains one run, evaluates it on the test split, exports it, and writes its report.
+
+    A run of a comparison has no report of its own.
 
     Args:
         config: the settings.
@@ -100,13 +102,18 @@ def run(
             if not directory.started:
                 directory.create(config)
             directory.remove_unfinished()
-            return _run(config, directory, workers, judge_at, directory.checkpoints, dataset)
+            evaluation = _run(config, directory, workers, judge_at, directory.checkpoints, dataset)
         except Exception as error:
             # Keep the directory if the disk becomes full or unavailable during training.
             is_disk_failure = isinstance(error, OSError) and directory.history_file.exists()
             if fresh and not (is_disk_failure or directory.checkpoints or directory.nonfinite.exists()):
                 directory.remove()
             raise
+        if judge_at is None:
+            from experiments.run_report import run_report  # the figures need matplotlib, training does not
+
+            run_report(directory)
+        return evaluation
 
 
 def _run(
@@ -133,7 +140,7 @@ def _run(
         recorder = _train(config, directory, dataset, workers, checkpoints.last(set_aside=workers.is_chief), judge_at)
     best = saved.load_keras_file(directory.best_model)
     batches = dataset.batches("test", config.batch_size)
-    outputs = collect(best.predict_on_batch, batches, dataset.tasks)
+    outputs = predict_split(best.predict_on_batch, batches, dataset.tasks)
     evaluation = evaluate_outputs(outputs, dataset.tasks)
     names = example_names(dataset, "test")
     save_predictions(directory.predictions_file, outputs, dataset.tasks, names)
@@ -177,7 +184,7 @@ def _train(
     # After `batches`, which may have loaded the labels that are counted here.
     scheduler = make_scheduler(config, dataset)
     monitor = GradientMonitor(config.monitor_gradients, directory.tensorboard) if config.monitor_gradients else None
-    gradients = GradientRecord(directory.gradients_file, monitor) if monitor else None
+    gradients = GradientWriter(directory.gradients_file, monitor) if monitor else None
     skipped = {split: dataset.skipped(split).count for split in ("train", "validation")}
     if any(skipped.values()) and workers.is_chief:
         print(f"warning: examples that cannot be read are skipped: {skipped}", file=sys.stderr)

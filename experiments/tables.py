@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from experiments.comparison import MethodComparison
 from experiments.evaluation import Evaluation, Score, Scores, own_metrics
 from experiments.judging import RULES
+from experiments.method_comparison import MethodComparison
 from mtl_keras.analysis import SCORES
 
 _CAPTION = (

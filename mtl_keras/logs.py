@@ -68,7 +68,7 @@ def parse_key(key: str, task_names: Iterable[str]) -> LogKey:
     return LogKey(validation, None, rest)
 
 
-def present(logs: Mapping[str, float]) -> dict[str, float]:
+def without_nan(logs: Mapping[str, float]) -> dict[str, float]:
     """Returns the logs without NaN values."""
     return {key: value for key, value in logs.items() if not math.isnan(value)}
 

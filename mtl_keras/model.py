@@ -27,7 +27,7 @@ from mtl_keras.training.keras_steps import KerasSteps, keras_step_logs
 from mtl_keras.training.keras_task import KerasTask, update_metrics
 from mtl_keras.training.objective import Objective
 from mtl_keras.training.spec import CompileSpec
-from mtl_keras.training.state import Resumption, TrainingState, assign, collect, outside_of_graphs
+from mtl_keras.training.state import Resumption, TrainingState, assign, collect_state, outside_of_graphs
 
 # What a subclass may override: its steps are then Keras' own, which call it.
 _OVERRIDABLE = (
@@ -596,7 +596,7 @@ class MultiTaskModel(keras.Model):
 
     def training_state(self) -> dict[str, np.ndarray]:
         """Returns what `resume_training` needs in addition to a saved model: random seeds and the sums of the epoch."""
-        return collect(self._seeds(), self.training_setup)
+        return collect_state(self._seeds(), self.training_setup)
 
     def resume_training(self, state: Mapping[str, np.ndarray], steps: int = 0) -> None:
         """Goes on from what `training_state` returned after some steps of an epoch, with the model saved then.

@@ -209,14 +209,14 @@ def test_a_benchmark_runs(
 
 
 def test_a_curve_is_fitted_to_relative_errors(tmp_path: Path) -> None:
-    line = growth_curves.Curve("a", {1: [1, 2, 3], 4: [16, 17, 18]}, "ms", "pixel", power=2)
+    line = growth_curves.FittedCurve("a", {1: [1, 2, 3], 4: [16, 17, 18]}, "ms", "pixel", power=2)
     assert line.fit() == pytest.approx([1, 1])
     assert growth_curves.table([line], "side").splitlines()[3:] == [
         "| 4 | 17 (16.5 - 17.5) |",
         "",
         f"- a: {line.formula()}",
     ]
-    parabola = growth_curves.Curve("b", {1: [6.0], 2: [11.0], 3: [18.0], 4: [27.0]}, "s", "task", degree=2)
+    parabola = growth_curves.FittedCurve("b", {1: [6.0], 2: [11.0], 3: [18.0], 4: [27.0]}, "s", "task", degree=2)
     assert parabola.formula().startswith("3 s + 2 s per task + 1 s per task squared, at most ")
     assert parabola.predict([5]) == pytest.approx([38])
     growth_curves.draw([line, parabola], "side", "step", tmp_path / "new" / "plot.svg")

@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 
 from data.custom.readers import ImageFileReader
 from data.custom.table import SPLIT_COLUMN, LabelTable, is_split, read_table, rows_by_split
-from data.custom.table_images import find_image_column, image_files, image_shape
+from data.custom.table_images import find_image_column, image_paths, image_shape
 from data.custom.table_labels import label_columns
 from data.custom.task_recipe import recipe_from_tasks
 from data.dataset import Dataset
@@ -151,7 +151,7 @@ def _from_table(
     check_reading(cache, on_bad_example)
     column = find_image_column(table, column)
     images = table.columns[column]
-    paths = image_files(table, column, folder, extension, must_exist=on_bad_example == "error")
+    paths = image_paths(table, column, folder, extension, must_exist=on_bad_example == "error")
     rows = rows_by_split(table, images)
     found, labels = label_columns(table, (column, SPLIT_COLUMN), rows["train"], tasks, types)
     shape = image_shape(table, paths, checked_size(image_size))

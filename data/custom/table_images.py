@@ -38,7 +38,7 @@ def find_image_column(table: LabelTable, chosen: str | None = None) -> str:
     return chosen
 
 
-def image_files(table: LabelTable, column: str, folder: Path, extension: str = "", *, must_exist: bool) -> list[str]:
+def image_paths(table: LabelTable, column: str, folder: Path, extension: str = "", *, must_exist: bool) -> list[str]:
     """Returns the paths of the images, row by row.
 
     Args:

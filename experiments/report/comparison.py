@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from experiments.comparison import Measure, MethodComparison
+from experiments.method_comparison import Measure, MethodComparison
 from experiments.run_results import Method
 from mtl_keras.analysis import POSITIVE_IS_BETTER, Comparison, Cost
 from mtl_keras.analysis.comparison import BETTER, UNCLEAR, UNKNOWN, WORSE, Spread, TaskComparison
 from mtl_keras.reports.bars import gain_bars, grouped_bars
 from mtl_keras.reports.curves import curves_figure, sparkline
-from mtl_keras.reports.formats import arrow, count, decimal, duration, listed
+from mtl_keras.reports.filters import arrow, count, decimal, duration, listed
 from mtl_keras.reports.svg import Drawing, svg
 
 _SPLITS = {"test": "test split", "train": "training split"}

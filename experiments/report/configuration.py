@@ -12,7 +12,7 @@ from markupsafe import Markup
 from experiments.config import RunConfig
 from experiments.run_directory import PROVENANCE
 from experiments.run_results import RunResult
-from mtl_keras.reports.formats import arrow, decimal, duration
+from mtl_keras.reports.filters import arrow, decimal, duration
 
 _DEFAULTS = json.loads(json.dumps(RunConfig().to_json()))
 _MAX_FUNCTIONS, _MAX_LENGTH = 12, 300

@@ -21,7 +21,7 @@ from mtl_keras.reports.diagnostics import (
     scatter_figure,
     small_curve,
 )
-from mtl_keras.reports.formats import decimal, listed, percent
+from mtl_keras.reports.filters import decimal, listed, percent
 from mtl_keras.reports.outputs import Output
 from mtl_keras.reports.pictures import data_uri, picture, side_by_side
 from mtl_keras.reports.svg import Drawing, svg

@@ -12,7 +12,7 @@ from experiments.config import FEW_STEPS
 from experiments.evaluation import Score
 from experiments.run_results import RunResult
 from mtl_keras.analysis import SCORES
-from mtl_keras.reports.formats import arrow, decimal, listed
+from mtl_keras.reports.filters import arrow, decimal, listed
 
 _BETTER, _EQUAL, _WORSE, _UNKNOWN = "▲ better", "● no better", "▼ worse", "not known"
 _SMALL_SPLIT = 500

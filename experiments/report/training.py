@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.run_results import RunResult
 from mtl_keras.reports.curves import curves_figure, sparkline
-from mtl_keras.reports.formats import arrow, decimal, listed, percent
+from mtl_keras.reports.filters import arrow, decimal, listed, percent
 from mtl_keras.reports.heat_map import heat_map_figure
 from mtl_keras.reports.style import DIVERGING
 from mtl_keras.reports.svg import svg
@@ -48,7 +48,7 @@ def curves(run: RunResult) -> dict[str, Any]:
 
 def schedule(run: RunResult) -> dict[str, Any]:
     """Returns the schedule's effect: the tasks' probabilities and the shares of steps in which they ran."""
-    active, probability = run.table("active"), run.table("probability")
+    active, probability = run.by_task("active"), run.by_task("probability")
     if not run.epochs or np.all(active == 1):
         return {"summary": "Every task ran in every step", "drawings": [], "rows": []}
     least, most = _extremes(active, run)
@@ -73,9 +73,9 @@ def weights(run: RunResult) -> dict[str, Any]:
     """Returns the task weights over time, in the steps in which the tasks ran; in words if they are constant."""
     if not run.epochs:
         return {"constant": None, "drawing": None}
-    active = run.table("active")
+    active = run.by_task("active")
     # The logs have the mean over all steps, with weight 0 in the steps where the task was dropped.
-    values = np.divide(run.table("weight"), active, out=np.full_like(active, np.nan), where=active > 0)
+    values = np.divide(run.by_task("weight"), active, out=np.full_like(active, np.nan), where=active > 0)
     first, last = (np.array([_known(row)[end] for row in values]) for end in (0, -1))
     if np.allclose(np.where(np.isnan(values), first[:, None], values), first[:, None], rtol=1e-4, equal_nan=True):
         same: dict[str, list[str]] = {}

@@ -21,7 +21,7 @@ from rich.progress import Progress as RichProgress
 from rich.segment import Segments
 
 from mtl_keras.callbacks.progress_table import epoch_line, relative_change, task_table
-from mtl_keras.logs import present, primary_metrics, task_names
+from mtl_keras.logs import primary_metrics, task_names, without_nan
 
 _REFRESH_SECONDS = 1.0
 _LINES_AROUND_TASKS = 7  # two bars, the titles, the totals, "... and more", the caption, and one left free
@@ -98,7 +98,7 @@ class Progress(keras.callbacks.Callback):
             self._refresh()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._logs = present(logs or {})
+        self._logs = without_nan(logs or {})
         self._table = None
         self._metrics = primary_metrics(self.model, self._logs)
         self._compare_losses()

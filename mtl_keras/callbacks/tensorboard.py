@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from mtl_keras.extras import import_extra
-from mtl_keras.logs import LogKey, parse_key, present, task_names
+from mtl_keras.logs import LogKey, parse_key, task_names, without_nan
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
@@ -71,7 +71,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         # Without a default writer, the call for each of these scalars would have no effect.
-        written = present(logs or {}) if self.reads_batch_logs else None
+        written = without_nan(logs or {}) if self.reads_batch_logs else None
         super().on_train_batch_end(batch, written)
 
     def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
@@ -79,7 +79,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
         super().on_test_end({})
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        super().on_epoch_end(epoch, present(logs or {}))
+        super().on_epoch_end(epoch, without_nan(logs or {}))
         self._grouped_summary.flush_all()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 
-from mtl_keras.reports.formats import arrow, count, decimal, duration, listed, percent
+from mtl_keras.reports.filters import arrow, count, decimal, duration, listed, percent
 
 _NUMBER = re.compile(r"[-+±]?[\d.,]+|-$")
 _LONG = 24  # characters; longer cells are wrapped
@@ -18,7 +18,7 @@ def environment(*folders: Path) -> Environment:
 
     A page extends `page.html` and is rendered with `title` and `sections`, a dict from the id of each section to its
     heading. It fills the blocks `lead` (above all sections) and `content`, with the macros in `macros.html`: `section`,
-    `table`, `figure`, `details`, `grid` and `warning`. The functions of `mtl_keras.reports.formats` are filters.
+    `table`, `figure`, `details`, `grid` and `warning`. The functions of `mtl_keras.reports.filters` are filters.
 
     Args:
         folders: further folders with templates.

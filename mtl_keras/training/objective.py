@@ -227,11 +227,11 @@ class Objective:
     def _score(self, values: Any) -> Any:
         """Returns the mean of the known primary metrics of the tasks, negated where lower is better."""
         names = [*self._names, *self._scalar_names]
-        primary = [f"{task}_{self.specs[task].primary[0]}" for task in self.tasks]
+        primary = [f"{task}_{self.specs[task].primary.metric}" for task in self.tasks]
         rows = [row for row, name in enumerate(primary) if name in names]  # without metrics that return a vector
         if not rows:
             return ops.cast(np.nan, values.dtype)
-        signs = [1.0 if self.specs[self.tasks[row]].primary[1] else -1.0 for row in rows]
+        signs = [1.0 if self.specs[self.tasks[row]].primary.higher_is_better else -1.0 for row in rows]
         scores = ops.take(values, [names.index(primary[row]) for row in rows]) * np.array(signs, running_dtype())
         labelled = ops.take(self.loss_sums[:, 1], rows) > 0
         known = ops.logical_and(labelled, ops.logical_not(ops.isnan(scores)))

@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
@@ -27,6 +27,18 @@ MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 """The reductions of Keras losses that are means over samples."""
 Metrics = tuple[tuple[str, keras.metrics.Metric, bool], ...]
 """`(name in the logs, metric, weighted)` of each metric of a task."""
+
+
+class PrimaryMetric(NamedTuple):
+    """The metric that a task is judged by.
+
+    Args:
+        metric: its log name.
+        higher_is_better: whether a higher metric is a better one.
+    """
+
+    metric: str
+    higher_is_better: bool
 
 
 def function_name(loss_or_metric: keras.losses.Loss | keras.metrics.Metric) -> str:
@@ -110,9 +122,11 @@ class TaskSpec:
         return self.finds_missing and (bool(self.missing) or minus_one_is_missing(self.loss_name))
 
     @property
-    def primary(self) -> tuple[str, bool]:
-        """The log name of the primary metric, and whether higher is better; see `primary_metric`."""
-        return primary_metric(self.metrics)
+    def primary(self) -> PrimaryMetric:
+        """The first metric whose direction is known (`_direction` of Keras' metric classes), else the loss."""
+        directions = ((name, getattr(metric, "_direction", None)) for name, metric, _ in self.metrics)
+        known = (PrimaryMetric(name, way == "up") for name, way in directions if way in ("up", "down"))
+        return next(known, PrimaryMetric("loss", False))
 
     @property
     def is_fast(self) -> bool:
@@ -164,17 +178,6 @@ class TaskSpec:
         summed = [(name, _config(metric), weighted) for name, metric, weighted in self.split_metrics()[0]]
         shapes = (tuple(labels.shape[1:]), labels.dtype, tuple(self.output.shape[1:]))
         return repr((_config(loss), summed, shapes, self.minus_one))
-
-
-def primary_metric(metrics: Metrics) -> tuple[str, bool]:
-    """Returns the name of a task's primary metric and whether higher is better.
-
-    Args:
-        metrics: `(name, metric, weighted)` of each metric. The first whose direction is known (`_direction` of
-            Keras' metric classes) is primary; without any it is the loss.
-    """
-    directions = ((name, getattr(metric, "_direction", None)) for name, metric, _ in metrics)
-    return next(((name, way == "up") for name, way in directions if way in ("up", "down")), ("loss", False))
 
 
 def _config(loss_or_metric: keras.losses.Loss | keras.metrics.Metric) -> str:

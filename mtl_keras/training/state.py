@@ -247,7 +247,7 @@ class Resumption:
 
     Args:
         steps: number of these steps.
-        state: the result of `collect` after them.
+        state: the result of `collect_state` after them.
     """
 
     def __init__(self, steps: int = 0, state: Mapping[str, np.ndarray] | None = None) -> None:
@@ -278,7 +278,7 @@ class Resumption:
         return self._summary
 
 
-def collect(seeds: Sequence[keras.Variable], state: TrainingState) -> dict[str, np.ndarray]:
+def collect_state(seeds: Sequence[keras.Variable], state: TrainingState) -> dict[str, np.ndarray]:
     """Returns the arrays from which an epoch can be resumed: seeds, and the running sums of the epoch.
 
     Args:
@@ -296,12 +296,12 @@ def collect(seeds: Sequence[keras.Variable], state: TrainingState) -> dict[str, 
 
 
 def assign(name: str, variables: Sequence[keras.Variable], state: Mapping[str, np.ndarray]) -> None:
-    """Restores variables from the result of `collect`.
+    """Restores variables from the result of `collect_state`.
 
     Args:
         name: which of the variables these are: `"seeds"`, `"objective"` or `"gradients"`.
         variables: in the order in which they were collected.
-        state: the result of `collect`.
+        state: the result of `collect_state`.
 
     Raises:
         ValueError: if the values are those of other variables.

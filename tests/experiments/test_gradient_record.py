@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import train
 from experiments.config import RunConfig
 from experiments.files import write_json
-from experiments.gradient_record import GradientRecord
+from experiments.gradient_record import GradientWriter
 from experiments.run_directory import RunDirectory
 from experiments.run_flags import config_from_flags, resumed_config
 from experiments.runner import run
@@ -95,11 +95,11 @@ def test_one_task_leaves_gaps(tmp_path: Path) -> None:
     assert entry == {"epoch": 0, "steps": 0, "cosine": [[None]], "conflict": [[None]], "norm": [None]}
 
 
-def record_of(file: Path) -> GradientRecord:
+def record_of(file: Path) -> GradientWriter:
     monitor = GradientMonitor(3)
     table = np.array([[1, -1 / 3], [-1 / 3, math.nan]], "float32")
     monitor.summary = GradientSummary(table, table, np.array([1e-9, 2.0], "float32"), 7)
-    return GradientRecord(file, monitor)
+    return GradientWriter(file, monitor)
 
 
 def test_numbers_have_six_digits_and_no_nan(tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from experiments.comparison import compare_methods
 from experiments.config import RunConfig
-from experiments.evaluation import PrimaryMetric
 from experiments.judging import BestWeights, best_epochs
+from experiments.method_comparison import compare_methods
 from experiments.plan import Plan
 from experiments.run_directory import RunDirectory
 from experiments.run_results import read_methods, read_run
 from experiments.runner import run
+from mtl_keras.training.spec import PrimaryMetric
 from tests.mtl_keras.callbacks.tiny import tiny_model
 from tests.reports.records import write_comparison, write_run
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from experiments.building import open_dataset
 from experiments.config import RunConfig
 from experiments.evaluation import evaluate
 from experiments.files import read_json
+from experiments.predictions import read_arrays
 from experiments.run_directory import RunDirectory
 from experiments.runner import run
 from models import saved
@@ -55,11 +57,36 @@ def test_the_records_say_what_was_done(finished: RunDirectory) -> None:
     assert config["data"]["sizes"] == {"train": 320, "validation": 40, "test": 40}
 
 
+class Plain:
+    """A dataset class without a base class, and without `example_names`."""
+
+    def __init__(self, dataset: data.Dataset) -> None:
+        self._dataset = dataset
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "example_names":
+            raise AttributeError(name)
+        return getattr(self._dataset, name)
+
+
+def test_a_dataset_class_needs_no_base_class_and_no_example_names(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), dtype=np.uint8)
+    plain: Any = Plain(data.from_arrays(images, {"bright": images.mean(axis=(1, 2, 3)) > 127}))
+    mixture = data.mixed({"one": plain, "two": plain})
+    assert mixture.example_names("test") is None
+    directory = RunDirectory(tmp_path / "plain")
+    run(CONFIG, directory, dataset=plain)
+    saved_predictions = read_arrays(directory.predictions_file)
+    assert saved_predictions is not None
+    assert "name" not in saved_predictions.arrays
+    assert directory.report_file.exists()
+
+
 def test_python_evaluates_what_the_programs_cannot_open(finished: RunDirectory, both: data.Mixture) -> None:
     predict = saved.load_keras_file(finished.best_model).predict_on_batch
-    table, _ = evaluate(predict, both.batches("test", 40), both.tasks)
+    found = evaluate(predict, both.batches("test", 40), both.tasks)
     stored = read_json(finished.metrics_file)["tasks"]
-    assert table["colour"]["accuracy"]["value"] == pytest.approx(stored["colour"]["accuracy"]["value"])
+    assert found.tasks["colour"]["accuracy"].value == pytest.approx(stored["colour"]["accuracy"]["value"])
     with pytest.raises(ValueError, match=r"made in Python .* experiments.evaluation.evaluate, .*--report"):
         open_dataset(finished.config())
 

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from experiments.comparison import Measure, MethodComparison
 from experiments.evaluation import Evaluation, Score, Scores
+from experiments.method_comparison import Measure, MethodComparison
 from experiments.tables import print_comparison, print_evaluation
 from mtl_keras import Task, TaskSet
 from mtl_keras.analysis import Cost, CostComparison, TaskResults, compare

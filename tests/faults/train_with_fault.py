@@ -30,7 +30,7 @@ def _place(phase: str) -> tuple[Any, str]:
         "preparation": (runner, "open_dataset"),
         "epoch": (Recorder, "on_train_batch_end"),
         "checkpoint": (Checkpoints, "save"),
-        "evaluation": (runner, "collect"),
+        "evaluation": (runner, "predict_split"),
         "export": (runner, "_export"),
     }[phase]
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mtl_keras.logs import LogKey, group_by_task, parse_key, present, primary_metrics, task_names
+from mtl_keras.logs import LogKey, group_by_task, parse_key, primary_metrics, task_names, without_nan
 
 NAMES = ("a", "a_b", "5_o_Clock_Shadow", "learning", "steps")
 
@@ -37,7 +37,7 @@ def test_parse_key(key: str, expected: LogKey) -> None:
 
 
 def test_present_drops_nan_alone() -> None:
-    assert present({"a": math.nan, "b": 0.0, "c": math.inf}) == {"b": 0.0, "c": math.inf}
+    assert without_nan({"a": math.nan, "b": 0.0, "c": math.inf}) == {"b": 0.0, "c": math.inf}
 
 
 def test_group_by_task_has_every_group() -> None:

@@ -1,4 +1,4 @@
-"""Formats numbers, names and times as text; templates use these functions as filters."""
+"""Filters of the templates: format numbers, names and times as text."""
 
 from __future__ import annotations
 
