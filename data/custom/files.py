@@ -56,8 +56,8 @@ def from_csv(
             (`data.custom.table_labels.label_columns`).
         image_size: (height, width) that the images are resized to; by default their own if all have the same and it is
             at most 128x128, else 128x128 (`data.custom.table_images.image_shape`).
-        cache: where decoded images are cached: see `data.load`.
-        on_bad_example: how to handle files that are missing or cannot be decoded: see `data.load`.
+        cache: where decoded images are cached, `"auto"` by default: see `data.load`.
+        on_bad_example: how to handle missing or undecodable files, `"error"` by default: see `data.load`.
 
     Raises:
         ValueError: for an invalid table; the message names the line.

@@ -52,7 +52,7 @@ def test_trained_as_by_keras_adam() -> None:
 def test_settles_where_the_variance_is_the_loss() -> None:
     weighting, losses = Uncertainty(learning_rate=0.1), np.array([0.02, 30.0], "float32")
     state = weighting.initial_state(2)
-    for _ in range(150):
+    for _ in range(300):
         state = one_step(weighting, losses, state=state).state
     np.testing.assert_allclose(weighting(losses, state=state) * losses, 0.5, rtol=0.01)
 
