@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import data
 from experiments import presets
-from experiments.config import make_optimizer
+from experiments.building import make_optimizer
 from models import network
 from mtl_keras import MultiTaskModel, Task, TaskSet
 

@@ -64,7 +64,7 @@ def work(core: int, cluster: dict[str, str], pipe: Connection) -> None:
     known: dict[int, Any] = {}
     while (part := pipe.recv()) is not None:
         if part not in known:
-            known[part] = distribution.own_part(strategy, FASHION_MNIST.batches(part))
+            known[part] = distribution.per_worker_dataset(strategy, FASHION_MNIST.batches(part))
         clock = Clock()
         model.fit(known[part], steps_per_epoch=STEPS + 1, verbose=0, shuffle=False, callbacks=[clock])
         pipe.send(clock.seconds / STEPS)

@@ -32,7 +32,7 @@ Metrics = tuple[tuple[str, keras.metrics.Metric, bool], ...]
 class PrimaryMetric(NamedTuple):
     """The metric that a task is judged by.
 
-    Args:
+    Attributes:
         metric: its log name.
         higher_is_better: whether a higher metric is a better one.
     """

@@ -51,7 +51,7 @@ def test_every_import_has_a_reason() -> None:
 
 
 # Private names of other packages: of a named tuple, and of TensorFlow's distributed type specs.
-OTHERS = {"_fields", "_value_specs"}
+OTHERS = {"_asdict", "_fields", "_value_specs"}
 
 
 def test_every_private_name_is_listed() -> None:
