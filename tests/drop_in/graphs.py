@@ -50,7 +50,9 @@ def one_hot(classes: int, *shape: int) -> Callable[[np.random.Generator], Array]
 
 
 KIND = Head(dense(3, "softmax"), integers(3))
+KIND_LOGITS = Head(dense(3), integers(3, 1))
 ONE_HOT = Head(dense(3, "softmax"), one_hot(3))
+ONE_HOT_LOGITS = Head(dense(3), one_hot(3))
 FLAG = Head(dense(1, "sigmoid"), integers(2, 1))
 FLAG_LOGIT = Head(dense(1), integers(2, 1, dtype="float32"))
 FLAGS = Head(dense(4, "sigmoid"), integers(2, 4))

@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras import callbacks, metrics
 
 from tests.drop_in import graphs
-from tests.drop_in.graphs import FLAG, KIND, LOSSES, SAMPLES, TWO, heads
+from tests.drop_in.graphs import FLAG, KIND, LOSSES, ONE, SAMPLES, TWO, heads
 from tests.drop_in.harness import Case, Run, check
 
 Callbacks = Callable[[Run], list[Any]]
@@ -147,14 +147,46 @@ NAN = callbacks.TerminateOnNaN
 ACCURACY = {"loss": LOSSES, "metrics": {"kind": ["accuracy"]}}
 CASES = [
     Case("logs of batches", TWO, compiled(), fitted(lambda run: [Collects()], collected, batch_size=BATCH)),
+    Case(
+        "logs of batches, compiled",
+        TWO,
+        compiled(run_eagerly=False),
+        fitted(lambda run: [Collects()], collected, batch_size=6),
+    ),
+    Case(
+        "logs of batches, 2 steps",
+        TWO,
+        compiled(run_eagerly=False, steps_per_execution=2),
+        fitted(lambda run: [Collects()], collected, batch_size=4),
+    ),
+    Case(
+        "logs of batches, one output",
+        ONE,
+        lambda: {"loss": "mse", "metrics": ["mae"]},
+        fitted(lambda run: [Collects()], collected),
+    ),
+    Case("EarlyStopping, a loss", TWO, compiled(), early("val_loss")),
     Case("EarlyStopping, a task's loss", TWO, compiled(), early("val_kind_loss"), raises=ValueError),
     Case("EarlyStopping, accuracy of a task", TWO, compiled(), early("val_kind_accuracy"), raises=ValueError),
+    Case(
+        "EarlyStopping, accuracy of a task, mode",
+        TWO,
+        compiled(),
+        early("val_kind_accuracy", mode="max", restore_best_weights=True),
+    ),
     Case(
         "EarlyStopping, accuracy of one output",
         heads(kind=KIND),
         lambda: {"loss": LOSSES["kind"], "metrics": ["accuracy"]},
         early("val_accuracy"),
     ),
+    Case(
+        "EarlyStopping, AUC of one output",
+        heads(flag=FLAG),
+        lambda: {"loss": "bce", "metrics": [metrics.AUC(name="auc")]},
+        early("val_auc"),
+    ),
+    Case("EarlyStopping, mae of one output", ONE, lambda: {"loss": "mse", "metrics": ["mae"]}, early("mae")),
     Case(
         "EarlyStopping, named as the log entry",
         heads(flag=FLAG, amount=graphs.AMOUNT),
@@ -170,6 +202,7 @@ CASES = [
         lambda: {"loss": LOSSES["kind"], "metrics": ["accuracy"]},
         checkpoint("val_accuracy"),
     ),
+    Case("ModelCheckpoint, accuracy of a task", TWO, compiled(), checkpoint("val_kind_accuracy", mode="max")),
     Case(
         "ModelCheckpoint, accuracy of a task, no mode",
         TWO,
@@ -182,6 +215,18 @@ CASES = [
         TWO,
         compiled(),
         fitted(lambda run: [callbacks.ReduceLROnPlateau("loss", 0.1, 0, min_delta=100)], rate),
+    ),
+    Case(
+        "ReduceLROnPlateau, accuracy",
+        heads(kind=KIND),
+        lambda: {"loss": LOSSES["kind"], "metrics": ["accuracy"]},
+        fitted(lambda run: [callbacks.ReduceLROnPlateau("val_accuracy", 0.1, 0)], rate),
+    ),
+    Case(
+        "LearningRateScheduler",
+        TWO,
+        compiled(),
+        fitted(lambda run: [callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)], rate),
     ),
     Case("CSVLogger", TWO, compiled(), fitted(lambda run: [callbacks.CSVLogger(run.folder / "log.csv")], columns)),
     Case(

@@ -18,8 +18,33 @@ from keras import metrics
 
 from mtl_keras import MultiTaskModel
 from tests.drop_in import mirrored
-from tests.drop_in.graphs import FLAGS, LOSSES, NORMALISED, ONE_HOT, POSITIVE, TWO, heads
+from tests.drop_in.graphs import (
+    FLAGS,
+    LOSSES,
+    NORMALISED,
+    ONE,
+    ONE_HOT,
+    POSITIVE,
+    TOKEN_LOSSES,
+    TOKENS,
+    TWO,
+    by_task_weights,
+    heads,
+)
 from tests.drop_in.harness import Case, Run, check, seed, two_steps
+
+LATE = heads(one_hot=ONE_HOT, flags=FLAGS, values=POSITIVE)
+LATE_LOSSES = {"one_hot": "categorical_crossentropy", "flags": "binary_crossentropy", "values": "mse"}
+
+
+def late(**arguments: Any) -> dict[str, Any]:
+    """Arguments of `compile` with metrics that are built at the first update."""
+    built_late = {
+        "one_hot": [metrics.F1Score(average=None)],
+        "flags": [metrics.FBetaScore(average="macro", threshold=0.5)],
+        "values": [metrics.R2Score(), "mae"],
+    }
+    return {"loss": LATE_LOSSES, "metrics": built_late, "run_eagerly": False, **arguments}
 
 
 def compiled(**arguments: Any) -> Callable[[], dict[str, Any]]:
@@ -37,10 +62,26 @@ def small_last_batch(run: Run) -> None:
     run.state()
 
 
+def in_turn(run: Run) -> None:
+    """Calls compiled functions in turn, at last with a batch of another size."""
+    run.record("train", run.model.train_on_batch(run.x, run.y))
+    run.record("evaluate", run.model.evaluate(run.x, run.y, batch_size=4, verbose=0))
+    run.record("predict", run.model.predict(run.x, batch_size=4, verbose=0))
+    run.record("train again", run.model.train_on_batch(run.x, run.y))
+    run.record("smaller", run.model.train_on_batch(run.x[:5], {name: values[:5] for name, values in run.y.items()}))
+    run.state()
+
+
 CASES = [
     Case("a small last batch", TWO, compiled(), small_last_batch, differs="Means over samples"),
+    Case("in turn", TWO, compiled(), in_turn),
+    Case("weights", TWO, compiled(weighted_metrics={"kind": ["acc"]}), full_batches, weight=by_task_weights),
+    Case("masks", TOKENS, compiled(loss=TOKEN_LOSSES, metrics={"tag": ["accuracy"]}), full_batches),
+    Case("one output", ONE, compiled(loss="mse", metrics=["mae"]), full_batches),
     Case("2 steps an execution", NORMALISED, compiled(steps_per_execution=2), full_batches),
+    Case("metrics that build late, 2 steps an execution", LATE, lambda: late(steps_per_execution=2), full_batches),
     Case("XLA", TWO, compiled(jit_compile=True), two_steps),
+    Case("XLA, metrics that build late", LATE, lambda: late(jit_compile=True), two_steps),
     Case("XLA and run_eagerly", TWO, compiled(jit_compile=True, run_eagerly=True), two_steps),
 ]
 
@@ -53,19 +94,12 @@ def test_compiled(case: Case, tmp_path: Path) -> None:
 
 def test_metrics_that_build_late_are_resumed(tmp_path: Path) -> None:
     """An epoch that is resumed after two of three steps ends with the same logs."""
-    graph = heads(one_hot=ONE_HOT, flags=FLAGS, values=POSITIVE)
-    x, y = graph.data()
+    x, y = LATE.data()
 
     def made() -> MultiTaskModel:
         seed(0)
-        model = MultiTaskModel(*graph.build())
-        losses = {"one_hot": "categorical_crossentropy", "flags": "binary_crossentropy", "values": "mse"}
-        built_late = {
-            "one_hot": [metrics.F1Score(average=None)],
-            "flags": [metrics.FBetaScore(average="macro", threshold=0.5)],
-            "values": [metrics.R2Score(), "mae"],
-        }
-        model.compile("sgd", loss=losses, metrics=built_late, run_eagerly=True)
+        model = MultiTaskModel(*LATE.build())
+        model.compile("sgd", **late(run_eagerly=True))
         return model
 
     def stop(batch: int, logs: Any) -> None:

@@ -81,6 +81,7 @@ def shuffled(run: Run) -> None:
 
 CASES = [
     Case("tf.data, weights", TWO, compiled(weighted_metrics={"kind": ["acc"]}), given(weighted_batches)),
+    Case("tf.data, repeated", TWO, compiled(), given(lambda: batches().repeat(), steps_per_epoch=2)),
     Case(
         "tf.data, labels in a tuple",
         TWO,
@@ -88,7 +89,9 @@ CASES = [
         given(lambda: batches().map(lambda x, y: (x, (y["amount"], y["kind"])))),
     ),
     Case("PyDataset", TWO, compiled(), given(Batches)),
+    Case("PyDataset, validation", TWO, compiled(), given(Batches, validation_data=TWO.data(), epochs=1)),
     Case("generator, endless", TWO, compiled(), given(lambda: generated(None), steps_per_epoch=3)),
+    Case("generator, finite", TWO, compiled(), given(lambda: generated(5), epochs=1)),
     Case(
         "generator, finite, compiled",
         TWO,
@@ -99,6 +102,14 @@ CASES = [
     Case("generator, too short", TWO, compiled(), given(lambda: generated(2), steps_per_epoch=5, epochs=1)),
     Case("validation_split", TWO, compiled(), on_arrays(validation_split=0.25)),
     Case("validation_freq", TWO, compiled(), on_arrays(epochs=2, validation_data=TWO.data(), validation_freq=2)),
+    Case(
+        "validation of batches",
+        TWO,
+        compiled(),
+        on_arrays(validation_data=TWO.data(), validation_batch_size=4, validation_steps=2),
+    ),
+    Case("initial_epoch", TWO, compiled(), on_arrays(epochs=3, initial_epoch=2)),
+    Case("steps_per_epoch", TWO, compiled(), on_arrays(epochs=2, steps_per_epoch=1)),
     Case("positional arguments", TWO, compiled(), positional),
     Case("shuffled", TWO, compiled(), shuffled),
     Case(

@@ -91,11 +91,18 @@ def given_and_absent(run: Run) -> None:
     run.state()
 
 
+def fitted(run: Run) -> None:
+    run.fit(batch_size=6)
+    run.state()
+
+
 CASES = [
     *(Case(f"a {kind}", several_inputs(kind), compiled(LOSSES), two_steps) for kind in ("list", "tuple", "dict")),
     Case("optional, last", optional("z"), compiled(LOSSES), given_and_absent),
     Case("optional, first", optional("a"), compiled(LOSSES), given_and_absent),
+    Case("optional, compiled", optional("z"), compiled(LOSSES, run_eagerly=False), fitted),
     Case("sparse", Graph(sparse, sparse_data), compiled(LOSSES), two_steps),
+    Case("sparse, compiled", Graph(sparse, sparse_data), compiled(LOSSES, run_eagerly=False), fitted),
     Case(
         "images",
         Graph(images, image_data),

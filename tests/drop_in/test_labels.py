@@ -43,19 +43,36 @@ def ignoring(y_true: Any, y_pred: Any) -> Any:
 
 NUMBERS: list[tuple[str, Head, Any]] = [
     ("integers of a regression", Head(AMOUNT.output, graphs.integers(3, 1, low=-3)), "mse"),
+    ("integers of a regression, flat", Head(AMOUNT.output, graphs.integers(3, low=-3, dtype="int64")), "mae"),
+    ("int8 of a regression", Head(AMOUNT.output, graphs.integers(3, 1, low=-3, dtype="int8")), "huber"),
     ("-1 and 1 of a hinge loss", Head(SIGN.output, lambda random: random.choice([-1, 1], (SAMPLES, 1))), "hinge"),
+    (
+        "-1 and 1 of a squared hinge loss, flat",
+        Head(SIGN.output, lambda random: random.choice([-1, 1], SAMPLES)),
+        "squared_hinge",
+    ),
+    ("floats of -1", Head(AMOUNT.output, lambda random: random.choice([-1.0, 1.0], (SAMPLES, 1))), "mse"),
+    ("floats of -1 of a flag", Head(FLAG.output, lambda random: random.choice([-1.0, 0.0, 1.0], (SAMPLES, 1))), "mse"),
     ("vectors with -1", Head(dense(3), graphs.integers(3, 3, low=-1)), "mse"),
     ("NaN and -1 of an own loss", Head(AMOUNT.output, some(np.nan, graphs.reals(1))), ignoring),
+    ("-1 of an own loss", Head(AMOUNT.output, graphs.integers(3, 1, low=-1)), ignoring),
     (
         "ignore_class -1",
         Head(KIND.output, some(-1, graphs.integers(3))),
         losses.SparseCategoricalCrossentropy(ignore_class=-1),
     ),
+    (
+        "ignore_class 255",
+        Head(KIND.output, some(255, graphs.integers(3))),
+        losses.SparseCategoricalCrossentropy(ignore_class=255),
+    ),
     ("infinity", Head(AMOUNT.output, some(np.inf, graphs.reals(1))), "mse"),
 ]
 MISSING: list[tuple[str, Head, Any]] = [
     ("NaN", Head(AMOUNT.output, some(np.nan, graphs.reals(1))), "mse"),
+    ("NaN of a flag", Head(FLAG.output, some(np.nan, graphs.integers(2, 1, dtype="float32"))), BINARY),
     ("-1 of a flag", Head(FLAG.output, some(-1, graphs.integers(2, 1))), BINARY),
+    ("NaN of one-hot", Head(graphs.ONE_HOT.output, some(np.nan, graphs.one_hot(3))), "categorical_crossentropy"),
 ]
 
 

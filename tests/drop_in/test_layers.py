@@ -13,7 +13,7 @@ from keras import layers, ops, regularizers
 from mtl_keras import TaskSplit
 from tests.drop_in import graphs
 from tests.drop_in.graphs import AMOUNT, KIND, LOSSES, TWO, Head, features, heads
-from tests.drop_in.harness import Case, Graph, Run, check, two_steps
+from tests.drop_in.harness import Case, Graph, Run, check, epochs, two_steps
 
 SPARSE = "sparse_categorical_crossentropy"
 
@@ -70,20 +70,51 @@ ONLY_KIND = {"kind": SPARSE}
 PLACES: list[tuple[str, Graph]] = [
     ("add_loss in a head", both(amount=head(AddsLoss))),
     ("add_loss in the trunk", both(through(AddsLoss))),
+    ("add_loss twice", both(through(AddsLoss), head(AddsLoss))),
     ("add_loss of a vector", both(amount=head(lambda: AddsLoss(lambda x: ops.sum(ops.abs(x), axis=-1))))),
+    (
+        "add_loss of integers",
+        both(amount=head(lambda: AddsLoss(lambda x: ops.cast(ops.sum(ops.abs(x)) * 10, "int32")))),
+    ),
     ("activity regularizer in a head", both(amount=head(activity_regularizer="l2"))),
     ("activity regularizer in the trunk", both(through(lambda: layers.ActivityRegularization(l1=0.1)))),
     ("kernel regularizer in a head", both(amount=head(kernel_regularizer=regularizers.L1L2(0.01, 0.02)))),
+    (
+        "bias regularizer in both heads",
+        both(
+            amount=head(bias_regularizer="l1"),
+            other=Head(
+                lambda x: layers.Dense(3, activation="softmax", bias_regularizer="l2", kernel_regularizer="l1")(x),
+                KIND.labels,
+            ),
+        ),
+    ),
+    (
+        "orthogonal regularizer",
+        both(through(lambda: layers.Dense(4, kernel_regularizer=regularizers.OrthogonalRegularizer()))),
+    ),
     ("BatchNorm in a head", both(amount=head(layers.BatchNormalization))),
     ("a counter in a head", both(amount=head(Counts))),
 ]
 TRUNKS: list[tuple[str, Callable[[Any], Any]]] = [
+    ("BatchNorm in the trunk", through(layers.BatchNormalization)),
+    ("Dropout", through(lambda: layers.Dropout(0.4, seed=3))),
     ("Dropout without a seed", through(lambda: layers.Dropout(0.4))),
+    ("GaussianNoise", through(lambda: layers.GaussianNoise(0.5, seed=3))),
+    ("a counter in the trunk", through(Counts)),
     ("a constraint", through(lambda: layers.Dense(4, kernel_constraint=keras.constraints.UnitNorm()))),
     ("SpectralNormalization", through(lambda: layers.SpectralNormalization(layers.Dense(4)))),
+    ("LayerNormalization", through(layers.LayerNormalization)),
+    ("GroupNormalization", through(lambda: layers.GroupNormalization(2))),
+    ("a frozen layer", through(lambda: layers.Dense(4, trainable=False))),
+    ("frozen BatchNorm", through(lambda: layers.BatchNormalization(trainable=False))),
     ("a Lambda layer", through(lambda: layers.Lambda(lambda x: 2 * x))),
     ("operations without layers", lambda x: ops.tanh(layers.Dense(6)(x)) * 2.0 + 1.0),
     ("a model as a layer", lambda x: nested()(x)),
+    (
+        "a Sequential model as a layer",
+        through(lambda: keras.Sequential([layers.Dense(4), layers.Dropout(0.2, seed=1)])),
+    ),
 ]
 
 
@@ -156,15 +187,23 @@ CASES = [
         Case(name, both(trunk), compiled(), two_steps, fresh="model" in name or "without a seed" in name)
         for name, trunk in TRUNKS
     ),
+    Case("add_loss, epochs", LOSS_ALONE, compiled(), epochs),
     Case("add_loss alone", LOSS_ALONE, lambda: {"loss": None}, without_labels),
+    Case("add_loss alone, of one head", both(amount=head(AddsLoss)), dict, without_labels),
     Case("add_loss alone, one output", heads(amount=head(AddsLoss)), dict, without_labels),
     Case("no loss at all", TWO, dict, without_labels, raises=ValueError),
     Case(
         "losses of the model", both(through(AddsLoss), head(kernel_regularizer="l2")), compiled(), losses_of_the_model
     ),
+    Case(
+        "regularizers, loss weights",
+        LOSS_ALONE,
+        compiled(loss_weights={"kind": 2.0, "amount": 3.0}),
+    ),
     Case("one layer with a column for each output", SPLIT, compiled({"a": "mse", "b": "mse"}), two_steps),
     Case("one layer for two outputs", SHARED, compiled({"a": "mse", "b": "mae"}), two_steps),
     Case("one output on another", CHAIN, compiled({"a": "mse", "b": "mae"}), two_steps),
+    Case("one output on another without a loss", CHAIN, compiled({"b": "mae"}), two_steps),
     Case("one output on another, which has none", CHAIN, compiled({"a": "mse"}), two_steps),
     Case("frozen, and compiled again", TWO, compiled(), frozen_then_not, fresh=True),
 ]

@@ -18,9 +18,12 @@ from tests.drop_in.graphs import (
     FLAG_LOGIT,
     FLAGS,
     KIND,
+    KIND_LOGITS,
     MAP,
     MATRIX,
     ONE_HOT,
+    ONE_HOT_LOGITS,
+    POSITIVE,
     SCALAR,
     SHARES,
     SIGN,
@@ -35,19 +38,39 @@ MATRIX_SHARES = Head(lambda x: keras.layers.Softmax(axis=1)(MATRIX.output(x)), l
 CTC = Head(lambda x: keras.layers.Reshape((6, 4))(graphs.dense(24)(x)), graphs.integers(4, 3, low=1))
 KERAS: list[tuple[str, Head, Any]] = [
     ("mse", VECTOR, lambda: "mse"),
+    ("mae_class", VECTOR, losses.MeanAbsoluteError),
+    ("mape", POSITIVE, lambda: "mape"),
+    ("msle", POSITIVE, lambda: "msle"),
     ("huber", VECTOR, lambda: losses.Huber(delta=0.3)),
+    ("log_cosh", AMOUNT, lambda: "log_cosh"),
+    ("poisson", POSITIVE, lambda: "poisson"),
     ("kl_divergence", SHARES, lambda: "kl_divergence"),
+    ("cosine_similarity", VECTOR, losses.CosineSimilarity),
     ("cosine_over_axis_1", MATRIX, lambda: losses.CosineSimilarity(axis=1)),
     ("hinge", SIGN, lambda: "hinge"),
+    ("hinge_of_zeros_and_ones", Head(graphs.dense(1), FLAG.labels), lambda: "hinge"),
+    ("squared_hinge", SIGN, lambda: "squared_hinge"),
+    ("categorical_hinge", ONE_HOT, lambda: "categorical_hinge"),
     ("binary_crossentropy", FLAG, lambda: "binary_crossentropy"),
+    ("binary_of_vectors", FLAGS, losses.BinaryCrossentropy),
     ("binary_over_axis_0", FLAGS, lambda: losses.BinaryCrossentropy(axis=0)),
     ("binary_from_logits_smoothed", FLAG_LOGIT, lambda: losses.BinaryCrossentropy(True, label_smoothing=0.2)),
+    ("binary_focal", FLAG, lambda: losses.BinaryFocalCrossentropy(apply_class_balancing=True, gamma=1.0)),
     ("crossentropy_of_flags", FLAG, lambda: "crossentropy"),
+    ("crossentropy_of_classes", KIND, lambda: "ce"),
+    ("crossentropy_of_one_hot", ONE_HOT, lambda: "crossentropy"),
     ("categorical", ONE_HOT, lambda: losses.CategoricalCrossentropy(label_smoothing=0.1)),
+    ("categorical_logits", ONE_HOT_LOGITS, lambda: losses.CategoricalCrossentropy(from_logits=True)),
     ("categorical_over_axis_1", MATRIX_SHARES, lambda: losses.CategoricalCrossentropy(axis=1)),
+    ("categorical_map", Head(MAP.output, graphs.one_hot(3, 2, 2)), losses.CategoricalCrossentropy),
+    ("categorical_focal", ONE_HOT, lambda: losses.CategoricalFocalCrossentropy(gamma=1.0)),
     ("categorical_generalized", KIND, losses.CategoricalGeneralizedCrossEntropy),
+    ("sparse_logits_column", KIND_LOGITS, lambda: losses.SparseCategoricalCrossentropy(from_logits=True)),
     ("sparse_map", MAP, lambda: "sparse_categorical_crossentropy"),
     ("sparse_ignoring_class_2", KIND, lambda: losses.SparseCategoricalCrossentropy(ignore_class=2)),
+    ("sparse_map_ignoring_class_0", MAP, lambda: losses.SparseCategoricalCrossentropy(ignore_class=0)),
+    ("sparse_uint8", Head(KIND.output, graphs.integers(3, dtype="uint8")), lambda: "sparse_categorical_crossentropy"),
+    ("sparse_float", Head(KIND.output, graphs.integers(3, dtype="float32")), lambda: "sparse_categorical_crossentropy"),
     ("dice", MATRIX, losses.Dice),
     ("dice_over_axis", MATRIX, lambda: losses.Dice(axis=(1, 2))),
     ("tversky", FLAGS, lambda: losses.Tversky(alpha=0.3, beta=0.7)),
@@ -55,13 +78,19 @@ KERAS: list[tuple[str, Head, Any]] = [
     ("ctc", CTC, losses.CTC),
     ("none", VECTOR, lambda: losses.MeanSquaredError(reduction="none")),
     ("sum", VECTOR, lambda: losses.MeanSquaredError(reduction="sum")),
+    ("mean", VECTOR, lambda: losses.MeanSquaredError(reduction="mean")),
     ("mean_with_sample_weight", VECTOR, lambda: losses.MeanSquaredError(reduction="mean_with_sample_weight")),
+    ("sum_sparse", KIND, lambda: losses.SparseCategoricalCrossentropy(reduction="sum")),
     ("scalar_output", SCALAR, lambda: "mse"),
+    ("output_of_rank_3", MATRIX, lambda: "mae"),
     ("labels_flat", graphs.AMOUNT_FLAT, lambda: "mse"),
     ("labels_broadcast", Head(graphs.dense(4), graphs.reals(1)), lambda: "mse"),
+    ("labels_broadcast_1_of_3", Head(MATRIX.output, graphs.reals(1, 3)), lambda: "mae"),
     ("labels_bool", Head(FLAG.output, lambda random: random.random((graphs.SAMPLES, 1)) > 0.5), lambda: "bce"),
     ("labels_float64", Head(AMOUNT.output, lambda random: random.normal(size=(graphs.SAMPLES, 1))), lambda: "mse"),
+    ("labels_int64", Head(AMOUNT.output, graphs.integers(9, 1, dtype="int64")), lambda: "mse"),
     ("loss_of_dtype_float64", AMOUNT, lambda: losses.MeanSquaredError(dtype="float64")),
+    ("loss_of_dtype_float16", AMOUNT, lambda: losses.MeanSquaredError(dtype="float16")),
 ]
 
 
@@ -77,6 +106,10 @@ def squared(y_true: Any, y_pred: Any) -> Any:
 
 def scalar(y_true: Any, y_pred: Any) -> Any:
     return ops.sum(ops.abs(y_true - y_pred))
+
+
+def by_element(y_true: Any, y_pred: Any) -> Any:
+    return ops.abs(y_true - y_pred)
 
 
 def skips_nan(y_true: Any, y_pred: Any) -> Any:
@@ -102,6 +135,11 @@ def pinball(y_true: Any, y_pred: Any, quantile: float) -> Any:
 
 def looks_at_rank(y_true: Any, y_pred: Any) -> Any:
     return ops.abs(ops.cast(y_true, y_pred.dtype) - y_pred[:, 0]) * len(y_true.shape)
+
+
+def looks_at_dtype(y_true: Any, y_pred: Any) -> Any:
+    factor = 1.0 if keras.backend.standardize_dtype(y_true.dtype) == "float32" else 3.0
+    return ops.mean(factor * ops.abs(ops.cast(y_true, y_pred.dtype) - y_pred), axis=-1)
 
 
 def over_the_batch(y_true: Any, y_pred: Any) -> Any:
@@ -154,8 +192,11 @@ def _with_nan(random: np.random.Generator) -> np.ndarray:
 
 
 OWN: list[tuple[str, Head, Any]] = [
+    ("function", AMOUNT, lambda: squared),
     ("function_of_flat_labels", graphs.AMOUNT_FLAT, lambda: looks_at_rank),
+    ("function_of_integers", Head(AMOUNT.output, graphs.integers(5, 1)), lambda: looks_at_dtype),
     ("function_scalar", VECTOR, lambda: scalar),
+    ("function_by_element", VECTOR, lambda: by_element),
     ("function_skipping_nan", Head(AMOUNT.output, _with_nan), lambda: skips_nan),
     ("function_skipping_minus_one", Head(FLAG.output, graphs.integers(2, 1, low=-1)), lambda: skips_minus_one),
     ("function_indexing", VECTOR, lambda: indexed),
@@ -165,10 +206,13 @@ OWN: list[tuple[str, Head, Any]] = [
     ("callable_object", AMOUNT, lambda: Callable3()),
     ("own_class", AMOUNT, OwnLoss),
     ("own_class_sum", AMOUNT, lambda: OwnLoss(reduction="sum")),
+    ("own_class_named", AMOUNT, lambda: OwnLoss(name="own")),
     ("own___call__", VECTOR, OwnCall),
     ("no_config", AMOUNT, NoConfig),
     ("own_without_reduction", VECTOR, WithoutReduction),
     ("subclass_of_keras", FLAG, DoubledBinary),
+    ("keras_function", VECTOR, lambda: losses.mean_squared_error),
+    ("loss_function_wrapper", AMOUNT, lambda: losses.deserialize({"class_name": "LogCosh", "config": {}})),
 ]
 
 

@@ -14,6 +14,7 @@ from tests.drop_in import graphs
 from tests.drop_in.graphs import (
     AMOUNT,
     FLAG,
+    FLAGS,
     KIND,
     LOSSES,
     MAP,
@@ -32,15 +33,34 @@ from tests.drop_in.harness import Case, Run, check, epochs
 BINARY, SPARSE, ONE_HOTS = "binary_crossentropy", "sparse_categorical_crossentropy", "categorical_crossentropy"
 KERAS: list[tuple[str, Head, str, Any]] = [
     ("accuracy of a flag", FLAG, BINARY, lambda: ["accuracy"]),
+    ("acc of a flag", FLAG, BINARY, lambda: ["acc"]),
     ("accuracy of a class", KIND, SPARSE, lambda: ["accuracy"]),
+    ("accuracy of one-hot", ONE_HOT, ONE_HOTS, lambda: ["accuracy"]),
+    ("accuracy of flags", FLAGS, BINARY, lambda: ["accuracy"]),
+    ("accuracy of a map", MAP, SPARSE, lambda: ["accuracy"]),
+    ("binary accuracy with a threshold", FLAG, BINARY, lambda: [metrics.BinaryAccuracy(threshold=0.4, name="at")]),
+    ("top k", KIND, SPARSE, lambda: [metrics.SparseTopKCategoricalAccuracy(2)]),
     ("AUC", FLAG, BINARY, lambda: [metrics.AUC(num_thresholds=20)]),
+    ("AUC, several labels", FLAGS, BINARY, lambda: [metrics.AUC(num_thresholds=20, multi_label=True, num_labels=4)]),
     ("precision and recall", FLAG, BINARY, lambda: [metrics.Precision(), metrics.Recall(thresholds=[0.4, 0.6])]),
+    ("counts", FLAG, BINARY, lambda: [metrics.TruePositives(), metrics.FalseNegatives(thresholds=0.4)]),
+    ("at a sensitivity", FLAG, BINARY, lambda: [metrics.SpecificityAtSensitivity(0.5, num_thresholds=20)]),
     ("F1", ONE_HOT, ONE_HOTS, lambda: [metrics.F1Score(average="macro")]),
     ("F1, a vector", ONE_HOT, ONE_HOTS, lambda: [metrics.F1Score(average=None)]),
+    ("F-beta", FLAGS, BINARY, lambda: [metrics.FBetaScore(beta=2.0, threshold=0.4, average="micro")]),
     ("R2", POSITIVE, "mse", lambda: [metrics.R2Score()]),
+    ("R2, a vector", POSITIVE, "mse", lambda: [metrics.R2Score(class_aggregation=None)]),
+    ("concordance", AMOUNT, "mse", lambda: [metrics.ConcordanceCorrelation(), metrics.PearsonCorrelation()]),
     ("regression", AMOUNT, "mse", lambda: ["mae", "mse", metrics.RootMeanSquaredError(), "cosine_similarity"]),
     ("mean IoU of a map", MAP, SPARSE, lambda: [metrics.MeanIoU(3, sparse_y_pred=False)]),
+    ("one-hot IoU", ONE_HOT, ONE_HOTS, lambda: [metrics.OneHotIoU(3, target_class_ids=[0, 2])]),
+    ("losses as metrics", KIND, SPARSE, lambda: [SPARSE, metrics.SparseCategoricalCrossentropy(name="again")]),
     ("a loss object", FLAG, BINARY, lambda: [keras.losses.BinaryCrossentropy(name="own"), "binary_crossentropy"]),
+    ("of dtype float64", AMOUNT, "mse", lambda: [metrics.MeanAbsoluteError(dtype="float64")]),
+    ("twice the same", AMOUNT, "mse", lambda: ["mae", "mae", metrics.MeanAbsoluteError(name="mae")]),
+    ("one name, not a list", AMOUNT, "mse", lambda: "mae"),
+    ("a tuple", AMOUNT, "mse", lambda: ("mae", "mse")),
+    ("empty", AMOUNT, "mse", list),
 ]
 
 
@@ -103,9 +123,14 @@ class LargestOfAll(metrics.Metric):
 OWN: list[tuple[str, Head, str, Any]] = [
     ("a function", AMOUNT, "mse", lambda: [absolute]),
     ("a scalar", AMOUNT, "mse", lambda: [scalar]),
+    ("a lambda", AMOUNT, "mse", lambda: [lambda y_true, y_pred: ops.mean(y_pred), "mae"]),
+    ("two lambdas", AMOUNT, "mse", lambda: [lambda y_true, y_pred: ops.mean(y_pred), lambda a, b: ops.max(b)]),
     ("rank of flat labels", graphs.AMOUNT_FLAT, "mse", lambda: [rank]),
+    ("rank of a column", graphs.KIND_LOGITS, "sparse_categorical_crossentropy", lambda: [rank]),
     ("a dict", AMOUNT, "mse", lambda: [Errors()]),
     ("a result of its own", AMOUNT, "mse", lambda: [LargestOfAll()]),
+    ("mean metric wrapper", AMOUNT, "mse", lambda: [metrics.MeanMetricWrapper(absolute, name="wrapped")]),
+    ("mean of predictions", AMOUNT, "mse", lambda: [metrics.MeanMetricWrapper(lambda t, p: p, name="mean_of")]),
     ("of -1", Head(AMOUNT.output, graphs.integers(2, 1, low=-2)), "mse", lambda: [share_of_minus_one, "mae"]),
     (
         "of NaN with an own loss",
@@ -132,7 +157,17 @@ def _weighted(name: str, head: Head, loss: Any, make: Any) -> Case:
     return Case(f"weighted: {name}", heads(b=head, a=head), arguments, weight=weight)
 
 
-WEIGHTED = ("F1", "a dict")
+WEIGHTED = (
+    "accuracy of a flag",
+    "accuracy of a class",
+    "AUC",
+    "F1",
+    "R2",
+    "regression",
+    "a dict",
+    "a function",
+    "counts",
+)
 
 
 class Shown(layers.Layer):
@@ -148,6 +183,7 @@ class Shown(layers.Layer):
 
 
 WITH_LAYER_METRIC = heads(kind=Head(lambda x: Shown(name="shown")(KIND.output(x)), KIND.labels), amount=AMOUNT)
+IN_THE_TRUNK = heads(lambda x: Shown()(layers.Dense(6)(x)), kind=KIND, amount=AMOUNT)
 
 
 def with_own_metric(base: type) -> type:
@@ -199,11 +235,13 @@ CASES = [
         raises=ValueError,
         differs="More is accepted",
     ),
+    Case("for one output of three", THREE, per_output(flag=lambda: ["accuracy"])),
     Case(
         "for each output",
         THREE,
         per_output(flag=lambda: ["accuracy", "mae"], amount=lambda: "mae", kind=lambda: ["acc"]),
     ),
+    Case("a list in a list", THREE, lambda: {"loss": THREE_LOSSES, "metrics": [["mae"], ["accuracy"], ["acc"]]}),
     Case("a flat list, one each", THREE, lambda: {"loss": THREE_LOSSES, "metrics": ["mae", "mse", "accuracy"]}),
     Case("a list with None", THREE, lambda: {"loss": THREE_LOSSES, "metrics": [None, ["accuracy"], None]}),
     Case(
@@ -211,6 +249,7 @@ CASES = [
         TWO,
         lambda: {"loss": LOSSES, "metrics": {"kind": [metrics.SparseCategoricalAccuracy(name="my_weight")]}},
     ),
+    Case("an output unknown", TWO, lambda: {"loss": LOSSES, "metrics": {"nothing": ["mae"]}}, raises=ValueError),
     Case("neither list nor dict", TWO, lambda: {"loss": LOSSES, "metrics": "mae"}, raises=ValueError),
     Case("an unknown name", TWO, lambda: {"loss": LOSSES, "metrics": {"kind": ["nothing"]}}, raises=ValueError),
     Case("None in a list", TWO, lambda: {"loss": LOSSES, "metrics": {"kind": ["acc", None]}}, raises=ValueError),
@@ -222,6 +261,11 @@ CASES = [
         weight=lambda: {"kind": weights(seed=1), "amount": weights(seed=2)},
     ),
     Case(
+        "weighted, without weights",
+        TWO,
+        lambda: {"loss": LOSSES, "weighted_metrics": {"kind": ["acc"], "amount": ["mae"]}},
+    ),
+    Case(
         "the same in both",
         TWO,
         lambda: {"loss": LOSSES, "metrics": {"kind": ["acc"]}, "weighted_metrics": {"kind": ["acc"]}},
@@ -229,6 +273,13 @@ CASES = [
     ),
     Case("of a layer", WITH_LAYER_METRIC, lambda: {"loss": LOSSES}, fresh=True),
     Case("of a layer of an output without a loss", WITH_LAYER_METRIC, lambda: {"loss": {"amount": "mse"}}, fresh=True),
+    Case(
+        "of a layer of the trunk, with others",
+        IN_THE_TRUNK,
+        lambda: {"loss": LOSSES, "metrics": {"kind": ["acc"]}},
+        epochs,
+        fresh=True,
+    ),
     Case("of the model", TWO, lambda: {"loss": LOSSES, "metrics": {"kind": ["acc"]}}, model=with_own_metric),
     Case("held by the user", TWO, lambda: {"loss": LOSSES, "metrics": {"amount": [metrics.MeanAbsoluteError()]}}, held),
     Case("held by the user, a dict", TWO, lambda: {"loss": LOSSES, "metrics": {"amount": [Errors()]}}, held),

@@ -8,16 +8,22 @@ from typing import Any
 
 import keras
 import pytest
-from keras import metrics, optimizers
+from keras import layers, losses, metrics, optimizers
 
+from tests.drop_in import graphs
 from tests.drop_in.graphs import (
+    AMOUNT,
+    KIND,
     LOSSES,
     NORMALISED,
+    ONE,
     TOKEN_LOSSES,
     TOKENS,
     TWO,
+    heads,
+    weights,
 )
-from tests.drop_in.harness import Case, Run, check, two_steps
+from tests.drop_in.harness import Case, Run, check, epochs, two_steps
 
 SPARSE = "sparse_categorical_crossentropy"
 
@@ -34,24 +40,49 @@ class OwnApply(optimizers.SGD):
         return super().apply([-gradient for gradient in grads], trainable_variables)
 
 
+class OwnUpdateStep(optimizers.SGD):
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        variable.assign_sub(0.5 * gradient)
+
+
 class OwnScaleLoss(optimizers.SGD):
     def scale_loss(self, loss: Any) -> Any:
         return 3.0 * loss
 
 
+def without_decay_of_biases() -> Any:
+    optimizer = optimizers.AdamW(0.01, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
 OPTIMIZERS: list[tuple[str, Callable[[], Any]]] = [
     ("SGD with momentum", lambda: optimizers.SGD(0.1, momentum=0.9, nesterov=True)),
+    ("a name", lambda: "adam"),
     ("a config", lambda: {"class_name": "RMSprop", "config": {"momentum": 0.5}}),
     ("AdamW", lambda: optimizers.AdamW(0.01, weight_decay=0.1)),
+    ("AdamW without decay of biases", without_decay_of_biases),
     ("AMSGrad", lambda: optimizers.Adam(0.01, amsgrad=True)),
+    ("Adagrad", optimizers.Adagrad),
+    ("Adadelta", optimizers.Adadelta),
+    ("Adamax", optimizers.Adamax),
+    ("Nadam", optimizers.Nadam),
+    ("Ftrl", optimizers.Ftrl),
+    ("Lion", optimizers.Lion),
+    ("Lamb", optimizers.Lamb),
+    ("Adafactor", optimizers.Adafactor),
+    ("clipvalue", lambda: optimizers.SGD(0.1, clipvalue=0.01)),
     ("clipnorm", lambda: optimizers.SGD(0.1, clipnorm=0.1)),
     ("global_clipnorm", lambda: optimizers.Adam(0.1, global_clipnorm=0.1)),
     ("moving averages", lambda: optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=2)),
     ("accumulated gradients", lambda: optimizers.SGD(0.1, gradient_accumulation_steps=2)),
     ("a schedule", lambda: optimizers.SGD(optimizers.schedules.ExponentialDecay(0.1, 1, 0.5))),
+    ("its own schedule", lambda: optimizers.Adam(lambda: 0.05)),
     ("a loss scale", lambda: optimizers.LossScaleOptimizer(optimizers.SGD(0.1), initial_scale=64.0)),
+    ("a factor of the loss", lambda: optimizers.SGD(0.1, loss_scale_factor=8.0)),
     ("own apply_gradients", lambda: OwnApplyGradients(0.1)),
     ("own apply", lambda: OwnApply(0.1)),
+    ("own update_step", lambda: OwnUpdateStep(0.1)),
     ("own scale_loss", lambda: OwnScaleLoss(0.1)),
 ]
 
@@ -103,6 +134,7 @@ OTHERS = [
     Case(
         "averages at the end", TWO, lambda: {"loss": LOSSES, "optimizer": optimizers.SGD(0.1, use_ema=True)}, averages
     ),
+    Case("Adam, epochs", NORMALISED, lambda: {"loss": LOSSES, "optimizer": optimizers.Adam(0.01)}, epochs),
     Case(
         "Adam, without gradients of a head",
         TWO,
@@ -120,12 +152,24 @@ def doubles() -> None:
     keras.config.set_floatx("float64")
 
 
+def double_head() -> Any:
+    return graphs.Head(lambda x: layers.Dense(1, dtype="float64")(x), AMOUNT.labels)
+
+
 DETAILS = {"metrics": {"kind": ["accuracy"], "amount": ["mae"]}, "weighted_metrics": {"amount": ["mse"]}}
 PRECISION = [
     Case(
         "mixed_float16",
         NORMALISED,
         lambda: {"loss": LOSSES, **DETAILS},
+        two_steps,
+        prepare=policy("mixed_float16"),
+        tolerance=1e-3,
+    ),
+    Case(
+        "mixed_float16, not scaled",
+        TWO,
+        lambda: {"loss": LOSSES, "auto_scale_loss": False},
         two_steps,
         prepare=policy("mixed_float16"),
         tolerance=1e-3,
@@ -139,6 +183,14 @@ PRECISION = [
         tolerance=1e-3,
     ),
     Case(
+        "mixed_float16, alike",
+        heads(a=graphs.FLAG, b=graphs.FLAG),
+        lambda: {"loss": "bce"},
+        two_steps,
+        prepare=policy("mixed_float16"),
+        tolerance=1e-3,
+    ),
+    Case(
         "mixed_bfloat16",
         TWO,
         lambda: {"loss": LOSSES, **DETAILS},
@@ -146,7 +198,41 @@ PRECISION = [
         prepare=policy("mixed_bfloat16"),
         tolerance=5e-3,
     ),
+    Case("float16", TWO, lambda: {"loss": LOSSES}, two_steps, prepare=policy("float16"), tolerance=5e-3),
+    Case("float64 by policy", TWO, lambda: {"loss": LOSSES, **DETAILS}, two_steps, prepare=policy("float64")),
     Case("floatx float64", TWO, lambda: {"loss": LOSSES, **DETAILS}, two_steps, prepare=doubles, tolerance=1e-9),
+    Case(
+        "floatx float64, float32 labels",
+        TWO,
+        lambda: {"loss": LOSSES},
+        two_steps,
+        prepare=doubles,
+        weight=weights,
+        tolerance=1e-9,
+    ),
+    Case(
+        "floatx float64, alike",
+        heads(a=graphs.FLAG, b=graphs.FLAG),
+        lambda: {"loss": "bce", "metrics": {"a": ["acc"]}},
+        two_steps,
+        prepare=doubles,
+        tolerance=1e-9,
+    ),
+    Case(
+        "floatx float64, Adam, compiled",
+        TWO,
+        lambda: {"loss": LOSSES, "optimizer": "adam", "run_eagerly": False},
+        two_steps,
+        prepare=doubles,
+        tolerance=1e-9,
+    ),
+    Case("a head in float64", heads(kind=KIND, amount=double_head()), lambda: {"loss": LOSSES}, two_steps),
+    Case(
+        "a loss in float64",
+        TWO,
+        lambda: {"loss": {**LOSSES, "amount": losses.MeanSquaredError(dtype="float64")}},
+        two_steps,
+    ),
 ]
 
 
@@ -177,6 +263,8 @@ ADAM = {"optimizer": "adam"}
 COMPILED_AGAIN = [
     Case("again, less", TWO, lambda: FULL, again({"loss": LOSSES})),
     Case("again, no loss given", TWO, lambda: FULL, again({})),
+    Case("again, no loss given, other metrics", TWO, lambda: FULL, again({"metrics": {"amount": ["mae"]}})),
+    Case("again, fewer losses", TWO, lambda: FULL, again({"loss": {"kind": SPARSE}}, {"loss": LOSSES})),
     Case(
         "again, other losses",
         TWO,
@@ -190,11 +278,19 @@ COMPILED_AGAIN = [
         lambda run: again({"loss": LOSSES, "metrics": run.arguments["metrics"]})(run),
     ),
     Case("again, the same optimizer", TWO, lambda: {**FULL, **ADAM}, same_optimizer),
+    Case("again, another optimizer", TWO, lambda: {**FULL, **ADAM}, again({"loss": LOSSES, "optimizer": "rmsprop"})),
+    Case(
+        "again, one output",
+        ONE,
+        lambda: {"loss": "mse", "metrics": ["mae"]},
+        again({"loss": "mae"}, {"metrics": ["mse"]}),
+    ),
 ]
 
 CASES = [*(_optimizer(*row) for row in OPTIMIZERS), *OTHERS, *PRECISION, *COMPILED_AGAIN]
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # of an output without a loss
 @pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_optimizers(case: Case, tmp_path: Path) -> None:

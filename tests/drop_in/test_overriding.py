@@ -14,7 +14,7 @@ from keras import metrics, ops
 
 import mtl_keras
 from mtl_keras import MultiTaskModel
-from tests.drop_in.graphs import LOSSES, NORMALISED, TWO
+from tests.drop_in.graphs import LOSSES, NORMALISED, TWO, by_task_weights
 from tests.drop_in.harness import Case, Run, check, epochs, two_steps
 
 
@@ -90,6 +90,14 @@ def train_step_logs(base: type) -> Any:
 
     def method(self: Any, data: Any) -> Any:
         return {**base.train_step(self, data), "batch": ops.shape(data[0])[0]}
+
+    return method
+
+
+def train_step_changes_data(base: type) -> Any:
+    def method(self: Any, data: Any) -> Any:
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        return base.train_step(self, (x * 0.5, {**y, "amount": -y["amount"]}, sample_weight))
 
     return method
 
@@ -180,6 +188,15 @@ def compiled(**arguments: Any) -> Callable[[], dict[str, Any]]:
 GRAPH_MODE = {"run_eagerly": False}
 CASES = [
     Case("compute_loss", TWO, compiled(), two_steps, model=overriding(compute_loss=compute_loss)),
+    Case(
+        "compute_loss, weights",
+        TWO,
+        compiled(),
+        two_steps,
+        model=overriding(compute_loss=compute_loss),
+        weight=by_task_weights,
+    ),
+    Case("compute_loss, compiled", TWO, compiled(**GRAPH_MODE), two_steps, model=overriding(compute_loss=compute_loss)),
     Case("compute_loss without training", TWO, compiled(), two_steps, model=overriding(compute_loss=compute_loss_old)),
     Case("compute_loss of its own", TWO, compiled(), two_steps, model=overriding(compute_loss=compute_loss_alone)),
     Case(
@@ -190,10 +207,19 @@ CASES = [
         model=overriding(compute_loss=compute_loss_alone),
     ),
     Case("compute_metrics", TWO, compiled(), two_steps, model=overriding(compute_metrics=compute_metrics)),
+    Case(
+        "compute_metrics, epochs",
+        TWO,
+        compiled(),
+        epochs,
+        model=overriding(compute_metrics=compute_metrics),
+        weight=by_task_weights,
+    ),
     Case("call", TWO, compiled(), two_steps, model=overriding(call=call)),
     Case("train_step", TWO, compiled(), two_steps, model=overriding(train_step=train_step)),
     Case("train_step, compiled", TWO, compiled(**GRAPH_MODE), two_steps, model=overriding(train_step=train_step)),
     Case("train_step with more logs", TWO, compiled(), two_steps, model=overriding(train_step=train_step_logs)),
+    Case("train_step with other data", TWO, compiled(), epochs, model=overriding(train_step=train_step_changes_data)),
     Case("test_step", TWO, compiled(), two_steps, model=overriding(test_step=own_test_step)),
     Case("predict_step", TWO, compiled(), predicted, model=overriding(predict_step=predict_step)),
     Case("get_metrics_result", TWO, compiled(), two_steps, model=overriding(get_metrics_result=get_metrics_result)),

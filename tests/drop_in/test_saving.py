@@ -20,7 +20,7 @@ from keras import layers, losses, metrics, optimizers
 from mtl_keras import MultiTaskModel
 from mtl_keras.export import export, export_saved_model
 from tests.drop_in.graphs import LOSSES, NORMALISED, ONE, SAMPLES, TOKEN_LOSSES, TOKENS, TWO
-from tests.drop_in.harness import Case, Run, check, fresh_names
+from tests.drop_in.harness import Case, Graph, Run, check, fresh_names
 
 DETAILS = {"metrics": {"kind": ["accuracy"], "amount": ["mae"]}}
 
@@ -218,6 +218,15 @@ def word_data() -> tuple[Any, Any]:
     return tf.constant([["a"], ["b"], ["c"]] * (SAMPLES // 3)), TWO.data()[1]
 
 
+def words_exported(run: Run) -> None:
+    run.fit()
+    run.model.export(run.folder / "saved", verbose=False)
+    restored = tf.saved_model.load(run.folder / "saved")
+    run.record("predict", restored.serve(run.x))
+    run.model.save(run.folder / "model.keras")
+    run.record("loaded", keras.models.load_model(run.folder / "model.keras").predict_on_batch(run.x))
+
+
 @keras.saving.register_keras_serializable("drop_in")
 class Scaled(losses.Loss):
     def __init__(self, factor: float = 2.0, **arguments: Any) -> None:
@@ -244,9 +253,19 @@ CASES = [
         keras_file,
         fresh=True,
     ),
+    Case("a .keras file, masks", TOKENS, compiled(TOKEN_LOSSES, metrics={"tag": ["accuracy"]}), keras_file, fresh=True),
+    Case(
+        "a .keras file, mixed precision",
+        TWO,
+        compiled(),
+        keras_file,
+        tolerance=1e-2,
+        prepare=lambda: keras.config.set_dtype_policy("mixed_float16"),
+    ),
     Case("a .keras file, not compiled", TWO, compiled(), not_compiled, fresh=True, raises=ValueError),
     Case("a .keras file, never compiled", TWO, compiled(), never_compiled, fresh=True),
     Case("a .weights.h5 file", NORMALISED, compiled(), weights_file, fresh=True),
+    Case("a .weights.h5 file, the other class", NORMALISED, compiled(), read_by_the_other("a.weights.h5"), fresh=True),
     Case("a .keras file, the other class", TWO, compiled(), read_by_the_other("a.keras"), fresh=True),
     Case(
         "a .h5 file", TWO, compiled({**OBJECTS, "amount": losses.MeanSquaredError()}, metrics=None), h5_file, fresh=True
@@ -259,14 +278,30 @@ CASES = [
         copied(lambda model: type(model).from_config(model.get_config()), again=True),
         fresh=True,
     ),
+    Case(
+        "model_from_json",
+        TWO,
+        compiled(),
+        copied(lambda m: keras.models.model_from_json(m.to_json()), again=True),
+        fresh=True,
+    ),
     Case("deepcopy", TWO, compiled(), copied(copy.deepcopy), fresh=True),
     Case("pickle", TWO, compiled(), copied(lambda model: pickle.loads(pickle.dumps(model))), fresh=True),
     Case("a state tree", TWO, compiled(), moved_state, fresh=True),
     Case("export", NORMALISED, compiled(), exported, fresh=True),
     Case("export, masks", TOKENS, compiled(TOKEN_LOSSES, metrics=None), exported, fresh=True),
+    Case("export, lookup table", Graph(words, word_data), compiled(), words_exported, fresh=True),
     Case("ONNX after fit", TWO, compiled(run_eagerly=False), to_onnx, fresh=True),
     Case("quantize after fit", TWO, compiled(), quantized, fresh=True),
     Case("described", NORMALISED, compiled(), described, fresh=True),
+    Case("described, one output", ONE, compiled("mse", metrics=["mae"]), described, fresh=True),
+    Case(
+        "described, an output without a loss",
+        TWO,
+        compiled({"kind": LOSSES["kind"]}, metrics=None),
+        described,
+        fresh=True,
+    ),
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from keras import layers, losses, ops
+from keras import layers, losses, metrics, ops
 
 from tests.drop_in import graphs
 from tests.drop_in.graphs import (
@@ -26,7 +26,7 @@ from tests.drop_in.graphs import (
     rng,
     weights,
 )
-from tests.drop_in.harness import Case, Graph, Run, check, two_steps
+from tests.drop_in.harness import Case, Graph, Run, check, epochs, two_steps
 
 SPARSE = "sparse_categorical_crossentropy"
 
@@ -72,6 +72,7 @@ POOLED = sequences(
 RECURRENT = sequences(
     lambda x: {"score": layers.SimpleRNN(1, return_sequences=True)(x), "whole": layers.SimpleRNN(1)(x)}
 )
+FLATTENED = sequences(lambda x: {"score": layers.Dense(1)(x), "plain": layers.Dense(1)(layers.Flatten()(x))})
 OWN_MASK = sequences(lambda x: {"score": HalfMask()(layers.Dense(1)(x)), "again": layers.Dense(1)(x)})
 LONE = sequences(lambda x: {"score": layers.Dense(1)(x)})
 
@@ -90,18 +91,37 @@ MASKS = [
     Case("mask, metrics", TOKENS, tokens(metrics=lambda: TOKEN_METRICS), two_steps),
     Case("mask, weighted metrics", TOKENS, tokens(weighted_metrics=lambda: TOKEN_METRICS), weight=temporal),
     Case("mask, temporal weights", TOKENS, tokens(), two_steps, weight=temporal),
+    Case("mask, weights (n, 1)", TOKENS, tokens(), weight=lambda: {"tag": weights(1), "score": weights(1)}),
     Case("mask, weights of samples", TOKENS, tokens(), weight=lambda: weights(), raises=Exception),
     Case("mask, sum", TOKENS, lambda: {"loss": {**TOKEN_LOSSES, "score": losses.MeanSquaredError(reduction="sum")}}),
+    Case(
+        "mask, mean of weights",
+        TOKENS,
+        weight=temporal,
+        arguments=lambda: {
+            "loss": {**TOKEN_LOSSES, "score": losses.MeanSquaredError(reduction="mean_with_sample_weight")}
+        },
+    ),
     Case(
         "mask, ignored class",
         TOKENS,
         lambda: {"loss": {"tag": losses.SparseCategoricalCrossentropy(ignore_class=1), "score": "mae"}},
     ),
     Case("mask, own loss", TOKENS, lambda: {"loss": {**TOKEN_LOSSES, "score": squared}}),
+    Case("mask, own metric", TOKENS, tokens(metrics=lambda: {"score": [squared, metrics.MeanAbsoluteError(name="m")]})),
+    Case("mask, one output without a loss", TOKENS, lambda: {"loss": {"tag": SPARSE}, "metrics": {"score": ["mae"]}}),
     Case("mask, all is padding", TOKENS, tokens(), x=lambda: np.zeros((SAMPLES, 4), "int32")),
+    Case("mask, loss weights", TOKENS, tokens(loss_weights=lambda: {"tag": 0.5, "score": 3.0})),
+    Case("mask, epochs", TOKENS, tokens(metrics=lambda: TOKEN_METRICS), epochs),
     Case("mask, two tasks alike", ALIKE, lambda: {"loss": {"score": "mse", "again": "mse"}}, two_steps),
+    Case(
+        "mask, two tasks alike, metrics",
+        ALIKE,
+        lambda: {"loss": {"score": "mse", "again": "mse"}, "metrics": {"score": ["mae"], "again": ["mae"]}},
+    ),
     Case("mask, pooled", POOLED, lambda: {"loss": {"score": "mse", "whole": "mse"}}),
     Case("mask, recurrent", RECURRENT, lambda: {"loss": {"score": "mse", "whole": "mse"}}),
+    Case("mask, flattened", FLATTENED, lambda: {"loss": {"score": "mae", "plain": "mae"}}),
     Case("mask, of an own layer", OWN_MASK, lambda: {"loss": {"score": "mse", "again": "mse"}}),
     Case("mask, one output", LONE, lambda: {"loss": "mse", "metrics": ["mae"]}, two_steps),
 ]
@@ -130,13 +150,30 @@ SAMPLE_WEIGHTS = [
         "of one task alone", TWO, two(), weight=lambda: {"kind": weights()}, raises=KeyError, differs="More is accepted"
     ),
     Case("integers", TWO, two(), weight=lambda: np.arange(SAMPLES)),
+    Case("float64", TWO, two(), weight=by_task(dtype="float64")),
+    Case("a column", TWO, two(), weight=by_task(1)),
     Case("zeros", TWO, two(), weight=lambda: np.zeros(SAMPLES, "float32")),
+    Case("some negative", TWO, two(), weight=lambda: np.linspace(-1, 2, SAMPLES).astype("float32")),
     Case("of another length", TWO, two(), weight=lambda: np.ones(5, "float32"), raises=Exception),
+    Case(
+        "by element, of a vector",
+        heads(v=graphs.VECTOR, w=graphs.VECTOR),
+        lambda: {"loss": "mse"},
+        weight=lambda: weights(4),
+        raises=Exception,
+    ),
     Case(
         "by pixel",
         heads(map=graphs.MAP, kind=KIND),
         lambda: {"loss": SPARSE, "weighted_metrics": {"map": ["acc"]}},
         weight=lambda: {"map": weights(2, 2), "kind": weights()},
+    ),
+    Case(
+        "with epochs",
+        TWO,
+        two(weighted_metrics=lambda: {"kind": ["accuracy"], "amount": ["mae"]}),
+        epochs,
+        weight=by_task(),
     ),
     Case("one output", ONE, lambda: {"loss": "mse", "weighted_metrics": ["mae"]}, two_steps, weight=weights),
     Case("one output, a dict", ONE, lambda: {"loss": "mse"}, weight=lambda: {"only": weights()}),
@@ -201,15 +238,22 @@ def variable(value: float = 2.0) -> Any:
 FULL = {"kind": 0.5, "flag": 1.5, "amount": 3.0}
 LOSS_WEIGHTS = [
     Case("loss_weights, a dict", THREE, with_weights(FULL), two_steps),
+    Case("loss_weights, another order", THREE, with_weights(dict(reversed(FULL.items())))),
     Case("loss_weights, a list", THREE, with_weights([0.5, 1.5, 3.0])),
     Case("loss_weights, a tuple", THREE, with_weights((0.5, 1.5, 3.0))),
+    Case("loss_weights, a list, and losses in a list", THREE, with_weights([0.5, 1.5, 3.0], ["mse", "bce", SPARSE])),
     Case("loss_weights, a dict, and losses in a list", THREE, with_weights(FULL, ["mse", "bce", SPARSE])),
     Case("loss_weights, integers", THREE, with_weights({"kind": 1, "flag": 2, "amount": 3})),
+    Case("loss_weights, numpy", THREE, with_weights({name: np.float64(value) for name, value in FULL.items()})),
     Case("loss_weights, a short list", THREE, with_weights([1.0, 2.0]), raises=ValueError),
     Case("loss_weights, partial", THREE, with_weights({"kind": 2.0}), raises=ValueError, differs="More is accepted"),
     Case("loss_weights, unknown", THREE, with_weights({**FULL, "nothing": 1.0}), raises=ValueError),
     Case("loss_weights, a string", THREE, with_weights("kind"), raises=ValueError),
     Case("loss_weights, one number for three", THREE, with_weights(2.0), raises=Exception),
+    Case("loss_weights, one number for one", ONE, with_weights(2.0, "mse"), two_steps),
+    Case("loss_weights, a list for one", ONE, with_weights([2.0], "mse"), two_steps),
+    Case("loss_weights, a dict for one", ONE, with_weights({"only": 2.0}, "mse"), two_steps),
+    Case("loss_weights, a dict for a dict of one", ONE, with_weights({"only": 2.0}, {"only": "mse"})),
     Case(
         "loss_weights, of a loss None",
         TWO,
@@ -228,6 +272,12 @@ LOSS_WEIGHTS = [
         differs="More is accepted",
     ),
     Case("loss_weights, variables", TWO, with_weights(lambda: {"kind": 1.0, "amount": variable()}, LOSSES), live),
+    Case(
+        "loss_weights, variables alone",
+        TWO,
+        with_weights(lambda: {"kind": variable(), "amount": variable()}, LOSSES),
+        live,
+    ),
     Case(
         "loss_weights, variables, compiled",
         TWO,

@@ -15,6 +15,7 @@ from mtl_keras.training.dropped import slots
 
 OPTIMIZERS = {
     "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+    "sgd": lambda: keras.optimizers.SGD(0.05, momentum=0.9),
     "adam_ema_clipped": lambda: keras.optimizers.Adam(0.01, use_ema=True, global_clipnorm=1.0),
 }
 

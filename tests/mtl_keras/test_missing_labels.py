@@ -146,6 +146,20 @@ def test_a_batch_without_labels_gives_no_loss_and_no_gradient(
         np.testing.assert_array_equal(old, new)
 
 
+def test_a_dropped_task_without_labels_changes_nothing() -> None:
+    x, y = full_data()
+    model = model_of(run_eagerly=True)
+    model.set_task_weights({**dict.fromkeys(TASKS, 1.0), "kind": 0.0})
+    before = model.get_layer("kind").get_weights()
+    empty = {**y, "kind": np.full_like(y["kind"], -1)}
+    logs = model.train_on_batch(x, empty, return_dict=True)
+    assert np.isnan(logs["kind_loss"])
+    assert model.test_on_batch(x, empty, return_dict=True)["kind_loss"] == 0.0
+    assert np.isfinite([logs["loss"], logs["mtl_score"]]).all()
+    for old, new in zip(before, model.get_layer("kind").get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
 def test_single_pixels_may_be_missing(model: MultiTaskModel, start: list[np.ndarray]) -> None:
     x, y = full_data()
     model.set_weights(start)

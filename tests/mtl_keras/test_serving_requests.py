@@ -132,3 +132,23 @@ def test_a_single_task_is_answered_without_its_name(tmp_path: Path) -> None:
     export_saved_model(model, tmp_path / "1")
     reply = answer(tf.saved_model.load(tmp_path / "1"), '{"instances": [{"images": [0, 0.5]}]}')
     assert _shape(reply) == {"predictions": [["float"] * 3]}
+
+
+PNG = tf.io.encode_png(np.zeros((2, 2, 1), "uint8")).numpy()
+
+
+@pytest.mark.parametrize(
+    ("signature", "value", "message"),
+    [
+        ("serve_encoded", [b"not an image"], "Unknown image file format"),
+        ("serve_encoded", [base64.b64encode(PNG)], "Unknown image file format"),
+        ("serve_encoded", [PNG[:40]], "PNG"),
+        ("serving_default", np.zeros((1, 3, 4, 1), "float32"), "12 values, but the requested shape has 16"),
+    ],
+    ids=["not an image", "still in base64", "truncated", "of another size"],
+)
+def test_the_exported_model_refuses(signature: str, value: Any, message: str, page: dict[str, Any]) -> None:
+    function = page["served"].signatures[signature]
+    (name,) = function.structured_input_signature[1]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        function(**{name: tf.constant(value)})

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_keras.weightings.excess_mtl import ExcessMTL
+from tests.mtl_keras.weightings.driver import driver
 from tests.mtl_keras.weightings.reference import JACOBIANS, RTOL, RUNS, one_step, steps
 
 
@@ -52,3 +53,14 @@ def test_without_a_gradient_there_is_no_first_step() -> None:
     _, _, state = one_step(weighting, np.array([[1, 0], [0, 0]], "float32"), state=state)
     np.testing.assert_allclose(state["first"], [1, 0], rtol=1e-6)
     np.testing.assert_array_equal(state["log_weights"], 0)
+
+
+@pytest.mark.parametrize("scales", [[0, 0, 0], [1e-30, 1, 1e30], [1e18, 1e-18, 0], [1e-15, 1e37, 1]])
+@pytest.mark.parametrize("preference", [[1, 1, 1], [0, 1, 0], [0, 0, 0]])
+def test_extreme_gradients_give_finite_weights_of_the_same_sum(scales: list[float], preference: list[float]) -> None:
+    state = None
+    for jacobian in JACOBIANS[:4] * np.array([scales, scales[::-1], scales, scales])[:, :, None]:
+        jacobian[:, 3:6] = 0
+        weights, vector, state = driver("excess_mtl(step_size=1)").step(jacobian, None, preference, state)
+        assert all(np.isfinite(entry).all() for entry in (vector, weights, *state.values()))
+        assert np.sum(weights) == pytest.approx(sum(preference), rel=1e-5)

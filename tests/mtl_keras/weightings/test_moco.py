@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_keras.weightings.moco import MoCo
+from tests.mtl_keras.weightings.driver import driver
 from tests.mtl_keras.weightings.reference import JACOBIANS, RTOL, RUNS, one_step, steps
 
 
@@ -46,3 +47,14 @@ def test_a_task_that_was_dropped_so_far_starts_with_a_third() -> None:
     assert float(sum(state["shares"])) == pytest.approx(3)
     weights, _, _ = one_step(MoCo(gamma=0), JACOBIANS[0].astype("float32"), state=state)
     np.testing.assert_allclose(weights, np.exp(state["shares"] / 3) / np.exp(state["shares"] / 3).sum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("losses", [[0, 0, 0], [1e-18, 1, 1e18], [3e38, 3e38, 3e38], [-1, 1, 1], [np.inf, np.nan, 1]])
+@pytest.mark.parametrize("scales", [[0, 0, 0], [1e-30, 1, 1e30], [1e18, 1e18, 0]])
+def test_extreme_losses_and_gradients_give_finite_weights_of_sum_1(losses: list[float], scales: list[float]) -> None:
+    for preference in ([1, 1, 1], [0, 1, 0], [0, 0, 0]):
+        state = None
+        for jacobian in JACOBIANS[:3] * np.array(scales)[:, None]:
+            weights, vector, state = driver("moco").step(jacobian, losses, preference, state)
+            assert all(np.isfinite(entry).all() for entry in (vector, weights, *state.values()))
+            assert np.sum(weights) == pytest.approx(float(any(preference)))
