@@ -305,6 +305,7 @@ CASES = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # of an output without a loss
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_saving(case: Case, tmp_path: Path) -> None:
     check(case, tmp_path)

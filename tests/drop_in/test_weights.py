@@ -302,6 +302,7 @@ CASES = [*MASKS, *SAMPLE_WEIGHTS, *CLASS_WEIGHTS, *LOSS_WEIGHTS]
 
 
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")  # of an output without a loss
+@pytest.mark.filterwarnings("ignore:Layer .flatten. .* was passed an input with a mask")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_weights(case: Case, tmp_path: Path) -> None:
     check(case, tmp_path)
