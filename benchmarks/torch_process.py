@@ -82,7 +82,7 @@ class TorchProcess:
         return self._ask(method=method, steps=steps)["seconds"] / steps
 
     def close(self) -> None:
-        """Ends the process."""
+        """Ends the process, and closes the pipes to it."""
         self._process.communicate()
 
     def _ask(self, **request: Any) -> dict[str, Any]:
@@ -92,5 +92,6 @@ class TorchProcess:
     def _answer(self) -> dict[str, Any]:
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:
-            raise RuntimeError(f"The PyTorch process ended with exit code {self._process.wait()}")
+            self.close()
+            raise RuntimeError(f"The PyTorch process ended with exit code {self._process.returncode}")
         return json.loads(line)

@@ -16,6 +16,7 @@ from data.custom.table_labels import label_columns
 from data.custom.task_recipe import recipe_from_tasks
 from data.dataset import Dataset
 from data.pipeline import check_reading
+from mtl_keras.checks import unknown_value
 
 FORMS = ("csv:PATH", "folder:PATH")
 """The forms of dataset names that stand for your own files."""
@@ -40,7 +41,11 @@ def from_csv(
     image_dir: str | os.PathLike[str] | None = None,
     image: str | None = None,
     extension: str = "",
-    **options: Unpack[ImageOptions],
+    tasks: Sequence[str] | None = None,
+    types: Mapping[str, str] | None = None,
+    image_size: tuple[int, int] | None = None,
+    cache: str = "auto",
+    on_bad_example: str = "error",
 ) -> Dataset:
     """Makes a dataset from a CSV file with one row per image, a column of image names, and one column per task.
 
@@ -56,8 +61,8 @@ def from_csv(
             (`data.custom.table_labels.label_columns`).
         image_size: (height, width) that the images are resized to; by default their own if all have the same and it is
             at most 128x128, else 128x128 (`data.custom.table_images.image_shape`).
-        cache: where decoded images are cached, `"auto"` by default: see `data.load`.
-        on_bad_example: how to handle missing or undecodable files, `"error"` by default: see `data.load`.
+        cache: where decoded images are cached: see `data.load`.
+        on_bad_example: how to handle files that are missing or cannot be decoded: see `data.load`.
 
     Raises:
         ValueError: for an invalid table; the message names the line.
@@ -70,7 +75,8 @@ def from_csv(
     """
     table = read_table(Path(path))
     folder = Path(path).parent if image_dir is None else Path(image_dir)
-    return _from_table(table, folder, image, extension, **options)
+    options = ImageOptions(tasks=tasks, types=types, image_size=image_size, cache=cache, on_bad_example=on_bad_example)
+    return _from_table(table, folder, options, image, extension)
 
 
 def from_folder(
@@ -85,7 +91,7 @@ def from_folder(
     Raises:
         ValueError: if there are no such folders.
     """
-    return _from_table(list_folder(Path(path)), Path(path), **options)
+    return _from_table(list_folder(Path(path)), Path(path), options)
 
 
 def names_files(name: str) -> bool:
@@ -132,29 +138,26 @@ def open_files(
     else:
         file = moved / path.name if moved is not None and not path.exists() else path
         table, folder = read_table(file if file.exists() else path), moved or file.parent
-    dataset = _from_table(table, folder, image_column, image_extension, **options)
+    dataset = _from_table(table, folder, options, image_column, image_extension)
     return dataclasses.replace(dataset, name=record_name(path))
 
 
 def _from_table(
-    table: LabelTable,
-    folder: Path,
-    column: str | None = None,
-    extension: str = "",
-    *,
-    tasks: Sequence[str] | None = None,
-    types: Mapping[str, str] | None = None,
-    image_size: tuple[int, int] | None = None,
-    cache: str = "auto",
-    on_bad_example: str = "error",
+    table: LabelTable, folder: Path, options: ImageOptions, column: str | None = None, extension: str = ""
 ) -> Dataset:
+    for name in options:
+        if name not in ImageOptions.__annotations__:
+            raise unknown_value("option", name, ImageOptions.__annotations__)
+    cache, on_bad_example = options.get("cache", "auto"), options.get("on_bad_example", "error")
     check_reading(cache, on_bad_example)
     column = find_image_column(table, column)
     images = table.columns[column]
     paths = image_paths(table, column, folder, extension, must_exist=on_bad_example == "error")
     rows = rows_by_split(table, images)
-    found, labels = label_columns(table, (column, SPLIT_COLUMN), rows["train"], tasks, types)
-    shape = image_shape(table, paths, checked_size(image_size))
+    found, labels = label_columns(
+        table, (column, SPLIT_COLUMN), rows["train"], options.get("tasks"), options.get("types")
+    )
+    shape = image_shape(table, paths, checked_size(options.get("image_size")))
     recipe = recipe_from_tasks(record_name(table.path), found, shape)
     names = [f"{table.where(row)}: {name}" if table.lines else name for row, name in enumerate(images)]
     reader = ImageFileReader.from_rows(paths, names, labels, recipe.fields, rows)

@@ -173,6 +173,8 @@ def test_a_folder_of_folders(table: Path, tmp_path: Path, split: bool) -> None:
     (place / "notes.txt").write_text("no image")
     listed = list_folder(tmp_path / "pets").columns
     assert [Path(image).parent.name for image in listed["image"]] == list(listed["class"])
+    with pytest.raises(ValueError, match=r"Unknown option\. Did you mean 'image_size'"):
+        data.from_folder(tmp_path / "pets", image_sise=(8, 8))
     dataset = data.load(f"folder:{tmp_path}/pets", image_size=(8, 8))
     assert (dataset.name, dataset.image_shape) == ("pets", (8, 8, 3))
     assert dataset.tasks["class"].labels == ("cat", "dog")
