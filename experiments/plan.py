@@ -34,13 +34,13 @@ def check_baseline(name: str) -> None:
     Raises:
         ValueError: for an unknown name or invalid arguments.
     """
-    kind = parse_spec(name).name
+    kind = name.partition("(")[0].strip()
     if kind in SCHEDULES:
         schedules.get(name)
     elif kind in WEIGHTINGS:
         weightings.get(name)
     elif name not in BASELINES:
-        raise unknown_value("comparison", name, {*BASELINES, *SCHEDULES.names, *WEIGHTINGS.names})
+        raise unknown_value("value of --compare", name, {*BASELINES, *SCHEDULES.names, *WEIGHTINGS.names})
 
 
 def _networks(baseline: str, config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:

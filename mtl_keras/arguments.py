@@ -112,7 +112,8 @@ def _check_identifier(argument: str, identifier: Any, module: Any) -> None:
     try:
         module.get(identifier)
     except ValueError as error:
-        choices = [name for name in dir(module) if name.islower() and not name.startswith("_")]
+        functions = {"deserialize", "get", "serialize"}
+        choices = [name for name in dir(module) if name.islower() and name[0] != "_" and name not in functions]
         raise unknown_value(argument, identifier, choices) from error
 
 

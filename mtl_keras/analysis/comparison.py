@@ -82,7 +82,7 @@ class TaskComparison(TaskMetric):
         return (self.task, metric, str(self.method), str(self.baseline), str(self.difference), self.verdict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """A method against a baseline. `print` shows it as a table.
 
@@ -134,14 +134,19 @@ class Comparison:
         titles = ("task", "metric", self.method, self.baseline, "difference", "verdict")
         return [titles, *(entry.row() for entry in self.tasks)]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         rows = self.rows()
         widths = [max(map(len, column)) for column in zip(*rows)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
         worse = ", ".join(self.negative_transfer) or ("none" if len(self.seeds) > 1 else "not known")
         lines += [
             f"delta_m: {self.delta_m:+.2f} % ({self.convention}). Negative transfer: {worse}.",
-            f"Seeds: {', '.join(map(str, self.seeds))}. In brackets: the {self.delta_m.confidence:.0%} interval.",
+            f"Seeds: {', '.join(map(str, self.seeds))}. "
+            + (
+                f"In brackets: the {self.delta_m.confidence:.0%} interval."
+                if len(self.seeds) > 1
+                else "One seed has no interval, and gives no verdict: use several."
+            ),
         ]
         return "\n".join(lines)
 

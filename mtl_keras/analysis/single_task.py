@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from mtl_keras.analysis.comparison import Comparison, TaskResults, compare
+from mtl_keras.checks import unknown_value
 
 
 def compare_with_single_task(
@@ -56,23 +59,35 @@ def compare_with_single_task(
     print(compare_with_single_task(build, (train, test), epochs=10))
     ```
     """
+    if not isinstance(data, (tuple, list)) or len(data) != 2 or not all(map(_is_labelled, data)):
+        kinds = [type(part).__name__ for part in data] if isinstance(data, (tuple, list)) else type(data).__name__
+        raise ValueError(
+            "`data` must be two parts, to train on and to evaluate on, each a tf.data.Dataset or a tuple "
+            f"(x, {{task: labels}}). Received: {kinds}"
+        )
     train, test = data
     names = _checked_tasks(tasks, train, test)
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"`seeds` must have one or more different values. Received: {list(seeds)!r}")
+    if isinstance(seeds, int) or not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"`seeds` must be one or more different numbers, as (0, 1, 2). Received: {seeds!r}")
+    known = list(inspect.signature(keras.Model.fit).parameters)[1:]
+    for name in fit:
+        if name not in known:
+            raise unknown_value("argument of `compare_with_single_task` or `fit`", name, known)
     networks = [names, *([name] for name in names)]
     for network in networks:
         _build_checked(build, network)  # an error must not come after hours of training
     together: dict[str, dict[int, float]] = {name: {} for name in names}
     alone: dict[str, dict[int, float]] = {name: {} for name in names}
     primary: dict[str, tuple[str, bool]] = {}  # task -> log name, whether higher is better
+    # Keras warns of its default `shuffle=True` with a tf.data.Dataset.
+    defaults = {"verbose": 0, **({"shuffle": False} if isinstance(train, tf.data.Dataset) else {})}
     for seed in seeds:
         for network in networks:
             keras.utils.set_random_seed(seed)
             model = _build_checked(build, network)
             per_network = {"callbacks": callbacks(network)} if callbacks else {}
             x, *labels = _select_tasks(network, train)
-            model.fit(x, *labels, **{"verbose": 0, **fit, **per_network})
+            model.fit(x, *labels, **{**defaults, **fit, **per_network})
             x, *labels = _select_tasks(network, test)
             batch_size = {"batch_size": fit["batch_size"]} if "batch_size" in fit else {}
             logs = model.evaluate(x, *labels, verbose=0, return_dict=True, **batch_size)
@@ -82,6 +97,11 @@ def compare_with_single_task(
                 side[name][seed] = float(logs[f"{name}_{primary[name][0]}"])
     results = [TaskResults(name, *primary[name], together[name], alone[name]) for name in names]
     return compare(results, confidence=confidence, names=("together", "alone"))
+
+
+def _is_labelled(part: Any) -> bool:
+    """Returns whether a part of the data has inputs and labels."""
+    return isinstance(part, tf.data.Dataset) or (isinstance(part, tuple) and len(part) in (2, 3))
 
 
 def _checked_tasks(tasks: Sequence[str] | None, *parts: Any) -> list[str]:

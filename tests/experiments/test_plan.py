@@ -35,5 +35,7 @@ def test_they_may_have_arguments() -> None:
 
 
 def test_an_unknown_name_is_met_with_the_choices() -> None:
-    with pytest.raises(ValueError, match=r"Unknown comparison\. Did you mean 'pcgrad'\? .*Choices: .*single_task"):
+    with pytest.raises(
+        ValueError, match=r"Unknown value of --compare\. Did you mean 'pcgrad'\? .*Choices: .*single_task"
+    ):
         Plan(CONFIG, ("pcgard",), (0,))

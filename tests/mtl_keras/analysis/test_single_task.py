@@ -63,7 +63,10 @@ def test_both_sides_are_trained_and_judged_alike(kind: str, seeds: tuple[int, ..
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seeds": ()}, r"`seeds` must have one or more different values. Received: \[\]"),
+        ({"seeds": ()}, r"`seeds` must be one or more different numbers, as \(0, 1, 2\). Received: \(\)"),
+        ({"seeds": 3}, r"`seeds` must be .* Received: 3"),
+        ({"data": (X, LABELS)}, r"`data` must be two parts, .* Received: \['ndarray', 'dict'\]"),
+        ({"epoch": 3}, r"Did you mean 'epochs'.*Received: 'epoch'"),
         ({"tasks": ["sum"]}, "two or more different tasks. Received: sum"),
         ({"tasks": ["sum", "price"]}, "no labels of task 'price'. Received: sum, sign"),
         (
