@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from experiments.config import FEW_STEPS
 from experiments.files import write_json, write_text
 from experiments.judging import RULES
 from experiments.method_comparison import MethodComparison, compare_methods, method_folders
 from experiments.report.comparison import against_baseline, cost_rows, metric_bars, seed_rows, validation_curves
 from experiments.report.configuration import configuration, differing_settings
-from experiments.report.results import SYNTHETIC, small_test_split
+from experiments.report.results import SYNTHETIC, few_steps, small_test_split
 from experiments.run_report import TEMPLATES
 from experiments.run_results import Method, read_methods
 from experiments.tables import print_comparison
@@ -101,6 +102,9 @@ def _warnings(methods: Sequence[Method], comparisons: Sequence[MethodComparison]
     if seeds < 2:
         yield "One seed", "there is no interval, so no verdict is known. Add seeds with --seeds."
     yield from small_test_split(methods[0].config)
+    steps = min(run.cost.steps for method in methods for run in method.runs)
+    if steps < FEW_STEPS:
+        yield few_steps(steps)
     tasks = max(len(comparison.tasks) for comparison in comparisons)
     if tasks > 4 and seeds > 1:
         share = 1 - comparisons[0].delta_m.confidence

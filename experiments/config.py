@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -218,6 +219,10 @@ class RunConfig:
             if self.synthetic:
                 raise ValueError(f"synthetic is for built-in datasets. Received: dataset={self.dataset!r}")
         elif self.dataset != OWN_DATASET and self.dataset not in data.names():
+            forms = {".csv": "csv", "": "folder"}
+            path = Path(self.dataset)
+            if path.exists() and path.suffix in forms:
+                raise ValueError(f"For your own files, use dataset={forms[path.suffix]}:{path}. Received: {path}")
             raise unknown_value("dataset", self.dataset, [*data.names(), *data.FORMS])
         elif self.task_types or self.image_size is not None:
             raise ValueError(

@@ -77,17 +77,22 @@ def warnings_about(run: RunResult) -> Iterator[tuple[str, str]]:
             f"fell but the validation loss did not: {listed(overfitted)}.",
         )
     if run.finished and run.cost.steps < FEW_STEPS:
-        yield (
-            "Few steps",
-            f"{run.cost.steps} in all. Until the moving averages of batch normalisation have settled, the predictions "
-            "of a network may be much worse than its training suggests. Use a lower --batch_size or more --epochs.",
-        )
+        yield few_steps(run.cost.steps)
     elif run.finished and run.epochs > 2 and run.best_epoch == run.epochs - 1:
         yield "Still improving", "the best epoch was the last. More epochs may give better results."
 
 
 SYNTHETIC = "Synthetic images", "the images are drawn. These numbers say nothing about the real dataset."
 """The warning about a run on synthetic data."""
+
+
+def few_steps(steps: int) -> tuple[str, str]:
+    """Returns the warning about a run of fewer than `FEW_STEPS` training steps."""
+    return (
+        "Few steps",
+        f"{steps} in all. Until the moving averages of batch normalisation have settled, the predictions of a network "
+        "may be much worse than its training suggests. Use a lower --batch_size or more --epochs.",
+    )
 
 
 def small_test_split(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

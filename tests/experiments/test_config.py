@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +44,11 @@ def test_flags_become_settings(arguments: str, expected: dict[str, object]) -> N
     values = copy.deepcopy(train.FLAGS)
     values(["train.py", *arguments.split()])
     assert config_from_flags(values) == RunConfig(**expected)  # type: ignore[arg-type]
+
+
+def test_the_form_of_your_own_files_is_suggested(tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.touch()
+    for place, form in ((table, "csv"), (tmp_path, "folder")):
+        with pytest.raises(ValueError, match=f"use dataset={form}:{place}"):
+            RunConfig(dataset=str(place)).check()

@@ -33,6 +33,7 @@ def test_the_verdicts_come_first(folder: Path) -> None:
     assert f"delta_m {outcome['delta_m']['mean']:+.2f} [{outcome['delta_m']['low']:+.2f}" in lead
     assert "Synthetic images" in lead
     assert "Small test split: 30 images." in lead
+    assert "Few steps: 30 in all." in lead
     assert all(drawing.attrib["aria-label"] for drawing in drawings(source))
     assert len(set(page.ids)) == len(page.ids)
     assert "taskmethodseed 0seed 1seed 2" in page.words
