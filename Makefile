@@ -16,7 +16,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/.installed ## Train, export and evaluate the flagship experiment on synthetic CelebA, anew each time
+run: $(VENV)/.installed ## Train, export and evaluate the flagship experiment on synthetic CelebA, from the start each time
 	rm -rf '$(RUN_DIR)'
 	$(BIN)/python train.py $(RUN_FLAGS) --run_dir '$(RUN_DIR)'
 	$(BIN)/python evaluate.py --run_dir '$(RUN_DIR)'
