@@ -118,7 +118,8 @@ def read_arrays(path: Path) -> SavedArrays | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # NumPy does not close a damaged file that it opened itself.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return SavedArrays(path, dict(arrays))
     except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as cause:
         raise ValueError(f"{path} is damaged: {cause}") from cause

@@ -126,7 +126,7 @@ def test_a_task_without_a_finished_run_is_named(program: Program, finished: Path
             ["--compare", "{folder}", "--judge_at=best_per_task"],
             "was not evaluated by this rule. Choices: best_mean",
         ),
-        (["--run_dir={folder}", "--judge_at=last"], "needs --compare"),
+        (["--run_dir={folder}", "--judge_at=last"], "only for --compare"),
         ([], "--run_dir"),
         (["--compare", "{folder}", "--run_dir={folder}"], "not both"),
     ],

@@ -57,7 +57,8 @@ def test_a_run_its_export_and_a_copy_of_that_say_the_same(
             assert (one["item"], one["group"]) == (two["item"], two["group"])
             assert float(one["item_probability"]) == pytest.approx(float(two["item_probability"]), abs=1e-5)
     assert 0.1 <= float(found[0][0]["item_probability"]) <= 1
-    assert Image.open(tmp_path / "output0" / "grey.png.png").size[0] == 256
+    with Image.open(tmp_path / "output0" / "grey.png.png") as picture:
+        assert picture.size[0] == 256
 
 
 def test_what_is_no_image_is_named_and_the_others_go_on(
