@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from mtl_keras.analysis.comparison import Comparison, TaskResults, compare
 from mtl_keras.checks import unknown_value
@@ -80,7 +79,7 @@ def compare_with_single_task(
     alone: dict[str, dict[int, float]] = {name: {} for name in names}
     primary: dict[str, tuple[str, bool]] = {}  # task -> log name, whether higher is better
     # Keras warns of its default `shuffle=True` with a tf.data.Dataset.
-    defaults = {"verbose": 0, **({"shuffle": False} if isinstance(train, tf.data.Dataset) else {})}
+    defaults = {"verbose": 0, **({} if isinstance(train, tuple) else {"shuffle": False})}
     for seed in seeds:
         for network in networks:
             keras.utils.set_random_seed(seed)
@@ -101,7 +100,7 @@ def compare_with_single_task(
 
 def _is_labelled(part: Any) -> bool:
     """Returns whether a part of the data has inputs and labels."""
-    return isinstance(part, tf.data.Dataset) or (isinstance(part, tuple) and len(part) in (2, 3))
+    return hasattr(part, "element_spec") or (isinstance(part, tuple) and len(part) in (2, 3))
 
 
 def _checked_tasks(tasks: Sequence[str] | None, *parts: Any) -> list[str]:
