@@ -219,10 +219,10 @@ class RunConfig:
             if self.synthetic:
                 raise ValueError(f"synthetic is for built-in datasets. Received: dataset={self.dataset!r}")
         elif self.dataset != OWN_DATASET and self.dataset not in data.names():
-            forms = {".csv": "csv", "": "folder"}
             path = Path(self.dataset)
-            if path.exists() and path.suffix in forms:
-                raise ValueError(f"For your own files, use dataset={forms[path.suffix]}:{path}. Received: {path}")
+            if path.is_dir() or (path.suffix == ".csv" and path.exists()):
+                form = "folder" if path.is_dir() else "csv"
+                raise ValueError(f"For your own files, use dataset={form}:{path}. Received: {path}")
             raise unknown_value("dataset", self.dataset, [*data.names(), *data.FORMS])
         elif self.task_types or self.image_size is not None:
             raise ValueError(

@@ -139,14 +139,12 @@ class Comparison:
         widths = [max(map(len, column)) for column in zip(*rows)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
         worse = ", ".join(self.negative_transfer) or ("none" if len(self.seeds) > 1 else "not known")
+        note = f"In brackets: the {self.delta_m.confidence:.0%} interval."
+        if len(self.seeds) == 1:
+            note = "One seed has no interval, and gives no verdict: use several."
         lines += [
             f"delta_m: {self.delta_m:+.2f} % ({self.convention}). Negative transfer: {worse}.",
-            f"Seeds: {', '.join(map(str, self.seeds))}. "
-            + (
-                f"In brackets: the {self.delta_m.confidence:.0%} interval."
-                if len(self.seeds) > 1
-                else "One seed has no interval, and gives no verdict: use several."
-            ),
+            f"Seeds: {', '.join(map(str, self.seeds))}. {note}",
         ]
         return "\n".join(lines)
 
