@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +12,23 @@ import numpy as np
 
 from mtl_keras.checks import checked_weight, unknown_value
 from mtl_keras.keras_private import get_object_name
+
+
+def unknown_argument(given: Mapping[str, Any], parameters: Iterable[str]) -> TypeError:
+    """Returns the error for unknown arguments of `compile`.
+
+    Args:
+        given: the unknown arguments.
+        parameters: the names of the arguments of `compile`, with `self` and `unknown`.
+    """
+    for name in ("schedule", "scheduler"):
+        if name in given:
+            return TypeError(
+                "A schedule is applied by a callback, not by `compile`: "
+                f"fit(..., callbacks=[mtl_keras.callbacks.TaskScheduler('dst')]). Received: {name}={given[name]!r}"
+            )
+    name = next(iter(given))
+    return TypeError(str(unknown_value("argument of `compile`", name, {*parameters} - {"self", "unknown"})))
 
 
 def log_names(plain: Sequence[Any], weighted: Sequence[Any], prefix: str = "") -> list[str]:

@@ -101,6 +101,13 @@ class MultiTaskModel(keras.Model):
         """
         return cls(*graph.graph_of(model), name=model.name)
 
+    def __repr__(self) -> str:
+        if not hasattr(self, "training_setup"):  # an error of Keras' constructor may show it
+            return super().__repr__()
+        more = f", ... {len(self.task_names) - 6} more" if len(self.task_names) > 6 else ""
+        tasks = ", ".join(self.task_names[:6]) + more
+        return f"<{type(self).__name__} name={self.name}, tasks=[{tasks}], weighting={self.weighting!r}>"
+
     def _set_up(self, spec: CompileSpec) -> None:
         frozen = self.frozen_layers
         with self.distribute_strategy.scope():
@@ -234,8 +241,9 @@ class MultiTaskModel(keras.Model):
         missing_labels: Mapping[str, bool] | None = None,
         max_specializations: int = 8,
         weighting: str | Mapping[str, Any] | weightings.Weighting = "static",
+        **unknown: Any,
     ) -> None:
-        """Configures training; Keras' own arguments mean what they mean to `keras.Model`.
+        """Configures the model for training. Arguments of `keras.Model.compile` have the same meaning.
 
         Args:
             optimizer: as for `keras.Model`.
@@ -256,10 +264,14 @@ class MultiTaskModel(keras.Model):
                 sets are run by a function of more tasks, with the same numerical result but at its cost.
             weighting: how much each task counts in a step, given the task weights: a name, a specification such as
                 `"dwa(temperature=1)"`, a config or an object of `mtl_keras.weightings`.
+            **unknown: must be empty.
 
         Raises:
+            TypeError: for an unknown argument.
             ValueError: for unknown tasks, negative weights or other arguments out of range.
         """
+        if unknown:
+            raise arguments.unknown_argument(unknown, inspect.signature(MultiTaskModel.compile).parameters)
         before = self.training_setup.spec
         spec = CompileSpec.checked(
             self.outputs_by_task,

@@ -63,6 +63,9 @@ class PredictionImages(keras.callbacks.Callback):
         self._tasks = tasks
         self._writer: Any = None
 
+    def __repr__(self) -> str:
+        return f"PredictionImages(log_dir={str(self.log_dir)!r}, images={len(self._images)}, every={self.every})"
+
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         # A separate folder: if one has two event files, TensorBoard may read only the newer.
         self._writer = tf.summary.create_file_writer(str(self.log_dir / TAG))

@@ -62,6 +62,7 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, console: Console | None = None, *, live: bool = True) -> None:
         super().__init__()
+        self.live = live
         self._console = console or rich.get_console()
         self._display: _NotebookDisplay | _TerminalDisplay | None = None
         if live and self._console.is_jupyter:
@@ -69,6 +70,9 @@ class Progress(keras.callbacks.Callback):
         elif live and (console.is_terminal if console else _can_redraw(self._console)):
             self._display = _TerminalDisplay(self._console, self._render)
         self._training = False
+
+    def __repr__(self) -> str:
+        return f"Progress(live={self.live})"
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self._names = task_names(self.model)

@@ -52,6 +52,9 @@ class TensorBoard(keras.callbacks.TensorBoard):
         import_extra("tensorboard", "tensorboard")
         super().__init__(log_dir, **options)
 
+    def __repr__(self) -> str:
+        return f"TensorBoard(log_dir={self.log_dir!r}, update_freq={self.update_freq!r})"
+
     @property
     def summary(self) -> Any:
         """The module `tf.summary`, which Keras' callback writes through, with this class's tags."""

@@ -192,6 +192,9 @@ class GradientStatistics:
         )
         self._norms, self._steps = running_sum("norms", (tasks,)), running_sum("steps", ())
 
+    def __repr__(self) -> str:
+        return f"GradientStatistics(every={self.every}, count={self.count})"
+
     def due(self, steps: int) -> list[bool]:
         """Returns which of the next steps to look at: the first after a reset, and each `every`-th from it."""
         first, self.count = self.count, self.count + steps

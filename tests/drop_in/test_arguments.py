@@ -181,10 +181,12 @@ def test_class_weights_are_those_of_stock_keras(loss: Any, labels: list[float], 
         ),
         ({"loss": "mse", "weighting": "PC-Grad"}, "Unknown weighting: Cannot read the specification."),
         ({"loss": "mse", "class_weight": {"amount": "balanced"}}, "must map classes to weights, e.g. {0: 1.0, 1: 5.0}"),
+        ({"schedule": "dst"}, "callbacks=[mtl_keras.callbacks.TaskScheduler('dst')]). Received: schedule='dst'"),
+        ({"wieghting": "dwa"}, "Unknown argument of `compile`. Did you mean 'weighting'? Received: 'wieghting'. Cho"),
     ],
 )
 def test_mistyped_arguments_are_named_at_compile(arguments: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises((TypeError, ValueError), match=re.escape(message)):
         MultiTaskModel(*TWO.build()).compile("sgd", **arguments)
 
 

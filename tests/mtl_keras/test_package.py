@@ -7,6 +7,7 @@ import sys
 import tomllib
 from typing import Any
 
+import keras
 import pytest
 
 import mtl_keras
@@ -43,6 +44,15 @@ def test_reprs_are_short() -> None:
     assert repr(mtl_keras.schedules.get("dst")) == "DST()"
     assert repr(mtl_keras.callbacks.StopOnNonFinite(5)) == "StopOnNonFinite(every=5)"
     assert repr(mtl_keras.callbacks.FreezeLayers({"trunk": 3})) == "FreezeLayers({'trunk': (0, 3)})"
+    assert repr(mtl_keras.callbacks.Progress(live=False)) == "Progress(live=False)"
+    assert repr(mtl_keras.callbacks.TensorBoard("logs")) == "TensorBoard(log_dir='logs', update_freq='epoch')"
+    images, labels = mtl_keras.testing.toy_data(2)
+    shown = mtl_keras.callbacks.PredictionImages("logs", images, labels, mtl_keras.testing.toy_tasks())
+    assert repr(shown) == "PredictionImages(log_dir='logs', images=2, every=1)"
+    inputs = keras.Input((2,))
+    model = mtl_keras.MultiTaskModel(inputs, {f"t{n}": keras.layers.Dense(1)(inputs) for n in range(9)}, name="net")
+    assert repr(model) == "<MultiTaskModel name=net, tasks=[t0, t1, t2, t3, t4, t5, ... 3 more], weighting=Static()>"
+    assert repr(model.gradients) == "GradientStatistics(every=0, count=0)"
 
 
 def test_submodules_work_without_an_import_of_their_own() -> None:
