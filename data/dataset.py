@@ -238,7 +238,7 @@ class Dataset(AnyDataset):
             batches = examples.batches(part, seeds if shuffle else None, first)
             return batches.map(lambda step, *batch: (step, tf.random.fold_in(seeds, step), *batch))
 
-        def finish(
+        def make_batch(
             step: tf.Tensor, seeds: tf.Tensor, images: tf.Tensor, vectors: tf.Tensor
         ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             labels = self._recipe.labels(vectors)
@@ -254,7 +254,7 @@ class Dataset(AnyDataset):
 
         epochs = tf.data.Dataset.counter(first_epoch)
         batches = epochs.flat_map(epoch) if shuffle else epoch(tf.constant(first_epoch, tf.int64))
-        return batches.map(finish, tf.data.AUTOTUNE, deterministic=True)
+        return batches.map(make_batch, tf.data.AUTOTUNE, deterministic=True)
 
     def label_counts(self) -> dict[str, int]:
         counts = dict.fromkeys(self.tasks, 0)

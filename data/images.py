@@ -80,10 +80,10 @@ def decode_resized(encoded: tf.Tensor, margin: float, height: int, width: int, u
         return resample(cropped, height, width, compiled=True)
 
     def decode_singly() -> tf.Tensor:
-        def finish(one: tf.Tensor) -> tf.Tensor:
+        def decode_one(one: tf.Tensor) -> tf.Tensor:
             return resize(decode_cropped(one, margin), height, width, usual=size)
 
-        return map_images(finish, (height, width, 3), tf.uint8)
+        return map_images(decode_one, (height, width, 3), tf.uint8)
 
     are_jpeg = tf.reduce_all((tf.strings.substr(encoded, 0, len(_JPEG)) == _JPEG) & _have_end(encoded))
     # Reading the size of each image with the decoder takes a tenth of the time of decoding them.

@@ -123,7 +123,7 @@ class Recipe(abc.ABC):
         values = tf.gather(vectors, [self.fields.index(field) for field in limits], axis=1)
         possible = (values >= least) & (values <= greatest)
 
-        def refuse() -> tf.Tensor:
+        def raise_error() -> tf.Tensor:
             row, column = tf.unstack(tf.where(~possible)[0])
             # All fields with limits were stored as integers.
             value, low, high = map(_text, (values[row, column], least[column], greatest[column]))
@@ -132,7 +132,7 @@ class Recipe(abc.ABC):
             with tf.control_dependencies([tf.debugging.Assert(False, [tf.strings.join(parts)])]):
                 return tf.constant(False)
 
-        with tf.control_dependencies([tf.cond(tf.reduce_all(possible), lambda: tf.constant(True), refuse)]):
+        with tf.control_dependencies([tf.cond(tf.reduce_all(possible), lambda: tf.constant(True), raise_error)]):
             return tf.identity(vectors)
 
     def open_files(self, folder: Path) -> Reader | None:

@@ -119,7 +119,7 @@ def per_worker_dataset(strategy: tf.distribute.Strategy, batches: tf.data.Datase
 def split_batches(batches: tf.data.Dataset, pieces: int) -> tf.data.Dataset:
     """Splits each batch into `pieces` consecutive batches, whose sizes differ by one at most."""
 
-    def pieces_of(*batch: Any) -> tf.data.Dataset:
+    def split_batch(*batch: Any) -> tf.data.Dataset:
         size = tf.shape(keras.tree.flatten(batch)[0])[0]
 
         def piece(number: Any) -> Any:
@@ -130,7 +130,7 @@ def split_batches(batches: tf.data.Dataset, pieces: int) -> tf.data.Dataset:
 
     cardinality = batches.cardinality()
     new_cardinality = tf.where(cardinality < 0, cardinality, cardinality * pieces)  # below 0: unknown or infinite
-    return batches.flat_map(pieces_of).apply(tf.data.experimental.assert_cardinality(new_cardinality))
+    return batches.flat_map(split_batch).apply(tf.data.experimental.assert_cardinality(new_cardinality))
 
 
 def one_replica(spec: Any) -> Any:
@@ -161,7 +161,7 @@ class Replicas:
         sums = iter(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors))
         return [value if value is None else next(sums) for value in values]
 
-    def exchange(
+    def all_reduce_step(
         self, gradients: Sequence[Any], moved: Iterable[keras.Variable], statistics: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
         """Returns the sums of gradients and statistics over all replicas, in one all-reduce.

@@ -27,7 +27,7 @@ from mtl_keras.training.keras_steps import KerasSteps, keras_step_logs
 from mtl_keras.training.keras_task import KerasTask, update_metrics
 from mtl_keras.training.objective import Objective
 from mtl_keras.training.spec import CompileSpec
-from mtl_keras.training.state import Resumption, TrainingState, assign, collect_state, outside_of_graphs
+from mtl_keras.training.state import Resumption, TrainingState, collect_state, outside_of_graphs, restore_variables
 
 # What a subclass may override: its steps are then Keras' own, which call it.
 _OVERRIDABLE = (
@@ -530,13 +530,13 @@ class MultiTaskModel(keras.Model):
         if self._compile_metrics is not None and self.training_setup.spec.losses:
             objective, in_steps = self._objective(x, y), isinstance(self._steps, StepFunctions)
             if in_steps:
-                objective.publish()
+                objective.write_metrics()
             _, labels, weights = self.unpack((x, y, sample_weight))
             for name, spec in objective.specs.items():
                 if spec.metrics:
                     update_metrics(spec, spec.metrics, labels.get(name), y_pred[name], weights.get(name))
             if in_steps:
-                objective.adopt()
+                objective.read_metrics()
             return self.get_metrics_result()
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
@@ -559,8 +559,8 @@ class MultiTaskModel(keras.Model):
         setup = getattr(self, "training_setup", None)
         if setup is not None and setup.objective is not None and isinstance(self._steps, StepFunctions):
             weights = None if setup.sums_of_training else setup.weights()
-            setup.objective.publish()
-            setup.objective.publish_losses(self._loss_tracker, self._loss_trackers(), weights)
+            setup.objective.write_metrics()
+            setup.objective.write_loss_trackers(self._loss_tracker, self._loss_trackers(), weights)
         return super().metrics
 
     def reset_metrics(self) -> None:
@@ -627,7 +627,7 @@ class MultiTaskModel(keras.Model):
             raise ValueError(
                 f"steps must be a multiple of steps_per_execution={self.steps_per_execution}. Received: steps={steps}"
             )
-        assign("seeds", self._seeds(), state)
+        restore_variables("seeds", self._seeds(), state)
         self.training_setup.resumption = Resumption(steps, state)
 
     def _seeds(self) -> list[keras.Variable]:

@@ -57,7 +57,7 @@ class ForwardPass:
             self.batches += found
             parts += objective.loss_parts(found, training=True)
             self.units += [place] * (len(parts) - len(self.units))
-        totals = objective.scattered([(batch, part.totals) for batch, part in parts])
+        totals = objective.combine([(batch, part.totals) for batch, part in parts])
         with tape.stop_recording():
             (self.totals,) = scope.replicas.all_reduce_sum([totals])
         self.losses = [(batch.tasks, trained_part(objective.tasks, batch, part, self.totals)) for batch, part in parts]

@@ -109,7 +109,7 @@ class GradientsStep:
         statistics = objective.statistics(batches, size)
         # If the weighting uses the gradients of shared variables, they are already summed over the replicas.
         known, own = (shared, private) if self._sees_parameters else ([], [*shared, *private])
-        own, statistics = replicas.exchange(own, scope.statistics, statistics)
+        own, statistics = replicas.all_reduce_step(own, scope.statistics, statistics)
         found = [*known, *own, *([None] * len(self._others))]
         if any(model.losses for model in models):
             extra = tape.gradient(scaled, [variable.value for variable in variables])

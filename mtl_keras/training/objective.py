@@ -137,7 +137,7 @@ class Objective:
             if evaluator.has_loss
         ]
 
-    def scattered(self, parts: Sequence[tuple[Any, Any]]) -> Any:
+    def combine(self, parts: Sequence[tuple[Any, Any]]) -> Any:
         """Combines arrays `(tasks of a batch, ...)` to `(tasks, ...)`, with zeros for tasks that are not computed."""
         rows = [task for batch, _ in parts for task in batch.tasks]
         return _scatter([array for _, array in parts], rows, self.tasks)
@@ -244,7 +244,7 @@ class Objective:
             names += [f"{task}_weight" for task in self.tasks] + [f"{task}_active" for task in self.tasks]
         return names
 
-    def publish(self) -> None:
+    def write_metrics(self) -> None:
         """Copies the running sums of task groups to the metric objects, so that their `result()` is correct."""
         for total, metrics in self._summed_metrics():
             for metric, row in zip(metrics, ops.convert_to_numpy(total.value)):
@@ -253,7 +253,7 @@ class Objective:
                 else:
                     _set_mean(metric, *row)
 
-    def publish_losses(
+    def write_loss_trackers(
         self, total: keras.metrics.Mean, trackers: Mapping[str, keras.metrics.Mean], weights: np.ndarray | None
     ) -> None:
         """Copies the running sums of the losses to the means that Keras keeps of them.
@@ -271,8 +271,8 @@ class Objective:
         for task, tracker in trackers.items():
             _set_mean(tracker, *sums[self.tasks.index(task)])
 
-    def adopt(self) -> None:
-        """Copies the state of the metric objects to the running sums: the reverse of `publish`."""
+    def read_metrics(self) -> None:
+        """Copies the state of the metric objects to the running sums: the reverse of `write_metrics`."""
         for total, metrics in self._summed_metrics():
             sums = [
                 m.sums if isinstance(m, SampleStatistics) else ops.stack([m.total.value, m.count.value])

@@ -64,13 +64,13 @@ class LiveWeighting:
         """Returns the current state."""
         return {name: variable.value for name, variable in self._variables.items()}
 
-    def step(self, **seen: Any) -> StepResult:
+    def step(self, **inputs: Any) -> StepResult:
         """Returns the weights of a step; takes the arguments of `Weighting.step` other than the state."""
         state = self.state()
         previous = None
         if "losses_after" in self.weighting.needs:
             previous = Previous(*(state[f"previous_{name}"] for name in Previous._fields))
-        return self.weighting.step(state, previous=previous, **seen)
+        return self.weighting.step(state, previous=previous, **inputs)
 
     def store(self, state: State, moved: Any = True, previous: Sequence[Any] | None = None) -> None:
         """Assigns a new state, unless the optimizer skipped the step because gradients overflowed.
@@ -270,8 +270,8 @@ class Resumption:
             `Objective.summary`.
         """
         if self._summary is None:
-            assign("objective", objective.variables, self._state)
-            assign("gradients", gradients.variables, self._state)
+            restore_variables("objective", objective.variables, self._state)
+            restore_variables("gradients", gradients.variables, self._state)
             gradients.count = int(self._state[_COUNT])
             self._summary = objective.summary(None, training=True)
         self._left -= steps
@@ -295,7 +295,7 @@ def collect_state(seeds: Sequence[keras.Variable], state: TrainingState) -> dict
     return {**arrays, _COUNT: np.asarray(gradients.count)}
 
 
-def assign(name: str, variables: Sequence[keras.Variable], state: Mapping[str, np.ndarray]) -> None:
+def restore_variables(name: str, variables: Sequence[keras.Variable], state: Mapping[str, np.ndarray]) -> None:
     """Restores variables from the result of `collect_state`.
 
     Args:

@@ -142,7 +142,7 @@ def test_step(scope: Scope) -> Callable[[Any, Any], None]:
         batches = scope.batches(forward, data, task_weights > 0, not_empty, training=False)
         parts = objective.loss_parts(batches, training=False)
         additional = replicas.share(scope.additional_loss([forward], task_weights > 0))
-        totals = objective.scattered([(batch, part.totals) for batch, part in parts])
+        totals = objective.combine([(batch, part.totals) for batch, part in parts])
         found = [totals, additional, *objective.statistics(batches, size)]
         totals, additional, *statistics = replicas.all_reduce_sum(found)
         objective.record(batches, totals, tf.cast(additional, totals.dtype), statistics)
@@ -185,7 +185,7 @@ class LossesStep:
             tape.watch(trained)
             batches = scope.batches(self._forward, data, active, not_empty, training=True)
             parts = objective.loss_parts(batches, training=True)
-            own_totals = objective.scattered([(batch, part.totals) for batch, part in parts])
+            own_totals = objective.combine([(batch, part.totals) for batch, part in parts])
             own_additional = replicas.share(scope.additional_loss([self._forward], active))
             with tape.stop_recording():
                 totals, additional = replicas.all_reduce_sum([own_totals, own_additional])
@@ -193,7 +193,7 @@ class LossesStep:
             # This replica's part of the losses.
             own = tf.math.divide_no_nan(own_totals[:, 0], totals[:, 1]) if replicas.count > 1 else losses
             if any(part.trained is not None for _, part in parts):
-                own = objective.scattered(
+                own = objective.combine(
                     [(batch, trained_part(objective.tasks, batch, part, totals)) for batch, part in parts]
                 )
             weights, result = tf.cast(task_weights, own.dtype), None
@@ -208,7 +208,7 @@ class LossesStep:
         if scope.monitor is not None:
             self._monitor_gradients(scope.monitor, tape, own, tf.logical_and(active, totals[:, 1] > 0))
         statistics = objective.statistics(batches, size)
-        gradients, statistics = replicas.exchange(gradients, self._not_trained, statistics)
+        gradients, statistics = replicas.all_reduce_step(gradients, self._not_trained, statistics)
         scope.apply(gradients, self._variables, active, saved)
         if live and result:
             after = self._losses_again(data, seeds, active, not_empty) if sees_update else None
@@ -239,7 +239,7 @@ class LossesStep:
         _assign(self._not_trained, seeds)
         batches = scope.batches(self._forward, data, active, not_empty, training=True)
         parts = objective.loss_parts(batches, training=True)
-        (totals,) = scope.replicas.all_reduce_sum([objective.scattered([(one, part.totals) for one, part in parts])])
+        (totals,) = scope.replicas.all_reduce_sum([objective.combine([(one, part.totals) for one, part in parts])])
         _assign(self._not_trained, moved)
         return tf.math.divide_no_nan(totals[:, 0], totals[:, 1])
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from mtl_keras.serialization import serialize
 from mtl_keras.weightings.aligned_mtl import AlignedMTL
-from mtl_keras.weightings.base import WEIGHTINGS, Direction, Previous, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, Direction, Previous, State, StepInputs, Weighting
 from mtl_keras.weightings.cagrad import CAGrad
 from mtl_keras.weightings.con_fig import ConFIG
 from mtl_keras.weightings.cosmos import COSMOS
@@ -86,9 +86,9 @@ __all__ = [
     "PCGrad",
     "Previous",
     "SDMGrad",
-    "Seen",
     "State",
     "Static",
+    "StepInputs",
     "TrimmedMean",
     "UPGrad",
     "Uncertainty",

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.checks import unknown_value
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import TINY, GramianWeighting, spectrum
 
 ScaleMode = Literal["min", "median", "rmse"]
@@ -49,8 +49,8 @@ class AlignedMTL(GramianWeighting):
         if self.scale_mode not in get_args(ScaleMode):
             raise unknown_value("scale_mode", self.scale_mode, get_args(ScaleMode))
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        gramian, active = seen.gramian, seen.active
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        gramian, active = inputs.gramian, inputs.active
         size = gramian.shape[0]
         ones = ops.cast(active, gramian.dtype)
         count = ops.maximum(ops.sum(ones), 1.0)

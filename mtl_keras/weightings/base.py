@@ -60,7 +60,7 @@ class StepResult(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Seen:
+class StepInputs:
     """Inputs of a method in one step.
 
     The Gramian and the Jacobian are those of the weighted losses: each task's gradient is multiplied by its preference.
@@ -130,14 +130,14 @@ class Weighting(Configurable, ABC):
         return {}
 
     @abstractmethod
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
         """Returns the weights of a step and the state after it.
 
         The weights `(tasks,)` multiply the weighted losses: weights of 1 are the same as training with fixed task
         weights. Weights of inactive tasks are ignored. A method that needs the Jacobian returns a `Direction` instead.
 
         Args:
-            seen: losses and gradients of the step.
+            inputs: losses and gradients of the step.
             state: the state after the previous step.
         """
 
@@ -198,8 +198,8 @@ class Weighting(Configurable, ABC):
             finite = ops.logical_and(finite, ops.all(ops.isfinite(ops.sum(jacobian, axis=-1))))
         rows = previous or [ops.zeros_like(like)] * 3
         previous = Previous(*(one_each("previous", row, like) for row in rows)) if "losses_after" in needs else None
-        seen = Seen(ops.where(active, losses, 1.0), preference, active, gramian, jacobian, previous)
-        result, new = self.update(seen, state)
+        inputs = StepInputs(ops.where(active, losses, 1.0), preference, active, gramian, jacobian, previous)
+        result, new = self.update(inputs, state)
         vector, weights = result if "jacobian" in needs else (None, result)
         weights = ops.cast(ops.where(active, ops.cast(weights, "float64") * wide, 0.0), dtype)
         return StepResult(weights, vector, {name: _next(finite, value, state[name]) for name, value in new.items()})

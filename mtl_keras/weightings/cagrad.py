@@ -9,9 +9,9 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.checks import number_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.simplex import mean_weights, unless_alone
+from mtl_keras.weightings.simplex import equal_weights, one_if_alone
 from mtl_keras.weightings.solvers import (
     STATIONARY,
     definite_cosines,
@@ -52,9 +52,9 @@ class CAGrad(GramianWeighting):
 
     c: float = number_field(0.5, minimum=0)
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        gramian, active = seen.gramian, seen.active
-        mean = mean_weights(active)
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        gramian, active = inputs.gramian, inputs.active
+        mean = equal_weights(active)
         if self.c == 0:
             return mean, state
         # In units of the norms: y = inverse * u, G y = C u / inverse.
@@ -68,7 +68,7 @@ class CAGrad(GramianWeighting):
         gains = gains / size
         radius = self.c**2 * ops.maximum(ops.sum(times(gramian, mean) * mean), 0.0) / size / size
         u = _correction(cosine, gains, a, radius, present, ops.any(ops.logical_and(active, ops.logical_not(present))))
-        return unless_alone(mean + share_equally(gramian, u * size * inverse), active), state
+        return one_if_alone(mean + share_equally(gramian, u * size * inverse), active), state
 
 
 def _correction(cosine: Any, gains: Any, a: Any, radius: Any, present: Any, capped: Any) -> Any:

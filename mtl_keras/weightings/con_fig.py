@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import ROUNDING, GramianWeighting, cosines_of, pseudo_solve
 
 
@@ -33,11 +33,11 @@ class ConFIG(GramianWeighting):
 
     NAME: ClassVar[str] = "config"
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        cosines, inverse_norms = cosines_of(seen.gramian)
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        cosines, inverse_norms = cosines_of(inputs.gramian)
         amounts = pseudo_solve(cosines, ops.ones_like(inverse_norms))[0]
         components = ops.sum(cosines * amounts[None, :], axis=-1)
         square = ops.sum(amounts * components)
-        length = ops.sum(ops.diagonal(seen.gramian) * inverse_norms * components)
+        length = ops.sum(ops.diagonal(inputs.gramian) * inverse_norms * components)
         length = ops.where(square > ROUNDING, length / ops.where(square > ROUNDING, square, 1.0), 0.0)
         return inverse_norms * amounts * length, state

@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from mtl_keras.checks import number_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs, Weighting
 from mtl_keras.weightings.pbi import norm, preference_and_losses, without_component
 
 # A loss vector with a smaller norm has no direction.
@@ -50,8 +50,8 @@ class COSMOS(Weighting):
 
     lam: float = number_field(2.0, minimum=0)
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        ray, losses = preference_and_losses(seen)
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        ray, losses = preference_and_losses(inputs)
         length = norm(losses)
         target = ops.divide_no_nan(ray, norm(ray))
         orthogonal = without_component(target, ops.divide_no_nan(losses, length))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 from keras import ops
 
 from mtl_keras.checks import number_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs, Weighting
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.state import zeros
 
@@ -49,8 +49,8 @@ class CRMOGM(GramianWeighting):
 
     def __post_init__(self) -> None:
         inner = WEIGHTINGS.get(self.weighting)
-        if not _sees_gramian(inner):
-            known = [name for name in WEIGHTINGS.names if _sees_gramian(WEIGHTINGS[name])]
+        if not _uses_gramian(inner):
+            known = [name for name in WEIGHTINGS.names if _uses_gramian(WEIGHTINGS[name])]
             raise ValueError(
                 "weighting must be one that sees the Gramian of the gradients. "
                 f"Received: weighting={self.weighting!r}. Choices: {', '.join(known)}"
@@ -74,9 +74,9 @@ class CRMOGM(GramianWeighting):
             **_add_prefix(self._inner.initial_state(tasks, coordinates)),
         }
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        weights, inner = self._inner.update(seen, _inner_state(state))
-        weights, active = ops.cast(weights, "float64"), seen.active
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        weights, inner = self._inner.update(inputs, _inner_state(state))
+        weights, active = ops.cast(weights, "float64"), inputs.active
         old, started = state["smoothed"], state["started"]
         smoothed = ops.where(ops.cast(started, "bool"), self.alpha * ops.cast(old, weights.dtype), self.alpha * weights)
         smoothed = smoothed + (1 - self.alpha) * weights
@@ -90,7 +90,7 @@ class CRMOGM(GramianWeighting):
         return {**state, **_add_prefix(self._inner.after_epoch(losses, _inner_state(state)))}
 
 
-def _sees_gramian(weighting: Any) -> bool:
+def _uses_gramian(weighting: Any) -> bool:
     """Returns whether an object or a class needs the Gramian but not the Jacobian."""
     needs = getattr(weighting, "needs", None)
     return isinstance(needs, frozenset) and "gramian" in needs and "jacobian" not in needs

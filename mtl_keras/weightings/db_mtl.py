@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.checks import check_fraction, checked_field, number_field
-from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, Direction, State, StepInputs, Weighting
 from mtl_keras.weightings.gramian import row_norms
 from mtl_keras.weightings.state import zeros
 
@@ -57,8 +57,8 @@ class DBMTL(Weighting):
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {"average": np.zeros((tasks, coordinates), "float32"), **zeros(tasks, "steps")}
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        jacobian, losses, active = seen.jacobian, seen.weighted_losses, seen.active
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        jacobian, losses, active = inputs.jacobian, inputs.weighted_losses, inputs.active
         old, steps = (ops.cast(state[name], jacobian.dtype) for name in ("average", "steps"))
         active_rows = active[:, None]
         step = ops.where(active, steps + 1, 1.0)

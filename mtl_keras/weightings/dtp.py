@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from mtl_keras.checks import number_field, positive_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs, Weighting
 from mtl_keras.weightings.state import zeros
 
 # Bounds the weight of a task that is not learned at all; it corresponds to a cross-entropy of 16.
@@ -51,10 +51,10 @@ class DTP(Weighting):
         # 0 marks an unknown indicator.
         return zeros(tasks, "indicators")
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        average = ops.cast(state["indicators"], seen.losses.dtype)
-        current = ops.clip(ops.exp(-seen.losses), _WORST, 1.0)
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        average = ops.cast(state["indicators"], inputs.losses.dtype)
+        current = ops.clip(ops.exp(-inputs.losses), _WORST, 1.0)
         indicators = ops.where(average > 0, self.alpha * current + (1 - self.alpha) * average, current)
-        runs = ops.logical_and(seen.active, ops.isfinite(seen.losses))
+        runs = ops.logical_and(inputs.active, ops.isfinite(inputs.losses))
         weights = -((1 - indicators) ** self.gamma) * ops.log(indicators)
         return weights, {"indicators": ops.where(runs, indicators, average)}

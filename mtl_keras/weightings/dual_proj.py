@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import ConeProjection
-from mtl_keras.weightings.simplex import mean_weights
+from mtl_keras.weightings.simplex import equal_weights
 from mtl_keras.weightings.solvers import nonnegative_qp, share_equally, times
 
 
@@ -30,9 +30,9 @@ class DualProj(ConeProjection):
         https://arxiv.org/abs/1706.08840.
     """
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        gramian, active = seen.gramian, seen.active
-        mean = mean_weights(active)
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        gramian, active = inputs.gramian, inputs.active
+        mean = equal_weights(active)
         regularized = self.regularized(gramian)
         extra = nonnegative_qp(regularized, times(regularized, mean), active)
         return mean + share_equally(gramian, extra), state

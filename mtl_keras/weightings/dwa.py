@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from mtl_keras.checks import positive_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs, Weighting
 from mtl_keras.weightings.simplex import masked_softmax
 from mtl_keras.weightings.state import zeros
 
@@ -41,8 +41,8 @@ class DWA(Weighting):
         # 0 marks an unknown mean loss.
         return zeros(tasks, "last", "last_but_one")
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        active, dtype = seen.active, seen.losses.dtype
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        active, dtype = inputs.active, inputs.losses.dtype
         last, last_but_one = (ops.cast(state[name], dtype) for name in ("last", "last_but_one"))
         logits = ops.divide_no_nan(last, last_but_one) / self.temperature
         logits = ops.where(ops.logical_and(last_but_one > 0, ops.isfinite(logits)), logits, 1 / self.temperature)

@@ -9,8 +9,8 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.checks import number_field
-from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
-from mtl_keras.weightings.simplex import masked_softmax, only_active
+from mtl_keras.weightings.base import WEIGHTINGS, Direction, State, StepInputs, Weighting
+from mtl_keras.weightings.simplex import mask_inactive, masked_softmax
 from mtl_keras.weightings.state import zeros
 
 _EPSILON = 1e-7
@@ -59,8 +59,8 @@ class ExcessMTL(Weighting):
         # 0 marks an unknown excess risk.
         return {"squares": np.zeros((tasks, coordinates), "float32"), **zeros(tasks, "first", "log_weights")}
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        jacobian, active = seen.jacobian, seen.active
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        jacobian, active = inputs.jacobian, inputs.active
         old, first, log_weights = (
             ops.cast(state[name], jacobian.dtype) for name in ("squares", "first", "log_weights")
         )
@@ -69,8 +69,8 @@ class ExcessMTL(Weighting):
         excess = ops.sum(square / ops.sqrt(squares + _EPSILON), axis=1)
         # A task without a first step has the ratio 0.
         ratio = ops.minimum(ops.divide_no_nan(excess, first), _LARGEST_RATIO)
-        before = only_active(log_weights, active)
-        raised = only_active(log_weights + self.step_size * ratio, active)
+        before = mask_inactive(log_weights, active)
+        raised = mask_inactive(log_weights + self.step_size * ratio, active)
         count = ops.sum(ops.cast(active, jacobian.dtype))
         weights = count * masked_softmax(raised, active)
         return Direction(ops.matmul(weights, jacobian), weights), {

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mtl_keras.checks import number_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.simplex import unless_alone
+from mtl_keras.weightings.simplex import one_if_alone
 from mtl_keras.weightings.solvers import fair_point
 
 
@@ -42,5 +42,5 @@ class FairGrad(GramianWeighting):
 
     NAME: ClassVar[str] = "fairgrad"
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        return unless_alone(fair_point(seen.gramian, seen.active, self.alpha), seen.active), state
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        return one_if_alone(fair_point(inputs.gramian, inputs.active, self.alpha), inputs.active), state

@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from mtl_keras.checks import check_bool, checked_field, number_field, positive_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs, Weighting
 from mtl_keras.weightings.simplex import masked_softmax
 from mtl_keras.weightings.state import adam, adam_state, zeros
 
@@ -60,18 +60,18 @@ class FAMO(Weighting):
         # 0 marks an unknown loss.
         return state if self.same_batch else {**state, **zeros(tasks, "last")}
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        current = seen.losses + _EPSILON
-        if seen.previous is not None:
-            before, after, preference = seen.previous
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        current = inputs.losses + _EPSILON
+        if inputs.previous is not None:
+            before, after, preference = inputs.previous
             finite = ops.logical_and(ops.isfinite(before), ops.isfinite(after))
             state = self._learn(before + _EPSILON, after + _EPSILON, ops.logical_and(preference > 0, finite), state)
         # The quotients c z_t / D_t are a softmax too, which cannot overflow.
-        weights = masked_softmax(ops.cast(state["logits"], current.dtype) - ops.log(current), seen.active)
+        weights = masked_softmax(ops.cast(state["logits"], current.dtype) - ops.log(current), inputs.active)
         if self.same_batch:
             return weights, state
         last = ops.cast(state["last"], current.dtype)
-        runs = ops.logical_and(seen.active, ops.isfinite(seen.losses))
+        runs = ops.logical_and(inputs.active, ops.isfinite(inputs.losses))
         learned = self._learn(last, current, ops.logical_and(runs, last > 0), state)
         return weights, {**learned, "last": ops.where(runs, current, last)}
 

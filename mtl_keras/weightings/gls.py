@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs, Weighting
 
 # A loss of 0 has no logarithm; below this value, a task's weight stops growing.
 _SMALLEST = 1e-7
@@ -29,10 +29,10 @@ class GLS(Weighting):
         Loss Strategy for Multi-Task Learning*, CVPR workshops 2019, https://arxiv.org/abs/1904.08492.
     """
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
         # float64: the quotient of a large mean and a tiny loss can overflow float32.
-        logs = ops.log(ops.maximum(ops.cast(seen.losses, "float64"), _SMALLEST))
-        preference = ops.cast(seen.preference, "float64")
+        logs = ops.log(ops.maximum(ops.cast(inputs.losses, "float64"), _SMALLEST))
+        preference = ops.cast(inputs.preference, "float64")
         total = ops.sum(preference)
         mean = ops.divide_no_nan(ops.sum(preference * logs), total)
         return ops.divide_no_nan(ops.exp(mean - logs), total), state

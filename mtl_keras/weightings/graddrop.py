@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from mtl_keras.checks import number_field
-from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, Direction, State, StepInputs, Weighting
 from mtl_keras.weightings.state import StepSeed, draws_state, next_draws, seed_field
 
 
@@ -63,7 +63,7 @@ class GradDrop(Weighting):
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return draws_state(tasks)
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        jacobian = seen.jacobian
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        jacobian = inputs.jacobian
         uniform = keras.random.uniform(jacobian.shape[1:], dtype=jacobian.dtype, seed=StepSeed(self.seed, state))
         return keep_one_sign(jacobian, uniform, self.leak), next_draws(state)

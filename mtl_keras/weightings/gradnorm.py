@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from keras import ops
 
 from mtl_keras.checks import number_field, positive_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.simplex import masked_softmax
 from mtl_keras.weightings.state import LOG_BOUND, adam, adam_state, zeros
@@ -56,8 +56,8 @@ class GradNorm(GramianWeighting):
         # 0 marks an unknown first loss.
         return {**zeros(tasks, "logits", "first"), **adam_state(tasks)}
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        gramian, losses, active = seen.gramian, seen.losses, seen.active
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        gramian, losses, active = inputs.gramian, inputs.losses, inputs.active
         gradient = self.gradient(gramian, losses, active, state)
         moves = ops.logical_and(active, ops.logical_and(state["first"] > 0, ops.isfinite(losses)))
         logits, moments = adam(state["logits"], gradient, state, self.learning_rate, moves, bound=LOG_BOUND)

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.checks import number_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import (
     ZERO_SQUARE,
     GramianWeighting,
@@ -66,8 +66,8 @@ class GradVac(GramianWeighting):
             **draws_state(tasks),
         }
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        gramian = seen.gramian
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        gramian = inputs.gramian
         tasks = gramian.shape[0]
         if tasks == 1:
             return ops.ones_like(gramian[0]), next_draws(state)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import ROUNDING, GramianWeighting, cosines_of, pseudo_solve, spectrum
 
 
@@ -34,8 +34,8 @@ class IMTLG(GramianWeighting):
 
     NAME: ClassVar[str] = "imtl_g"
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        gramian = seen.gramian
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        gramian = inputs.gramian
         cosines, inverse_norms = cosines_of(gramian)
         nonzero = inverse_norms > 0
         # For independent gradients, v = D pinv(C) 1 with the cosines C and the inverse norms D, which is more precise

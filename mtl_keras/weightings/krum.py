@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.checks import check_bool, checked_field, integer_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import ROUNDING, TINY, GramianWeighting
 
 
@@ -58,8 +58,8 @@ class Krum(GramianWeighting):
             )
         return {}
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        gramian, active = seen.gramian, seen.active
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        gramian, active = inputs.gramian, inputs.active
         tasks, min_tasks = gramian.shape[0], self._min_tasks
         ones = ops.cast(active, gramian.dtype)
         count = ops.sum(ones)

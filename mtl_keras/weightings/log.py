@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs, Weighting
 
 _EPSILON = 1e-8
 
@@ -28,5 +28,5 @@ class Log(Weighting):
         Learning*, 2023, https://arxiv.org/abs/2308.12029: the loss balancing, the first of its two parts.
     """
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        return 1 / (ops.maximum(seen.losses, 0.0) + _EPSILON), state
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        return 1 / (ops.maximum(inputs.losses, 0.0) + _EPSILON), state

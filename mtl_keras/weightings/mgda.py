@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.solvers import min_norm_point
 
@@ -52,8 +52,8 @@ class MGDA(GramianWeighting):
                 f"Received: normalization={self.normalization!r}"
             )
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        gramian, losses, active = seen.gramian, seen.weighted_losses, seen.active
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        gramian, losses, active = inputs.gramian, inputs.weighted_losses, inputs.active
         if self.normalization == "none":
             return min_norm_point(gramian, active), state
         divisor = ops.ones_like(losses)

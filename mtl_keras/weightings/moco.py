@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.checks import number_field
-from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, Direction, State, StepInputs, Weighting
 from mtl_keras.weightings.gramian import row_norms
 from mtl_keras.weightings.simplex import masked_softmax
 from mtl_keras.weightings.state import zeros
@@ -71,8 +71,8 @@ class MoCo(Weighting):
             **zeros(tasks, "steps"),
         }
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        jacobian, losses, active = seen.jacobian, seen.weighted_losses, seen.active
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        jacobian, losses, active = inputs.jacobian, inputs.weighted_losses, inputs.active
         old, shares, steps = (ops.cast(state[name], jacobian.dtype) for name in ("tracked", "shares", "steps"))
         active_rows = active[:, None]
         step = ops.where(active, steps + 1, 1.0)

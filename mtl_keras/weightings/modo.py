@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.checks import number_field, positive_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import GramianWeighting
 from mtl_keras.weightings.simplex import project_simplex, shares_of_active, with_shares
 
@@ -50,8 +50,8 @@ class MoDo(GramianWeighting):
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {"shares": np.full(tasks, 1 / tasks, "float32")}
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        gramian, active = seen.gramian, seen.active
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        gramian, active = inputs.gramian, inputs.active
         weights, total = shares_of_active(state["shares"], active)
         gradient = ops.sum(gramian * weights[None, :], axis=-1) + self.rho * weights
         weights = project_simplex(weights - self.gamma * gradient, active)

@@ -8,9 +8,9 @@ from typing import Any
 from keras import ops
 
 from mtl_keras.checks import number_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.simplex import unless_alone
+from mtl_keras.weightings.simplex import one_if_alone
 from mtl_keras.weightings.solvers import fair_point, times
 
 
@@ -43,10 +43,10 @@ class NashMTL(GramianWeighting):
 
     max_norm: float = number_field(1.0, minimum=0)
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        gramian, active = seen.gramian, seen.active
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        gramian, active = inputs.gramian, inputs.active
         weights = fair_point(gramian, active, 1.0)
         if self.max_norm > 0:
             norm = ops.sqrt(ops.maximum(ops.sum(times(gramian, weights) * weights), 0.0))
             weights = weights * (self.max_norm / ops.maximum(norm, self.max_norm))
-        return unless_alone(weights, active), state
+        return one_if_alone(weights, active), state

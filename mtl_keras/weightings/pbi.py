@@ -8,18 +8,18 @@ from typing import Any
 from keras import ops
 
 from mtl_keras.checks import number_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs, Weighting
 
 # Below this distance from the ray, relative to the norm of the losses, the penalty is smooth.
 _NEAR = 1e-6
 
 
-def preference_and_losses(seen: Seen) -> tuple[Any, Any]:
+def preference_and_losses(inputs: StepInputs) -> tuple[Any, Any]:
     """Returns the preferences and the losses `(tasks,)`, both 0 for inactive tasks.
 
     In float64: in float32, rounding errors hide the component of the losses off a ray.
     """
-    return ops.cast(seen.preference, "float64"), ops.where(seen.active, ops.cast(seen.losses, "float64"), 0.0)
+    return ops.cast(inputs.preference, "float64"), ops.where(inputs.active, ops.cast(inputs.losses, "float64"), 0.0)
 
 
 def norm(vector: Any) -> Any:
@@ -65,8 +65,8 @@ class PBI(Weighting):
 
     theta: float = number_field(5.0, minimum=0)
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        preference, losses = preference_and_losses(seen)
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        preference, losses = preference_and_losses(inputs)
         ray = ops.divide_no_nan(preference, norm(preference))
         residual = without_component(losses, ray)
         distance = norm(residual)

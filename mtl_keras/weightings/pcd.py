@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.checks import check_fraction, checked_field, integer_field, number_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import GramianWeighting, cosines_of
 from mtl_keras.weightings.solvers import nonnegative_qp, share_equally
 from mtl_keras.weightings.state import zeros
@@ -63,8 +63,8 @@ class PCD(GramianWeighting):
             raise ValueError(f"primary must be the index of one of the {tasks} tasks. Received: primary={self.primary}")
         return zeros(tasks, "norms", "steps")
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        gramian, active = seen.gramian, seen.active
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        gramian, active = inputs.gramian, inputs.active
         squares = ops.maximum(ops.diagonal(gramian), 0.0)
         steps = ops.cast(state["steps"], "float64") + 1.0
         average = self.beta * ops.square(ops.cast(state["norms"], "float64")) + (1.0 - self.beta) * squares

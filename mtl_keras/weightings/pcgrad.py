@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import GramianWeighting, projection_products, random_order, scatter_to_columns
 from mtl_keras.weightings.state import draws_state, next_draws, seed_field
 
@@ -41,9 +41,9 @@ class PCGrad(GramianWeighting):
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return draws_state(tasks)
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
         # Rows of inactive tasks are zero, which does not change any projection.
-        return project(seen.gramian, random_order(seen.gramian.shape[0], self.seed, state)), next_draws(state)
+        return project(inputs.gramian, random_order(inputs.gramian.shape[0], self.seed, state)), next_draws(state)
 
 
 def project(gramian: Any, order: Any) -> Any:

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from mtl_keras.checks import unknown_value
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs, Weighting
 from mtl_keras.weightings.simplex import masked_softmax
 from mtl_keras.weightings.state import StepSeed, draws_state, next_draws, seed_field
 
@@ -54,9 +54,9 @@ class RLW(Weighting):
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return draws_state(tasks)
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
         # Returns z: `Weighting.step` multiplies by the preferences.
-        shape, dtype = seen.losses.shape, seen.losses.dtype
+        shape, dtype = inputs.losses.shape, inputs.losses.dtype
         seed = StepSeed(self.seed, state)
         if self.distribution == "normal":
             scores = keras.random.normal(shape, dtype=dtype, seed=seed)
@@ -65,4 +65,4 @@ class RLW(Weighting):
             # divides; its argument is their logarithm.
             uniform = keras.random.uniform(shape, _SMALLEST, 1.0, dtype=dtype, seed=seed)
             scores = ops.log(ops.maximum(-ops.log(uniform), _SMALLEST))
-        return masked_softmax(scores, seen.active), next_draws(state)
+        return masked_softmax(scores, inputs.active), next_draws(state)

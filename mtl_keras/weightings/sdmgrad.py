@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.checks import integer_field, number_field, positive_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import ROUNDING, TINY, GramianWeighting
 from mtl_keras.weightings.simplex import project_simplex, shares_of_active, with_shares
 
@@ -54,8 +54,8 @@ class SDMGrad(GramianWeighting):
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {"shares": np.full(tasks, 1 / tasks, "float32")}
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        gramian, active = seen.gramian, seen.active
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        gramian, active = inputs.gramian, inputs.active
         ones = ops.cast(active, gramian.dtype)
         count = ops.maximum(ops.sum(ones), 1.0)
         pull = self.lam * ones / count

@@ -10,7 +10,7 @@ from keras import ops
 _LEFT_OUT = -1e38
 
 
-def only_active(scores: Any, active: Any) -> Any:
+def mask_inactive(scores: Any, active: Any) -> Any:
     """Returns the scores `(tasks,)`, those of inactive tasks so low that they count as 0 in a softmax."""
     return ops.where(active, scores, _LEFT_OUT)
 
@@ -22,17 +22,17 @@ def masked_softmax(scores: Any, active: Any) -> Any:
         scores: `(tasks,)`; ignored where not `active`.
         active: `(tasks,)` booleans; if none is true, the result is finite but meaningless.
     """
-    scores = only_active(scores, active)
+    scores = mask_inactive(scores, active)
     return ops.exp(scores - ops.logsumexp(scores))
 
 
-def mean_weights(active: Any) -> Any:
+def equal_weights(active: Any) -> Any:
     """Returns 1 / (number of active tasks) for each of them, 0 for the others."""
     ones = ops.cast(active, "float64")
     return ones / ops.maximum(ops.sum(ones), 1.0)
 
 
-def unless_alone(weights: Any, active: Any) -> Any:
+def one_if_alone(weights: Any, active: Any) -> Any:
     """Returns the weights, or 1 if only one task is active."""
     ones = ops.cast(active, weights.dtype)
     return ops.where(ops.sum(ones) > 1, weights, ones)
@@ -46,7 +46,7 @@ def shares_of_active(shares: Any, active: Any) -> tuple[Any, Any]:
     """
     shares = ops.where(active, ops.cast(shares, "float64"), 0.0)
     total = ops.sum(shares)
-    return ops.where(total > 0, shares / ops.where(total > 0, total, 1.0), mean_weights(active)), total
+    return ops.where(total > 0, shares / ops.where(total > 0, total, 1.0), equal_weights(active)), total
 
 
 def with_shares(shares: Any, new: Any, active: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs, Weighting
 
 
 @WEIGHTINGS.register
@@ -20,5 +20,5 @@ class Static(Weighting):
         https://arxiv.org/abs/2201.04122: with well-regularised networks, it matches more elaborate methods.
     """
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        return ops.ones_like(seen.losses), state
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        return ops.ones_like(inputs.losses), state

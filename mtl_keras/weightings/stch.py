@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from mtl_keras.checks import integer_field, number_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs, Weighting
 from mtl_keras.weightings.simplex import masked_softmax
 from mtl_keras.weightings.state import zeros
 
@@ -56,10 +56,10 @@ class STCH(Weighting):
         # 0 marks an unknown nadir.
         return zeros(tasks, "epochs", "nadir")
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        losses = ops.maximum(seen.losses, _SMALLEST)
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        losses = ops.maximum(inputs.losses, _SMALLEST)
         nadir = ops.cast(state["nadir"], losses.dtype)
-        balanced = ops.logical_and(seen.active, nadir > 0)
+        balanced = ops.logical_and(inputs.active, nadir > 0)
         logits = (ops.log(losses) - ops.log(ops.where(nadir > 0, nadir, 1.0))) / self.mu
         shares = ops.sum(ops.cast(balanced, losses.dtype)) * masked_softmax(logits, balanced)
         return ops.where(balanced, shares, 1.0) / losses, state

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, Direction, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, Direction, State, StepInputs, Weighting
 
 
 @WEIGHTINGS.register
@@ -53,8 +53,8 @@ class TrimmedMean(Weighting):
             )
         return {}
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        jacobian, active = seen.jacobian, seen.active
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        jacobian, active = inputs.jacobian, inputs.active
         tasks = jacobian.shape[0]
         count = ops.sum(ops.cast(active, "int32"))
         cut = ops.where(count > 2 * self.trim, self.trim, 0)

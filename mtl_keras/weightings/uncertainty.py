@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from keras import ops
 
 from mtl_keras.checks import positive_field
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State, Weighting
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs, Weighting
 from mtl_keras.weightings.state import LOG_BOUND, adam, adam_state, zeros
 
 
@@ -43,11 +43,11 @@ class LearnedLogarithm(Weighting):
     def gradient(self, losses: Any, state: State) -> Any:
         """Returns the derivative `(tasks,)` of the objective with respect to the number of each task."""
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        moves = ops.logical_and(seen.active, ops.isfinite(seen.losses))
-        gradient = self.gradient(seen.losses, state)
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        moves = ops.logical_and(inputs.active, ops.isfinite(inputs.losses))
+        gradient = self.gradient(inputs.losses, state)
         moved, moments = adam(state[self.LOGARITHM], gradient, state, self.learning_rate, moves, bound=LOG_BOUND)
-        return self.weights(state, seen.losses.dtype), {self.LOGARITHM: moved, **moments}
+        return self.weights(state, inputs.losses.dtype), {self.LOGARITHM: moved, **moments}
 
 
 @WEIGHTINGS.register

@@ -7,9 +7,9 @@ from typing import Any
 
 from keras import ops
 
-from mtl_keras.weightings.base import WEIGHTINGS, Seen, State
+from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import ConeProjection
-from mtl_keras.weightings.simplex import mean_weights
+from mtl_keras.weightings.simplex import equal_weights
 from mtl_keras.weightings.solvers import nonnegative_qp, share_equally
 
 
@@ -33,9 +33,9 @@ class UPGrad(ConeProjection):
         https://arxiv.org/abs/2406.16232.
     """
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        gramian, active = seen.gramian, seen.active
-        mean = mean_weights(active)
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        gramian, active = inputs.gramian, inputs.active
+        mean = equal_weights(active)
         regularized = self.regularized(gramian)
         # Row k is the programme of g_k / N; all are solved at once.
         extra = nonnegative_qp(regularized, regularized * mean[:, None], active)

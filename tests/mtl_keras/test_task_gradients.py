@@ -15,7 +15,7 @@ from keras import layers, ops
 
 from mtl_keras import MultiTaskModel
 from mtl_keras.testing import toy_data, toy_model
-from mtl_keras.weightings import Direction, Seen, State, Weighting
+from mtl_keras.weightings import Direction, State, StepInputs, Weighting
 from mtl_keras.weightings.gramian import GramianWeighting
 
 TASKS = ("kind", "bright", "round", "copy")
@@ -30,8 +30,8 @@ class Fixed(GramianWeighting):
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {"gramian": np.zeros((tasks, tasks), "float32"), "steps": np.zeros(tasks, "float32")}
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        return ops.cast(self.weights, "float64"), {"gramian": seen.gramian, "steps": state["steps"] + 1}
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        return ops.cast(self.weights, "float64"), {"gramian": inputs.gramian, "steps": state["steps"] + 1}
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class FixedSum(Weighting):
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {"last": np.zeros((tasks, coordinates), "float32")}
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
         weights = ops.convert_to_tensor(self.weights, "float32")
-        combined = ops.sum(weights[:, None] * seen.jacobian, axis=0)
-        return Direction(combined, weights), {"last": seen.jacobian}
+        combined = ops.sum(weights[:, None] * inputs.jacobian, axis=0)
+        return Direction(combined, weights), {"last": inputs.jacobian}
 
 
 def trained(weighting: Any = "static", *, weights: Any = None, steps: int = 2, **arguments: Any) -> MultiTaskModel:

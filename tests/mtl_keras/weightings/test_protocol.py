@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mtl_keras import weightings
-from mtl_keras.weightings import WEIGHTINGS, Direction, Previous, Seen, State, Weighting
+from mtl_keras.weightings import WEIGHTINGS, Direction, Previous, State, StepInputs, Weighting
 from tests.mtl_keras.weightings.driver import FOUR_JACOBIANS, FOUR_LOSSES
 
 PREFERENCE = np.array([1.0, 0.5, 0.0, 2.0], "float32")
@@ -19,20 +19,20 @@ GRAMIAN = JACOBIAN @ JACOBIAN.T
 
 
 class Recorder(Weighting):
-    """Returns weights of 1 and keeps what it has seen."""
+    """Returns weights of 1 and keeps its inputs."""
 
     needs = frozenset({"gramian", "jacobian", "losses_after"})
 
     def __init__(self) -> None:
-        self.seen: Any = None
+        self.inputs: Any = None
 
     def initial_state(self, tasks: int, coordinates: int = 0) -> State:
         return {"steps": np.zeros(tasks, "float32")}
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
-        self.seen = seen
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
+        self.inputs = inputs
         ones = np.ones(4)
-        return Direction(np.sum(seen.jacobian, axis=0), ones), {"steps": state["steps"] + np.ones(4)}
+        return Direction(np.sum(inputs.jacobian, axis=0), ones), {"steps": state["steps"] + np.ones(4)}
 
 
 def inputs_of(weighting: Weighting) -> dict[str, Any]:
@@ -85,15 +85,15 @@ def test_the_inputs_of_update() -> None:
     step = weighting.step(
         weighting.initial_state(4), losses=losses, preference=PREFERENCE, gramian=GRAMIAN, jacobian=JACOBIAN
     )
-    seen = weighting.seen
-    np.testing.assert_array_equal(seen.losses, [2, 0.5, 1, 1.5])
-    np.testing.assert_array_equal(seen.weighted_losses, [2, 0.25, 1, 3])
-    np.testing.assert_array_equal(seen.preference, PREFERENCE)
-    np.testing.assert_array_equal(seen.active, [True, True, False, True])
-    np.testing.assert_allclose(seen.gramian, GRAMIAN * np.outer(PREFERENCE, PREFERENCE), rtol=1e-6)
-    assert np.array(seen.gramian).dtype == "float64"
-    np.testing.assert_array_equal(seen.jacobian, JACOBIAN * PREFERENCE[:, None])
-    np.testing.assert_array_equal(seen.previous, np.zeros((3, 4)))
+    inputs = weighting.inputs
+    np.testing.assert_array_equal(inputs.losses, [2, 0.5, 1, 1.5])
+    np.testing.assert_array_equal(inputs.weighted_losses, [2, 0.25, 1, 3])
+    np.testing.assert_array_equal(inputs.preference, PREFERENCE)
+    np.testing.assert_array_equal(inputs.active, [True, True, False, True])
+    np.testing.assert_allclose(inputs.gramian, GRAMIAN * np.outer(PREFERENCE, PREFERENCE), rtol=1e-6)
+    assert np.array(inputs.gramian).dtype == "float64"
+    np.testing.assert_array_equal(inputs.jacobian, JACOBIAN * PREFERENCE[:, None])
+    np.testing.assert_array_equal(inputs.previous, np.zeros((3, 4)))
     np.testing.assert_array_equal(step.weights, PREFERENCE)
     np.testing.assert_allclose(step.direction, PREFERENCE @ JACOBIAN, rtol=1e-6)
     np.testing.assert_array_equal(step.state["steps"], 1)
@@ -108,13 +108,13 @@ def test_gradients_that_are_not_finite_change_no_state() -> None:
     gramian[1, 1] = np.nan
     step = weighting.step(weighting.initial_state(4), losses=LOSSES, gramian=gramian, jacobian=JACOBIAN)
     np.testing.assert_array_equal(step.state["steps"], 0)
-    np.testing.assert_array_equal(weighting.seen.gramian, np.eye(4))
+    np.testing.assert_array_equal(weighting.inputs.gramian, np.eye(4))
 
 
 def test_called_with_a_jacobian_it_computes_the_gramian() -> None:
     weighting = Recorder()
     np.testing.assert_allclose(weighting(JACOBIAN), JACOBIAN.sum(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(weighting.seen.gramian, GRAMIAN, rtol=1e-5)
+    np.testing.assert_allclose(weighting.inputs.gramian, GRAMIAN, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_missing_inputs(name: str, missing: str) -> None:
 class Halves(weightings.GramianWeighting):
     needs = frozenset({"gramian", "two_halves"})
 
-    def update(self, seen: Seen, state: State) -> tuple[Any, State]:
+    def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
         return np.ones(2), state
 
 
