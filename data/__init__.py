@@ -84,8 +84,8 @@ def load(
         data_dir: the TFDS directory that holds it, or the folder of its plain files (`celeb_a`); by default
             `TFDS_DATA_DIR`, else `~/tensorflow_datasets`. With `synthetic`, where the drawn examples are stored. For
             your own files, their current folder, if they moved from the path in the name.
-        synthetic: whether to draw a look-alike instead.
-        seed: seed of the drawn look-alike.
+        synthetic: whether to generate a synthetic look-alike instead.
+        seed: seed of the synthetic look-alike.
         sizes: how many examples to draw for each TFDS split, or one number for all of them.
         cache: where decoded images are cached: `"memory"`; `"disk"`, in `MTL_KERAS_CACHE` or `~/.cache/mtl_keras`,
             where other processes find them; `"none"`, which decodes them in every epoch; or `"auto"`, in memory if a

@@ -168,7 +168,7 @@ def open_folder(folder: Path, attributes: Sequence[str], coordinates: Sequence[s
     `list_landmarks_align_celeba` (if there are `coordinates`), each as `.txt` or `.csv`. The splits must have their
     official sizes, 162,770, 19,867 and 19,962 images, so that an incomplete copy is rejected. For a folder with other
     images, give the sizes in a file `sizes.json`: `{"train": 100, "validation": 20, "test": 20}`, with
-    `"synthetic": true` if they are drawn.
+    `"synthetic": true` if they are synthetic.
 
     Args:
         folder: the value of `--data_dir`.
@@ -192,7 +192,7 @@ def open_folder(folder: Path, attributes: Sequence[str], coordinates: Sequence[s
     needed = [kind for kind in forms if columns.get(kind, True)]
     missing = [" or ".join(forms[kind]) for kind in needed if kind not in paths]
     if missing:
-        advice = "All files of CelebA belong beside each other."
+        advice = "All files of CelebA must be in the same folder."
         if missing == [" or ".join(forms["landmarks"])]:
             advice = "It is needed for the task landmarks only."
         raise ValueError(f"{folder} lacks {', and '.join(missing)}. {advice}")
@@ -246,7 +246,7 @@ def _check_sizes(partition: ImageList, rows: Mapping[str, np.ndarray], expected:
         raise ValueError(
             f"{partition.path} makes splits of {_format_counts(counts)} images, and {source} has "
             f"{_format_counts(expected)}: the list is incomplete or not CelebA's. Download it again. "
-            f"If a subset is meant, say so in {SIZES_FILE} beside it: {json.dumps(counts)}"
+            f"For a subset, state its sizes in {SIZES_FILE} in the same folder: {json.dumps(counts)}"
         )
 
 

@@ -162,7 +162,7 @@ class Dataset(AnyDataset):
     Args:
         name: the dataset's name.
         version: the TFDS version found, or `"files"`.
-        synthetic: whether it is the drawn look-alike.
+        synthetic: whether it is the synthetic look-alike.
         tasks: the tasks, in the requested order.
         image_shape: (height, width, channels).
 

@@ -82,7 +82,7 @@ def _unavailable(recipe: Recipe, root: tfds.core.Path, reason: str = "") -> Data
     return DataUnavailable(
         f"Found no {recipe.name} (TFDS {recipe.version}) in {root}. {reason}Prepare it with `tfds build "
         f"{recipe.name}`, say with --data_dir (or TFDS_DATA_DIR) which TFDS directory{files} holds it, or use its "
-        "drawn look-alike with --synthetic."
+        "synthetic look-alike with --synthetic."
     )
 
 

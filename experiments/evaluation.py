@@ -248,7 +248,7 @@ def _measure(metric: keras.metrics.Metric, true: np.ndarray, pred: np.ndarray) -
 
 
 def _overall(binary: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> dict[str, Score]:
-    """Returns macro and micro scores of the labels, predictions and constant predictions of the binary tasks."""
+    """Returns macro and micro scores of the binary tasks, for their predictions and constant predictions."""
     if len(binary) < 2:
         return {}
     predicted, constant = ([(task[0], task[side]) for task in binary] for side in (1, 2))

@@ -41,7 +41,7 @@ class GradientWriter:
             write_json(self.file, {"every": self.monitor.every, "tasks": list(tasks), "epochs": self.epochs})
 
     def restore(self, epoch: int) -> None:
-        """Reads the recorded epochs before `epoch`, from which the run resumes.
+        """Restores the recorded epochs before `epoch`, at which the run resumes.
 
         Raises:
             ValueError: if the file is damaged, naming it.

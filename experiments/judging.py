@@ -1,8 +1,8 @@
 """At which epoch of training a comparison judges its networks: `--judge_at`.
 
-Each network could be judged at the epoch of its best `val_mtl_score`. That leans against sharing: a single-task network
-then has the best epoch of its task, and a shared network an epoch that is a compromise between its tasks. The other two
-rules treat both sides alike.
+Each network could be judged at the epoch of its best `val_mtl_score`. This rule is biased against sharing: a
+single-task network then has the best epoch of its task, and a shared network a compromise between its tasks. The other
+two rules treat both sides in the same way.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RULES = {
     "last": "Every network is judged after its last epoch.",
     "best_per_task": "Every task is judged at its own best epoch in validation, with both methods.",
     "best_mean": "Every network is judged at the epoch of its best mean over its tasks in validation. A network of one "
-    "task gets the best epoch of that task, a shared network a compromise: this leans against sharing.",
+    "task gets the best epoch of that task, a shared network a compromise: this is biased against sharing.",
 }
 """Rule -> what it does, for reports. The first is the default."""
 DEFAULT_RULE = "last"

@@ -152,18 +152,20 @@ def compare_methods(
     return [_compare(methods[0], baseline, tasks, rule) for baseline in methods[1:]]
 
 
-def _rule(methods: Sequence[Method], asked: str | None) -> str:
-    """Returns the rule that was asked for, or the first by which all runs were evaluated."""
-    if asked is None:
+def _rule(methods: Sequence[Method], requested: str | None) -> str:
+    """Returns the requested rule, or the first by which all runs were evaluated."""
+    if requested is None:
         runs = [run for method in methods for run in method.runs]
         return next(rule for rule in RULES if all((rule, "test") in run.evaluations for run in runs))
-    check_rule(asked)
+    check_rule(requested)
     for method in methods:
         for run in method.runs:
-            if (asked, "test") not in run.evaluations:
+            if (requested, "test") not in run.evaluations:
                 known = ", ".join(rule for rule in RULES if (rule, "test") in run.evaluations)
-                raise ValueError(f"{run.folder} was not evaluated by this rule. Choices: {known}. Received: {asked!r}")
-    return asked
+                raise ValueError(
+                    f"{run.folder} was not evaluated by this rule. Choices: {known}. Received: {requested!r}"
+                )
+    return requested
 
 
 def _compare(method: Method, baseline: Method, chosen: Sequence[str] | None, judge_at: str) -> MethodComparison:

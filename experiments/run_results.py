@@ -96,7 +96,7 @@ class RunResult:
 
     @property
     def synthetic(self) -> bool:
-        """Whether its images were drawn, so that its numbers say nothing about the real dataset."""
+        """Whether its images are synthetic, so that its metrics say nothing about the real dataset."""
         return bool(self.config.get("synthetic") or (self.config.get("data") or {}).get("synthetic"))
 
     @property
@@ -230,7 +230,7 @@ class Method:
 
     @property
     def synthetic(self) -> bool:
-        """Whether one of its runs was trained on drawn images."""
+        """Whether one of its runs was trained on synthetic images."""
         return any(run.synthetic for run in self.runs)
 
     @property

@@ -133,7 +133,7 @@ def _summary(comparison: MethodComparison) -> list[str]:
         f"Negative transfer (clearly worse): {worse}.",
         RULES[comparison.judge_at],
         f"↑ higher is better, ↓ lower is better. In square brackets: the {comparison.delta_m.confidence:.0%} interval "
-        "of the mean of the paired differences, one a seed (Student's t).",
+        "of the mean of the paired differences, one per seed (Student's t).",
     ]
     if comparison.tasks_left_out:
         lines.append(f"Left out, no finished run on both sides: {', '.join(comparison.tasks_left_out)}.")

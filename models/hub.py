@@ -18,7 +18,7 @@ _MAX_ERROR_LENGTH = 300  # characters of an error message of another library
 
 @TRUNKS.register
 def keras_hub(preset: str, load_weights: bool = True) -> Trunk:
-    """Returns an image backbone of KerasHub after the scaling it was trained with; needs `pip install keras-hub`.
+    """Returns an image backbone of KerasHub, preceded by its input scaling; needs `pip install keras-hub`.
 
     The last feature map, or the sequence of patches, is averaged over the positions. Images keep their size in the
     dataset; grey images are repeated into three channels. If the preset has no image converter, like a folder with only

@@ -52,7 +52,7 @@ def log_names(plain: Sequence[Any], weighted: Sequence[Any], prefix: str = "") -
 def check_log_names(
     tasks: Sequence[str], outputs: Mapping[str, Any], plain: Mapping[str, Any], weighted: Mapping[str, Any]
 ) -> None:
-    """Checks that no two log entries have the same name, as far as names are known before the metrics are built.
+    """Checks that no two log entries have the same name, for names that are known before the metrics are built.
 
     Raises:
         ValueError: if two have.
@@ -105,7 +105,7 @@ def by_output(argument: str, value: Any, outputs: Mapping[str, Any]) -> dict[str
 
 
 def metrics_by_output(argument: str, value: Any, outputs: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Sorts `metrics` by output: a dict, a list with an entry for each output, or one list that all get a copy of."""
+    """Sorts `metrics` by output: a dict, a list with an entry per output, or a list that is copied for each."""
     if value is not None and not isinstance(value, (Mapping, list, tuple)):
         raise ValueError(f"`{argument}` must be a dict from task to metrics, or a list. Received: {value!r}")
     if isinstance(value, Mapping) and len(outputs) == 1:  # all are of the one output, as in Keras

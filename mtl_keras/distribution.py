@@ -154,7 +154,7 @@ class Replicas:
         self.count = int(strategy.num_replicas_in_sync)
 
     def all_reduce_sum(self, values: Sequence[Any]) -> list[Any]:
-        """Returns the sums of tensors over all replicas, where they have the same shapes; `None` stays `None`."""
+        """Returns the sums of tensors over all replicas, on which they have equal shapes; `None` stays `None`."""
         tensors = [value for value in values if value is not None]
         if self.count == 1 or not tensors:
             return list(values)
@@ -164,7 +164,7 @@ class Replicas:
     def all_reduce_step(
         self, gradients: Sequence[Any], moved: Iterable[keras.Variable], statistics: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
-        """Returns the sums of gradients and statistics over all replicas, in one all-reduce.
+        """Returns the sums of gradients and statistics over all replicas, computed in one all-reduce.
 
         Args:
             gradients: this replica's gradients; `None` stays `None`.

@@ -79,7 +79,7 @@ ATTRIBUTES: dict[str, tuple[Any, str]] = {
 
 
 def symbolic_producer(tensor: Any) -> tuple[keras.Operation, int, int]:
-    """Returns the operation that computes a symbolic tensor, which of its calls does, and which output it is."""
+    """Returns the operation that computes a symbolic tensor, the index of its call and the index of the output."""
     history = tensor._keras_history
     return history.operation, history.node_index, history.tensor_index
 

@@ -135,7 +135,7 @@ class BalancedAccuracy(SampleStatistics):
 
 
 class _MeanError(SampleStatistics):
-    """Mean of an error over samples."""
+    """Mean error over samples."""
 
     _direction = "down"
 

@@ -1,4 +1,4 @@
-"""`MultiTaskModel`: a `keras.Model` of named outputs whose task weights are live and whose dropped tasks do not run."""
+"""`MultiTaskModel`: a `keras.Model` with task weights that can change and tasks that can be dropped."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ def _signature_of(name: str) -> Callable[[F], F]:
 
 @keras.saving.register_keras_serializable("mtl_keras")
 class MultiTaskModel(keras.Model):
-    """A Functional model with one named output a task; takes the place of `keras.Model(inputs, outputs)`.
+    """A Functional model with one named output per task; replaces `keras.Model(inputs, outputs)`.
 
-    `compile`, `fit`, `evaluate`, `predict`, `save` and `export` take Keras' own arguments. What is different:
+    `compile`, `fit`, `evaluate`, `predict`, `save` and `export` take the same arguments as in Keras. Differences:
 
-    - **Task weights** are live: `set_task_weights` (or a callback) changes them for the next step, without a retrace.
-    - **A task at weight 0 is dropped**: a training step neither computes nor updates anything that only it reaches,
-      optimizer state and BatchNorm statistics included. Evaluation, prediction and export always run every task.
-    - **Labels may be missing** for losses of Keras': NaN in float labels, -1 in integer labels that are classes. A
+    - **Task weights** can change: `set_task_weights` (or a callback) sets them for the next step, without retracing.
+    - **A task with weight 0 is dropped**: a training step neither computes nor updates anything that only this task
+      uses, including optimizer state and BatchNorm statistics. Evaluation, prediction and export always run every task.
+    - **Labels may be missing** for Keras losses: NaN in float labels, -1 in integer labels that are classes. A
       task's loss and metrics are means over its labelled samples.
-    - Tasks that are alike are computed together, so that 100 of them cost little more than one.
-    - The logs have, besides Keras' own, `<task>_loss` (unweighted) of every task, `mtl_score` (the mean of the tasks'
-      primary metrics, those that should fall counted negative) and, in training, `<task>_weight` (mean over the epoch's
+    - **Similar tasks** are computed together: 100 of them cost little more than one.
+    - **The logs** also have `<task>_loss` (unweighted) of every task, `mtl_score` (the mean of the tasks' primary
+      metrics, negated where lower is better) and, in training, `<task>_weight` (mean over the epoch's
       steps) and `<task>_active` (share of the steps in which the task ran). A task that did not run in an epoch has the
       loss NaN.
 
@@ -94,7 +94,7 @@ class MultiTaskModel(keras.Model):
 
     @classmethod
     def from_model(cls, model: keras.Model) -> Self:
-        """Returns a model of the layers, and so with the weights, of a Functional model with named outputs.
+        """Returns a model that shares the layers and weights of a Functional model with named outputs.
 
         Raises:
             ValueError: for a model that is not Functional, or whose outputs are not a dict of single outputs.
@@ -122,17 +122,17 @@ class MultiTaskModel(keras.Model):
 
     @property
     def inputs_struct(self) -> Any:
-        """The symbolic inputs, structured as they were given."""
+        """The symbolic inputs, in the structure passed to the constructor."""
         return self._inputs_struct
 
     @property
     def task_names(self) -> tuple[str, ...]:
-        """The tasks, in order: the outputs that have a loss."""
+        """The names of the tasks, in order: the outputs that have a loss."""
         return self.training_setup.tasks
 
     @property
     def weighting(self) -> weightings.Weighting:
-        """How much each task counts in a training step, given the task weights."""
+        """The method that computes how much each task counts in a training step."""
         return self.training_setup.spec.weighting
 
     @property
@@ -146,7 +146,7 @@ class MultiTaskModel(keras.Model):
         return MappingProxyType(dict(zip(self.task_names, self.training_setup.weights().tolist(), strict=True)))
 
     def set_task_weights(self, weights: Mapping[str, float]) -> None:
-        """Sets task weights, live from the next training step on. Tasks that are not named keep theirs.
+        """Sets task weights from the next training step on. Tasks that are not named keep their weight.
 
         Args:
             weights: task name -> weight >= 0; 0 drops the task.
@@ -162,7 +162,7 @@ class MultiTaskModel(keras.Model):
         self.training_setup.set_weights(merged)
 
     def set_step_weights(self, rows: Any) -> None:
-        """Sets the task weights of the steps of the next training execution only, in place of `task_weights`.
+        """Overrides `task_weights` for the steps of the next call of `train_function` only.
 
         Args:
             rows: `(steps_per_execution, tasks)` weights >= 0, each row with one above 0.
@@ -190,7 +190,7 @@ class MultiTaskModel(keras.Model):
 
         Args:
             patterns: names of layers, with `*`, `?` and `[abc]` as in file names; `"backbone/conv*"` for layers within
-                a model that is itself a layer. None for no frozen layers.
+                a model that is itself a layer. An empty list unfreezes all layers.
 
         Raises:
             ValueError: for a name that no layer has, or if nothing would be left to train.
@@ -207,19 +207,19 @@ class MultiTaskModel(keras.Model):
 
     @property
     def primary_metrics(self) -> dict[str, str]:
-        """The name of each task's primary metric, its first; tasks without a metric are left out."""
+        """The name of each task's primary metric, which is its first; tasks without a metric are omitted."""
         spec = self.training_setup.spec
         given = {task: [*spec.metrics.get(task, ()), *spec.weighted_metrics.get(task, ())] for task in self.task_names}
         return {task: arguments.metric_name(metrics[0]) for task, metrics in given.items() if metrics}
 
     @property
     def specializations(self) -> list[Specialization]:
-        """The training functions compiled since `compile`: for which tasks, and how often each was traced."""
+        """The training functions compiled since `compile`, with their tasks and number of traces."""
         return self._steps.specializations if self._steps else []
 
     @property
     def nonfinite_losses(self) -> dict[str, int]:
-        """The tasks whose training loss was NaN or infinite since `fit` began, with the first step where it was."""
+        """The tasks whose training loss was NaN or infinite since `fit` began, with the first such step."""
         objective = self.training_setup.objective
         steps = keras.ops.convert_to_numpy(objective.first_nonfinite.value) if objective else []
         return {name: int(step) for name, step in zip(self.task_names, steps) if step >= 0}
@@ -249,20 +249,19 @@ class MultiTaskModel(keras.Model):
             optimizer: as for `keras.Model`.
             loss: task -> loss or list of losses, or one loss for all tasks. An output without a loss is predicted but
                 not trained.
-            loss_weights: task -> weight >= 0, to begin with; 1 where absent. A `keras.Variable` is followed.
+            loss_weights: task -> initial weight >= 0; 1 by default. A `keras.Variable` is read in every step.
             metrics: task -> metrics, or one list for all tasks. A task's first metric is its primary one.
             weighted_metrics: as `metrics`, weighted by `sample_weight`.
             run_eagerly: as for `keras.Model`.
             steps_per_execution: as for `keras.Model`.
             jit_compile: as for `keras.Model`.
             auto_scale_loss: as for `keras.Model`.
-            class_weight: task -> class index -> weight of the samples of that class in the task's training loss.
-            missing_labels: task -> whether NaN in float labels and -1 in integer ones are left out. By default they are
-                for losses of Keras' that are means over labels (-1 only if labels are classes), and a loss of your own
-                gets them as they are.
-            max_specializations: how many sets of active tasks may get a compiled function of their own, >= 1. Other
-                sets are run by a function of more tasks, with the same numerical result but at its cost.
-            weighting: how much each task counts in a step, given the task weights: a name, a specification such as
+            class_weight: task -> class index -> weight of the samples of that class in the training loss.
+            missing_labels: task -> whether NaN in float labels and -1 in integer labels mean "no label". By default
+                true for Keras losses that are means over labels (-1 only if labels are classes), false for others.
+            max_specializations: maximum number, >= 1, of sets of active tasks with their own compiled function. Other
+                sets are run by a function that computes more tasks, with the same result.
+            weighting: method that computes the weights of the losses: a name, a specification such as
                 `"dwa(temperature=1)"`, a config or an object of `mtl_keras.weightings`.
             **unknown: must be empty.
 
@@ -313,7 +312,7 @@ class MultiTaskModel(keras.Model):
 
     @property
     def overridden_methods(self) -> list[str]:
-        """The methods of a step that a subclass (or the object) overrides: Keras' own steps then run, and call them."""
+        """The step methods that a subclass or the instance overrides. If there are any, Keras' own steps run."""
         return [
             name
             for name in _OVERRIDABLE
@@ -346,18 +345,18 @@ class MultiTaskModel(keras.Model):
 
     @property
     def checks_labels(self) -> bool:
-        """Whether a class index out of range stops a step; XLA cannot stop one."""
+        """Whether a step fails for a class index out of range; not possible with XLA."""
         return not self.jit_compile
 
     @_signature_of("fit")
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Trains, as `keras.Model.fit` does.
+        """Trains the model; see `keras.Model.fit`.
 
-        Warns if a callback monitors `loss` or `val_loss` and task weights change while it does: the numbers before and
-        after can then not be compared. `val_mtl_score` can.
+        Warns if a callback monitors `loss` or `val_loss` while task weights change, because the values before and after
+        a change cannot be compared. Monitor `val_mtl_score` instead.
 
         Raises:
-            ValueError: if labels of a task are not what its loss needs, naming the task, the label and the example.
+            ValueError: for labels that do not fit a task's loss, naming the task, the label and the example.
         """
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
         by_task = given.get("class_weight") or {}
@@ -384,7 +383,7 @@ class MultiTaskModel(keras.Model):
 
     @_signature_of("evaluate")
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """Evaluates, as `keras.Model.evaluate` does. Within an epoch of `fit`, the epoch's own sums are kept."""
+        """Evaluates the model; see `keras.Model.evaluate`. The running sums of a `fit` in progress are preserved."""
         given = inspect.signature(super().evaluate).bind(*args, **kwargs).arguments
         objective = self.training_setup.objective
         inside = objective.variables if objective and self.training_setup.in_epoch else []
@@ -407,7 +406,7 @@ class MultiTaskModel(keras.Model):
             setup.logs_are_read = before
 
     def make_train_function(self, force: bool = False) -> Any:
-        """Sets `train_function`, which runs the step of the current active set. Called by `fit`."""
+        """Sets `train_function`, which trains the active tasks. Called by `fit`."""
         if self.training_setup.objective:
             self.training_setup.objective.reset_nonfinite()
         if force or (self.train_function is None and self.test_function is None):
@@ -461,7 +460,7 @@ class MultiTaskModel(keras.Model):
         return {name: f"{task}_{name}" for task, spec in objective.specs.items() for name, _, _ in spec.metrics}
 
     def _prepare(self, iterator: Any, training: bool) -> tuple[Any, Any]:
-        """Builds what the labels of the first batch are needed for; returns the iterator, unread, and the steps."""
+        """Builds losses and metrics from the labels of the first batch; returns an unread iterator and the steps."""
         setup = self.training_setup
         if self._steps is None:
             own = self._runs_keras_steps
@@ -484,7 +483,7 @@ class MultiTaskModel(keras.Model):
         return iterator, self._steps
 
     def _objective(self, x: Any, y: Any) -> Objective:
-        """The losses and metrics, built now if these are the first labels."""
+        """The losses and metrics; built here from the first labels."""
         setup = self.training_setup
         if setup.objective is None:
             _, labels, _ = self.unpack((x, y))
@@ -506,7 +505,7 @@ class MultiTaskModel(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        """Returns the total loss, as `keras.Model.compute_loss` does, with the task weights as they are now."""
+        """Returns the total loss with the current task weights; see `keras.Model.compute_loss`."""
         setup = self.training_setup
         if not setup.spec.losses:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
@@ -526,7 +525,7 @@ class MultiTaskModel(keras.Model):
         return losses[0] if len(losses) == 1 else keras.ops.sum(losses)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        """Updates the metrics with a batch, as `keras.Model.compute_metrics` does, and returns all results."""
+        """Updates the metrics with a batch and returns all results; see `keras.Model.compute_metrics`."""
         if self._compile_metrics is not None and self.training_setup.spec.losses:
             objective, in_steps = self._objective(x, y), isinstance(self._steps, StepFunctions)
             if in_steps:
@@ -555,7 +554,7 @@ class MultiTaskModel(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """The metric objects that a stock model has, with the results as they are now."""
+        """The metric objects that a stock model has, with their current results."""
         setup = getattr(self, "training_setup", None)
         if setup is not None and setup.objective is not None and isinstance(self._steps, StepFunctions):
             weights = None if setup.sums_of_training else setup.weights()
@@ -564,7 +563,7 @@ class MultiTaskModel(keras.Model):
         return super().metrics
 
     def reset_metrics(self) -> None:
-        """Forgets the losses and metrics recorded so far. Called at the start of every epoch and evaluation."""
+        """Resets the losses and metrics. Called at the start of every epoch and evaluation."""
         self.training_setup.in_epoch = self.training_setup.sums_of_training = False
         if self.training_setup.objective:
             self.training_setup.objective.reset()
@@ -584,7 +583,7 @@ class MultiTaskModel(keras.Model):
         return {name: value for name, value in found.items() if name not in self._run_entries()}
 
     def _run_entries(self) -> set[str]:
-        """The log entries that say how a task ran, in training alone."""
+        """The log entries of a task's weight and activity, in training only."""
         return {f"{task}_{part}" for task in self.task_names for part in ("weight", "active")}
 
     def _get_metrics_result_or_logs(self, logs: Any) -> dict[str, Any]:
@@ -611,7 +610,7 @@ class MultiTaskModel(keras.Model):
         return collect_state(self._seeds(), self.training_setup)
 
     def resume_training(self, state: Mapping[str, np.ndarray], steps: int = 0) -> None:
-        """Goes on from what `training_state` returned after some steps of an epoch, with the model saved then.
+        """Resumes an epoch from the result of `training_state`, with the model that was saved at the same step.
 
         The next epoch of `fit` skips these steps: it calls the callbacks, but neither reads data nor trains. Give
         it the data that come after them, and all of the epoch's `steps_per_epoch`.
@@ -631,7 +630,7 @@ class MultiTaskModel(keras.Model):
         self.training_setup.resumption = Resumption(steps, state)
 
     def _seeds(self) -> list[keras.Variable]:
-        """The state of dropout and the like, which Keras does not save with a model."""
+        """The random state of layers such as dropout, which Keras does not save with a model."""
         saved = {id(variable) for variable in self.weights}
         return [variable for variable in self.variables if id(variable) not in saved]
 

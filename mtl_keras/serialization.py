@@ -240,7 +240,7 @@ class Configurable:
                 check(each.name, getattr(self, each.name))
 
     def __repr__(self) -> str:
-        """Returns the call that makes the object, without the arguments that have their default values."""
+        """Returns the constructor call, without arguments that have their default values."""
         parameters = inspect.signature(type(self)).parameters.values()
         values = [(each, getattr(self, each.name)) for each in parameters]
         given = [f"{each.name}={value!r}" for each, value in values if value is not each.default]

@@ -13,7 +13,7 @@ from mtl_keras.tasks import Task, TaskSet
 
 
 def toy_tasks() -> TaskSet:
-    """Four tasks, one of each kind that is trained differently: a class, two fused attributes and a picture."""
+    """Returns four tasks that cover the ways of training: a class, two fused attributes and an image."""
     return TaskSet(
         [
             Task.classification("kind", ("left", "right", "both")),
@@ -25,7 +25,7 @@ def toy_tasks() -> TaskSet:
 
 
 def toy_graph() -> tuple[Any, dict[str, Any]]:
-    """Inputs and outputs of a network for `toy_tasks`: images `(batch, 8, 8, 1)`, every head with state of its own.
+    """Returns inputs and outputs of a network for `toy_tasks`: images `(batch, 8, 8, 1)`; each head has state.
 
     The head of `kind` has dropout, that of `copy` a BatchNorm layer and a regularizer; `bright` and `round` are fused.
     """
@@ -49,7 +49,7 @@ def toy_graph() -> tuple[Any, dict[str, Any]]:
 
 
 def toy_model(optimizer: Any = "adam", *, seed: int = 0, **compile_args: Any) -> MultiTaskModel:
-    """A compiled `MultiTaskModel` for `toy_tasks`; `compile_args` replace those of the tasks."""
+    """Returns a compiled `MultiTaskModel` for `toy_tasks`; `compile_args` override those of the tasks."""
     keras.utils.set_random_seed(seed)
     model = MultiTaskModel(*toy_graph())
     model.compile(optimizer, **{**toy_tasks().compile_args(), **compile_args})
@@ -57,7 +57,7 @@ def toy_model(optimizer: Any = "adam", *, seed: int = 0, **compile_args: Any) ->
 
 
 def toy_data(samples: int = 64, seed: int = 0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Images `(samples, 8, 8, 1)` and labels by task, learnable."""
+    """Returns images `(samples, 8, 8, 1)` and learnable labels by task."""
     rng = np.random.default_rng(seed)
     images = rng.random((samples, 8, 8, 1), "float32")
     halves = images[:, :, :4].mean((1, 2, 3)) - images[:, :, 4:].mean((1, 2, 3))

@@ -67,7 +67,7 @@ def label_columns(
         table: the table.
         others: its columns that are not tasks.
         train: (rows of the training split,); the mean and deviation of numbers are taken from these rows.
-        tasks: the columns to use as tasks; by default all others. Those of which nothing can be learned are left out
+        tasks: the columns to use as tasks; by default all others. Columns that cannot be learned are omitted
             with a warning.
         types: column -> one of `KINDS`, to override the inferred kind.
 

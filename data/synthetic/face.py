@@ -23,7 +23,7 @@ _GOLD: Colour = (240, 195, 40)
 
 @dataclass(frozen=True)
 class Face:
-    """A face before it is drawn.
+    """The attributes and proportions of a face to draw.
 
     Attributes:
         has: which of the 40 attributes are present.

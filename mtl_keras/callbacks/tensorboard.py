@@ -16,10 +16,10 @@ from mtl_keras.logs import LogKey, parse_key, task_names, without_nan
 class TensorBoard(keras.callbacks.TensorBoard):
     """Writes a multi-task run for TensorBoard, with scalars grouped to compare tasks.
 
-    | tag | what | runs |
+    | tag | content | runs |
     |---|---|---|
     | `summary/loss` | total loss, weighted by the task weights | train, validation |
-    | `summary/mtl_score` | mean of the primary metrics, each in its good direction | train, validation |
+    | `summary/mtl_score` | mean of the primary metrics, negated where lower is better | train, validation |
     | `summary/learning_rate` | learning rate at the end of the epoch | train |
     | `losses/<task>` | the task's unweighted loss | train, validation |
     | `metrics/<task>_<metric>` | each of the task's metrics | train, validation |
@@ -57,7 +57,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
     @property
     def summary(self) -> Any:
-        """The module `tf.summary`, which Keras' callback writes through, with this class's tags."""
+        """The module `tf.summary` with the tags of this class. Keras' callback writes through it."""
         return self._grouped_summary
 
     @property
@@ -87,7 +87,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
 
 class _GroupedSummary:
-    """The module `tf.summary`, but that `epoch_<key>` is written under the tag of that log.
+    """Wraps the module `tf.summary`: writes `epoch_<key>` under the tag of that log.
 
     Args:
         tasks: the names of the model's tasks.

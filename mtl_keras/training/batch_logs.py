@@ -81,7 +81,7 @@ class BatchLogs(Mapping[str, Any]):
 
 
 def score(logs: Mapping[str, Any], primary: Mapping[str, tuple[str, bool]]) -> float:
-    """Returns the mean of the primary metrics, those that should fall counted negative; NaN if none is known.
+    """Returns the mean of the primary metrics, negated where lower is better; NaN if none is known.
 
     Args:
         logs: key -> value.
@@ -105,7 +105,7 @@ class MonitoredTotals:
         self._monitored = {getattr(callback, "monitor", None) for callback in each}
 
     def warn(self, *totals: str) -> None:
-        """Warns once for each of these entries of the logs that is monitored: from now on its weights change."""
+        """Warns once about each of these log entries that a callback monitors. Call it when task weights change."""
         for total in totals:
             if total in self._monitored:
                 self._monitored.discard(total)

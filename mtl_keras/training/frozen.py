@@ -43,7 +43,7 @@ def named_layers(model: Any, patterns: Iterable[str]) -> dict[str, keras.Layer]:
 
 
 def _has_weights(layer: keras.Layer) -> bool:
-    """Returns whether a layer has weights; those of the layers of a nested model do not count as the model's."""
+    """Returns whether a layer has weights of its own. The weights of a nested model belong to its layers."""
     return bool(_own_weights(layer) if isinstance(layer, keras.Model) else layer.weights)
 
 

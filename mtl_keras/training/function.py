@@ -112,7 +112,7 @@ class Function:
         return result
 
     def _steps(self, iterator: Any, rows: Any) -> Any:
-        """Runs a step for each row until the data ends; fails if there is no batch at all."""
+        """Runs a step for each row until the data ends; raises an error if there is no batch."""
         self._one_step(without_optionals(iterator.get_next()), rows[0])
         steps = rows.shape[0]
         if steps > 1:

@@ -51,7 +51,7 @@ class SharedGroup:
         return ops.sum(ops.cast(self.take(active), "int32")) > 1
 
     def weights(self, weights: Any, preference: Any, active: Any) -> Any:
-        """Returns what to multiply the group's gradients by: one task alone has the gradient of its own loss."""
+        """Returns the factors of the group's gradients. A single active task keeps the gradient of its own loss."""
         return self.take(ops.where(self.contested(active), weights, preference))
 
     def scatter(self, rows: Any, tasks: int) -> Any:
@@ -162,7 +162,7 @@ class GradientSummary:
 
     @property
     def norm_ratio(self) -> float:
-        """The largest mean norm divided by the smallest that is known; NaN if there are not two."""
+        """The largest mean norm divided by the smallest; NaN unless two norms are known."""
         known = self.norm[self.norm > 0]
         return float(known.max() / known.min()) if known.size > 1 else float("nan")
 
@@ -173,7 +173,7 @@ class GradientSummary:
 
 
 class GradientStatistics:
-    """Sums over the steps whose Gramian was computed, in variables: no step waits for the device to read them.
+    """Running sums over the steps with a Gramian, kept in variables so that no step waits for the device.
 
     Args:
         tasks: the number of tasks.
@@ -196,7 +196,7 @@ class GradientStatistics:
         return f"GradientStatistics(every={self.every}, count={self.count})"
 
     def due(self, steps: int) -> list[bool]:
-        """Returns which of the next steps to look at: the first after a reset, and each `every`-th from it."""
+        """Returns which of the next steps to monitor: the first after a reset, and every `every`-th step from it."""
         first, self.count = self.count, self.count + steps
         return [self.every > 0 and place % self.every == 0 for place in range(first, first + steps)]
 
@@ -226,7 +226,7 @@ class GradientStatistics:
         return [self._cosines, self._conflicts, self._seen, self._norms, self._steps]
 
     def reset(self) -> None:
-        """Forgets all steps; the next one is counted as the first."""
+        """Resets the sums and the step count."""
         self.count = 0
         for variable in self.variables:
             variable.assign(ops.zeros_like(variable))

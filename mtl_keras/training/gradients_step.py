@@ -224,7 +224,7 @@ class GradientsStep:
 def _jacobian(
     groups: Sequence[SharedGroup], matrices: Sequence[Any], values: _StepValues, layout: Sequence[keras.Variable]
 ) -> tuple[Any, list[Any], list[Any]]:
-    """Returns the Jacobian of the shared variables, and what is needed for those that one active task uses.
+    """Returns the Jacobian of the shared variables, and the gradients of variables that one active task uses.
 
     Args:
         groups: the shared variables.

@@ -65,7 +65,7 @@ def _call(tensor: Any) -> tuple[int, int]:
 
 
 def _ancestors(tensor: Any) -> list[tuple[keras.Operation, Any]]:
-    """Returns all operations that `tensor` depends on, with one output tensor of each call; its inputs come last."""
+    """Returns the operations that `tensor` depends on, with an output tensor of each call, starting at `tensor`."""
     found: list[tuple[keras.Operation, Any]] = []
     seen: set[tuple[int, int]] = set()
     stack = [tensor]
@@ -184,7 +184,7 @@ def reach(outputs: Mapping[str, Any]) -> dict[keras.Operation, frozenset[str]]:
 
 
 def unreached(entry: Ownership) -> Ownership:
-    """Returns the ownership of a variable that no task trains for now, such as a frozen one."""
+    """Returns the ownership of a variable that no task trains at the moment, such as a frozen one."""
     return Ownership(entry.variable, np.zeros_like(entry.reached))
 
 

@@ -20,7 +20,7 @@ from mtl_keras.training.objective import Objective
 
 
 class KerasSteps:
-    """Runs the model's own `train_step` and `test_step`, where the user overrides a part of them.
+    """Runs the `train_step` and `test_step` of a model in which the user overrides a part of them.
 
     A task at weight 0 is computed, and its state is restored afterwards.
 
@@ -37,7 +37,7 @@ class KerasSteps:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the weights of the steps so far."""
+        """Resets the recorded weights of the steps."""
         self._weights = self._active = np.zeros(len(self._state.tasks))
         self._count = 0
 

@@ -1,4 +1,4 @@
-"""TensorFlow's fused kernels, in place of the many small operations that Keras composes the same mathematics of.
+"""Replaces sequences of small operations of Keras by TensorFlow's fused kernels.
 
 Batch normalisation in training and Adam's update are one kernel each in TensorFlow. Composed of a dozen operations that
 each go through memory, as Keras has them for all its backends, they are up to a third of a step on a CPU.

@@ -56,9 +56,9 @@ class Objective:
         self._other += [(metric.name, metric) for metric in self.layer_metrics]
         self._scalar_names: list[str] = []
         every = [*self.log_names(training=True), *(name for name, _ in self._other)]
-        twice = [name for name, count in Counter(every).items() if count > 1]
-        if twice:
-            raise ValueError(f"Log entries must have distinct names. Received twice: {', '.join(twice)}")
+        duplicates = [name for name, count in Counter(every).items() if count > 1]
+        if duplicates:
+            raise ValueError(f"Log entries must have distinct names. Received twice: {', '.join(duplicates)}")
         self._build_state()
 
     def _build_state(self) -> None:
@@ -238,7 +238,7 @@ class Objective:
         return ops.sum(ops.where(known, scores, 0.0)) / ops.sum(ops.cast(known, scores.dtype))
 
     def log_names(self, training: bool) -> list[str]:
-        """Returns the names of the entries of the vector of `summary`."""
+        """Returns the name of each entry of the vector that `summary` returns."""
         names = ["loss", "mtl_score", *self._names, *self._scalar_names]
         if training:
             names += [f"{task}_weight" for task in self.tasks] + [f"{task}_active" for task in self.tasks]

@@ -11,7 +11,7 @@ _LEFT_OUT = -1e38
 
 
 def mask_inactive(scores: Any, active: Any) -> Any:
-    """Returns the scores `(tasks,)`, those of inactive tasks so low that they count as 0 in a softmax."""
+    """Returns the scores `(tasks,)`, with a low value for inactive tasks that makes their softmax 0."""
     return ops.where(active, scores, _LEFT_OUT)
 
 
