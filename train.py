@@ -104,7 +104,7 @@ def _is_comparison(folder: Path) -> bool:
 def _compare(values: flags.FlagValues, folder: Path) -> None:
     from experiments.comparison_report import report_comparison
     from experiments.plan import Plan, is_comparison
-    from experiments.plan_runner import run_all
+    from experiments.plan_runner import run_plan
     from experiments.run_directory import RunDirectory
 
     if values.distribute == "multi_worker":
@@ -126,7 +126,7 @@ def _compare(values: flags.FlagValues, folder: Path) -> None:
     else:
         RunDirectory(folder).check_new()
         plan = Plan(config_from_flags(values), tuple(values.compare), seeds or (values.seed,), values.judge_at)
-    run_all(plan, folder)
+    run_plan(plan, folder)
     report_comparison([folder], quiet=not plan.config.verbose)
 
 

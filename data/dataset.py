@@ -309,7 +309,7 @@ class Dataset(AnyDataset):
         return self._readable[name]
 
 
-def example_names(dataset: AnyDataset, split: str) -> list[str] | None:
+def find_example_names(dataset: AnyDataset, split: str) -> list[str] | None:
     """Returns `dataset.example_names(split)`; `None` for a class without this method."""
     return dataset.example_names(split) if hasattr(dataset, "example_names") else None
 

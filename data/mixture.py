@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from data import images
 from data.bad_examples import Skipped
-from data.dataset import AnyDataset, BatchRequest, describe_tasks, example_names
+from data.dataset import AnyDataset, BatchRequest, describe_tasks, find_example_names
 from data.recipe import SPLITS
 from mtl_keras.tasks import TaskSet
 
@@ -72,7 +72,7 @@ class Mixture(AnyDataset):
         return Skipped(sum(skipped.count for skipped in found.values()), names)
 
     def example_names(self, split: str) -> list[str] | None:
-        found = {name: example_names(source, split) for name, source in self.sources.items()}
+        found = {name: find_example_names(source, split) for name, source in self.sources.items()}
         names = [f"{name}:{example}" for name, examples in found.items() for example in examples or ()]
         return names if all(examples is not None for examples in found.values()) else None
 

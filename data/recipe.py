@@ -87,7 +87,7 @@ class Recipe(abc.ABC):
         return tf.map_fn(self.decode, encoded, parallel_iterations=1, fn_output_signature=spec)
 
     def frame(self, image: tf.Tensor) -> tf.Tensor:
-        """Returns a decoded image (height, width, channels), brought to `image_shape`."""
+        """Returns a decoded image (height, width, channels), converted to `image_shape`."""
         height, width, channels = self.image_shape
         image.set_shape((None, None, channels))
         return images.resize(image, height, width)

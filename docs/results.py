@@ -55,11 +55,11 @@ def main(folders: Sequence[str]) -> None:
     for folder in map(Path, folders):
         write_json(RECORDS / f"{folder.resolve().name}.json", record_of(folder))
     for figure, names in FIGURES.items():
-        draw_totals({name: load(name) for name in names}, ROOT / "docs" / "images" / figure)
+        draw_totals({name: load_record(name) for name in names}, ROOT / "docs" / "images" / figure)
     PAGE.write_text(fill(PAGE.read_text("utf-8")), "utf-8")
 
 
-def load(name: str) -> dict[str, Any]:
+def load_record(name: str) -> dict[str, Any]:
     """Returns a record."""
     return read_json(RECORDS / f"{name}.json")
 
@@ -69,7 +69,7 @@ def fill(page: str) -> str:
 
     def block(match: re.Match[str]) -> str:
         start, kind, names, end = match.groups()
-        return "\n\n".join([start, *BLOCKS[kind]({name: load(name) for name in names.split()}), end])
+        return "\n\n".join([start, *BLOCKS[kind]({name: load_record(name) for name in names.split()}), end])
 
     return BLOCK.sub(block, page)
 

@@ -78,7 +78,7 @@ def run_tables(record: Record) -> list[str]:
 
 
 def source_table(records: Mapping[str, Record]) -> str:
-    """Returns the last totals of each CIFAR-10 preset beside those of the source."""
+    """Returns the last totals of each CIFAR-10 preset next to those of the source."""
     rows = []
     for name, record in records.items():
         history, tasks = record["history"], record["metrics"]["tasks"]
@@ -93,7 +93,7 @@ def source_table(records: Mapping[str, Record]) -> str:
 
 
 def target_table(record: Record) -> list[str]:
-    """Returns the results of the best epoch, on the validation and the test split, beside the best of the source."""
+    """Returns the results of the best epoch, on the validation and the test split, next to the best of the source."""
     history, best, tasks = record["history"], record["metrics"]["best_epoch"], record["metrics"]["tasks"]
     total = sum(weight * history[f"val_{task}_loss"][best] for task, weight in _SOURCE_WEIGHTS.items())
     on_test = sum(weight * tasks[task]["loss"]["value"] for task, weight in _SOURCE_WEIGHTS.items())

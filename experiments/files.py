@@ -44,7 +44,7 @@ def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
-    """Reads the file of `write_history`, by column.
+    """Reads a file written by `write_history`, by column.
 
     Returns:
         column, without `epoch` -> `(epochs,)` numbers; an empty cell is NaN.

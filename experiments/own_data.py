@@ -13,7 +13,7 @@ from experiments.config import FEW_STEPS, OWN_DATASET, RunConfig
 from experiments.files import read_json
 from experiments.run_directory import RunDirectory
 
-# The settings of `RunConfig` that `building.open_dataset` reads: no use for a dataset that is already open.
+# The settings of `RunConfig` that `building.open_dataset` reads. They have no effect on a dataset that is already open.
 _DATA_SETTINGS = (
     "synthetic",
     "examples",

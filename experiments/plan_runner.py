@@ -1,4 +1,4 @@
-"""`run_all`: trains all networks of a comparison in sequence, each at most once."""
+"""`run_plan`: trains all networks of a comparison in sequence, each at most once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from experiments.runner import run
 from mtl_keras.callbacks import NonFiniteLoss
 
 
-def run_all(plan: Plan, folder: Path) -> None:
+def run_plan(plan: Plan, folder: Path) -> None:
     """Trains and evaluates the runs that are not finished.
 
     Interrupted runs resume from their last checkpoint. A run whose loss became NaN or infinite has no result; the other
@@ -29,10 +29,10 @@ def run_all(plan: Plan, folder: Path) -> None:
     plan.config.check()
     runs = [(RunDirectory(folder / part), config) for part, config in plan.runs()]
     with locked(folder):
-        _run_all(plan, folder, runs)
+        _run_plan(plan, folder, runs)
 
 
-def _run_all(plan: Plan, folder: Path, runs: Sequence[tuple[RunDirectory, RunConfig]]) -> None:
+def _run_plan(plan: Plan, folder: Path, runs: Sequence[tuple[RunDirectory, RunConfig]]) -> None:
     plan.save(folder)
     try:
         for number, (directory, config) in enumerate(runs, 1):

@@ -36,7 +36,7 @@ class Predictor:
 
 
 def of_run(directory: RunDirectory, *, saved_model: bool = False) -> Predictor:
-    """Returns the best model of a run, or its exported SavedModel.
+    """Loads a predictor from the best model of a run, or from its exported SavedModel.
 
     Raises:
         ValueError: if there is no such model, or the run is from a version that did not record its tasks.
@@ -57,7 +57,7 @@ def of_run(directory: RunDirectory, *, saved_model: bool = False) -> Predictor:
 
 
 def of_saved_model(path: Path) -> Predictor:
-    """Returns a SavedModel written by `train.py --export`, at any path.
+    """Loads a predictor from a SavedModel written by `train.py --export`.
 
     Its tasks are inferred from the stored names of their classes or points and from the output shapes. Classes without
     names are treated as numbers.

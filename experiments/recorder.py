@@ -122,7 +122,7 @@ class Recorder(keras.callbacks.Callback):
         }
 
     def get_state(self) -> dict[str, Any]:
-        """Returns all state, besides the model, that the rest of the run depends on, as JSON values."""
+        """Returns the state that the rest of the run depends on, without the model, as JSON values."""
         return {
             "history": self.history,
             "best_epoch": self.best_epoch,

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 import data
-from data.dataset import example_names
+from data.dataset import find_example_names
 from experiments.building import (
     build_model,
     freezing_callbacks,
@@ -64,7 +64,7 @@ def run(
 ) -> Evaluation:
     """Trains one run, evaluates it on the test split, exports it, and writes its report.
 
-    A run of a comparison has no report of its own.
+    A run of a comparison has no separate report.
 
     Args:
         config: the settings.
@@ -142,7 +142,7 @@ def _run(
     batches = dataset.batches("test", config.batch_size)
     outputs = predict_split(best.predict_on_batch, batches, dataset.tasks)
     evaluation = evaluate_outputs(outputs, dataset.tasks)
-    names = example_names(dataset, "test")
+    names = find_example_names(dataset, "test")
     save_predictions(directory.predictions_file, outputs, dataset.tasks, names)
     save_examples(directory.examples_file, outputs, dataset.tasks, batches, names)
     _export(config, directory, best, dataset)

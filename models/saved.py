@@ -33,7 +33,7 @@ def load_keras_file(path: Path, compiled: bool = True) -> keras.Model:
         return keras.models.load_model(path, compile=compiled)
     except (OSError, ValueError, KeyError, TypeError) as cause:
         if "safe_mode" in str(cause):
-            raise ValueError(f"{path} is refused: it holds code of its own, such as a Lambda layer") from cause
+            raise ValueError(f"{path} is refused: it contains code, such as a Lambda layer") from cause
         # Keras reports a file that is not a zip archive as not found.
         reason = "it is no model file of Keras" if "File not found" in str(cause) else str(cause).splitlines()[0]
         raise ValueError(f"{path} is damaged: {reason}") from cause

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mtl_keras import schedules  # imported at once, so that other errors can name a schedule that is misplaced
+from mtl_keras import schedules  # imported at once, so that an error can point out a schedule given as weighting
 from mtl_keras.layers import TaskSplit
 from mtl_keras.model import MultiTaskModel
 from mtl_keras.tasks import Task, TaskSet

@@ -203,7 +203,7 @@ def checked_rows(rows: Any, shape: tuple[int, int]) -> np.ndarray:
         ValueError: for another shape, or weights that are negative, non-finite or all 0.
     """
     try:
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+        with np.errstate(over="ignore"):  # too large values become infinite, and are refused
             array = np.asarray(rows, "float32")
     except (TypeError, ValueError, OverflowError):
         array = np.zeros(0, "float32")
@@ -279,7 +279,7 @@ def unpack(data: Any, tasks: Sequence[str], outputs: Mapping[str, Any]) -> tuple
 
 
 def _structured(what: str, value: Any, tasks: Sequence[str], outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Sorts labels or weights by output: a dict, or a tuple in output order, of all outputs or of those with a loss."""
+    """Sorts labels or weights by output: a dict, or a tuple with an entry per output (or per output with a loss)."""
     if value is None:
         return {}
     if isinstance(value, Mapping):

@@ -31,7 +31,7 @@ __all__ = [
 #   compute_output_spec   creates the variables of metrics before a step is traced
 #   get_keras_mask,
 #   set_keras_mask        the mask of a tensor, which Keras' losses and metrics read
-#   KerasSaveable         saves an attribute of the model in a folder of its own, which `keras.Model` ignores
+#   KerasSaveable         saves an attribute of the model in a separate folder, which `keras.Model` ignores
 #   CompileLoss           the loss trackers in `model.metrics`
 #   CompileMetrics        makes metric objects from the arguments of `compile`, and is part of `model.metrics`
 #   no_automatic_dependency_tracking

@@ -29,7 +29,7 @@ from mtl_keras.training.objective import Objective
 from mtl_keras.training.spec import CompileSpec
 from mtl_keras.training.state import Resumption, TrainingState, collect_state, outside_of_graphs, restore_variables
 
-# What a subclass may override: its steps are then Keras' own, which call it.
+# Methods that a subclass may override. Keras' own steps then run, and call them.
 _OVERRIDABLE = (
     "train_step test_step compute_loss compute_metrics get_metrics_result metrics reset_metrics call __call__ losses "
     "_aggregate_additional_loss".split()
@@ -470,7 +470,7 @@ class MultiTaskModel(keras.Model):
                     first = next(iterator)
                     spec, iterator = first, itertools.chain([first], iterator)
                 self._objective(*keras.utils.unpack_x_y_sample_weight(spec)[:2])
-            self._called = True  # its layers are, in models of their own; exporters ask
+            self._called = True  # exporters check it; steps call sub-models of the same layers
             self._steps = KerasSteps(self) if own else StepFunctions(self)
         if training and isinstance(self._steps, StepFunctions):
             if not self.optimizer.built:
@@ -499,7 +499,7 @@ class MultiTaskModel(keras.Model):
         return [metric for metric in super().metrics if id(metric) not in known]
 
     def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
-        # A Functional model is built, and `_prepare` does the rest. Keras' own fails if there are several workers.
+        # A Functional model is built, and `_prepare` does the rest. Keras' implementation fails with several workers.
         pass
 
     def compute_loss(
@@ -591,7 +591,7 @@ class MultiTaskModel(keras.Model):
         if not isinstance(self._steps, StepFunctions):
             own = super()._get_metrics_result_or_logs(dict(logs))
             return {**logs, **own}
-        # The logs of the last step are those of the whole epoch: they are made from the sums.
+        # The logs of the last step are those of the whole epoch: they come from running sums.
         complete = dict(logs)
         if setup.weighting and setup.in_epoch and complete:  # an epoch of training, not evaluation
             setup.weighting.after_epoch([complete[f"{name}_loss"] for name in self.task_names])

@@ -204,7 +204,7 @@ class _Bars:
     def update(self) -> None:
         """Brings the bars and the time left up to date. rich measures the speed from the first call on with `step` > 0.
 
-        The first step, which compiles, is thus left out.
+        This excludes the first step, which compiles.
         """
         first = self._first_epoch or 0
         done = (self._epoch - first) * (self._steps or 0) + self.step

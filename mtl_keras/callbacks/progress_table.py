@@ -75,7 +75,7 @@ def epoch_line(
         seconds: duration of the epoch.
         logs: its logs, without NaN.
         metrics: task -> its metric; the value on validation data is shown if there is one.
-        width: largest length of the line in characters; what does not fit is left out. `None` for no limit.
+        width: largest length of the line in characters; parts that do not fit are omitted. `None` for no limit.
     """
     keys = ["loss", "val_loss", "val_mtl_score", "mtl_score"]
     if len(metrics) <= _TASKS_IN_A_LINE:

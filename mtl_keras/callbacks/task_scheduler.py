@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from mtl_keras import schedules
 from mtl_keras.logs import task_names
 from mtl_keras.schedules.base import Records
-from mtl_keras.schedules.sampling import draw, epoch_generator, running_probabilities
+from mtl_keras.schedules.sampling import draw_tasks, epoch_generator, running_probabilities
 
-# For each model, the callback that it was given to last.
+# The last `TaskScheduler` of each model.
 _LAST_SCHEDULER: MutableMapping[keras.Model, weakref.ref[TaskScheduler]] = weakref.WeakKeyDictionary()
 
 
@@ -93,8 +93,8 @@ class TaskScheduler(keras.callbacks.Callback):
             self.records = Records(tasks, dict(self.model.task_depths()), dict(counts))
         elif self.records.tasks != tasks:
             raise ValueError(
-                f"A TaskScheduler with the records of the tasks {list(self.records.tasks)} cannot go on with a model "
-                f"of other tasks: make a new one. Received: a model with the tasks {list(tasks)}"
+                f"A TaskScheduler with the records of the tasks {list(self.records.tasks)} cannot continue with a "
+                f"model of other tasks: make a new one. Received: a model with the tasks {list(tasks)}"
             )
         # Raises for a wrong task name in the schedule now, not in the middle of the first epoch.
         self._evaluate(0, self.records.before(0))
@@ -124,7 +124,7 @@ class TaskScheduler(keras.callbacks.Callback):
             )
 
     def get_state(self) -> dict[str, Any]:
-        """Returns the state that the next draws depend on, besides the constructor's arguments, as JSON values."""
+        """Returns the state of the records and draws, without the constructor's arguments, as JSON values."""
         if self.records is None:
             return {"seed": self.seed, "records": None}
         losses = [
@@ -194,4 +194,4 @@ class TaskScheduler(keras.callbacks.Callback):
             return np.zeros((steps, len(eligible)), bool)
         rows = np.zeros(steps, int) if self.every == "epoch" else np.arange(batch, batch + steps) // self.every
         rng = epoch_generator(self.seed, self._epoch, skip=int(rows[0]) * len(eligible))
-        return draw(self._values, int(rows[-1] - rows[0]) + 1, rng, eligible)[rows - rows[0]]
+        return draw_tasks(self._values, int(rows[-1] - rows[0]) + 1, rng, eligible)[rows - rows[0]]

@@ -41,7 +41,7 @@ def gain_bars(tasks: Sequence[str], gains: np.ndarray, verdicts: Sequence[str], 
 
     Args:
         tasks: names of the bars.
-        gains: `(3, tasks)`: where the bars end, and the ends of their whiskers. NaN for what is not drawn.
+        gains: `(3, tasks)`: where the bars end, and the ends of their whiskers. NaN where nothing is drawn.
         verdicts: one per task, from `mtl_keras.analysis.comparison`.
         label: what the bars measure.
     """

@@ -145,7 +145,7 @@ def classifier_figure(curves: Sequence[PrecisionRecall], calibrated: Calibration
 
 
 def small_curve(x: np.ndarray, y: np.ndarray, *, diagonal: bool = False) -> Figure:
-    """Returns a curve `(points,)` in [0, 1] without axes, to be shown next to numbers, and a diagonal if wanted."""
+    """Returns a curve `(points,)` in [0, 1] without axes, to be shown next to numbers, with an optional diagonal."""
     figure = Figure((0.7, 0.5))
     if diagonal:
         figure.add_artist(Line2D([0.05, 0.95], [0.05, 0.95], color=GREY, linewidth=0.8, linestyle=(0, (2, 2))))

@@ -84,7 +84,7 @@ def _render(figure: Figure, salt: str) -> tuple[str, str]:
 
 
 def _simplify(tag: re.Match[str]) -> str:
-    """Returns a tag with the page's colour for black and its fonts, and with two decimals."""
+    """Replaces black and the fonts of a tag by those of the page, and rounds its numbers to two decimals."""
     source = re.sub(r"#000000\b|\bblack\b", "currentColor", tag[0])
     source = re.sub(r" ?font-family: [^;\"]*;?", "", source)
     return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), source)

@@ -12,14 +12,14 @@ def epoch_generator(seed: int, epoch: int, skip: int = 0) -> np.random.Generator
     Args:
         seed: the seed of the run, >= 0.
         epoch: the epoch, >= 0.
-        skip: how many numbers to skip. A row of `draw` takes one per task, so row i of the epoch comes first with
+        skip: how many numbers to skip. A row of `draw_tasks` takes one per task, so row i of the epoch comes first with
             `skip=i * tasks`.
     """
     # PCG64 explicitly: for `advance`, and because NumPy's default generator may change. A float takes one step.
     return np.random.Generator(np.random.PCG64([seed, epoch]).advance(skip))
 
 
-def draw(
+def draw_tasks(
     probabilities: NDArray[np.float64],
     steps: int,
     rng: np.random.Generator,
@@ -51,7 +51,7 @@ def draw(
 def running_probabilities(
     probabilities: NDArray[np.float64], eligible: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """Returns the probability with which `draw` runs each task.
+    """Returns the probability with which `draw_tasks` runs each task.
 
     This is the task's own probability, except for the task that runs if none is drawn: the probability of no draw is
     added to it.

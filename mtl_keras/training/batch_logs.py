@@ -24,7 +24,7 @@ def batch_logs_are_read(arguments: Mapping[str, Any]) -> bool:
         arguments: those given to `keras.Model.fit` or `evaluate`.
     """
     callbacks = arguments.get("callbacks") or []
-    # A list that Keras made has its progress bar in it.
+    # A `CallbackList` made by Keras contains its progress bar.
     shown = not hasattr(callbacks, "callbacks") and arguments.get("verbose", "auto") != 0
     each = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks))
     readers = [callback for callback in each if getattr(callback, "reads_batch_logs", True)]

@@ -211,7 +211,7 @@ class GradientStatistics:
         norms = ops.sqrt(ops.maximum(ops.where(finite, ops.diagonal(gramian), 0.0), 0.0))
         known = ops.cast(ops.logical_and(active, norms > 0), "float32")
         pairs = known[:, None] * known[None, :]
-        # One after the other: the product of two small norms may be 0 where they are not.
+        # Divide twice: the product of two small norms may underflow to 0.
         scaled = ops.divide_no_nan(ops.where(finite, gramian, 0.0), norms[:, None])
         cosines = ops.divide_no_nan(scaled, norms[None, :]) * pairs
         self._cosines.assign_add(ops.clip(cosines, -1.0, 1.0))

@@ -215,8 +215,8 @@ class GradientsStep:
         pieces = unflatten(step.direction * values.scale, layout)
         parts = {id(one): part for one, part in zip(layout, pieces, strict=True)}
         found = [
-            tf.where(several, parts[id(variable)], own)
-            for variable, own, several in zip(self._shared, alone, contested, strict=True)
+            tf.where(is_contested, parts[id(variable)], own)
+            for variable, own, is_contested in zip(self._shared, alone, contested, strict=True)
         ]
         return step.weights, found, step.state
 
@@ -242,10 +242,10 @@ def _jacobian(
     alone: list[Any] = []
     contested: list[Any] = []
     for group, matrix in zip(groups, matrices, strict=True):
-        several = group.contested(values.active)
-        contested += [several] * len(group.variables)
+        is_contested = group.contested(values.active)
+        contested += [is_contested] * len(group.variables)
         alone += group.gradients((group.take(values.preference)[None, :] @ matrix)[0])
-        spread = tf.where(several, group.scatter(matrix, tasks), 0.0) / values.scale
+        spread = tf.where(is_contested, group.scatter(matrix, tasks), 0.0) / values.scale
         sizes = [int(np.prod(variable.shape)) for variable in group.variables]
         pieces = tf.split(spread, sizes, axis=1)
         rows |= {id(variable): piece for variable, piece in zip(group.variables, pieces, strict=True)}

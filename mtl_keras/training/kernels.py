@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-# What the kernel takes for any smaller one, on a GPU.
+# On a GPU, the kernel raises a smaller epsilon to this value.
 _LEAST_EPSILON = 1.001e-5
 
 

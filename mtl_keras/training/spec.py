@@ -312,14 +312,14 @@ class CompileSpec:
         return {name: value for name, value in given.items() if value}
 
     def compile_metrics(self, outputs: Mapping[str, Any]) -> CompileMetrics:
-        """Returns the metrics in the container that Keras keeps them in."""
+        """Returns the metrics in Keras' container."""
         plain, weighted = ({n: list(m) for n, m in g.items()} for g in (self.metrics, self.weighted_metrics))
         return CompileMetrics(plain, weighted, output_names=sorted(outputs))
 
     def task_specs(
         self, labels: Mapping[str, Any], outputs: Mapping[str, Any], container: CompileMetrics | None
     ) -> list[TaskSpec]:
-        """Returns the specification of each output, for which a batch of labels must be known.
+        """Returns the specification of each output, given a batch of labels.
 
         Args:
             labels: name -> labels `(batch, ...)`, symbolic.

@@ -108,7 +108,7 @@ class LiveWeighting:
 class TrainingState(KerasSaveable):
     """The training state that `keras.Model` does not have; created by `compile`.
 
-    Keras saves it in an entry of its own in the files of a model. `keras.Model` ignores this entry when it loads them.
+    Keras saves it in a separate entry of a model's files. `keras.Model` ignores this entry when it loads them.
 
     Args:
         spec: the arguments of `compile`.
@@ -168,7 +168,7 @@ class TrainingState(KerasSaveable):
         container: CompileMetrics | None,
         layer_metrics: Sequence[keras.metrics.Metric],
     ) -> Objective:
-        """Builds the losses and metrics, for which a batch of labels must be known, and returns them.
+        """Builds the losses and metrics from a batch of labels, and returns them.
 
         Args:
             labels: name -> labels `(batch, ...)` or a `tf.TensorSpec` of them.

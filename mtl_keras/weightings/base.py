@@ -61,7 +61,7 @@ class StepResult(NamedTuple):
 
 @dataclass(frozen=True)
 class StepInputs:
-    """Inputs of a method in one step.
+    """Inputs of a weighting in a training step.
 
     The Gramian and the Jacobian are those of the weighted losses: each task's gradient is multiplied by its preference.
 

@@ -64,7 +64,7 @@ class GradNorm(GramianWeighting):
         return self._weights(active, state), {"logits": logits, "first": state["first"], **moments}
 
     def gradient(self, gramian: Any, losses: Any, active: Any, state: State) -> Any:
-        """Returns the derivative `(tasks,)` of the objective with respect to the s of each task."""
+        """Returns the derivatives `(tasks,)` of the objective with respect to s_t."""
         weights, ones = self._weights(active, state), ops.cast(active, "float64")
         count = ops.maximum(ops.sum(ones), 1.0)
         norms = ops.sqrt(ops.maximum(ops.diagonal(gramian), 0.0))

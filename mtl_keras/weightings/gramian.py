@@ -13,8 +13,7 @@ from mtl_keras.checks import check_bool, checked_field, integer_field, number_fi
 from mtl_keras.weightings.base import State, Weighting
 from mtl_keras.weightings.state import StepSeed
 
-# What is not above this, relative to the terms that it is computed from, counts as zero: a sum, a difference or an
-# eigenvalue of a cosine matrix.
+# A sum, a difference or an eigenvalue of a cosine matrix counts as zero unless it is above this, relative to its terms.
 ROUNDING = 1e-12
 # A gradient counts as zero if its squared norm is not above this times the largest one.
 ZERO_SQUARE = 1e-24

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mtl_keras.schedules import DST, Records
-from mtl_keras.schedules.sampling import draw, epoch_generator, running_probabilities
+from mtl_keras.schedules.sampling import draw_tasks, epoch_generator, running_probabilities
 from tests.fuzzing.values import task_names
 
 losses = st.floats() | st.sampled_from([0.0, -0.0, 5e-324, 1e308, -1e308, math.nan, math.inf, -math.inf])
@@ -58,7 +58,7 @@ def test_probabilities(known: Records, given_shares: list[float | None], epoch: 
 def test_draws(chances: np.ndarray, seed: int, epoch: int, parts: list[int], data: st.DataObject) -> None:
     tasks, steps = len(chances), sum(parts)
     eligible = data.draw(arrays.arrays("bool", tasks).filter(np.any))
-    together = draw(chances, steps, epoch_generator(seed, epoch), eligible)
+    together = draw_tasks(chances, steps, epoch_generator(seed, epoch), eligible)
     assert together.shape == (steps, tasks)
     assert together.any(axis=1).all()
     assert not together[:, ~eligible].any()
@@ -67,9 +67,11 @@ def test_draws(chances: np.ndarray, seed: int, epoch: int, parts: list[int], dat
     assert together[:, (chances == 1) & eligible].all()
     # In parts from one generator, and any row from its number.
     rng = epoch_generator(seed, epoch)
-    np.testing.assert_array_equal(np.concatenate([draw(chances, part, rng, eligible) for part in parts]), together)
+    np.testing.assert_array_equal(
+        np.concatenate([draw_tasks(chances, part, rng, eligible) for part in parts]), together
+    )
     row = data.draw(st.integers(0, steps - 1))
-    reached = draw(chances, steps - row, epoch_generator(seed, epoch, skip=row * tasks), eligible)
+    reached = draw_tasks(chances, steps - row, epoch_generator(seed, epoch, skip=row * tasks), eligible)
     np.testing.assert_array_equal(reached, together[row:])
 
 

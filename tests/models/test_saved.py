@@ -100,7 +100,7 @@ def _lambda(images: Any, outputs: dict[str, Any]) -> keras.Model:
     [
         (_list, r"net.keras: `outputs` must be a dict .*Received: a list of 3 outputs"),
         (_missing, r"net.keras has no output for task 'worn'. It has outputs for: item, warm"),
-        (_lambda, r"net.keras is refused: it holds code of its own"),
+        (_lambda, r"net.keras is refused: it contains code"),
         (lambda images, outputs: keras.Sequential([images, layers.Flatten()]), r"net.keras: .*Received: a Sequential"),
     ],
     ids=["list", "missing", "lambda", "sequential"],

@@ -255,7 +255,7 @@ def test_schedules_that_do_not_fit_the_model_are_refused_before_training(
 def test_records_of_other_tasks_are_refused() -> None:
     scheduler = TaskScheduler("dst")
     fit(scheduler, RecordingModel(), LOSSES)
-    with pytest.raises(ValueError, match="cannot go on with a model of other tasks"):
+    with pytest.raises(ValueError, match="cannot continue with a model of other tasks"):
         fit(scheduler, RecordingModel({"item": 1.0, "hat": 1.0}), LOSSES)
 
 
