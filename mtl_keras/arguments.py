@@ -114,7 +114,7 @@ def metrics_by_output(argument: str, value: Any, outputs: Mapping[str, Any]) -> 
         flat = keras.tree.flatten(list(value))
         if len(outputs) > 1 and any(isinstance(entry, (list, tuple, Mapping)) for entry in value):
             raise ValueError(f"`{argument}` must be a dict from task to metrics, or one list. Received: {value!r}")
-        value = {name: flat if len(outputs) == 1 else [_copy(entry) for entry in flat] for name in outputs}
+        value = {name: flat if len(outputs) == 1 else [copy_metric(entry) for entry in flat] for name in outputs}
     found = by_output(argument, value, outputs)
     for name, given in found.items():
         for one in keras.tree.flatten(given):
@@ -134,7 +134,8 @@ def _check_identifier(argument: str, identifier: Any, module: Any) -> None:
         raise unknown_value(argument, identifier, choices) from error
 
 
-def _copy(metric: Any) -> Any:
+def copy_metric(metric: Any) -> Any:
+    """Returns a metric without state, because each compiled model needs its own; names and functions unchanged."""
     return type(metric).from_config(metric.get_config()) if isinstance(metric, keras.metrics.Metric) else metric
 
 

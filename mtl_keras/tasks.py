@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 
+from mtl_keras.arguments import copy_metric
 from mtl_keras.checks import checked_weight, unknown_value
 from mtl_keras.losses import ScaledLoss
 from mtl_keras.metrics import BalancedAccuracy, PointError, ScaledError
@@ -308,14 +309,9 @@ class TaskSet(Mapping[str, Task]):
         arguments: dict[str, Any] = {
             "loss": {task.name: task.loss for task in self.values()},
             "loss_weights": {task.name: float(task.weight) for task in self.values()},
-            "metrics": {task.name: [_copy_metric(metric) for metric in task.metrics] for task in self.values()},
+            "metrics": {task.name: [copy_metric(metric) for metric in task.metrics] for task in self.values()},
         }
         class_weight = {task.name: dict(task.class_weight) for task in self.values() if task.class_weight}
         if class_weight:
             arguments["class_weight"] = class_weight
         return arguments
-
-
-def _copy_metric(metric: str | keras.metrics.Metric) -> str | keras.metrics.Metric:
-    """Returns a metric without state: each compiled model needs its own."""
-    return metric if isinstance(metric, str) else type(metric).from_config(metric.get_config())

@@ -11,7 +11,7 @@ from keras import ops
 from mtl_keras.checks import number_field, positive_field
 from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import GramianWeighting
-from mtl_keras.weightings.simplex import project_simplex, shares_of_active, with_shares
+from mtl_keras.weightings.simplex import normalize_active, project_simplex, replace_active
 
 
 @WEIGHTINGS.register
@@ -52,7 +52,7 @@ class MoDo(GramianWeighting):
 
     def update(self, inputs: StepInputs, state: State) -> tuple[Any, State]:
         gramian, active = inputs.gramian, inputs.active
-        weights, total = shares_of_active(state["shares"], active)
+        weights, total = normalize_active(state["shares"], active)
         gradient = ops.sum(gramian * weights[None, :], axis=-1) + self.rho * weights
         weights = project_simplex(weights - self.gamma * gradient, active)
-        return weights, {"shares": with_shares(state["shares"], weights * total, active)}
+        return weights, {"shares": replace_active(state["shares"], weights * total, active)}

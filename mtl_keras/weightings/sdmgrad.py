@@ -11,7 +11,7 @@ from keras import ops
 from mtl_keras.checks import integer_field, number_field, positive_field
 from mtl_keras.weightings.base import WEIGHTINGS, State, StepInputs
 from mtl_keras.weightings.gramian import ROUNDING, TINY, GramianWeighting
-from mtl_keras.weightings.simplex import project_simplex, shares_of_active, with_shares
+from mtl_keras.weightings.simplex import normalize_active, project_simplex, replace_active
 
 
 @WEIGHTINGS.register
@@ -69,8 +69,8 @@ class SDMGrad(GramianWeighting):
             velocity = self.momentum * velocity + gradient
             return project_simplex(weights - self.inner_learning_rate * velocity, active), velocity
 
-        start, total = shares_of_active(state["shares"], active)
+        start, total = normalize_active(state["shares"], active)
         # The first velocity is the gradient itself, as after one step from zero velocity.
         weights, _ = ops.fori_loop(0, int(self.iterations), descend, (start, ops.zeros_like(start)))
-        shares = with_shares(state["shares"], weights * total, active)
+        shares = replace_active(state["shares"], weights * total, active)
         return (weights + pull) / (1.0 + self.lam), {"shares": shares}

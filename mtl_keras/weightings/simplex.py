@@ -38,7 +38,7 @@ def one_if_alone(weights: Any, active: Any) -> Any:
     return ops.where(ops.sum(ones) > 1, weights, ones)
 
 
-def shares_of_active(shares: Any, active: Any) -> tuple[Any, Any]:
+def normalize_active(shares: Any, active: Any) -> tuple[Any, Any]:
     """Returns the weights `(tasks,)` of the active tasks, scaled to add up to 1, and their sum before scaling.
 
     Inactive tasks keep their share and do not affect the result. If the shares of the active tasks are all 0, the
@@ -49,7 +49,7 @@ def shares_of_active(shares: Any, active: Any) -> tuple[Any, Any]:
     return ops.where(total > 0, shares / ops.where(total > 0, total, 1.0), equal_weights(active)), total
 
 
-def with_shares(shares: Any, new: Any, active: Any) -> Any:
+def replace_active(shares: Any, new: Any, active: Any) -> Any:
     """Returns the shares `(tasks,)` with those of the active tasks replaced."""
     return ops.where(active, ops.cast(new, shares.dtype), shares)
 
