@@ -110,7 +110,7 @@ def load(
     """
     if names_files(name):
         if synthetic or sizes is not None:
-            raise ValueError(f"{name} is read, not drawn. Received: synthetic={synthetic!r}, sizes={sizes!r}")
+            raise ValueError(f"{name} has no synthetic look-alike. Received: synthetic={synthetic!r}, sizes={sizes!r}")
         return open_files(
             name,
             tasks=tasks,

@@ -45,7 +45,7 @@ def cached_array(
         _write(path, shape, dtype, make)
         found = _open(path, shape, dtype)
     if found is None:
-        raise OSError(f"{path} was changed by something else while it was made.")
+        raise OSError(f"{path} was changed by another process while it was written.")
     return found
 
 
@@ -76,7 +76,7 @@ def _write(path: Path, shape: tuple[int, ...], dtype: np.dtype, make: Callable[[
                     rows += len(piece)
                     file.write(np.ascontiguousarray(piece, dtype).data)
                 if rows != shape[0]:
-                    raise ValueError(f"There are {rows} images where the dataset says that there are {shape[0]}.")
+                    raise ValueError(f"There are {rows} images, but the dataset declares {shape[0]}.")
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -86,6 +86,6 @@ def _write(path: Path, shape: tuple[int, ...], dtype: np.dtype, make: Callable[[
             raise
     except OSError as cause:
         raise OSError(
-            f"Cannot keep the decoded images in {path.parent}: {cause.strerror or cause}. Make room, name another "
+            f"Cannot store the decoded images in {path.parent}: {cause.strerror or cause}. Make room, name another "
             "folder in MTL_KERAS_CACHE, or do without the disk cache."
         ) from cause

@@ -57,7 +57,7 @@ def read_list(
         header, rows = " ".join(lines[1:2]).split(), lines[2:]
         count = "".join(lines[:1]).strip()
         if count != str(len(rows)):
-            raise _damaged(path, f"announces {count[:20]!r} images in its first line and lists {len(rows)}")
+            raise _damaged(path, f"declares {count[:20]!r} images in its first line and lists {len(rows)}")
     if sorted(header) != sorted(columns):
         odd = sorted(set(header) ^ set(columns)) or header
         raise _damaged(path, f"does not have the {len(columns)} columns of CelebA (see {odd[0][:40]!r})")

@@ -45,7 +45,7 @@ def open_reader(recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) 
     if root.exists() and not root.is_dir():
         raise _unavailable(recipe, root, "It is a file, not a directory. ")
     if root.exists() and not os.access(root, os.R_OK | os.X_OK):
-        raise _unavailable(recipe, root, "The directory may not be read. ")
+        raise _unavailable(recipe, root, "The directory is not readable. ")
     builder = _find(recipe, root)
     if builder is None:
         files = recipe.open_files(Path(root))
@@ -162,4 +162,4 @@ def _check_splits(recipe: Recipe, builder: Builder, reader: TfdsReader) -> None:
             )
         missing = reader.missing_file(split)
         if missing:
-            raise ValueError(f"{missing}, a file of the {split} split, is not there. Prepare the dataset again.")
+            raise ValueError(f"{missing}, a file of the {split} split, is missing. Prepare the dataset again.")

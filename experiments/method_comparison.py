@@ -128,7 +128,7 @@ def method_folders(folders: Sequence[Path]) -> Sequence[Path]:
         return [folders[0] / name for name in (METHOD, *Plan.load(folders[0]).baselines)]
     if len(folders) < 2:
         raise ValueError(
-            "Give the folder of a comparison, or two folders of runs and more. "
+            "Give the folder of a comparison, or at least two folders of runs. "
             f"Received: {', '.join(map(str, folders)) or 'none'}"
         )
     return folders

@@ -28,14 +28,14 @@ def load_keras_file(path: Path, compiled: bool = True) -> keras.Model:
         ValueError: if the file is missing, damaged or contains code; the message names the file.
     """
     if not path.exists():
-        raise ValueError(f"There is no model to be found at {path}")
+        raise ValueError(f"There is no model at {path}")
     try:
         return keras.models.load_model(path, compile=compiled)
     except (OSError, ValueError, KeyError, TypeError) as cause:
         if "safe_mode" in str(cause):
             raise ValueError(f"{path} is refused: it contains code, such as a Lambda layer") from cause
         # Keras reports a file that is not a zip archive as not found.
-        reason = "it is no model file of Keras" if "File not found" in str(cause) else str(cause).splitlines()[0]
+        reason = "it is not a Keras model file" if "File not found" in str(cause) else str(cause).splitlines()[0]
         raise ValueError(f"{path} is damaged: {reason}") from cause
 
 

@@ -127,7 +127,7 @@ class _StridedLayers:
         size = (grid[0] * _STRIDE, grid[1] * _STRIDE)
         if (height, width) != size:
             raise ValueError(
-                "Network 'strided' draws images of the size that it is given. "
+                "Network 'strided' reconstructs images in their input size only. "
                 f"Received: task {task.name!r} of shape {task.shape}, images of {size}"
             )
         x = layers.Flatten(name=f"{task.name}_flatten")(maps)

@@ -64,9 +64,9 @@ def check_log_names(
             for each in (plain, weighted)
         )
         entries += log_names(own, other, prefix=f"{name}_")
-    twice = [entry for entry, count in Counter(["loss", "mtl_score", *entries]).items() if count > 1]
-    if twice:
-        raise ValueError(f"Log entries must have distinct names. Received twice: {', '.join(twice)}")
+    duplicates = [entry for entry, count in Counter(["loss", "mtl_score", *entries]).items() if count > 1]
+    if duplicates:
+        raise ValueError(f"Log entries must have distinct names. Received twice: {', '.join(duplicates)}")
 
 
 def metric_name(metric: Any) -> str:

@@ -161,7 +161,7 @@ def _split_rows(count: int, shares: Mapping[str, Any]) -> dict[str, np.ndarray]:
     for split, share in shares.items():
         if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) < 1:
             raise ValueError(
-                f"`splits` has for each split a share between 0 and 1, or a tuple (images, labels). "
+                f"`splits` must map each split to a share between 0 and 1, or to a tuple (images, labels). "
                 f"Received: {split}={share!r}"
             )
     sizes = {split: round(count * share) for split, share in shares.items()}
@@ -179,13 +179,13 @@ def _split_from_arrays(split: str, others: tuple[Any, ...], tasks: TaskSet, like
     """Returns a split from separate arrays."""
     if len(others) != 2 or not isinstance(others[1], Mapping):
         raise ValueError(
-            f"`splits` has for {split} a share, or a tuple (images, labels). "
+            f"`splits` must map {split} to a share, or to a tuple (images, labels). "
             f"Received: a tuple of {', '.join(type(part).__name__ for part in others)}"
         )
     pixels = _checked_images(f"splits[{split!r}]", others[0])
     if (pixels.dtype, pixels.shape[1:]) != (like.dtype, like.shape[1:]):
         raise ValueError(
-            f"The {split} images must be as those for training, {like.dtype} {like.shape[1:]}. "
+            f"The {split} images must be like those for training, {like.dtype} {like.shape[1:]}. "
             f"Received: {pixels.dtype} {pixels.shape[1:]}"
         )
     return _to_tensors(pixels, _vectors(f"splits[{split!r}]", others[1], tasks, len(pixels)))

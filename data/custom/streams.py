@@ -86,7 +86,7 @@ def open_streams(
     for split, spec in images.items():
         if spec.dtype != images["train"].dtype:
             raise ValueError(
-                f"The {split} images must be as those for training, {images['train'].dtype.name}. "
+                f"The {split} images must be like those for training, {images['train'].dtype.name}. "
                 f"Received: {spec.dtype.name}"
             )
     shape = _image_shape(images["train"], image_shape)
@@ -197,7 +197,7 @@ def _to_image_shape(image: tf.Tensor, recipe: Recipe) -> tf.Tensor:
         image = tf.cast(image, tf.float32)
         least, greatest = tf.reduce_min(image), tf.reduce_max(image)
         numbers = [tf.strings.as_string(number, shortest=True) for number in (least, greatest)]
-        text = tf.strings.join(["an image is beyond 0 to 1. Received: floats from ", numbers[0], " to ", numbers[1]])
+        text = tf.strings.join(["an image has values outside 0 to 1: from ", numbers[0], " to ", numbers[1]])
         with tf.control_dependencies([tf.debugging.Assert((least >= 0) & (greatest <= 1), [text])]):
             image = tf.identity(image)
     known = image.shape.rank is not None and image.shape.is_fully_defined()

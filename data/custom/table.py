@@ -66,7 +66,7 @@ def read_table(path: Path) -> LabelTable:
     rows = _rows(path, text, separator)
     header, names = next(rows, (1, []))
     if not names:
-        raise ValueError(f"{path} is empty. It should have a line of names, then a row an image.")
+        raise ValueError(f"{path} is empty. It should have a line of names, then one row per image.")
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"{path}, line {header}: two columns have one name. Received twice: {twice!r}")
@@ -170,7 +170,7 @@ def _splits_by_hash(table: LabelTable, ordered: Sequence[str]) -> Mapping[str, s
     """Returns the split of each image."""
     if len(ordered) < len(SPLITS):
         raise ValueError(
-            f"{table.where()}: three images and more are needed, to have some for {', '.join(SPLITS)}. "
+            f"{table.where()}: at least three images are needed, one each for {', '.join(SPLITS)}. "
             f"Received: {len(ordered)}"
         )
     each = max(1, round(len(ordered) * _HELD_OUT))

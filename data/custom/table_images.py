@@ -105,7 +105,7 @@ def image_shape(table: LabelTable, paths: Sequence[str], size: tuple[int, int] |
     rows = np.unique(np.linspace(0, len(paths) - 1, _PROBED).astype(int)).tolist()
     found = [look for row in rows if (look := _size_and_mode(paths[row])) is not None]
     if not found:
-        raise ValueError(f"{table.where(rows[0])}: neither {paths[rows[0]]!r} nor another file looked at is an image")
+        raise ValueError(f"{table.where(rows[0])}: neither {paths[rows[0]]!r} nor another checked file is an image")
     sizes = {shape for shape, _ in found}
     channels = 1 if all(mode in _GREY for _, mode in found) else 3
     common = sizes.pop() if len(sizes) == 1 else (LARGEST, LARGEST)

@@ -227,7 +227,7 @@ def _numbers(column: _Column, train: np.ndarray) -> tuple[Task, np.ndarray]:
         value = parse_number(column.cells[row])
         if value is None:
             raise ValueError(
-                f"{column.where(row)}: {column.cells[row]!r} in column {column.name!r}, a regression, is no finite "
+                f"{column.where(row)}: {column.cells[row]!r} in column {column.name!r}, a regression, is not a finite "
                 f"number such as 3.5. Correct it, leave it empty, or say that {column.name} is a classification."
             )
         labels[row] = value

@@ -72,7 +72,7 @@ def materialise(
             _draw(name, look_alike, wanted, seed, target)
         except OSError as cause:
             raise OSError(
-                f"Cannot keep the drawn dataset in {target}: {cause.strerror or cause}. Name another folder in "
+                f"Cannot store the synthetic dataset in {target}: {cause.strerror or cause}. Name another folder in "
                 "--data_dir or MTL_KERAS_CACHE."
             ) from cause
     return target
@@ -110,7 +110,7 @@ def checked_sizes(name: str, default: Mapping[str, int], sizes: Mapping[str, int
         if split not in wanted:
             raise unknown_value(f"split of {name}", split, wanted)
         if size < 1:
-            raise ValueError(f"A drawn split has at least one example. Received: sizes={dict(sizes or {})}")
+            raise ValueError(f"A synthetic split must have at least one example. Received: sizes={dict(sizes or {})}")
         wanted[split] = size
     if seed < 0:
         raise ValueError(f"seed must be at least 0. Received: seed={seed}")

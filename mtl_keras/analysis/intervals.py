@@ -97,7 +97,7 @@ def paired_interval(method: Sequence[float], baseline: Sequence[float], confiden
     """
     if len(method) != len(baseline):
         raise ValueError(
-            f"`method` and `baseline` must have one value a seed each. Received: {len(method)} and {len(baseline)}"
+            f"`method` and `baseline` must each have one value per seed. Received: {len(method)} and {len(baseline)}"
         )
     return mean_interval([result - reference for result, reference in zip(method, baseline)], confidence)
 

@@ -43,7 +43,7 @@ def slots(optimizer: keras.optimizers.Optimizer) -> dict[int, list[keras.Variabl
     if unknown:
         raise ValueError(
             f"Tasks cannot be dropped with optimizer {optimizer.name!r}: it keeps state that MultiTaskModel cannot "
-            "tell apart by variable. Use Adam, AdamW, SGD, RMSprop or another optimizer with one slot a variable."
+            "tell apart by variable. Use Adam, AdamW, SGD, RMSprop or another optimizer with one slot per variable."
         )
     return found
 

@@ -294,8 +294,8 @@ def graph_of(model: keras.Model) -> tuple[Any, dict[str, Any]]:
     if not isinstance(model, keras.Model) or not hasattr(model, "_outputs_struct"):
         kind = "Sequential" if isinstance(model, keras.Sequential) else type(model).__name__
         raise ValueError(
-            "`model` must be a Functional model, keras.Model(inputs, {'item': item, 'group': group}): of a Sequential "
-            f"or subclassed one it is not known which layer belongs to which task. Received: a {kind}"
+            "`model` must be a Functional model, keras.Model(inputs, {'item': item, 'group': group}): a Sequential or "
+            f"subclassed model does not show which layer belongs to which task. Received: a {kind}"
         )
     return model.input, named_outputs(model.output)
 

@@ -152,7 +152,7 @@ def test_what_breaks_off_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         cached_array(tmp_path / "a.npy", SHAPE, UINT8, break_off)
-    with pytest.raises(ValueError, match="4 images where the dataset says that there are 6"):
+    with pytest.raises(ValueError, match="4 images, but the dataset declares 6"):
         cached_array(tmp_path / "a.npy", SHAPE, UINT8, lambda: [ARRAY[:4]])
     assert list(tmp_path.iterdir()) == []
 
@@ -174,7 +174,7 @@ def test_a_full_disk_is_one_line_and_no_debris(tmp_path: Path, monkeypatch: pyte
         yield ARRAY[:4]
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(OSError, match=r"Cannot keep the decoded images in .*No space left on device") as error:
+    with pytest.raises(OSError, match=r"Cannot store the decoded images in .*No space left on device") as error:
         cached_array(tmp_path / "a.npy", SHAPE, UINT8, full)
     assert "\n" not in str(error.value)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=23))
@@ -185,7 +185,7 @@ def test_a_full_disk_is_one_line_and_no_debris(tmp_path: Path, monkeypatch: pyte
 
 def test_a_file_where_the_folder_should_be_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "decoded").write_text("")
-    with pytest.raises(OSError, match=r"Cannot keep the decoded images in .*decoded: .*MTL_KERAS_CACHE"):
+    with pytest.raises(OSError, match=r"Cannot store the decoded images in .*decoded: .*MTL_KERAS_CACHE"):
         cached_array(tmp_path / "decoded" / "a.npy", SHAPE, UINT8, lambda: pytest.fail("nothing is decoded in vain"))
 
 

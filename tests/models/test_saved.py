@@ -112,7 +112,7 @@ def test_other_kinds_of_models(make: Any, said: str, tmp_path: Path) -> None:
 
 
 def test_no_file_and_other_weights(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"There is no model to be found at .*none.keras"):
+    with pytest.raises(ValueError, match=r"There is no model at .*none.keras"):
         network(str(tmp_path / "none.keras"), TASKS, SHAPE)
     with pytest.raises(ValueError, match=r"begins with the weights in it. Received: weights='imagenet'"):
         saved.saved_network("net.keras", TASKS, SHAPE, "imagenet")

@@ -42,7 +42,7 @@ def test_a_warm_start_with_a_frozen_trunk(program: Program, drawn: Path, net: Pa
 def test_what_is_wrong_is_said_in_one_line(program: Program, drawn: Path, net: Path, tmp_path: Path) -> None:
     flags = [*QUICK, f"--data_dir={drawn}", f"--run_dir={tmp_path / 'run'}"]
     for more, said in {
-        f"--model={tmp_path}/none.keras": "error: There is no model to be found at",
+        f"--model={tmp_path}/none.keras": "error: There is no model at",
         f"--model={net} --weights=imagenet": "begins with the weights in it",
         f"--model={net} --tasks=item,group --freeze_trunk=-1": "freeze_trunk must be at least 0",
         "--model=keras_hub('no_such_preset')": "Preset 'no_such_preset' of KerasHub could not be loaded",

@@ -175,7 +175,7 @@ GOOD: dict[str, Any] = {"images": pictures(), "labels": labels()}
         ({"splits": {"validation": 0.1, "test": 1.5}}, "a share between 0 and 1.* Received: test=1.5"),
         ({"splits": {"validation": 0.5, "test": 0.5}}, "leaves no example for train, of 20"),
         ({"splits": {"validation": 0.01, "test": 0.5}}, "leaves no example for validation, of 20"),
-        ({"splits": {"validation": 0.1, "test": (pictures(),)}}, r"has for test a share, or a tuple"),
+        ({"splits": {"validation": 0.1, "test": (pictures(),)}}, r"must map test to a share, or to a tuple"),
         (
             {"splits": {"validation": 0.1, "test": (pictures(shape=(2, 2, 3)), labels())}},
             r"Received: uint8 \(2, 2, 3\)",

@@ -89,7 +89,7 @@ def test_a_pipeline_that_draws_at_random_is_not_kept_and_warned_about() -> None:
 @pytest.mark.parametrize(
     ("cache", "broken", "message"),
     [
-        ("memory", pipeline(5, scale=1.0), "an image is beyond 0 to 1. Received: floats from 2 to 2 .example 2."),
+        ("memory", pipeline(5, scale=1.0), "an image has values outside 0 to 1: from 2 to 2 .example 2."),
         (
             "none",
             pipeline(5, scale=0.1).map(lambda image, labels: (image, {"kind": labels["kind"] * 2})),
@@ -115,7 +115,7 @@ def test_what_only_reading_shows_is_explained(cache: str, broken: tf.data.Datase
         ({"splits": {"train": pipeline(4)}}, "`splits` must have train, validation, test. Received: train"),
         ({"splits": splits(dev=pipeline(4))}, "Unknown split in `splits`.*'dev'"),
         ({"splits": splits(train=np.zeros(3))}, r"must be a tf.data.Dataset of \(image, {task: label}\)"),
-        ({"splits": splits(test=pipeline(4, scale=0.1))}, "The test images must be as those for training, uint8"),
+        ({"splits": splits(test=pipeline(4, scale=0.1))}, "The test images must be like those for training, uint8"),
         ({"splits": splits(test=pipeline(4).map(lambda x, y: (tf.cast(x, tf.int32), y)))}, "Received: int32"),
         ({"tasks": [Task.binary("kid")]}, r"no label in splits\['train'\]. Did you mean 'kind'"),
         ({"tasks": [Task.classification("where", 3)]}, "labels of task 'where' .* must be integers. Received: float64"),

@@ -182,7 +182,7 @@ def test_a_folder_of_folders(table: Path, tmp_path: Path, split: bool) -> None:
 
 
 def test_names_and_settings_that_do_not_go_together(table: Path) -> None:
-    with pytest.raises(ValueError, match="is read, not drawn"):
+    with pytest.raises(ValueError, match="has no synthetic look-alike"):
         data.load(f"csv:{table}", synthetic=True)
     with pytest.raises(ValueError, match="`types` and `image_size` are for csv:PATH and folder:PATH"):
         data.load("fashion_mnist", types={"item": "binary"})

@@ -113,9 +113,9 @@ CASES = {
     "a split without rows": Case(
         ", line 1: column 'split' has no row for test", column("split", lambda row: ("train", "val")[row % 2])
     ),
-    "too few images": Case(", line 1: three images and more", lambda lines: lines[:3]),
+    "too few images": Case(", line 1: at least three images", lambda lines: lines[:3]),
     "no image to look at": Case(
-        ", line 2: neither .*labels.csv' nor another file looked at is an image",
+        ", line 2: neither .*labels.csv' nor another checked file is an image",
         lambda lines: ["image,x,split", *(f"labels.csv,{x},{split}" for split in SPLITS for x in "ab")],
     ),
     "a size of 0": Case("image_size=.0, 8.", arguments={"image_size": (0, 8)}),

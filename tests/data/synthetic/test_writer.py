@@ -143,7 +143,7 @@ def test_bad_arguments(tmp_path: Path, arguments: dict[str, Any], message: str) 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(OSError, match="Cannot keep the drawn dataset"):
+    with pytest.raises(OSError, match="Cannot store the synthetic dataset"):
         materialise("celeb_a", SIZES["celeb_a"], cache_dir=blocked)
 
 

@@ -59,5 +59,5 @@ def test_errors() -> None:
         mean_interval([])
     with pytest.raises(ValueError, match=r"between 0 and 1. Received: 95"):
         mean_interval([1.0, 2.0], 95)
-    with pytest.raises(ValueError, match=r"one value a seed each. Received: 2 and 1"):
+    with pytest.raises(ValueError, match=r"each have one value per seed. Received: 2 and 1"):
         paired_interval([1.0, 2.0], [1.0])
