@@ -30,7 +30,7 @@ RULES = {
     "best_mean": "Every network is judged at the epoch of its best mean over its tasks in validation. A network of one "
     "task gets the best epoch of that task, a shared network a compromise: this is biased against sharing.",
 }
-"""Rule -> what it does, for reports. The first is the default."""
+"""Rule -> its description, for reports. The first is the default."""
 DEFAULT_RULE = "last"
 _MODELS = {"last": "last", "best_per_task": "best_per_task", "best_mean": "best"}
 
@@ -100,7 +100,7 @@ class BestWeights(keras.callbacks.Callback):
 def best_weights_callbacks(
     judge_at: str | None, directory: RunDirectory, dataset: data.AnyDataset, recorder: Recorder
 ) -> list[keras.callbacks.Callback]:
-    """Returns the callback that keeps what a rule needs, if any."""
+    """Returns the callback that saves the weights that a rule needs, if any."""
     if judge_at != "best_per_task":
         return []
     primary = {name: primary_metric(task) for name, task in dataset.tasks.items()}

@@ -44,9 +44,7 @@ def of_run(directory: RunDirectory, *, saved_model: bool = False) -> Predictor:
     config = directory.config()
     known = read_json(directory.config_file).get("data") or {}
     if "tasks" not in known or "image_shape" not in known:
-        raise ValueError(
-            f"{directory.config_file} does not say what the tasks of the run are: it is of an older version"
-        )
+        raise ValueError(f"{directory.config_file} does not describe the tasks of the run: it is of an older version")
     try:
         outputs = {name: Output.from_json(values) for name, values in known["tasks"].items()}
     except (ValueError, AttributeError) as cause:

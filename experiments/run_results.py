@@ -169,7 +169,7 @@ def _tasks_in(history: Mapping[str, Any], order: Sequence[str]) -> tuple[str, ..
 
 
 def _with_results(run: RunResult, directory: RunDirectory) -> RunResult:
-    """Returns a finished run with what was evaluated."""
+    """Returns a finished run with its evaluations."""
     file = directory.metrics_file
     values = read_json(file)
     try:

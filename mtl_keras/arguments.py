@@ -256,7 +256,7 @@ def unpack(data: Any, tasks: Sequence[str], outputs: Mapping[str, Any]) -> tuple
     """Returns inputs, labels by output and sample weights by output of a batch.
 
     Args:
-        data: what a dataset or generator yields: inputs, labels and perhaps sample weights.
+        data: a batch from a dataset or generator: inputs, labels and optional sample weights.
         tasks: the outputs that have a loss.
         outputs: name -> symbolic output.
 

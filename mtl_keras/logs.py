@@ -32,7 +32,7 @@ class LogKey(NamedTuple):
     Attributes:
         validation: whether it was measured on validation data.
         task: the task it belongs to; None if it describes the run as a whole.
-        quantity: what was measured: one of `TRAINING` or the name of a metric; for the whole run, any string.
+        quantity: the measured quantity: one of `TRAINING` or the name of a metric; for the whole run, any string.
     """
 
     validation: bool

@@ -38,7 +38,7 @@ class SampleStatistics(keras.metrics.Metric):
 
     @abstractmethod
     def statistics(self, y_true: Any, y_pred: Any) -> Any:
-        """Returns what each sample adds to the sums.
+        """Returns the statistics that each sample adds to the sums.
 
         Args:
             y_true: labels `(..., *label shape)`, none missing.

@@ -411,7 +411,7 @@ class MultiTaskModel(keras.Model):
             self.training_setup.objective.reset_nonfinite()
         if force or (self.train_function is None and self.test_function is None):
             self._steps = None
-        if self.optimizer is None or not self.trainable_variables:  # Keras says what is wrong
+        if self.optimizer is None or not self.trainable_variables:  # Keras raises its own error
             self._steps = KerasSteps(self)
         self.train_function = self._train_on
         return self.train_function
@@ -606,7 +606,7 @@ class MultiTaskModel(keras.Model):
         return super()._flatten_metrics_in_order({name: value for name, value in logs.items() if name not in ours})
 
     def training_state(self) -> dict[str, np.ndarray]:
-        """Returns what `resume_training` needs in addition to a saved model: random seeds and the sums of the epoch."""
+        """Returns the state that a saved model lacks, for `resume_training`: random seeds and the sums of the epoch."""
         return collect_state(self._seeds(), self.training_setup)
 
     def resume_training(self, state: Mapping[str, np.ndarray], steps: int = 0) -> None:

@@ -101,7 +101,7 @@ class Registry(Generic[T]):
     """Registry of objects of one kind, built by name.
 
     Args:
-        kind: what the objects are, for error messages (`"schedule"`).
+        kind: kind of the objects, for error messages (`"schedule"`).
         base: the class of the objects; `get` refuses others.
         use: how to pass the objects, for error messages (`"pass it to compile(weighting=...)"`). If an unknown name is
             registered in another registry that has `use`, the error says so.

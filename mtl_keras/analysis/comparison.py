@@ -90,7 +90,7 @@ class Comparison:
         seeds: the compared seeds, which every task has on both sides.
         tasks: one entry per task.
         delta_m: interval, over the seeds, of the mean relative gain of the tasks in percent.
-        convention: what a positive gain means, one of `mtl_keras.analysis.CONVENTIONS`.
+        convention: meaning of a positive gain, one of `mtl_keras.analysis.CONVENTIONS`.
         method: name of the method.
         baseline: name of the baseline.
     """
@@ -167,7 +167,7 @@ def compare(
     Args:
         results: one entry per task. Seeds that one side of any task lacks are left out everywhere.
         confidence: confidence level of the intervals, in (0, 1).
-        convention: what a positive gain means, one of `mtl_keras.analysis.CONVENTIONS`.
+        convention: meaning of a positive gain, one of `mtl_keras.analysis.CONVENTIONS`.
         names: names of the method and of the baseline.
 
     Raises:

@@ -43,7 +43,7 @@ def relative_gains(
         multi: task -> metric in the multi-task network.
         single: task -> metric in its single-task network, > 0.
         higher_is_better: task -> whether a higher metric is a better one.
-        convention: one of `CONVENTIONS`: what a positive number means.
+        convention: meaning of a positive number, one of `CONVENTIONS`.
 
     Raises:
         ValueError: if the three do not have the same tasks, a value is NaN or infinite, or a single-task result is not

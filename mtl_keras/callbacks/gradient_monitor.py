@@ -33,7 +33,7 @@ class GradientMonitor(keras.callbacks.Callback):
     Pairs that never ran together are left out of these means; unknown values are NaN. With `log_dir` it writes the run
     `gradients` for TensorBoard:
 
-    | tag | what |
+    | tag | content |
     |---|---|
     | `gradients/cosine`, `gradients/conflict_rate`, `gradients/norm_ratio` | the three above |
     | `gradient_cosine/<task>~<task>` | mean cosine of two tasks |

@@ -222,7 +222,7 @@ class _NotebookDisplay(JupyterMixin):
     """An output of a notebook cell that is updated in place.
 
     Args:
-        render: returns what to show.
+        render: returns the content of the display.
     """
 
     def __init__(self, render: Callable[[], RenderableType]) -> None:
@@ -255,7 +255,7 @@ class _TerminalDisplay:
 
     Args:
         console: the terminal.
-        render: returns what to show.
+        render: returns the content of the display.
     """
 
     def __init__(self, console: Console, render: Callable[[], RenderableType]) -> None:

@@ -36,7 +36,7 @@ def export(
 
     Args:
         model: the model; every task is exported, dropped or not.
-        path: what to write: a file `*.onnx` for ONNX, a file `*.tflite` for LiteRT, a folder for a SavedModel. An
+        path: where to write: a file `*.onnx` for ONNX, a file `*.tflite` for LiteRT, a folder for a SavedModel. An
             existing export is replaced once the new one is complete.
         format: `"saved_model"`; `"onnx"`, which needs `pip install "mtl-keras[onnx]"`; or `"litert"`. The last two
             are for models that compute in float32.

@@ -24,7 +24,7 @@ def grouped_bars(tasks: Sequence[str], sides: Mapping[str, np.ndarray], label: s
         tasks: names of the groups.
         sides: name of the side -> `(2, tasks)`: where the bars end, and half the lengths of their whiskers. NaN for
             a bar or whisker that is not drawn.
-        label: what the bars measure.
+        label: name of the plotted quantity.
     """
     thickness = 0.8 / len(sides)
     figure, axes = _task_axes(tasks, label, 1.1 + len(tasks) * max(0.26, 0.15 * len(sides)))
@@ -43,7 +43,7 @@ def gain_bars(tasks: Sequence[str], gains: np.ndarray, verdicts: Sequence[str], 
         tasks: names of the bars.
         gains: `(3, tasks)`: where the bars end, and the ends of their whiskers. NaN where nothing is drawn.
         verdicts: one per task, from `mtl_keras.analysis.comparison`.
-        label: what the bars measure.
+        label: name of the plotted quantity.
     """
     figure, axes = _task_axes(tasks, label, 0.8 + 0.26 * max(len(tasks), 2))
     for place, ((value, low, high), verdict) in enumerate(zip(gains.T, verdicts)):

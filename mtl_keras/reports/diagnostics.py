@@ -22,7 +22,7 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     """Returns the share of each true class (row) that was predicted as each class (column).
 
     Args:
-        counts: `(classes, classes)`, true by predicted: what `sklearn.metrics.confusion_matrix` returns.
+        counts: `(classes, classes)`, true by predicted: the result of `sklearn.metrics.confusion_matrix`.
         classes: names of the classes; not shown if there are many.
     """
     totals = counts.sum(axis=1, keepdims=True)

@@ -31,7 +31,7 @@ def heat_map_figure(
         values: `(rows, columns)`; cells of NaN are grey.
         rows: names of the rows.
         columns: names of the columns; `None` for epochs.
-        title: what the numbers are.
+        title: name of the plotted quantity.
         limits: the numbers at the ends of the scale.
         colours: name of a matplotlib colour map.
 

@@ -97,7 +97,7 @@ class MonitoredTotals:
     """Warns if a callback monitors a total loss while task weights change.
 
     Args:
-        callbacks: what `fit` was given: a callback, a list of them, a `keras.callbacks.CallbackList` or `None`.
+        callbacks: the argument of `fit`: a callback, a list of them, a `keras.callbacks.CallbackList` or `None`.
     """
 
     def __init__(self, callbacks: Any = None) -> None:

@@ -129,7 +129,7 @@ def keras_step_logs(
     """Returns the logs of a user-defined step, with the entries that the library adds.
 
     Args:
-        logs: what `train_step` or `test_step` returned.
+        logs: the result of `train_step` or `test_step`.
         steps: the steps.
         objective: losses and metrics; `None` if they were not needed.
         training: whether it was a training step.

@@ -23,8 +23,8 @@ _LEAST_EPSILON = 1.001e-5
 def fused_kernels(model: keras.Model) -> Iterator[None]:
     """Lets a compiled model's layers and optimizer use fused kernels, while a training step is run or traced.
 
-    Layers and optimizers that do more than the kernels (masks, statistics over replicas, AMSGrad, subclasses) do
-    what they always do.
+    Layers and optimizers that do more than the kernels (masks, statistics over replicas, AMSGrad, subclasses)
+    run unchanged.
 
     Args:
         model: the compiled model.

@@ -161,7 +161,7 @@ class Objective:
         Args:
             batches: the batch, from `batches`.
             loss_totals: `(tasks, 2)` summed losses and numbers of samples of all tasks.
-            total: in training, the total loss of the batch; in evaluation, only what layers add to it.
+            total: in training, the total loss of the batch; in evaluation, only the losses added by layers.
             statistics: from `statistics`.
             used: `(weights, active)` of a training step, as for `record_run`; `None` in evaluation.
             step: number of the training step; `None` in evaluation.

@@ -208,8 +208,8 @@ class Weighting(Configurable, ABC):
         """Returns the weights `(tasks,)`, or the combined gradient `(coordinates,)` if the method needs the Jacobian.
 
         Args:
-            inputs: what the method needs, for unweighted losses: the losses `(tasks,)`, the Gramian `(tasks, tasks)` or
-                the Jacobian `(tasks, coordinates)`.
+            inputs: the input of the method: unweighted losses `(tasks,)`, or their Gramian `(tasks, tasks)` or
+                Jacobian `(tasks, coordinates)`.
             losses: `(tasks,)` unweighted losses, in addition to a Gramian or a Jacobian; None for 1 each.
             preference: `(tasks,)` numbers >= 0, the task weights; None for 1 each.
             state: from `initial_state`, `step` or `after_epoch`; None for the initial one.

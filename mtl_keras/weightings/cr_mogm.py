@@ -52,7 +52,7 @@ class CRMOGM(GramianWeighting):
         if not _uses_gramian(inner):
             known = [name for name in WEIGHTINGS.names if _uses_gramian(WEIGHTINGS[name])]
             raise ValueError(
-                "weighting must be one that sees the Gramian of the gradients. "
+                "weighting must be a method that uses the Gramian of the gradients. "
                 f"Received: weighting={self.weighting!r}. Choices: {', '.join(known)}"
             )
         if inner.update_every != 1 or "representation" in inner.needs:
