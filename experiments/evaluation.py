@@ -19,6 +19,7 @@ from mtl_keras.training.spec import PrimaryMetric, task_spec
 
 Predict = Callable[[Any], Mapping[str, Any]]
 EYES = ("left_eye", "right_eye")
+_ERRORS = ("mae", "mse", "rmse", "nme")
 _SLICE = 1000
 
 
@@ -89,7 +90,8 @@ def evaluate_outputs(outputs: Outputs, tasks: TaskSet) -> Evaluation:
     """Evaluates predictions over all labelled samples: each task, and the binary tasks together.
 
     The baseline is the best constant prediction: the shares of the classes among the evaluated labels (as a decision,
-    the most frequent class), or the mean of the labels.
+    the most frequent class); for numbers and images the mean of the labels or their median, whichever has the better
+    value of the metric.
 
     Args:
         outputs: labels and predictions of a whole split.
@@ -99,19 +101,24 @@ def evaluate_outputs(outputs: Outputs, tasks: TaskSet) -> Evaluation:
     binary: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for name, task in tasks.items():
         loss, labels, predicted, _ = _labelled(task, outputs.true[name], outputs.pred[name])
-        constant = constant_prediction(task, labels)
+        constants = constant_predictions(task, labels)
         metrics = task_spec(task, outputs.true[name].shape[1:], predicted.shape[1:]).metrics
         # The metric objects of a task are shared, so measure with copies.
         fresh = {key: type(metric).from_config(metric.get_config()) for key, metric, _ in metrics}
         fresh["loss"] = keras.metrics.MeanMetricWrapper(loss.call, name="loss")
-        own = {
-            key: Score(_measure(metric, labels, predicted), _measure(metric, labels, constant))
-            for key, metric in fresh.items()
-        }
-        further = _paired(further_metrics(task, labels, predicted), further_metrics(task, labels, constant))
-        evaluated[name] = own | {key: score for key, score in further.items() if key not in own}
+        own = {}
+        for key, metric in fresh.items():
+            better = "down" if key == "loss" else getattr(metric, "_direction", None)
+            baseline = _best([_measure(metric, labels, constant) for constant in constants], better)
+            own[key] = Score(_measure(metric, labels, predicted), baseline)
+        baselines = [further_metrics(task, labels, constant) for constant in constants]
+        for key, value in further_metrics(task, labels, predicted).items():
+            if key not in own:
+                better = "down" if key in _ERRORS else "up"
+                own[key] = Score(value, _best([baseline[key] for baseline in baselines], better))
+        evaluated[name] = own
         if task.head == "binary":
-            binary.append((labels, predicted, constant))
+            binary.append((labels, predicted, constants[0]))
     return Evaluation(evaluated, _overall(binary))
 
 
@@ -204,21 +211,27 @@ def sample_losses(task: Task, true: np.ndarray, pred: np.ndarray) -> tuple[np.nd
     return np.flatnonzero(mask), np.concatenate(parts)
 
 
-def constant_prediction(task: Task, labels: np.ndarray) -> np.ndarray:
-    """Returns the best constant prediction `(samples, *task.shape)`: the mean.
+def constant_predictions(task: Task, labels: np.ndarray) -> list[np.ndarray]:
+    """Returns the candidates for the best constant prediction, each `(samples, *task.shape)`.
+
+    The first is the mean: the shares of the classes, of numbers and images the mean of each number. It has the least
+    squared error. For numbers and images the second is the median, which has the least absolute error.
 
     Args:
         task: the task.
         labels: its labels `(samples, ...)`, none missing.
     """
     if not len(labels):
-        return np.zeros((0, *task.shape), "float32")
+        return [np.zeros((0, *task.shape), "float32")]
     if task.head == "classification":
         counts = np.bincount(labels.astype(int).ravel(), minlength=task.shape[-1])
-        constant = (counts / counts.sum()).astype("float32")
+        constants = [counts / counts.sum()]
+    elif task.head == "binary":
+        constants = [labels.mean(axis=0)]
     else:
-        constant = labels.mean(axis=0).astype("float32").reshape(task.shape)
-    return np.broadcast_to(constant, (len(labels), *task.shape))
+        constants = [labels.mean(axis=0), np.median(labels, axis=0)]
+    shape = (len(labels), *task.shape)
+    return [np.broadcast_to(constant.astype("float32").reshape(task.shape), shape) for constant in constants]
 
 
 def _labelled(
@@ -245,6 +258,12 @@ def _measure(metric: keras.metrics.Metric, true: np.ndarray, pred: np.ndarray) -
     for start in range(0, len(true), _SLICE):
         metric.update_state(true[start : start + _SLICE], pred[start : start + _SLICE])
     return float(metric.result())
+
+
+def _best(values: Sequence[float], direction: str | None) -> float:
+    """Returns the best value of a metric; the first if its direction, `"up"` or `"down"`, is not known."""
+    known = [value for value in values if not math.isnan(value)]
+    return values[0] if direction is None or not known else max(known) if direction == "up" else min(known)
 
 
 def _overall(binary: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> dict[str, Score]:

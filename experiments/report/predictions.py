@@ -51,7 +51,7 @@ def predictions(saved: SavedArrays, outputs: Mapping[str, Output]) -> dict[str, 
         for name, output in outputs.items():
             if output.head == "reconstruction":
                 continue
-            true, predicted = _labelled(output, saved.get(f"true/{name}"), saved.get(f"pred/{name}"))
+            true, predicted = labelled(output, saved.get(f"true/{name}"), saved.get(f"pred/{name}"))
             if not len(true):
                 unlabelled.append(name)
             elif output.head == "classification":
@@ -67,8 +67,11 @@ def predictions(saved: SavedArrays, outputs: Mapping[str, Output]) -> dict[str, 
     return {"unlabelled": unlabelled, "binary_rows": rows, "tasks": [*binary, *others]}
 
 
-def _labelled(output: Output, true: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the labels and predictions of the examples that have all of their labels."""
+def labelled(output: Output, true: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the labels and predictions of the examples that have all of their labels.
+
+    Those of numbers are `(examples, numbers)`; classes are `(examples,)`.
+    """
     flat = np.asarray(true, "float64").reshape(len(true), -1)
     present = np.isfinite(flat).all(axis=1)
     if output.head in ("classification", "binary"):

@@ -10,30 +10,67 @@ import numpy as np
 
 from experiments.config import FEW_STEPS
 from experiments.evaluation import Score
+from experiments.predictions import SavedArrays
+from experiments.report.predictions import labelled
 from experiments.run_results import RunResult
-from mtl_keras.analysis import SCORES
+from mtl_keras.analysis import SCORES, Interval, mean_interval
 from mtl_keras.reports.filters import arrow, decimal, listed
+from mtl_keras.reports.outputs import Output
 
-_BETTER, _EQUAL, _WORSE, _UNKNOWN = "▲ better", "● no better", "▼ worse", "not known"
+_BETTER, _UNCLEAR, _WORSE, _UNKNOWN = "▲ better", "● no clear difference", "▼ worse", "not known"
 _SMALL_SPLIT = 500
 
 
-def results(run: RunResult) -> dict[str, Any]:
-    """Returns the primary metrics on the test split with those of the best constant prediction, and the verdicts."""
+def results(run: RunResult, predicted: SavedArrays | None = None) -> dict[str, Any]:
+    """Returns the primary metrics on the test split with those of the best constant prediction, and the verdicts.
+
+    Args:
+        run: the run.
+        predicted: its `predictions.npz`, for the uncertainty of the differences.
+    """
     rows, verdicts = [], {}
     for task in run.tasks:
         score = run.score(task)
-        verdict = verdicts[task] = _verdict(score, bool(run.higher_is_better(task)))
+        verdict = _verdict(score, bool(run.higher_is_better(task)))
+        if verdict in (_BETTER, _WORSE) and predicted and task in run.outputs:
+            gains = _gains(predicted, task, run.outputs[task], run.primary(task) or "")
+            if gains is not None and not gains.excludes_zero:
+                verdict = _UNCLEAR
+        verdicts[task] = verdict
         numbers = decimal(score.value), decimal(score.baseline), decimal(score.value - score.baseline, sign=True)
         rows.append([task, *numbers, verdict, f"{run.primary(task)}{arrow(run.higher_is_better(task))}"])
     overall = run.evaluations["best_mean", "test"].overall if run.finished else {}
     return {
         "rows": rows,
         "better": [task for task, verdict in verdicts.items() if verdict == _BETTER],
-        "not_better": [task for task, verdict in verdicts.items() if verdict in (_EQUAL, _WORSE)],
+        "not_better": [task for task, verdict in verdicts.items() if verdict in (_UNCLEAR, _WORSE)],
         "unknown": [task for task, verdict in verdicts.items() if verdict == _UNKNOWN],
         "overall": [[name, *_averages(overall, name)] for name in SCORES] if overall else [],
     }
+
+
+def _gains(saved: SavedArrays, task: str, output: Output, metric: str) -> Interval | None:
+    """Returns the mean gain of an example over the best constant prediction, with its interval.
+
+    `None` if the metric is not a mean over examples that is known here, or there are no predictions.
+    """
+    if output.head == "reconstruction":
+        return None
+    true, pred = labelled(output, saved.get(f"true/{task}"), saved.get(f"pred/{task}"))
+    if not len(true):
+        return None
+    if metric == "accuracy" and output.head in ("classification", "binary"):
+        decided = pred.reshape(-1) > 0.5 if output.head == "binary" else pred.argmax(axis=1)
+        classes, counts = np.unique(true, return_counts=True)
+        right, constant = decided == true, true == classes[counts.argmax()]
+        return mean_interval(right.astype(float) - constant)
+    if output.head != "regression" or metric not in ("mae", "scaled_mae", "point_error"):
+        return None
+    offsets = np.stack([np.median(true, axis=0) - true, pred - true])
+    if metric == "point_error":
+        offsets = np.hypot(offsets[..., 0::2], offsets[..., 1::2])
+    constant, error = np.abs(offsets).mean(axis=-1)
+    return mean_interval(constant - error)
 
 
 def _averages(overall: Mapping[str, Score], name: str) -> Iterator[str]:
@@ -45,7 +82,8 @@ def _verdict(score: Score, higher_is_better: bool) -> str:
     gain = score.value - score.baseline if higher_is_better else score.baseline - score.value
     if not math.isfinite(gain):
         return _UNKNOWN
-    return _BETTER if gain > 0 else _WORSE if gain < 0 else _EQUAL
+    gain = round(gain, 4)  # as the table shows it
+    return _BETTER if gain > 0 else _WORSE if gain < 0 else _UNCLEAR
 
 
 def warnings_about(run: RunResult) -> Iterator[tuple[str, str]]:

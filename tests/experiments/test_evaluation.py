@@ -109,12 +109,15 @@ def test_points_that_are_no_eyes_have_no_distance_between_them() -> None:
     assert list(table["p"]) == ["point_error", "mae", "loss", "mse", "rmse"]
 
 
-def test_r2_of_a_regression() -> None:
-    tasks = TaskSet([Task.regression("price")])
-    true, pred = column(1, 2, 3, 6), column(1, 2, 4, 6)
-    score = evaluated(tasks, {"price": true}, {"price": pred}).tasks["price"]["r2"]
-    assert score.value == pytest.approx(1 - 1 / 14)
-    assert score.baseline == pytest.approx(0, abs=1e-6)
+def test_constants_of_a_regression() -> None:
+    tasks = TaskSet([Task.regression("price", mean=4, deviation=5)])
+    true, pred = column(1, 2, 3, 10), column(1, 2, 4, 10)
+    scores = evaluated(tasks, {"price": true}, {"price": pred}).tasks["price"]
+    assert scores["r2"].value == pytest.approx(1 - 1 / 50)
+    # The mean is 4, the median 2.5: the mean has the least squared error, the median the least absolute one.
+    baselines = {name: score.baseline for name, score in scores.items()}
+    errors = {"scaled_mae": 2.5 / 5, "mae": 2.5, "loss": 12.5 / 25, "mse": 12.5, "rmse": 12.5**0.5}
+    assert baselines == pytest.approx({**errors, "r2": 0}, abs=1e-6)
     assert np.isnan(evaluated(tasks, {"price": true[:1]}, {"price": pred[:1]}).tasks["price"]["r2"].value)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.evaluation import constant_prediction
+from experiments.evaluation import constant_predictions
 from mtl_keras import Task
 from tests.programs.conftest import Program
 from tests.reports.markup import Page
@@ -35,10 +35,13 @@ def test_the_exported_model_is_worth_what_the_trained_one_is(program: Program, f
 
 def test_constant_predictions() -> None:
     labels = np.array([2, 2, 0, 2])
-    np.testing.assert_allclose(constant_prediction(Task.classification("a", 3), labels)[0], [0.25, 0, 0.75])
-    np.testing.assert_allclose(constant_prediction(Task.binary("b"), np.array([[1.0], [0.0], [0.0]]))[2], [1 / 3])
-    points = np.array([[0.0, 1.0], [1.0, 1.0]])
-    np.testing.assert_allclose(constant_prediction(Task.regression("c", 2), points), [[0.5, 1.0]] * 2)
+    ((shares, *_),) = constant_predictions(Task.classification("a", 3), labels)
+    np.testing.assert_allclose(shares, [0.25, 0, 0.75])
+    ((*_, share),) = constant_predictions(Task.binary("b"), np.array([[1.0], [0.0], [0.0]]))
+    np.testing.assert_allclose(share, [1 / 3])
+    mean, median = constant_predictions(Task.regression("c", 2), np.array([[0.0, 1.0], [1.0, 1.0], [8.0, 1.0]]))
+    np.testing.assert_allclose(mean, [[3.0, 1.0]] * 3)
+    np.testing.assert_allclose(median, [[1.0, 1.0]] * 3)
 
 
 def test_a_run_without_an_export_says_so(program: Program, finished_run: Path, tmp_path: Path) -> None:

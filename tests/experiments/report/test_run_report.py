@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.config import RunConfig
-from experiments.files import read_history, write_history
+from experiments.files import read_history, write_arrays, write_history
 from experiments.predictions import read_arrays
 from experiments.run_directory import RunDirectory
 from experiments.run_report import run_report
@@ -65,18 +65,36 @@ def test_tasks_with_a_worse_result_and_without_a_result(tmp_path: Path) -> None:
     directory.metrics_file.write_text(json.dumps(metrics))
     words = Page(report(directory)).words
     assert "1 of 3 tasks did better" in words
-    assert "No better than that: landmarks." in words
+    assert "Not clearly better than that: landmarks." in words
     assert "finite numbers): group." in words
 
 
-def test_tie_with_the_constant_prediction(tmp_path: Path) -> None:
+def test_a_difference_of_less_than_the_precision_shown_is_not_clear(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "run")
     metrics = json.loads(directory.metrics_file.read_text())
-    metrics["tasks"]["item"]["accuracy"] = {"value": 0.5, "baseline": 0.5}
+    metrics["tasks"]["item"]["accuracy"] = {"value": 0.50001, "baseline": 0.5}
     directory.metrics_file.write_text(json.dumps(metrics))
     words = Page(report(directory)).words
-    assert "item0.50000.5000+0.0000● no betteraccuracy ↑" in words
-    assert "No better than that: item." in words
+    assert "item0.50000.5000+0.0000● no clear differenceaccuracy ↑" in words
+    assert "Not clearly better than that: item." in words
+
+
+def test_a_difference_within_the_noise_of_the_test_images_is_not_clear(tmp_path: Path) -> None:
+    tasks = ("item", "group", "age", "landmarks")
+    directory = write_run(tmp_path / "run", tasks, predictions=True)
+    arrays = dict(np.load(directory.predictions_file))
+    # Item and age are predicted well, group and landmarks as the constant would.
+    labelled = arrays["true/item"] >= 0
+    arrays["true/item"][labelled] = np.arange(labelled.sum()) % 2
+    arrays["true/group"][np.isfinite(arrays["true/group"])] = 1.0
+    arrays["pred/age"] = arrays["true/age"] + 0.01
+    arrays["pred/landmarks"] = np.full_like(arrays["true/landmarks"], 0.5)
+    arrays["pred/item"] = np.eye(10, dtype="float32")[np.maximum(arrays["true/item"], 0)]
+    arrays["pred/group"][:] = 0.9
+    write_arrays(directory.predictions_file, arrays)
+    words = Page(report(directory)).words
+    assert "2 of 4 tasks did better" in words
+    assert "Not clearly better than that: group, landmarks." in words
 
 
 def test_few_steps_and_few_images_are_warned_about(tmp_path: Path) -> None:
