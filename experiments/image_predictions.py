@@ -82,27 +82,26 @@ def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, co
         raise ValueError(f"--output must not be the folder of the images. Received: {output}")
     bad: list[Path] = []
     rows: list[dict[str, str]] = []
-    table = Table("file", "task", "prediction", "probability", title=f"{predictor.source}", title_justify="left")
+    table = Table("file", "task", "prediction", "confidence", title=f"{predictor.source}", title_justify="left")
     for prediction in _predictions(predictor, files, bad):
         output.mkdir(parents=True, exist_ok=True)
         rows.append({"file": str(prediction.file), **_cells(prediction, predictor)})
         for number, (task, entry) in enumerate(predictor.outputs.items() if len(rows) <= _MAX_PRINTED else ()):
-            words, probability = _class_or_text(entry, prediction.values[task])
-            table.add_row("" if number else prediction.file.name, task, words, probability)
+            words, confidence = _class_or_text(entry, prediction.values[task])
+            table.add_row("" if number else prediction.file.name, task, words, confidence)
         with replacing(output / f"{prediction.file.name}.png") as temporary:
             _sheet(prediction, predictor).save(temporary, "PNG")
     if rows:
-        with (
-            replacing(output / "predictions.csv") as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
+        target = output / "predictions.csv"
+        replaced = " (replaced)" if target.exists() else ""
+        with replacing(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
         _print(table, console or Console())
         if len(rows) > _MAX_PRINTED:
             print(f"and {len(rows) - _MAX_PRINTED} more images")
-        print(f"Pictures and predictions.csv: {output}")
+        print(f"Pictures and predictions.csv{replaced}: {output}")
     if bad and len(files) == 1:
         raise ValueError(_undecodable(bad[0]))
     if bad:
@@ -133,18 +132,18 @@ def _undecodable(file: Path) -> str:
 
 def _class_or_text(output: Output, value: np.ndarray) -> tuple[str, str]:
     if output.head in ("classification", "binary"):
-        return output.classes[output.class_of(value)], f"{output.probability(value):.1%}"
+        return output.classes[output.class_of(value)], f"{output.confidence(value):.1%}"
     return output.describe(value), ""
 
 
 def _cells(prediction: Prediction, predictor: Predictor) -> dict[str, str]:
-    """Returns the CSV columns of an image: the name and probability of a class, else the numbers."""
+    """Returns the CSV columns of an image: the name of the predicted class and its probability, else the numbers."""
     cells: dict[str, str] = {}
     for task, output in predictor.outputs.items():
         value = prediction.values[task]
         if output.head in ("classification", "binary"):
             cells[task] = output.classes[output.class_of(value)]
-            cells[f"{task}_probability"] = f"{output.probability(value):.6f}"
+            cells[f"{task}_confidence"] = f"{output.confidence(value):.6f}"
         elif output.head == "regression":
             names = [f"{point}_{axis}" for point in output.labels for axis in "xy"] if output.is_points else []
             names = names or list(map(str, range(value.size)))

@@ -63,7 +63,7 @@ class Output:
         values = np.asarray(predicted).reshape(-1)
         return int(values[0] > 0.5) if self.head == "binary" else int(values.argmax())
 
-    def probability(self, predicted: np.ndarray) -> float:
+    def confidence(self, predicted: np.ndarray) -> float:
         """Returns the predicted probability of the predicted class."""
         values = np.asarray(predicted, "float64").reshape(-1)
         return float(max(values[0], 1 - values[0]) if self.head == "binary" else values.max())
@@ -71,7 +71,7 @@ class Output:
     def describe(self, predicted: np.ndarray) -> str:
         """Returns a prediction as text: `"coat (87%)"`, `"23.4"`."""
         if self.head in ("classification", "binary"):
-            return f"{self.classes[self.class_of(predicted)]} ({self.probability(predicted):.0%})"
+            return f"{self.classes[self.class_of(predicted)]} ({self.confidence(predicted):.0%})"
         if self.is_points:
             return f"{len(self.labels)} points"
         return "an image" if self.head == "reconstruction" else _numbers(np.asarray(predicted).reshape(-1))

@@ -51,12 +51,12 @@ def test_a_run_its_export_and_a_copy_of_that_say_the_same(
         for row in found[-1]:
             assert row["item"] in outcome.out
     assert [Path(row["file"]).name for row in found[0]] == ["coloured.JPG", "grey.png"]
-    assert list(found[2][0]) == ["file", "group", "group_probability", "item", "item_probability"]
+    assert list(found[2][0]) == ["file", "group", "group_confidence", "item", "item_confidence"]
     for other in found[1:]:
         for one, two in zip(found[0], other, strict=True):
             assert (one["item"], one["group"]) == (two["item"], two["group"])
-            assert float(one["item_probability"]) == pytest.approx(float(two["item_probability"]), abs=1e-5)
-    assert 0.1 <= float(found[0][0]["item_probability"]) <= 1
+            assert float(one["item_confidence"]) == pytest.approx(float(two["item_confidence"]), abs=1e-5)
+    assert 0.1 <= float(found[0][0]["item_confidence"]) <= 1
     with Image.open(tmp_path / "output0" / "grey.png.png") as picture:
         assert picture.size[0] == 256
 
@@ -81,10 +81,13 @@ def test_of_many_images_the_table_has_some_and_the_file_all(
 ) -> None:
     monkeypatch.setattr("experiments.image_predictions._MAX_PRINTED", 1)
     monkeypatch.setattr("experiments.image_predictions._BATCH_SIZE", 1)
-    outcome = program("evaluate", f"--run_dir={finished_run}", f"--predict={images}", f"--output={tmp_path}")
+    flags = [f"--run_dir={finished_run}", f"--predict={images}", f"--output={tmp_path}"]
+    outcome = program("evaluate", *flags)
+    assert "predictions.csv: " in outcome.out
     assert "coloured.JPG" in outcome.out
     assert "grey.png" not in outcome.out
     assert "and 1 more images" in outcome.out
+    assert "predictions.csv (replaced): " in program("evaluate", *flags).out
     assert len(_rows(tmp_path)) == 2
 
 
