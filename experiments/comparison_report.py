@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from markupsafe import Markup
 
 from experiments.config import FEW_STEPS
 from experiments.files import write_json, write_text
 from experiments.judging import RULES
 from experiments.method_comparison import MethodComparison, compare_methods, method_folders
+from experiments.plan import is_comparison
 from experiments.report.comparison import against_baseline, cost_rows, metric_bars, seed_rows, validation_curves
 from experiments.report.configuration import configuration, differing_settings
 from experiments.report.results import SYNTHETIC, few_steps, small_test_split
@@ -44,13 +48,14 @@ def report_comparison(
     comparisons = compare_methods(methods, tasks, judge_at)
     name = "-".join(["comparison", *(tasks or ())])
     target, page_file = (folders[0] / f"{name}{suffix}" for suffix in (".json", ".html"))
+    verb = "Replaced" if target.exists() else "Written to"
     write_json(target, [comparison.to_json() for comparison in comparisons])
     write_text(page_file, comparison_page(methods, comparisons))
     if quiet:
         return
     for comparison in comparisons:
         print_comparison(comparison)
-    print(f"Written to {target}")
+    print(f"{verb} {target}")
     print(f"Report: {page_file}")
 
 
@@ -89,7 +94,7 @@ def comparison_page(methods: Sequence[Method], comparisons: Sequence[MethodCompa
             seed_rows=values,
             curves=validation_curves(methods, comparisons),
             cost_rows=cost_rows(comparisons),
-            differing_settings=differing_settings({method.name: method.config for method in methods}),
+            differing_settings=differing_settings(methods),
             configuration=configuration(methods[0].config),
         )
     )
@@ -100,7 +105,13 @@ def _warnings(methods: Sequence[Method], comparisons: Sequence[MethodComparison]
         yield SYNTHETIC
     seeds = min(len(comparison.seeds) for comparison in comparisons)
     if seeds < 2:
-        yield "One seed", "there is no interval, so no verdict is known. Add seeds with --seeds."
+        folder = methods[0].folder.parent
+        advice = "Train with more seeds."
+        if is_comparison(folder):
+            more = ",".join(str(max(comparisons[0].seeds) + number) for number in (1, 2))
+            command = ["python", "train.py", "--resume", "--run_dir", str(folder), "--seeds", more]
+            advice = Markup("To add seeds: <code>{}</code>").format(shlex.join(command))
+        yield "One seed", Markup("there is no interval, so no verdict is known. {}").format(advice)
     yield from small_test_split(methods[0].config)
     steps = min(run.cost.steps for method in methods for run in method.runs)
     if steps < FEW_STEPS:

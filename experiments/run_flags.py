@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shlex
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, get_type_hints
 
 from absl import flags
 
-from experiments.config import SETTINGS, RunConfig
+from experiments.config import OWN_DATASET, SETTINGS, RunConfig
 
 
 def define_settings(values: flags.FlagValues) -> None:
@@ -51,6 +53,44 @@ def config_from_flags(values: flags.FlagValues) -> RunConfig:
     kept = {task: weight for task, weight in config.task_weights.items() if tasks is None or task in tasks}
     changes["task_weights"] = {**kept, **changes.get("task_weights", {})}
     return dataclasses.replace(config, **changes)
+
+
+def train_command(settings: Mapping[str, Any], *arguments: str, without: Collection[str] = ()) -> str | None:
+    """Returns the command that trains with these settings, for a shell; `None` if the dataset was made in Python.
+
+    Args:
+        settings: the settings as JSON values, such as the content of `config.json`.
+        *arguments: further arguments.
+        without: the names of settings to leave out.
+    """
+    from experiments.presets import PRESETS
+
+    if settings.get("dataset") == OWN_DATASET:
+        return None
+    preset = PRESETS.get(settings.get("experiment") or "")
+    usual = json.loads(json.dumps((preset.config if preset else RunConfig()).to_json()))
+    command = ["python", "train.py"]
+    if preset is None:
+        command += ["--dataset", str(settings.get("dataset", usual["dataset"]))]
+    for name in SETTINGS:
+        value = settings.get(name)
+        if name in ("dataset", *without) or value is None or value == usual[name]:
+            continue
+        if name == "experiment":
+            command += ["--experiment", value] if preset else []
+        elif name == "export":
+            others = [form for form in value if form != "saved_model"]
+            command += ["--export"] * ("saved_model" in value)
+            command += ["--export_formats", ",".join(others)] if others else []
+        elif isinstance(value, bool):
+            command.append(f"--{name}" if value else f"--no{name}")
+        elif isinstance(value, Mapping):
+            command += [f"--{name}", ",".join(f"{key}={entry}" for key, entry in value.items())]
+        elif isinstance(value, list):
+            command += [f"--{name}", ("x" if name == "image_size" else ",").join(map(str, value))]
+        else:
+            command += [f"--{name}", str(value)]
+    return shlex.join([*command, *arguments])
 
 
 def can_start_a_run(values: flags.FlagValues) -> bool:

@@ -11,6 +11,7 @@ from experiments.report.predictions import examples, predictions
 from experiments.report.results import results, warnings_about
 from experiments.report.training import MAX_FIGURES, curves, gradients, schedule, weights
 from experiments.run_directory import RunDirectory
+from experiments.run_flags import train_command
 from experiments.run_results import read_run
 from mtl_keras.reports.page import environment
 
@@ -61,6 +62,7 @@ def run_report(directory: RunDirectory) -> Path:
         cost=cost_tables(run),
         task_rows=task_rows(run),
         configuration=configuration(run.config),
+        command=train_command(run.config),
     )
     write_text(directory.report_file, source)
     return directory.report_file

@@ -238,6 +238,11 @@ class Method:
         """The tasks of its runs, in order."""
         return list(dict.fromkeys(task for run in self.runs for task in run.tasks))
 
+    @property
+    def is_single_task(self) -> bool:
+        """Whether each of its runs has one task only."""
+        return all(len(run.tasks) == 1 for run in self.runs)
+
     def by_seed(self, task: str, metric: str, judge_at: str, split: str) -> dict[int, float]:
         """Returns a metric of a task in each run that has the task, by the run's seed.
 

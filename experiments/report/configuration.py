@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from experiments.config import RunConfig
 from experiments.run_directory import PROVENANCE
-from experiments.run_results import RunResult
+from experiments.run_results import Method, RunResult
 from mtl_keras.reports.filters import arrow, decimal, duration
 
 _DEFAULTS = json.loads(json.dumps(RunConfig().to_json()))
@@ -52,18 +52,20 @@ def task_rows(run: RunResult) -> list[list[str]]:
     return rows
 
 
-def differing_settings(configs: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    """Returns a row for each setting in which methods differ.
+def differing_settings(methods: Sequence[Method]) -> list[list[str]]:
+    """Returns a row for each setting in which the first runs of the methods differ.
 
-    Args:
-        configs: name of the method -> the content of the `config.json` of one of its runs.
+    The tasks of single-task networks, and the weights of these tasks, differ by construction and are not compared.
     """
-    first = next(iter(configs.values()))
-    return [
-        [field.name, *(_text(config.get(field.name)) for config in configs.values())]
-        for field in dataclasses.fields(RunConfig)
-        if any(config.get(field.name) != first.get(field.name) for config in configs.values())
-    ]
+    rows = []
+    for field in dataclasses.fields(RunConfig):
+        values = [method.config.get(field.name) for method in methods]
+        compared = [not (method.is_single_task and field.name in ("tasks", "task_weights")) for method in methods]
+        known = [value for value, is_compared in zip(values, compared) if is_compared]
+        if any(value != known[0] for value in known):
+            cells = [_text(value) if use else "one task each" for value, use in zip(values, compared)]
+            rows.append([field.name, *cells])
+    return rows
 
 
 def cost_tables(run: RunResult) -> dict[str, Any] | None:

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from experiments.config import FEW_STEPS
 from experiments.evaluation import Score
 from experiments.predictions import SavedArrays
 from experiments.report.predictions import labelled
+from experiments.run_flags import train_command
 from experiments.run_results import RunResult
 from mtl_keras.analysis import SCORES, Interval, mean_interval
 from mtl_keras.reports.filters import arrow, decimal, listed
@@ -96,11 +98,7 @@ def warnings_about(run: RunResult) -> Iterator[tuple[str, str]]:
     if run.synthetic:
         yield SYNTHETIC
     if run.finished:
-        yield (
-            "One run, one seed",
-            "another seed would give other numbers, and one run cannot show whether sharing helps. "
-            "Use train.py --compare single_task --seeds 0,1,2.",
-        )
+        yield "One run, one seed", _advice(run)
     skipped = (run.config.get("data") or {}).get("skipped") or {}
     if any(skipped.values()):
         yield "Examples skipped", f"some could not be read: {skipped}."
@@ -122,6 +120,17 @@ def warnings_about(run: RunResult) -> Iterator[tuple[str, str]]:
 
 SYNTHETIC = "Synthetic images", "the images are drawn. These numbers say nothing about the real dataset."
 """The warning about a run on synthetic data."""
+
+
+def _advice(run: RunResult) -> str:
+    text = "another seed would give other numbers"
+    if len(run.tasks) < 2:
+        return f"{text}."
+    text += ", and one run cannot show whether sharing helps. To find out:"
+    without = ("seed", "verbose", "profile", "export", "distribute")
+    command = train_command(run.config, "--compare", "single_task", "--seeds", "0,1,2", without=without)
+    # The data of a run without a command were made in Python.
+    return Markup("{} <code>{}</code>").format(text, command or "mtl_keras.analysis.compare_with_single_task")
 
 
 def few_steps(steps: int) -> tuple[str, str]:

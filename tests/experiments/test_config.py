@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 import data
 import train
 from experiments.config import SETTINGS, RunConfig
-from experiments.run_flags import config_from_flags
+from experiments.run_flags import config_from_flags, train_command
 from mtl_keras import distribution
 from mtl_keras.export.formats import SUFFIXES
 
@@ -41,9 +43,34 @@ def test_choices_are_those_of_the_modules_that_implement_them() -> None:
     ],
 )
 def test_flags_become_settings(arguments: str, expected: dict[str, object]) -> None:
+    config = _config(arguments.split())
+    assert config == RunConfig(**expected)  # type: ignore[arg-type]
+    assert _config(_command(config)) == config
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--experiment=fashion_mnist --epochs=2 --task_weights=group=0.5 --seed=3",
+        "--experiment=cifar10_3 --synthetic --smoke --mixed_precision",
+    ],
+)
+def test_the_command_of_a_preset_gives_its_settings(arguments: str) -> None:
+    config = _config(arguments.split())
+    assert _command(config)[:2] == ["--experiment", config.experiment]
+    assert _config(_command(config)) == config
+
+
+def _config(arguments: list[str]) -> RunConfig:
     values = copy.deepcopy(train.FLAGS)
-    values(["train.py", *arguments.split()])
-    assert config_from_flags(values) == RunConfig(**expected)  # type: ignore[arg-type]
+    values(["train.py", *arguments])
+    return config_from_flags(values)
+
+
+def _command(config: RunConfig) -> list[str]:
+    command = train_command(json.loads(json.dumps(config.to_json())))
+    assert command is not None
+    return shlex.split(command)[2:]
 
 
 def test_the_form_of_your_own_files_is_suggested(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ def test_the_verdicts_come_first(folder: Path) -> None:
     assert "Synthetic images" in lead
     assert "Small test split: 30 images." in lead
     assert "Few steps: 30 in all." in lead
+    # The tasks of single-task networks, and their weights, differ by construction.
+    assert "The first runs of all methods have the same settings" in page.words
     assert all(drawing.attrib["aria-label"] for drawing in drawings(source))
     assert len(set(page.ids)) == len(page.ids)
     assert "taskmethodseed 0seed 1seed 2" in page.words
@@ -41,14 +43,30 @@ def test_the_verdicts_come_first(folder: Path) -> None:
     assert f"{metrics['tasks']['item']['accuracy']['value']:.4f}" in page.words
 
 
-def test_folders_in_any_place_can_be_compared(tmp_path: Path) -> None:
+def test_folders_in_any_place_can_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, gain in (("first", 0.0), ("second", 0.1)):
         write_run(tmp_path / name / "method" / "seed-0", gain=gain)
-    report_comparison([tmp_path / "first" / "method", tmp_path / "second" / "method"], ["item"])
+    for verb in ("Written to", "Replaced"):
+        report_comparison([tmp_path / "first" / "method", tmp_path / "second" / "method"], ["item"])
+        assert f"{verb} {tmp_path / 'first'}" in capsys.readouterr().out.replace("\n", "")
     words = Page((tmp_path / "first" / "method" / "comparison-item.html").read_text("utf-8")).words
     assert str(tmp_path / "second" / "method") in words
-    assert "One seed: there is no interval" in words
+    assert "One seed: there is no interval, so no verdict is known. Train with more seeds." in words
     assert "Not known (one seed, or a result that is not finite): item." in words
+
+
+def test_differing_settings_and_how_to_add_seeds(tmp_path: Path) -> None:
+    path = write_comparison(tmp_path / "garments", seeds=(3,))
+    for folder in (path / "equal_weights", path / "single_task"):
+        for file in folder.rglob("config.json"):
+            config = json.loads(file.read_text())
+            config |= {"tasks": [file.parent.parent.name], "epochs": 4 if folder.name == "single_task" else 3}
+            file.write_text(json.dumps(config))
+    report_comparison([path], quiet=True)
+    words = Page((path / "comparison.html").read_text("utf-8")).words
+    assert "tasks-one task eachequal_weights" in words
+    assert "epochs343" in words
+    assert f"To add seeds: python train.py --resume --run_dir {path} --seeds 4,5" in words
 
 
 def test_many_tasks_have_a_table_of_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,10 @@ def test_it_shows_the_numbers_of_the_records(tmp_path: Path) -> None:
     for task in ("item", "group"):
         assert f"{metrics['tasks'][task]['accuracy']['value']:.4f}" in page.words
     assert "2 of 2 tasks did better than the best constant" in page.words
-    assert "Best epoch: 3 of 3" in page.words
+    assert "Best epoch: 3 of 3, with the highest val_mtl_score (0.5200): the mean" in page.words
+    flags = "--dataset fashion_mnist --synthetic --schedule dst --epochs 3 --monitor_gradients 5"
+    assert f"To train with the same settings: python train.py {flags}" in page.words
+    assert f"python train.py {flags} --compare single_task --seeds 0,1,2" in page.words
     assert "least group (75%), most item (100%)" in page.words
     assert "Synthetic images" in page.words
     assert "25.0 ms" in page.words
