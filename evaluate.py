@@ -63,7 +63,21 @@ def main(values: flags.FlagValues) -> None:
             places = [f"--{other}" for other, names in MODES.items() if name in names and other != "evaluate"]
             where = " and ".join(places) or "evaluating a run"
             raise ValueError(f"--{name} is only for {where}. Received: --{name}={values[name].value}")
+    if mode in ("evaluate", "predict"):
+        _check_is_run(values)
     _PROGRAMS[mode](values)
+
+
+def _check_is_run(values: flags.FlagValues) -> None:
+    """Raises a ValueError if `--run_dir` is the folder of a comparison."""
+    from experiments.plan import METHOD, is_comparison
+
+    folder = values.run_dir
+    if folder and is_comparison(Path(folder)):
+        raise ValueError(
+            f"This is a comparison, not a run. Pass --compare {folder}, or one of its runs: --run_dir "
+            f"{Path(folder, METHOD, 'seed-0')}. Received: --run_dir={folder}"
+        )
 
 
 def _evaluate(values: flags.FlagValues) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import math
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -15,7 +16,9 @@ from models import network, trunk_layers
 from mtl_keras import MultiTaskModel, schedules
 from mtl_keras.callbacks import FreezeLayers, TaskScheduler
 from mtl_keras.checks import unknown_value
+from mtl_keras.schedules.base import Records
 from mtl_keras.serialization import Spec, parse_spec
+from mtl_keras.weightings import WEIGHTINGS
 
 
 def open_dataset(config: RunConfig) -> data.Dataset:
@@ -71,10 +74,36 @@ def make_scheduler(config: RunConfig, dataset: data.AnyDataset) -> TaskScheduler
 
 def make_schedule(text: str) -> schedules.Schedule:
     """Returns the schedule of a specification. The error for an unknown name lists "none" as a choice."""
-    name = parse_spec(text).name
-    if name not in schedules.SCHEDULES:
+    name = parse_spec(text, "schedule").name
+    # For a weighting, the error of the registry names its flag.
+    if name not in schedules.SCHEDULES and name not in WEIGHTINGS:
         raise unknown_value("schedule", name, [*schedules.SCHEDULES.names, "none"])
     return schedules.get(text)
+
+
+def check_task_names(config: RunConfig, tasks: Sequence[str]) -> None:
+    """Checks the settings `task_weights` and `schedule`, which may name tasks.
+
+    Args:
+        config: the settings.
+        tasks: the names of the tasks to train.
+
+    Raises:
+        ValueError: for the name of another task, or if no task has a weight above 0.
+    """
+    for task in config.task_weights:
+        if task not in tasks:
+            raise unknown_value("task in task_weights", task, tasks)
+    if not any(config.task_weights.get(task, 1) for task in tasks):
+        raise ValueError(
+            f"At least one task must have a weight > 0. Received: task_weights={dict(config.task_weights)!r}"
+        )
+    if config.schedule != "none":
+        numbers = dict.fromkeys(tasks, 1.0)
+        try:
+            make_schedule(config.schedule)(0, Records(tuple(tasks), numbers, numbers))
+        except ValueError as cause:
+            raise ValueError(f"schedule: {cause}") from cause
 
 
 def make_optimizer(text: str, learning_rate: float) -> keras.optimizers.Optimizer:
@@ -89,7 +118,7 @@ def make_optimizer(text: str, learning_rate: float) -> keras.optimizers.Optimize
     """
     if not isinstance(learning_rate, (int, float)) or not 0 < learning_rate < math.inf:
         raise ValueError(f"learning_rate must be a finite number > 0. Received: learning_rate={learning_rate}")
-    spec: Spec = parse_spec(text)
+    spec: Spec = parse_spec(text, "optimizer")
     classes = {
         name.lower(): value
         for name, value in vars(keras.optimizers).items()

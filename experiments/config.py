@@ -198,6 +198,7 @@ class RunConfig:
             ValueError: naming the setting, the value received and the choices.
         """
         from experiments.building import make_optimizer, make_schedule
+        from models import check_network
         from mtl_keras import weightings
 
         for name, declared in SETTINGS.items():
@@ -206,10 +207,29 @@ class RunConfig:
         if self.schedule != "none":
             make_schedule(self.schedule)
         weightings.get(self.weighting)
+        check_network(self.model)
         make_optimizer(self.optimizer, self.learning_rate)
         for task, weight in self.task_weights.items():
             if not math.isfinite(weight) or weight < 0:
-                raise ValueError(f"The weight of task {task!r} must be a finite number >= 0. Received: {weight}")
+                raise ValueError(f"task_weights must be finite numbers >= 0. Received: {task}={weight}")
+        self._check_tasks()
+
+    def _check_tasks(self) -> None:
+        """Checks the names of tasks; those of other datasets are checked when the data are opened."""
+        import data
+        from experiments.building import check_task_names
+        from mtl_keras.checks import unknown_value
+
+        if self.dataset not in data.names():
+            return
+        recipe = data.recipes[self.dataset]()
+        tasks = self.tasks or recipe.tasks.names
+        for task in tasks:
+            if task not in recipe.available:
+                raise unknown_value("task in tasks", task, recipe.available)
+            if tasks.count(task) > 1:
+                raise ValueError(f"tasks must be distinct. Received twice: {task!r}")
+        check_task_names(self, tasks)
 
     def _check_data(self) -> None:
         import data

@@ -172,7 +172,7 @@ def _compare(method: Method, baseline: Method, chosen: Sequence[str] | None, jud
     known = list(dict.fromkeys((*method.tasks, *baseline.tasks)))
     for task in chosen or ():
         if task not in known:
-            raise unknown_value("task", task, known)
+            raise unknown_value("task in tasks", task, known)
     tasks = [task for task in method.tasks if task in baseline.tasks and (chosen is None or task in chosen)]
     if not tasks:
         raise ValueError(f"The runs in {str(method.folder)!r} and {str(baseline.folder)!r} have no task in common.")

@@ -26,8 +26,10 @@ def run_plan(plan: Plan, folder: Path) -> None:
         plan: the runs to train.
         folder: the folder of the comparison.
     """
-    plan.config.check()
+    plan.config.check()  # before the data are opened
     runs = [(RunDirectory(folder / part), config) for part, config in plan.runs()]
+    for _, config in runs:
+        config.check()
     with locked(folder):
         _run_plan(plan, folder, runs)
 

@@ -14,6 +14,7 @@ import data
 from data.dataset import find_example_names
 from experiments.building import (
     build_model,
+    check_task_names,
     freezing_callbacks,
     learning_rate_callbacks,
     make_scheduler,
@@ -134,6 +135,7 @@ def _run(
     dataset = open_dataset(config) if own_dataset is None else own_dataset
     if own_dataset is not None or data.names_files(config.dataset):
         check_same_data(directory, dataset)
+        check_task_names(config, dataset.tasks.names)
     if workers.is_chief and config.verbose and data.names_files(config.dataset):
         print(data_summary(dataset, config))
     with workers.detect_lost_workers():

@@ -2,7 +2,7 @@
 
 from models.face_groups import face_groups
 from models.hub import keras_hub
-from models.networks import NETWORKS, hard_sharing, network, trunk_layers
+from models.networks import NETWORKS, check_network, hard_sharing, network, trunk_layers
 from models.resnet import resnet18
 from models.strided import strided
 from models.two_paths import two_paths
@@ -10,6 +10,7 @@ from models.vgg16_dense import vgg16_dense
 
 __all__ = [
     "NETWORKS",
+    "check_network",
     "face_groups",
     "hard_sharing",
     "keras_hub",

@@ -56,15 +56,31 @@ def network(
         return hard_sharing(identifier, tasks, image_shape, weights)
     if identifier.endswith(saved.SUFFIX):
         return saved.saved_network(identifier, tasks, image_shape, weights)
+    check_network(identifier)
     name = parse_spec(identifier).name
-    if name not in NETWORKS and name not in trunks.TRUNKS and name.lower() not in trunks.names():
-        raise unknown_value("network or trunk", name, [*NETWORKS.names, *trunks.names()])
     try:
         if name in NETWORKS:
             return NETWORKS.get(identifier)(tasks, image_shape, weights)
         return hard_sharing(identifier, tasks, image_shape, weights)
     except (TypeError, OverflowError) as cause:  # from layers with invalid arguments
         raise ValueError(f"Wrong arguments for network {name!r}: {cause}. Received: {identifier!r}") from cause
+
+
+def check_network(identifier: str) -> None:
+    """Checks the name and the argument names of a network or trunk, without building it.
+
+    Raises:
+        ValueError: for an unknown name or wrong arguments.
+    """
+    if identifier.endswith(saved.SUFFIX):
+        return
+    name = parse_spec(identifier, "network or trunk").name
+    if name in NETWORKS:
+        NETWORKS.get(identifier)
+    elif name in trunks.TRUNKS:
+        trunks.TRUNKS.get(identifier)
+    elif name.lower() not in trunks.names():
+        raise unknown_value("network or trunk", name, [*NETWORKS.names, *trunks.names()])
 
 
 def hard_sharing(

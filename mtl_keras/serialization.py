@@ -32,17 +32,18 @@ class Spec:
     kwargs: dict[str, Any] = field(default_factory=dict)
 
 
-def parse_spec(text: str) -> Spec:
+def parse_spec(text: str, kind: str = "specification") -> Spec:
     """Parses `"name"` or `"name(1, key=value, inner=other(2))"`.
 
     Args:
         text: the specification. Values are Python literals, names (read as a `Spec` without arguments)
             or nested calls.
+        kind: what the specification stands for, for the error message (`"schedule"`).
 
     Raises:
         ValueError: if `text` is anything else.
     """
-    error = ValueError(f"Cannot read the specification. Expected: name or name(key=value, ...). Received: {text!r}")
+    error = ValueError(f"Cannot read the {kind}. Expected: name or name(key=value, ...). Received: {text!r}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # Python's warning would come before `error`
@@ -164,9 +165,9 @@ class Registry(Generic[T]):
         """
         if isinstance(identifier, str):
             try:
-                spec = parse_spec(identifier)
+                spec = parse_spec(identifier, self.kind)
             except ValueError as error:
-                raise ValueError(f"Unknown {self.kind}: {error}. Choices: {', '.join(self.names)}") from error
+                raise ValueError(f"{error}. Choices: {', '.join(self.names)}") from error
             return self._build(spec)
         if isinstance(identifier, Mapping):
             unexpected = set(identifier) - {"name", "config"}

@@ -43,34 +43,37 @@ class Case(NamedTuple):
     cache: str = "{tmp}/cache"
 
 
+# Those with "nothing" are found before data are looked for.
 FLAGS = {
     "unknown dataset": Case("Did you mean 'fashion_mnist'", "--dataset=fashion_mnits"),
-    "unknown task": Case("Did you mean 'item'", "--tasks=itme"),
+    "unknown task": Case("task in tasks. Did you mean 'item'", "--tasks=itme", "nothing"),
     "a task twice": Case("Received twice: 'item'", "--tasks=item,item"),
     "unknown schedule": Case("Did you mean 'dst'", "--schedule=dts"),
     "none is a schedule": Case("Did you mean 'none'", "--schedule=non"),
     "unknown schedule argument": Case("flor", "--schedule=dst(flor=0.3)"),
-    "schedule of an unknown task": Case("Did you mean 'group'", "--schedule=static(weights={{'gruop':0}})"),
+    "schedule of an unknown task": Case(
+        "schedule: Unknown task in weights. Did you mean 'group'", "--schedule=static(weights={{'gruop':0}})", "nothing"
+    ),
     "negative weight in a schedule": Case("-1", "--schedule=static(weights={{'group':-1}})"),
     "NaN in a schedule": Case("Received: 'nan'", "--schedule=dst(floor=nan)"),
-    "not a specification": Case("Received", "--schedule=__import__('os').system('true')"),
+    "not a specification": Case("Cannot read the schedule.*Received", "--schedule=__import__('os').system('true')"),
     "wrong argument of a network": Case("Wrong arguments for network 'cnn'", "--model=cnn('x')"),
     "a call in an optimizer": Case("numbers and texts. Received: foo", "--optimizer=adam(beta_1=foo)"),
     "unknown strategy": Case("value of distribute. Did you mean 'mirrored'", "--distribute=mirorred"),
     "no cluster": Case("needs TF_CONFIG=.*Received: TF_CONFIG=''", "--distribute=multi_worker"),
+    "schedule that is a weighting": Case("train.py as --weighting.*'pcgrad'", "--schedule=pcgrad", "nothing"),
+    "weighting that is a schedule": Case("train.py as --schedule.*'dst'", "--weighting=dst", "nothing"),
     "unknown weighting": Case("Did you mean 'pcgrad'", "--weighting=pcgard"),
     "wrong weighting argument": Case(
         "argument of weighting 'cagrad'. Received: 'd'. Choices: c", "--weighting=cagrad(d=1)"
     ),
     "negative task weight": Case("-1", "--task_weights=item=-1"),
-    "NaN task weight": Case(
-        "weight of task 'item' must be a finite number >= 0. Received: nan", "--task_weights=item=nan"
-    ),
-    "infinite task weight": Case("finite number >= 0. Received: inf", "--task_weights=item=inf"),
-    "weight of an unknown task": Case("Did you mean 'item'", "--task_weights=itme=1"),
+    "NaN task weight": Case("task_weights must be finite numbers >= 0. Received: item=nan", "--task_weights=item=nan"),
+    "infinite task weight": Case("finite numbers >= 0. Received: item=inf", "--task_weights=item=inf"),
+    "weight of an unknown task": Case("task in task_weights. Did you mean 'item'", "--task_weights=itme=1", "nothing"),
     "weight without a number": Case("task=number", "--task_weights=item"),
-    "all weights zero": Case("At least one task", "--task_weights=item=0,group=0"),
-    "unknown model": Case("Did you mean 'cnn'", "--model=cnnn"),
+    "all weights zero": Case("At least one task", "--task_weights=item=0,group=0", "nothing"),
+    "unknown model": Case("Did you mean 'cnn'", "--model=cnnn", "nothing"),
     "no filters": Case("Received filters=0", "--model=cnn(filters=0)"),
     "weights that are not there": Case("There is no file .*vgg.h5", "--weights={tmp}/vgg.h5 --model=cnn"),
     "unknown optimizer": Case("Did you mean 'adam'", "--optimizer=adm"),

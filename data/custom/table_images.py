@@ -34,7 +34,7 @@ def find_image_column(table: LabelTable, chosen: str | None = None) -> str:
         columns = list(table.columns)
         return next((column for name in NAMES for column in columns if column.lower() == name), columns[0])
     if chosen not in table.columns:
-        raise unknown_value(f"column ({table.where()})", chosen, table.columns)
+        raise unknown_value(f"image column ({table.where()})", chosen, table.columns)
     return chosen
 
 

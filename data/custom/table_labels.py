@@ -80,9 +80,10 @@ def label_columns(
     """
     available = [name for name in table.columns if name not in others]
     types = types or {}
-    for name in (*(tasks or ()), *types):
-        if name not in available:
-            raise unknown_value(f"column ({table.where()})", name, available)
+    for argument, names in (("tasks", tasks or ()), ("types (--task_types)", types)):
+        for name in names:
+            if name not in available:
+                raise unknown_value(f"column in {argument} ({table.where()})", name, available)
     for name, kind in types.items():
         if kind not in KINDS:
             raise unknown_value(f"type of column {name!r}", kind, KINDS)

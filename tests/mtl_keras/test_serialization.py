@@ -87,6 +87,7 @@ def test_get() -> None:
         ("random_dorp(1)", "Unknown schedule. Did you mean 'random_drop'. Received: 'random_dorp'. Choices: always, "),
         ("zzz", "Unknown schedule. Received: 'zzz'"),
         ("random_drop(q=1)", r"Unknown argument of schedule 'random_drop'.*Received: 'q'"),
+        ("random_drop(", "Cannot read the schedule. Expected: name.*Received: 'random_drop\\('. Choices: always"),
         ("random_drop()", "missing a required argument: 'p'"),
         ("always(1)", "too many positional arguments"),
         ("random_drop(1, inner=zzz)", "Unknown schedule"),

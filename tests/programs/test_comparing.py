@@ -121,13 +121,15 @@ def test_a_task_without_a_finished_run_is_named(program: Program, finished: Path
     [
         (["--compare", "{folder}/multi_task"], "two folders"),
         (["--compare", "{folder}/multi_task", "{folder}/nowhere"], "nowhere"),
-        (["--compare", "{folder}", "--tasks=itme"], "Did you mean 'item'"),
+        (["--compare", "{folder}", "--tasks=itme"], "task in tasks. Did you mean 'item'"),
         (
             ["--compare", "{folder}", "--judge_at=best_per_task"],
             "was not evaluated by this rule. Choices: best_mean",
         ),
         (["--run_dir={folder}", "--judge_at=last"], "only for --compare"),
         ([], "--run_dir"),
+        (["--run_dir={folder}"], "This is a comparison, not a run. Pass --compare "),
+        (["--run_dir={folder}", "--predict=photo.jpg"], "This is a comparison, not a run. Pass --compare "),
         (["--compare", "{folder}", "--run_dir={folder}"], "not both"),
     ],
 )
