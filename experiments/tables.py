@@ -16,7 +16,7 @@ from experiments.method_comparison import MethodComparison
 from mtl_keras.analysis import SCORES
 
 _CAPTION = (
-    "In brackets: the best constant prediction (majority class; mean or median of numbers).",
+    "In brackets: the best constant prediction (majority class, mean or median).",
     "More metrics are in the JSON file.",
 )
 _WIDTH = 160  # of files and pipes

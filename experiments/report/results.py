@@ -30,12 +30,12 @@ def results(run: RunResult, predicted: SavedArrays | None = None) -> dict[str, A
         run: the run.
         predicted: its `predictions.npz`, for the uncertainty of the differences.
     """
-    rows, verdicts = [], {}
+    rows, verdicts, outputs = [], {}, run.outputs
     for task in run.tasks:
         score = run.score(task)
         verdict = _verdict(score, bool(run.higher_is_better(task)))
-        if verdict in (_BETTER, _WORSE) and predicted and task in run.outputs:
-            gains = _gains(predicted, task, run.outputs[task], run.primary(task) or "")
+        if verdict in (_BETTER, _WORSE) and predicted and task in outputs:
+            gains = _gains(predicted, task, outputs[task], run.primary(task) or "")
             if gains is not None and not gains.excludes_zero:
                 verdict = _UNCLEAR
         verdicts[task] = verdict
