@@ -261,7 +261,7 @@ def unpack(data: Any, tasks: Sequence[str], outputs: Mapping[str, Any]) -> tuple
         outputs: name -> symbolic output.
 
     Raises:
-        ValueError: if a task has no labels.
+        ValueError: if a task has no labels, or its labels are NumPy strings.
     """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     labels = _structured("Labels", y, tasks, outputs)
@@ -271,12 +271,24 @@ def unpack(data: Any, tasks: Sequence[str], outputs: Mapping[str, Any]) -> tuple
         raise ValueError(f"No labels for task {missing[0]!r}. Received labels for: {received}")
     if missing:
         raise ValueError(f"Labels must be a dict with the keys {', '.join(tasks)}. Received: no labels")
+    for name in tasks:
+        dtype = getattr(labels[name], "dtype", None)
+        if isinstance(dtype, np.dtype) and dtype.kind in "US":
+            raise string_labels(name, dtype)
     if sample_weight is not None and not isinstance(sample_weight, (Mapping, list, tuple)):
         return x, labels, dict.fromkeys(outputs, sample_weight)
     if isinstance(sample_weight, Mapping):
         by_output("sample_weight", sample_weight, outputs)  # raises for a name that is no output
     weights = _structured("`sample_weight`", sample_weight, tasks, outputs)
     return x, labels, {name: weight for name, weight in weights.items() if weight is not None}
+
+
+def string_labels(task: str, dtype: Any) -> ValueError:
+    """Returns the error for labels that are strings."""
+    return ValueError(
+        f"The labels of task {task!r} must be numbers. Received: strings ({dtype}). Class indices of strings: "
+        "keras.layers.StringLookup(vocabulary=classes, num_oov_indices=0)(labels)"
+    )
 
 
 def _structured(what: str, value: Any, tasks: Sequence[str], outputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableSet
 from typing import Any
 
 import keras
@@ -93,10 +93,12 @@ class LabelReport:
     Args:
         x: inputs, as passed to `fit`.
         y: labels, as passed to `fit`.
+        logged: messages that were logged before and are not repeated; those logged here are added.
     """
 
-    def __init__(self, x: Any, y: Any) -> None:
+    def __init__(self, x: Any, y: Any, logged: MutableSet[str]) -> None:
         self._data = (x, y)
+        self._logged = logged
 
     def check(self, specs: Mapping[str, Any], unpack: Callable[[Any], tuple[Any, Mapping[str, Any], Any]]) -> None:
         """Logs how many labels of each task are missing.
@@ -106,7 +108,7 @@ class LabelReport:
             unpack: function from a batch to inputs, labels by output and weights.
 
         Raises:
-            ValueError: for a class index out of range, or binary labels that are -1 and 1, naming task and example.
+            ValueError: for a class index or binary label out of range, naming the task and the example.
         """
         if self._data[1] is None:
             return
@@ -117,21 +119,20 @@ class LabelReport:
                 missing = _missing(array, spec.minus_one) if spec.finds_missing else np.zeros(array.shape, bool)
                 _check(spec, array, missing)
                 if missing.any():
-                    _LOGGER.warning("task %r: %d of %d labels are missing", name, missing.sum(), missing.size)
+                    self._warn(f"task {name!r}: {missing.sum()} of {missing.size} labels are missing")
                 elif not spec.finds_missing and spec.missing is None:
-                    _report_unmasked(name, _missing(array, minus_one=int(spec.output.shape[-1] or 1) > 1))
+                    unmasked = _missing(array, minus_one=int(spec.output.shape[-1] or 1) > 1)
+                    if unmasked.any():
+                        self._warn(
+                            f"task {name!r}: {unmasked.sum()} of {unmasked.size} labels are NaN or -1, and its loss "
+                            "and metrics get them unchanged. To leave them out: "
+                            f"compile(missing_labels={{{name!r}: True}})"
+                        )
 
-
-def _report_unmasked(name: str, missing: np.ndarray) -> None:
-    if missing.any():
-        _LOGGER.warning(
-            "task %r: %d of %d labels are NaN or -1, and its loss and metrics get them unchanged. To leave them out: "
-            "compile(missing_labels={%r: True})",
-            name,
-            missing.sum(),
-            missing.size,
-            name,
-        )
+    def _warn(self, message: str) -> None:
+        if message not in self._logged:
+            self._logged.add(message)
+            _LOGGER.warning("%s", message)
 
 
 def _missing(array: np.ndarray, minus_one: bool) -> np.ndarray:
@@ -152,13 +153,22 @@ def _check(spec: Any, array: np.ndarray, missing: np.ndarray) -> None:
                 f"The label of task {spec.name!r} is not one of its {classes} classes, 0 to {classes - 1}. "
                 f"Received: {array[tuple(index)]} at example {index[0]}"
             )
-    if (
-        spec.loss_name.startswith("binary_")
-        and missing.any()
-        and array.dtype.kind == "i"
-        and (array[~missing] == 1).all()
-    ):
+    if spec.loss_name.startswith("binary_") and array.dtype.kind in "iuf":
+        _check_binary(spec, array, missing)
+
+
+def _check_binary(spec: Any, array: np.ndarray, missing: np.ndarray) -> None:
+    if missing.any() and array.dtype.kind == "i" and (array[~missing] == 1).all():
         raise ValueError(
             f"The labels of the binary task {spec.name!r} must be 0 and 1, and -1 where they are missing. Received: "
             f"only -1 and 1, so that no label is 0. If -1 means 0, write (labels + 1) // 2, or use loss='hinge'"
+        )
+    outside = ~missing & ((array < 0) | (array > 1))
+    if outside.any():
+        index = np.argwhere(outside)[0]
+        different = np.unique(array[~missing])
+        hint = f". Recode {different[0]:g} as 0 and {different[1]:g} as 1" if len(different) == 2 else ""
+        raise ValueError(
+            f"The label of task {spec.name!r} is not from 0 to 1, as its loss {spec.loss_name!r} needs. "
+            f"Received: {array[tuple(index)]} at example {index[0]}{hint}"
         )

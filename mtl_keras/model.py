@@ -366,10 +366,10 @@ class MultiTaskModel(keras.Model):
                 f"Received: fit(class_weight={by_task!r})"
             )
         setup = self.training_setup
-        if given.get("y") is not None and not self._runs_keras_steps:
-            self.unpack((given.get("x"), given["y"]))  # an error now names the shape of the arrays
+        self._check_arrays(given.get("x"), given.get("y"))
+        self._check_arrays(*keras.utils.unpack_x_y_sample_weight(given.get("validation_data"))[:2])
         setup.monitored = MonitoredTotals(given.get("callbacks"))
-        setup.label_report = LabelReport(given.get("x"), given.get("y"))
+        setup.label_report = LabelReport(given.get("x"), given.get("y"), setup.logged_labels)
         if setup.weighting:
             setup.monitored.warn("loss")
         setup.in_fit = True
@@ -385,6 +385,7 @@ class MultiTaskModel(keras.Model):
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluates the model; see `keras.Model.evaluate`. The running sums of a `fit` in progress are preserved."""
         given = inspect.signature(super().evaluate).bind(*args, **kwargs).arguments
+        self._check_arrays(given.get("x"), given.get("y"))
         objective = self.training_setup.objective
         inside = objective.variables if objective and self.training_setup.in_epoch else []
         sums = [keras.ops.copy(variable) for variable in inside]
@@ -395,6 +396,11 @@ class MultiTaskModel(keras.Model):
         if inside:
             self.training_setup.in_epoch = self.training_setup.sums_of_training = True
         return result
+
+    def _check_arrays(self, x: Any, y: Any) -> None:
+        """Raises the errors of `unpack` for arrays, whose shapes and dtypes they name, before Keras cuts batches."""
+        if y is not None and not self._runs_keras_steps:
+            self.unpack((x, y))
 
     @contextmanager
     def _log_readers(self, given: Mapping[str, Any]) -> Iterator[None]:

@@ -146,8 +146,10 @@ class TaskSpec:
         """Returns whether labels have the shape that the loss expects, up to a last axis of size 1.
 
         Raises:
-            ValueError: if they have another shape, and cannot be broadcast to it either.
+            ValueError: if they are strings, or have another shape and cannot be broadcast to it either.
         """
+        if self.labels.dtype == "string":
+            raise arguments.string_labels(self.name, self.labels.dtype)
         indices, output = self.loss_name.startswith("sparse_"), tuple(self.output.shape[1:])
         expected = output[:-1] if indices else output
         without = [expected[:-1]] if expected[-1:] == (1,) and not indices else []

@@ -130,6 +130,7 @@ class TrainingState(KerasSaveable):
         monitored: the log entries that callbacks of `fit` monitor.
         logs_are_read: whether a callback reads the logs of single steps.
         label_report: checks the labels of `fit` before its first step.
+        logged_labels: what was logged about labels, so that the next `fit` does not repeat it.
         in_fit: whether `fit` is running.
         in_epoch: whether an epoch of training has begun and not ended.
         sums_of_training: whether the running sums are those of training, not of an evaluation.
@@ -157,6 +158,7 @@ class TrainingState(KerasSaveable):
         self.monitored = MonitoredTotals()
         self.logs_are_read = True
         self.label_report: LabelReport | None = None
+        self.logged_labels: set[str] = set()
         self.in_fit = False
         self.in_epoch = False
         self.sums_of_training = False

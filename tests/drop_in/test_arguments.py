@@ -240,6 +240,37 @@ def test_a_class_out_of_range_is_refused_before_training(value: int, count: int)
         model.fit(features(), y, verbose=0)
 
 
+def test_binary_labels_out_of_range_are_refused_before_training() -> None:
+    graph = heads(flag=FLAG, amount=AMOUNT)
+    x, y = graph.data()
+    model = compiled(graph, {"flag": "binary_crossentropy", "amount": "mse"})
+    first = int(np.flatnonzero(y["flag"])[0])
+    for labels, received in (
+        (y["flag"] + 1, f"2 at example {first}. Recode 1 as 0 and 2 as 1"),
+        (np.where(KNOWN[:, None], np.where(y["flag"], 1.0, -1.0), np.nan), "-1.0 at example"),
+        (np.where(np.arange(SAMPLES) == 5, 1.5, 0.5), "1.5 at example 5"),
+    ):
+        with pytest.raises(ValueError, match=rf"'flag' is not from 0 to 1, .*binary_cross.*Received: {received}"):
+            model.fit(x, {**y, "flag": labels}, verbose=0)
+    model.fit(x, {**y, "flag": np.full(SAMPLES, 0.25)}, verbose=0)  # soft labels
+
+
+@pytest.mark.parametrize("dtype", [str, object])
+def test_strings_as_labels_are_refused(dtype: type) -> None:
+    x, y = TWO.data()
+    model = compiled(TWO, {"kind": SPARSE, "amount": "mse"})
+    words = {**y, "kind": np.array(["cat", "dog"] * (SAMPLES // 2), dtype)}
+    message = r"labels of task 'kind' must be numbers. Received: strings \((<U3|string)\).*StringLookup"
+    calls = [
+        lambda: model.fit(x, words, verbose=0),
+        lambda: model.evaluate(x, words, verbose=0),
+        *([lambda: model.fit(x, y, validation_data=(x, words), verbose=0)] if dtype is str else []),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
 @pytest.mark.parametrize("eager", [True, False])
 def test_a_class_out_of_range_is_named_within_a_step(eager: bool) -> None:
     model, y = out_of_range(3, run_eagerly=eager)
@@ -297,3 +328,16 @@ def test_missing_labels_that_an_own_loss_gets_are_reported(caplog: pytest.LogCap
     model.fit(x, {**y, "amount": holes(y["amount"].astype("float32"), np.nan)}, verbose=0)
     assert f"task 'amount': {(~KNOWN).sum()} of {SAMPLES} labels are NaN or -1" in caplog.text
     assert "compile(missing_labels={'amount': True})" in caplog.text
+
+
+def test_the_number_of_missing_labels_is_logged_when_it_changes(caplog: pytest.LogCaptureFixture) -> None:
+    x, y = TWO.data()
+    model = compiled(TWO, {"kind": SPARSE, "amount": "mse"})
+    missing = y["amount"].astype("float32")
+    missing[:2] = np.nan
+    for _ in range(2):
+        model.fit(x, {**y, "amount": missing}, verbose=0)
+    assert caplog.messages == [f"task 'amount': 2 of {SAMPLES} labels are missing"]
+    missing[2] = np.nan
+    model.fit(x, {**y, "amount": missing}, verbose=0)
+    assert caplog.messages[1:] == [f"task 'amount': 3 of {SAMPLES} labels are missing"]
