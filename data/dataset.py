@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -191,6 +192,7 @@ class Dataset(AnyDataset):
     _readable: dict[str, Split] = field(default_factory=dict, repr=False)
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
     _examples: dict[str, Examples] = field(default_factory=dict, repr=False)
+    _left_out: Mapping[str, str] = field(default_factory=dict, repr=False)  # column of a table -> reason
 
     def with_train_examples(self, amount: int | float, *, seed: int = 0) -> Dataset:
         """Returns this dataset with only some of its training examples, in their stored order.
@@ -275,7 +277,7 @@ class Dataset(AnyDataset):
             (first,) = self._split("train").encoded(1)
             kind = "jpeg" if tf.io.is_jpeg(first[0]) else "png"
         splits = self._recipe.splits
-        left_out = {split: self.skipped(split).count for split in splits if self._on_bad_example == "skip"}
+        skipped = {split: self.skipped(split).count for split in splits if self._on_bad_example == "skip"}
         return {
             "name": self.name,
             "version": self.version,
@@ -284,7 +286,8 @@ class Dataset(AnyDataset):
             "sizes": {split: self.size(split) for split in splits},
             "image_shape": list(self.image_shape),
             "tasks": describe_tasks(self.tasks),
-            **({"skipped": left_out} if left_out else {}),
+            **({"skipped": skipped} if skipped else {}),
+            **({"left_out": dict(self._left_out)} if self._left_out else {}),
         }
 
     def _reconstructions(self) -> list[str]:

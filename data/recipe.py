@@ -125,7 +125,6 @@ class Recipe(abc.ABC):
 
         def raise_error() -> tf.Tensor:
             row, column = tf.unstack(tf.where(~possible)[0])
-            # All fields with limits were stored as integers.
             value, low, high = map(_text, (values[row, column], least[column], greatest[column]))
             name = names[column]
             parts = ["a stored ", name, " is not from ", low, " to ", high, ". Received: ", name, "=", value]
@@ -141,7 +140,7 @@ class Recipe(abc.ABC):
 
 
 def _text(number: tf.Tensor) -> tf.Tensor:
-    return tf.strings.as_string(tf.cast(number, tf.int64))
+    return tf.strings.as_string(number, shortest=number.dtype.is_floating)
 
 
 recipes: Registry[Recipe] = Registry("dataset")

@@ -225,11 +225,11 @@ def encode_labels(task: Task, values: np.ndarray) -> np.ndarray:
         raise ValueError(f"labels of task {task.name!r} must be (examples,). Received: {values.shape}")
     encoded = np.nan_to_num(flat.astype(np.float64), nan=-1.0)
     classes = 2 if task.head == "binary" else task.shape[-1]
-    wrong = encoded[~np.isin(encoded, np.arange(-1, classes))]
+    wrong = np.flatnonzero(~np.isin(encoded, np.arange(-1, classes)))
     if len(wrong):
         raise ValueError(
             f"labels of task {task.name!r} must be whole numbers from 0 to {classes - 1}, or missing (-1 or NaN). "
-            f"Received: {wrong[0]:g}"
+            f"Received: {encoded[wrong[0], 0]:g} at example {wrong[0]}"
         )
     return encoded.astype(np.float32)
 

@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 
 from data.custom.readers import ImageFileReader
 from data.custom.table import SPLIT_COLUMN, LabelTable, is_split, read_table, rows_by_split
-from data.custom.table_images import find_image_column, image_paths, image_shape
+from data.custom.table_images import IMAGE_SUFFIXES, find_image_column, image_paths, image_shape
 from data.custom.table_labels import label_columns
 from data.custom.task_recipe import recipe_from_tasks
 from data.dataset import Dataset
@@ -20,8 +20,6 @@ from mtl_keras.checks import unknown_value
 
 FORMS = ("csv:PATH", "folder:PATH")
 """The forms of dataset names that stand for your own files."""
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-"""The suffixes of image files in folders, case-insensitive; other files are ignored."""
 _NAME = re.compile(r"(csv|folder):(.+)", re.DOTALL)
 
 
@@ -154,14 +152,16 @@ def _from_table(
     images = table.columns[column]
     paths = image_paths(table, column, folder, extension, must_exist=on_bad_example == "error")
     rows = rows_by_split(table, images)
-    found, labels = label_columns(
+    found, labels, left_out = label_columns(
         table, (column, SPLIT_COLUMN), rows["train"], options.get("tasks"), options.get("types")
     )
     shape = image_shape(table, paths, checked_size(options.get("image_size")))
     recipe = recipe_from_tasks(record_name(table.path), found, shape)
     names = [f"{table.where(row)}: {name}" if table.lines else name for row, name in enumerate(images)]
     reader = ImageFileReader.from_rows(paths, names, labels, recipe.fields, rows)
-    return Dataset(recipe.name, reader.version, False, found, shape, recipe, reader, cache, on_bad_example)
+    return Dataset(
+        recipe.name, reader.version, False, found, shape, recipe, reader, cache, on_bad_example, _left_out=left_out
+    )
 
 
 def record_name(path: Path) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 
 from mtl_keras.tasks import Task
 
 BINARY_WORDS = (("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("off", "on"))
 """Pairs of words that mean 0 and 1, in any case."""
+_FEW_STRAY = 0.05  # the share of labels up to which others than the two of a binary task are taken for mistakes
 
 
 def infer_task(name: str, values: np.ndarray) -> Task:
@@ -29,7 +35,8 @@ def infer_task(name: str, values: np.ndarray) -> Task:
             "" or `None` among strings.
 
     Raises:
-        ValueError: for an invalid task name, values of another kind, or if all labels are missing or the same.
+        ValueError: for an invalid task name, values of another kind, if all labels are missing or the same, or if a few
+            texts keep the others from being binary.
     """
     found = known_labels(name, values)
     different = np.unique(found)
@@ -41,14 +48,76 @@ def infer_task(name: str, values: np.ndarray) -> Task:
     if found.ndim == 2 or found.dtype.kind == "f":
         if found.ndim == 1 and np.isin(different, (0, 1)).all():
             return Task.binary(name)
+        if found.ndim == 1 and len(different) == 2 and (different % 1 == 0).all():
+            _warn_of_two_numbers(name, different, "regression")
         return regression_task(name, found)
     if found.dtype.kind == "U":
-        words = {str(word).lower() for word in different}
-        pair = next((pair for pair in BINARY_WORDS if words == set(pair)), None)
-        return Task.binary(name, labels=pair) if pair else Task.classification(name, [str(word) for word in different])
+        return _infer_from_words(name, as_text(values).tolist())
     if found.dtype.kind == "b" or different.max() == 1:
         return Task.binary(name)
+    if len(different) == 2:
+        _warn_of_two_numbers(name, different, f"classification with {different.max() + 1} classes")
     return Task.classification(name, int(different.max()) + 1)
+
+
+def _warn_of_two_numbers(name: str, different: np.ndarray, kind: str) -> None:
+    low, high = different.tolist()
+    warnings.warn(
+        f"Task {name!r}, whose labels are {low:g} and {high:g}, is a {kind}. For a binary task recode them as 0 and 1.",
+        stacklevel=5,
+    )
+
+
+def _infer_from_words(name: str, texts: Sequence[str]) -> Task:
+    different = sorted({text for text in texts if text})
+    words = {word.lower() for word in different}
+    pair = next((pair for pair in BINARY_WORDS if words == set(pair)), None)
+    if pair:
+        return Task.binary(name, labels=pair)
+    stray = find_stray(texts)
+    if stray:
+        row, pair = stray
+        raise ValueError(
+            f"The label of task {name!r} is neither {pair[0]!r} nor {pair[1]!r} as the others. If it is missing, pass "
+            f"an empty text; if it is a class, pass a Task.classification. Received: {texts[row]!r} at example {row}"
+        )
+    for word in filter(is_placeholder, different):
+        warnings.warn(
+            f"Task {name!r} has a class {word!r}. If it means a missing label, pass an empty text.", stacklevel=5
+        )
+    return Task.classification(name, different)
+
+
+def find_stray(texts: Sequence[str]) -> tuple[int, tuple[str, str]] | None:
+    """Returns the place of the first of a few labels without which the task would be binary, and its two other words.
+
+    Few are one, or a twentieth of the labels. With 0 and 1, a label is no mistake if it is a number too.
+
+    Args:
+        texts: the labels; "" where missing.
+    """
+    counts = Counter(text.lower() for text in texts if text)
+    for pair in (("0", "1"), *BINARY_WORDS):
+        others = [word for word in counts if word not in pair]
+        are_few = 0 < sum(counts[word] for word in others) <= max(1, _FEW_STRAY * counts.total())
+        numbers = pair == ("0", "1") and any(parse_number(word) is not None for word in others)
+        if are_few and len(counts) - len(others) == 2 and not numbers:
+            return next(row for row, text in enumerate(texts) if text.lower() in others), pair
+    return None
+
+
+def is_placeholder(word: str) -> bool:
+    """Returns whether a class name has neither letters nor digits, such as `?` or `-`: probably a missing label."""
+    return not any(letter.isalnum() for letter in word)
+
+
+def parse_number(text: str) -> float | None:
+    """Returns the finite number in a text, or `None`."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and "_" not in text else None
 
 
 def known_labels(name: str, values: np.ndarray, *, numbers: bool = False) -> np.ndarray:

@@ -14,6 +14,8 @@ from mtl_keras.checks import unknown_value
 
 NAMES = ("image", "file", "filename", "path")
 """Names of the image column; without any of them it is the first column."""
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+"""The suffixes of image files in folders, case-insensitive; other files are ignored."""
 LARGEST = 128
 """Images of one common size keep it up to this side; others become squares of this side."""
 _PROBED = 100
@@ -46,24 +48,45 @@ def image_paths(table: LabelTable, column: str, folder: Path, extension: str = "
         column: the column with the image names.
         folder: the folder that names are relative to.
         extension: what to append to the names, as `".jpg"`.
-        must_exist: whether to check that all images exist.
+        must_exist: whether all images must exist; otherwise one must.
 
     Raises:
-        ValueError: for an empty cell or a missing image; the message names the line of the first.
+        ValueError: for an empty cell or a missing image; the message names the line of the first, and where a similar
+            file is.
     """
     names = table.columns[column]
     for row, name in enumerate(names):
         if not name:
             raise ValueError(f"{table.where(row)}: no image is named in column {column!r}")
     paths = [os.path.join(folder, name + extension) for name in names]
-    if must_exist:
-        missing = _missing(paths)
-        if missing:
-            others = f"; {len(missing)} rows lack theirs" if len(missing) > 1 else ""
-            hint = "" if column.lower() in NAMES else f" Column {column!r} was used as the image column."
-            name = names[missing[0]] + extension
-            raise ValueError(f"{table.where(missing[0])}: there is no image {name!r} in {folder}{others}.{hint}")
+    missing = _missing(paths)
+    if missing and (must_exist or len(missing) == len(paths)):
+        others = f"; {len(missing)} rows lack theirs" if len(missing) > 1 else ""
+        hint = "" if column.lower() in NAMES else f" Column {column!r} was used as the image column."
+        hint += _similar_file(folder, names[missing[0]], extension)
+        name = names[missing[0]] + extension
+        raise ValueError(f"{table.where(missing[0])}: there is no image {name!r} in {folder}{others}.{hint}")
     return paths
+
+
+def _similar_file(folder: Path, name: str, extension: str) -> str:
+    """Returns advice if a missing image exists with another extension, or in a folder within `folder`."""
+    try:
+        with os.scandir(folder) as entries:
+            places = [folder, *sorted(Path(entry) for entry in entries if entry.is_dir())]
+    except OSError:
+        return ""
+    for place in places:
+        directory, base = os.path.split(os.path.join(place, name))
+        suffixes = [found.removeprefix(base) for found in sorted(_files(directory)) if found.startswith(base)]
+        fitting = [extension, *(suffix for suffix in suffixes if suffix.lower() in ("", *IMAGE_SUFFIXES))]
+        for suffix in fitting:
+            if suffix in suffixes:
+                flags = [f"--data_dir {place} (image_dir=)"] if place != folder else []
+                if suffix != extension:
+                    flags.append(f"--image_extension {suffix} (extension=)" if suffix else "no --image_extension")
+                return f" There is {base + suffix!r} in {directory}: pass {' and '.join(flags)}."
+    return ""
 
 
 def _missing(paths: Sequence[str]) -> list[int]:

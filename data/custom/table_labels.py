@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from data.custom.inference import BINARY_WORDS, regression_task
+from data.custom.inference import BINARY_WORDS, find_stray, is_placeholder, parse_number, regression_task
 from data.custom.table import LabelTable
 from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import Task, TaskSet, check_task_name
@@ -19,10 +18,23 @@ MISSING = ("", "na", "n/a", "nan", "null")
 """Cells that mark a missing label, case-insensitive."""
 FEW = 20
 """Up to this many different whole numbers are classes."""
+_ADVICE = (
+    "Correct the cell, leave it empty if the label is missing, or set the type: "
+    "--task_types {}=classification (types=)."
+)
 
 
 class NothingToLearn(ValueError):
-    """The column cannot be a task; it is left out unless it was requested."""
+    """The column cannot be a task; it is left out unless it was requested.
+
+    Args:
+        where: the place in the table.
+        reason: why, as a sentence without its full stop.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where}: {reason}.")
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -49,8 +61,8 @@ def label_columns(
     train: np.ndarray,
     tasks: Sequence[str] | None = None,
     types: Mapping[str, str] | None = None,
-) -> tuple[TaskSet, np.ndarray]:
-    """Returns the tasks that a table has labels for, and the labels.
+) -> tuple[TaskSet, np.ndarray, dict[str, str]]:
+    """Returns the tasks that a table has labels for, the labels, and the columns that are left out.
 
     | cells | task |
     |---|---|
@@ -61,7 +73,7 @@ def label_columns(
     Classes are sorted by name, or by number. In a binary column of two other words, the first one in that order is 0.
     Empty cells, NA, N/A, NaN and null are missing labels. Among whole numbers, -1 is missing too if they are classes or
     binary labels, as in `data.from_arrays`; in a regression it is a number. If a whole number is below -1, the column
-    is a regression.
+    is a regression. A few other texts in a column that would be binary without them are an error.
 
     Args:
         table: the table.
@@ -72,8 +84,8 @@ def label_columns(
         types: column -> one of `KINDS`, to override the inferred kind.
 
     Returns:
-        The tasks, and float32 (rows, tasks): class indices and 0 or 1, -1 where missing; real numbers, NaN where
-        missing.
+        The tasks; float32 (rows, tasks): class indices and 0 or 1, -1 where missing; real numbers, NaN where missing;
+        and column -> reason of those that are left out.
 
     Raises:
         ValueError: for unknown columns or kinds, and invalid cells; the message names the file and the line.
@@ -88,6 +100,7 @@ def label_columns(
         if kind not in KINDS:
             raise unknown_value(f"type of column {name!r}", kind, KINDS)
     found = []
+    left_out = {}
     for name in available if tasks is None else tasks:
         try:
             check_task_name(name)
@@ -98,10 +111,11 @@ def label_columns(
         except NothingToLearn as cause:
             if tasks is not None or name in types:
                 raise
+            left_out[name] = cause.reason
             warnings.warn(f"{cause} It is left out.", stacklevel=2)
     if not found:
         raise ValueError(f"{table.where()}: no column can be a task. Received: {', '.join(available) or 'none'}")
-    return TaskSet(task for task, _ in found), np.stack([labels for _, labels in found], axis=1)
+    return TaskSet(task for task, _ in found), np.stack([labels for _, labels in found], axis=1), left_out
 
 
 def _label_column(table: LabelTable, name: str, train: np.ndarray, kind: str | None) -> tuple[Task, np.ndarray]:
@@ -118,8 +132,8 @@ def _label_column(table: LabelTable, name: str, train: np.ndarray, kind: str | N
     if len(seen) < 2:
         has = f"only {seen[0]!r}" if seen else "no label"
         raise NothingToLearn(
-            f"{table.where()}: nothing can be learned of column {name!r}, which has {has}{hint} in the {len(train)} "
-            "training rows."
+            table.where(),
+            f"nothing can be learned of column {name!r}, which has {has}{hint} in the {len(train)} training rows",
         )
     task, labels = {"classification": _classes, "binary": _binary, "regression": _numbers}[kind](column, train)
     return task, labels.astype(np.float32)
@@ -133,6 +147,7 @@ def _infer(column: _Column) -> str:
         different = {word for word in different if parse_number(word) != -1}
     if _binary_words(different) is not None:
         return "binary"
+    _check_stray(column)
     numbers = {word: parse_number(word) for word in words}
     negative = any(value is not None and value < 0 for value in map(numbers.get, different))
     if _are_whole(words) and not negative and len(different) <= min(FEW, len(words) / 2):
@@ -145,19 +160,28 @@ def _infer(column: _Column) -> str:
             raise ValueError(f"{column.where(row)}: decimals are written with a point. Received: {word!r}")
     if len(different) > len(words) / 2:
         raise NothingToLearn(
-            f"{column.where(column.rows[0])}: nearly every cell of column {column.name!r} has a different text, such "
-            f"as {words[0]!r}, so the column has no classes."
+            column.where(column.rows[0]),
+            f"nearly every cell of column {column.name!r} has a different text, such as {words[0]!r}, so the column "
+            "has no classes",
+        )
+    for word in sorted(filter(is_placeholder, different)):
+        warnings.warn(
+            f"{column.where(column.cells.index(word))}: column {column.name!r} has a class {word!r}. "
+            f"{_ADVICE.format(column.name)}",
+            stacklevel=4,
         )
     return "classification"
 
 
-def parse_number(text: str) -> float | None:
-    """Returns the finite number in a cell, or `None`."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and "_" not in text else None
+def _check_stray(column: _Column) -> None:
+    """Raises a ValueError for a few cells without which the column would be binary."""
+    stray = find_stray([_class_name(cell) if is_known else "" for cell, is_known in zip(column.cells, column.known)])
+    if stray:
+        row, (no, yes) = stray
+        raise ValueError(
+            f"{column.where(row)}: {column.cells[row]!r} in column {column.name!r} is neither {no!r} nor {yes!r} "
+            f"as the other cells. {_ADVICE.format(column.name)}"
+        )
 
 
 def _are_whole(words: Sequence[str]) -> bool:
@@ -211,6 +235,7 @@ def _binary(column: _Column, train: np.ndarray) -> tuple[Task, np.ndarray]:
     if pair is not None and pair != ("0", "1"):
         return Task.binary(column.name, labels=pair), _indices(column, pair, str.lower)
     _check_not_negative(column)
+    _check_stray(column)
     names = _class_names(column)
     if len(names) != 2:
         row = column.rows[0]
@@ -229,7 +254,7 @@ def _numbers(column: _Column, train: np.ndarray) -> tuple[Task, np.ndarray]:
         if value is None:
             raise ValueError(
                 f"{column.where(row)}: {column.cells[row]!r} in column {column.name!r}, a regression, is not a finite "
-                f"number such as 3.5. Correct it, leave it empty, or say that {column.name} is a classification."
+                f"number such as 3.5. {_ADVICE.format(column.name)}"
             )
         labels[row] = value
     trained = labels[train]

@@ -136,6 +136,19 @@ def test_an_exported_model_can_decode_files() -> None:
     np.testing.assert_allclose(dataset.decode(file), np.full((4, 4, 3), 0.2), rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.arange(SIZE) % 2 + 1, "labels are 1 and 2, is a classification with 3 classes. For a binary task recode"),
+        (np.arange(SIZE) % 2 * 2.0 - 1, "labels are -1 and 1, is a regression. For a binary task recode them as 0"),
+        (np.array(["a", "b", "-"])[np.arange(SIZE) % 3], "has a class '-'. If it means a missing label, pass an"),
+    ],
+)
+def test_labels_of_a_probably_unintended_kind_give_a_warning(values: np.ndarray, message: str) -> None:
+    with pytest.warns(UserWarning, match=message):
+        data.from_arrays(pictures(), {"x": values})
+
+
 GOOD: dict[str, Any] = {"images": pictures(), "labels": labels()}
 
 
@@ -149,7 +162,19 @@ GOOD: dict[str, Any] = {"images": pictures(), "labels": labels()}
             "'sign' must be 0 and 1; -1 is a missing label",
         ),
         ({"labels": {"sign": np.arange(SIZE) % 2 * 2 - 1}}, r"same: .* Received: 1 \(-1 is a missing label\)"),
-        ({"tasks": [Task.classification("kind", 2)]}, "'kind' must be whole numbers from 0 to 1, .* Received: 2"),
+        ({"tasks": [Task.classification("kind", 2)]}, "'kind' must be whole numbers from 0 to 1, .*: 2 at example 2"),
+        (
+            {"tasks": [Task.binary("sign")], "labels": {"sign": np.arange(SIZE) % 2 + 1}},
+            "'sign' must be whole numbers from 0 to 1, .* Received: 2 at example 1",
+        ),
+        (
+            {"labels": {"red": np.where(np.arange(SIZE) == 7, "?", np.array(["no", "Yes"])[np.arange(SIZE) % 2])}},
+            r"'red' is neither 'no' nor 'yes' .* pass an empty text; .* Received: '\?' at example 7",
+        ),
+        (
+            {"labels": {"red": np.array(["?" if row == 7 else row % 2 for row in range(SIZE)], object)}},
+            "'red' is neither '0' nor '1' .* at example 7",
+        ),
         ({"tasks": [Task.classification("age", 500)], "labels": {"age": np.full(SIZE, 0.5)}}, "Received: 0.5"),
         ({"tasks": [Task.classification("word", ["cat", "dog"])]}, "Unknown label of task 'word'. .*'bee'.*cat, dog"),
         ({"tasks": [Task.regression("word")]}, "labels of task 'word' must be numbers"),

@@ -106,6 +106,13 @@ def test_what_only_reading_shows_is_explained(cache: str, broken: tf.data.Datase
     assert re.fullmatch(f"Dataset own, split test: {message}", said), said
 
 
+def test_a_binary_label_above_1_is_an_error() -> None:
+    floats = pipeline(3).map(lambda image, labels: (image, {"flag": tf.cast(labels["kind"], tf.float32) * 0.75}))
+    dataset = data.from_tf_data(splits(train=floats, validation=floats, test=floats), [Task.binary("flag")])
+    with pytest.raises(ValueError, match=r"a stored flag is not from -1 to 1. Received: flag=1.5 .example 2."):
+        dataset.batches("test", 3)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

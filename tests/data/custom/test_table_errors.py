@@ -70,6 +70,20 @@ CASES = {
     ),
     "no such column of images": Case("line 1.. Did you mean 'image'. Received: 'imge'", arguments={"image": "imge"}),
     "a missing image": Case(", line 7: there is no image 'images/x.png' in ", cell(7, "image", "images/x.png")),
+    "no extension": Case(
+        ", line 2: there is no image 'images/000' in .*24 rows lack theirs. There is '000.png' in .*wrong/images: "
+        r"pass --image_extension .png \(extension=\)\.$",
+        lambda lines: [line.replace(".png", "") for line in lines],
+    ),
+    "no extension and no folder": Case(
+        r"line 2: there is no image '000' .* pass --data_dir .*/images \(image_dir=\) and --image_extension .png ",
+        lambda lines: [line.replace(".png", "").replace("images/", "") for line in lines],
+        {"on_bad_example": "skip"},
+    ),
+    "one extension too many": Case(
+        "there is no image 'images/000.png.jpg' in .* There is '000.png' in .*: pass no --image_extension",
+        arguments={"extension": ".jpg"},
+    ),
     "a folder as image": Case(", line 7: there is no image 'images' in ", cell(7, "image", "images")),
     "no image named": Case(", line 7: no image is named in column 'image'", cell(7, "image", "")),
     "an unknown task": Case("line 1.. Did you mean 'kind'. Received: 'kid'", arguments={"tasks": ["kid"]}),
@@ -79,6 +93,19 @@ CASES = {
         arguments={"types": {"kind": "class"}},
     ),
     "no number": Case(", line 9: '12 cm' in column 'contrast', a regression, is no", cell(9, "contrast", "12 cm")),
+    "a mark among zeros and ones": Case(
+        ", line 9: '[?]' in column 'bright' is neither '0' nor '1' as the other cells. Correct the cell, leave it "
+        "empty if the label is missing, or set the type: --task_types bright=classification",
+        cell(9, "bright", "?"),
+    ),
+    "a mark among zeros and ones, set to binary": Case(
+        ", line 9: '[?]' in column 'bright' is neither '0' nor '1'",
+        cell(9, "bright", "?"),
+        {"types": {"bright": "binary"}},
+    ),
+    "a mark among yes and no": Case(
+        ", line 9: 'unknown' in column 'red' is neither 'no' nor 'yes'", cell(9, "red", "unknown")
+    ),
     "infinite": Case(", line 9: 'inf' in column 'contrast'", cell(9, "contrast", "inf")),
     "a comma for a point": Case(
         ", line 2: decimals are written with a point. Received: '0,5'",
@@ -171,3 +198,13 @@ def test_what_nobody_asked_for_is_left_out_with_a_warning(wrong: Path, tmp_path:
     with pytest.warns(UserWarning, match="nothing can be learned of column 'same'.* It is left out"):
         dataset = data.from_csv(file, image_dir=wrong)
     assert dataset.tasks.names == stripes.HEADER[1:]
+    reason = "nothing can be learned of column 'same', which has only 'a' in the 20 training rows"
+    assert dataset.description()["left_out"] == {"same": reason}
+
+
+def test_a_class_that_looks_like_a_missing_label_gives_a_warning(wrong: Path, tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text("\n".join(cell(9, "kind", "?")((wrong / "labels.csv").read_text("utf-8").splitlines())), "utf-8")
+    with pytest.warns(UserWarning, match=r", line 9: column 'kind' has a class '\?'\. Correct .* leave it empty"):
+        assert data.from_csv(file, image_dir=wrong).tasks["kind"].labels[0] == "?"
+    assert data.from_csv(file, image_dir=wrong, types={"kind": "classification"}).tasks["kind"].labels[0] == "?"

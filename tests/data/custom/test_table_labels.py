@@ -20,7 +20,7 @@ def labels_of(cells: str, times: int = 3) -> tuple[str, tuple[str, ...], list[fl
     """Returns kind, classes and labels of a column with cells (`_` is an empty one) several times one below another."""
     column = ["" if cell == "_" else cell for cell in cells.split()] * times
     table = LabelTable(Path("t.csv"), {"x": column}, range(2, len(column) + 2))
-    tasks, labels = label_columns(table, (), np.arange(len(column)))
+    tasks, labels, _ = label_columns(table, (), np.arange(len(column)))
     return tasks["x"].head, tasks["x"].labels, labels[: len(column) // times, 0].tolist()
 
 
@@ -73,7 +73,7 @@ def test_minus_one_means_the_same_as_in_arrays() -> None:
     values = np.array([0, 1, -1, 2] * 6)
     images = np.zeros((len(values), 2, 2, 3), np.uint8)
     for head, expected in {"classification": [0, 1, -1, 2], "regression": values[:4]}.items():
-        tasks, labels = label_columns(
+        tasks, labels, _ = label_columns(
             LabelTable(Path("t.csv"), {"x": list(map(str, values))}), (), np.arange(len(values)), types={"x": head}
         )
         assert tasks["x"].head == head
@@ -88,7 +88,7 @@ def test_minus_one_means_the_same_as_in_arrays() -> None:
 def test_types_can_be_said() -> None:
     columns = {"a": ["0", "1"] * 5, "b": ["male", "female"] * 5, "c": ["1.5", "2"] * 5, "d": ["x", "y"] * 5}
     types = {"a": "regression", "b": "binary", "c": "classification"}
-    tasks, labels = label_columns(LabelTable(Path("t.csv"), columns), ("d",), np.arange(10), ["c", "a", "b"], types)
+    tasks, labels, _ = label_columns(LabelTable(Path("t.csv"), columns), ("d",), np.arange(10), ["c", "a", "b"], types)
     assert [(name, task.head, task.labels) for name, task in tasks.items()] == [
         ("c", "classification", ("1.5", "2")),
         ("a", "regression", ()),
@@ -99,5 +99,5 @@ def test_types_can_be_said() -> None:
 
 def test_a_regression_knows_the_labels_that_are_trained_on() -> None:
     cells = ["10", "", "30", "9999"]
-    tasks, _ = label_columns(LabelTable(Path("t.csv"), {"x": cells}), (), np.arange(3), types={"x": "regression"})
+    tasks, _, _ = label_columns(LabelTable(Path("t.csv"), {"x": cells}), (), np.arange(3), types={"x": "regression"})
     assert (tasks["x"].mean, tasks["x"].deviation) == (20, 10)
