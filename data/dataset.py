@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -13,9 +13,17 @@ import tensorflow as tf
 
 from data.bad_examples import Skipped, skipped_examples, without_bad
 from data.images import select, to_unit_range
-from data.pipeline import BatchShard, CachedExamples, Examples, check_start, open_examples, with_pipeline_options
+from data.pipeline import (
+    BatchShard,
+    CachedExamples,
+    Examples,
+    check_start,
+    is_cached,
+    open_examples,
+    with_pipeline_options,
+)
 from data.reader import Reader
-from data.recipe import Recipe
+from data.recipe import SPLITS, Recipe
 from data.split import Split
 from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import TaskSet
@@ -40,7 +48,7 @@ class AnyDataset(ABC):
     """What training and evaluation need of a dataset: base class of `Dataset` and `Mixture`.
 
     A dataset class of your own defines the abstract methods, and `batches`. A class without this base class works too,
-    if it has these members; only `example_names` may be absent.
+    if it has these members; only `example_names` and `missing_labels` may be absent.
     """
 
     name: str
@@ -69,6 +77,13 @@ class AnyDataset(ABC):
         """Returns the file names of a split's images, in the order of `batches` without `shuffle`.
 
         `None` if the images are not separate files. The names of a mixture are `source:name`.
+        """
+        return None
+
+    def missing_labels(self, split: str) -> dict[str, int] | None:
+        """Returns how many examples of a split have no label, for each task.
+
+        `None` if that is not known, because the labels cannot be read without the images of a large split.
         """
         return None
 
@@ -260,12 +275,35 @@ class Dataset(AnyDataset):
 
     def label_counts(self) -> dict[str, int]:
         counts = dict.fromkeys(self.tasks, 0)
-        loaded = self._examples.get("train")
-        batches = [loaded.vectors] if isinstance(loaded, CachedExamples) else self._split("train").vectors()
-        for vectors in batches:
-            for name, labels in self._recipe.labels(vectors).items():
-                counts[name] += _count(labels.numpy(), binary=self.tasks[name].head == "binary")
+        for found in self._labels("train"):
+            for name, labels in found.items():
+                known = labels == 1 if self.tasks[name].head == "binary" else _has_label(labels)
+                counts[name] += int(known.sum())
         return counts | dict.fromkeys(self._reconstructions(), self.size("train"))
+
+    def missing_labels(self, split: str) -> dict[str, int] | None:
+        counts = dict.fromkeys(self.tasks, 0)
+        if not self._recipe.labels_may_be_missing:
+            return counts
+        if not (self._reader.has_separate_labels or is_cached(self._split(split), self._cache)):
+            return None
+        for found in self._labels(split):
+            for name, labels in found.items():
+                counts[name] += int((~_has_label(labels)).sum())
+        return counts
+
+    def _labels(self, split: str) -> Iterator[dict[str, np.ndarray]]:
+        """Yields the labels of a split in batches, {task: (batch, ...)}, without those of reconstructions.
+
+        Raises:
+            ValueError: if a label cannot be read.
+        """
+        loaded = self._examples.get(split)
+        try:
+            for vectors in [loaded.vectors] if isinstance(loaded, CachedExamples) else self._split(split).vectors():
+                yield {name: labels.numpy() for name, labels in self._recipe.labels(vectors).items()}
+        except tf.errors.OpError as error:
+            raise ValueError(self._split(split).explain(error)) from error
 
     @tf.autograph.experimental.do_not_convert
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
@@ -286,6 +324,7 @@ class Dataset(AnyDataset):
             "sizes": {split: self.size(split) for split in splits},
             "image_shape": list(self.image_shape),
             "tasks": describe_tasks(self.tasks),
+            **describe_missing_labels(self),
             **({"skipped": skipped} if skipped else {}),
             **({"left_out": dict(self._left_out)} if self._left_out else {}),
         }
@@ -317,6 +356,22 @@ def find_example_names(dataset: AnyDataset, split: str) -> list[str] | None:
     return dataset.example_names(split) if hasattr(dataset, "example_names") else None
 
 
+def missing_labels(dataset: AnyDataset, split: str) -> dict[str, int] | None:
+    """Returns `dataset.missing_labels(split)`; `None` for a class without this method."""
+    return dataset.missing_labels(split) if hasattr(dataset, "missing_labels") else None
+
+
+def describe_missing_labels(dataset: AnyDataset) -> dict[str, dict[str, dict[str, int]]]:
+    """Returns `{"missing_labels": {task: {split: number}}}` of the tasks with missing labels; `{}` without any.
+
+    Splits for which the numbers are not known are left out.
+    """
+    known = {split: found for split in SPLITS if (found := missing_labels(dataset, split)) is not None}
+    counts = {task: {split: found[task] for split, found in known.items()} for task in dataset.tasks}
+    counts = {task: by_split for task, by_split in counts.items() if any(by_split.values())}
+    return {"missing_labels": counts} if counts else {}
+
+
 def check_train_examples(amount: int | float) -> None:
     """Raises a ValueError unless `amount` is a whole number >= 1 or a share in (0, 1)."""
     is_count = type(amount) is int and amount >= 1
@@ -337,8 +392,8 @@ def describe_tasks(tasks: TaskSet) -> dict[str, dict[str, Any]]:
     }
 
 
-def _count(labels: np.ndarray, *, binary: bool) -> int:
-    if binary:
-        return int(np.sum(labels == 1))
-    labelled = labels >= 0 if labels.dtype.kind == "i" else np.isfinite(labels)
-    return int(np.sum(labelled.reshape(len(labels), -1).any(axis=1)))
+def _has_label(labels: np.ndarray) -> np.ndarray:
+    """Returns which examples have all of their labels (batch, ...), bool (batch,)."""
+    known = labels >= 0 if labels.dtype.kind == "i" else np.isfinite(labels)
+    result: np.ndarray = np.all(known.reshape(len(labels), -1), axis=1)
+    return result

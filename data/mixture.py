@@ -11,7 +11,14 @@ import tensorflow as tf
 
 from data import images
 from data.bad_examples import Skipped
-from data.dataset import AnyDataset, BatchRequest, describe_tasks, find_example_names
+from data.dataset import (
+    AnyDataset,
+    BatchRequest,
+    describe_missing_labels,
+    describe_tasks,
+    find_example_names,
+    missing_labels,
+)
 from data.recipe import SPLITS
 from mtl_keras.tasks import TaskSet
 
@@ -95,6 +102,16 @@ class Mixture(AnyDataset):
                 total[name] += count
         return total
 
+    def missing_labels(self, split: str) -> dict[str, int] | None:
+        total = dict.fromkeys(self.tasks, 0)
+        for source in self.sources.values():
+            found = missing_labels(source, split)
+            if found is None:
+                return None
+            for name in self.tasks:
+                total[name] += found.get(name, source.size(split))
+        return total
+
     @tf.autograph.experimental.do_not_convert
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
         """Returns the image in JPEG or PNG bytes (scalar string), resized to `image_shape`, float32 in [0, 1]."""
@@ -116,6 +133,7 @@ class Mixture(AnyDataset):
             "sizes": {split: self.size(split) for split in SPLITS},
             "image_shape": list(self.image_shape),
             "tasks": describe_tasks(self.tasks),
+            **describe_missing_labels(self),
             "ratios": dict(self.ratios),
             "sources": sources,
         }

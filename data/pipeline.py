@@ -169,7 +169,7 @@ def open_examples(split: Split, cache: str) -> Examples:
         ValueError: if an image or label of a cached split is bad.
         OSError: if they cannot be written to disk.
     """
-    if cache == "none" or (cache == "auto" and split.bytes >= MEMORY_LIMIT):
+    if not is_cached(split, cache):
         remember(split.recipe.name, split.name, split)
         return StreamedExamples(split)
     try:
@@ -177,6 +177,11 @@ def open_examples(split: Split, cache: str) -> Examples:
             return _on_disk(split) if cache == "disk" else _in_memory(split)
     except tf.errors.OpError as error:
         raise ValueError(split.explain(error)) from error
+
+
+def is_cached(split: Split, cache: str) -> bool:
+    """Returns whether `open_examples` caches a split."""
+    return cache != "none" and (cache != "auto" or split.bytes < MEMORY_LIMIT)
 
 
 def _in_memory(split: Split) -> CachedExamples:

@@ -6,7 +6,7 @@ import abc
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -20,6 +20,8 @@ class Reader(abc.ABC):
     """Whether the images were drawn."""
     encoded: bool
     """Whether images are stored as JPEG or PNG bytes rather than as numbers."""
+    has_separate_labels: ClassVar[bool] = False
+    """Whether labels are in memory and can be read without the images."""
 
     @abc.abstractmethod
     def size(self, split: str) -> int:

@@ -57,6 +57,8 @@ class Recipe(abc.ABC):
     """Description of the plain files that `open_files` can read."""
     classes: ClassVar[Mapping[str, int]] = {}
     """Stored feature -> its number of classes, for class labels."""
+    labels_may_be_missing: ClassVar[bool] = False
+    """Whether stored examples may have no label for some tasks."""
     text_fields: ClassVar[tuple[str, ...]] = ()
     """Stored text features, which `number` converts to numbers."""
 

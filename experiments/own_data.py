@@ -9,6 +9,7 @@ import dataclasses
 import textwrap
 
 import data
+from data.dataset import describe_missing_labels
 from experiments.config import FEW_STEPS, OWN_DATASET, RunConfig
 from experiments.files import read_json
 from experiments.run_directory import RunDirectory
@@ -33,8 +34,8 @@ _WIDTH = 79
 def data_summary(dataset: data.AnyDataset, config: RunConfig) -> str:
     """Returns a summary of the data to print before training, because the inferred types of tasks may be wrong.
 
-    It has one line about the images, one line for each type of task, and a warning if there are few steps. Lines are
-    cut to 79 characters.
+    It has one line about the images, one line for each type of task, one line about missing labels if there are any,
+    and a warning if there are few steps. Lines are cut to 79 characters.
     """
     sizes = ", ".join(f"{dataset.size(split)} {split}" for split in ("train", "validation", "test"))
     lines = [f"Data: {sizes}; images as {'x'.join(map(str, dataset.image_shape))} (--image_size)"]
@@ -43,6 +44,10 @@ def data_summary(dataset: data.AnyDataset, config: RunConfig) -> str:
         labels = f" ({', '.join(task.labels)})" if task.labels and task.head == "classification" else ""
         kinds.setdefault(task.head, []).append(f"{name}{labels}")
     lines += [f"{kind}: {', '.join(names)}" for kind, names in kinds.items()]
+    missing = describe_missing_labels(dataset).get("missing_labels", {})
+    if missing:
+        counts = (f"{task} {'/'.join(map(str, by_split.values()))}" for task, by_split in missing.items())
+        lines.append(f"Missing labels (train/validation/test): {', '.join(counts)}")
     steps = config.epochs * dataset.steps("train", config.batch_size)
     if steps < FEW_STEPS:
         lines.append(f"Few steps: {steps} in all. A lower --batch_size or more --epochs may do better.")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -63,6 +63,7 @@ class ImageFileReader(TensorReader):
 
     paths: Mapping[str, Sequence[str]]
     names: Mapping[str, Sequence[str]]
+    has_separate_labels: ClassVar[bool] = True
 
     @classmethod
     def from_rows(

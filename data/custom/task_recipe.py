@@ -61,6 +61,7 @@ def recipe_from_tasks(
         image_shape = shape
         label_dtype = tf.float32
         array_dtype = image_dtype
+        labels_may_be_missing = True
 
         @property
         def name(self) -> str:

@@ -15,11 +15,12 @@ from experiments.run_results import Method, RunResult
 from mtl_keras.reports.filters import arrow, decimal, duration
 
 _DEFAULTS = json.loads(json.dumps(RunConfig().to_json()))
+_SHOWN_APART = ("tasks", "missing_labels", "left_out")
 _MAX_FUNCTIONS, _MAX_LENGTH = 12, 300
 
 
 def configuration(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns all settings of a run (non-default ones in bold), its data and versions.
+    """Returns all settings of a run (non-default ones in bold), its data, missing labels, left-out columns, versions.
 
     Args:
         config: the content of `config.json`.
@@ -29,15 +30,26 @@ def configuration(config: Mapping[str, Any]) -> dict[str, Any]:
         if name not in ("data", *PROVENANCE):
             changed = name in _DEFAULTS and value != _DEFAULTS[name]
             rows.append([name, Markup("<strong>{}</strong>").format(_text(value)) if changed else _text(value)])
-    data = {name: _text(value) for name, value in (config.get("data") or {}).items() if name != "tasks"}
-    about = [[f"data: {name}", text] for name, text in data.items() if len(text) < _MAX_LENGTH]
+    data = config.get("data") or {}
+    texts = {name: _text(value) for name, value in data.items() if name not in _SHOWN_APART}
+    about = [[f"data: {name}", text] for name, text in texts.items() if len(text) < _MAX_LENGTH]
     for name in PROVENANCE:
         value = config.get(name)
         if isinstance(value, Mapping):
             about += [[part, _text(version)] for part, version in value.items()]
         elif value is not None:
             about.append([name.replace("_", " "), _text(value)])
-    return {"settings": rows, "about": about}
+    left_out = [[column, reason] for column, reason in (data.get("left_out") or {}).items()]
+    return {"settings": rows, "about": about, "missing": _missing_labels(data), "left_out": left_out}
+
+
+def _missing_labels(data: Mapping[str, Any]) -> list[list[str]]:
+    """Returns a row for each task with missing labels: how many examples of each split have no label."""
+    sizes = data.get("sizes") or {}
+    return [
+        [task, *(f"{missing[split]} of {size}" if split in missing else "-" for split, size in sizes.items())]
+        for task, missing in (data.get("missing_labels") or {}).items()
+    ]
 
 
 def task_rows(run: RunResult) -> list[list[str]]:

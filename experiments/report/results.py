@@ -143,18 +143,27 @@ def few_steps(steps: int) -> tuple[str, str]:
 
 
 def small_test_split(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yields a warning if the test split is small.
+    """Yields a warning if the test split is small, or the part of it that is labelled for some task.
 
     Args:
         config: the content of a run's `config.json`.
     """
-    images = ((config.get("data") or {}).get("sizes") or {}).get("test")
-    if isinstance(images, int) and 0 < images < _SMALL_SPLIT:
+    data = config.get("data") or {}
+    images = (data.get("sizes") or {}).get("test")
+    if not isinstance(images, int):
+        return
+    missing = {task: by_split.get("test", 0) for task, by_split in (data.get("missing_labels") or {}).items()}
+    # A task without any label is reported as not known.
+    labelled, task = min(
+        ((images - count, task) for task, count in missing.items() if count < images), default=(images, "")
+    )
+    if 0 < labelled < _SMALL_SPLIT:
+        part = f", {labelled} of which have a label of {task}" if labelled < images else ""
         yield (
             "Small test split",
-            f"{images} images. One more correct image raises an accuracy by {100 / images:.1f} percentage points, so "
-            "small differences may be chance. All seeds use the same test images, so an interval over seeds does not "
-            "include this uncertainty.",
+            f"{images} images{part}. One more correct image raises an accuracy by {100 / labelled:.1f} percentage "
+            "points, so small differences may be chance. All seeds use the same test images, so an interval over seeds "
+            "does not include this uncertainty.",
         )
 
 

@@ -130,6 +130,9 @@ def test_counts_are_the_sums_and_records_say_what_is_mixed(
     assert about["ratios"] == {"faces": 2.0, "clothes": 1.0}
     assert {name: one["sizes"]["train"] for name, one in about["sources"].items()} == {"faces": 32, "clothes": 11}
     assert both.skipped("train").count == 0
+    without = about["missing_labels"]
+    assert sum(without["smile"].values()) == 5
+    assert [without[task]["train"] for task in ("kind", "place", "picture")] == [32, 11, 11]
 
 
 def test_images_of_different_shapes_are_resized_if_one_says_so(sources: dict[str, data.Dataset]) -> None:

@@ -31,6 +31,12 @@ def test_a_csv_file_trains_evaluates_reports_and_exports(labels: Path, tmp_path:
     done = program("train", f"--dataset=csv:{labels}", *LEARN, f"--run_dir={run.path}", "--export")
     assert (done.code, done.err) == (0, "")
     assert "classification: kind (checks, columns, rows)\nbinary: red, bright\nregression: contrast\n" in done.out
+    description = run.config_file.read_text()
+    missing = {
+        task: "/".join(map(str, n.values())) for task, n in json.loads(description)["data"]["missing_labels"].items()
+    }
+    assert list(missing) == ["red", "bright"]
+    assert f"Missing labels (train/validation/test): red {missing['red']}, bright {missing['bright']}\n" in done.out
     assert "Few steps: 64 in all. A lower --batch_size or more --epochs may do better.\n" in done.out
     assert run.config().dataset == f"csv:{labels}"
     metrics = json.loads(run.metrics_file.read_text())
@@ -46,6 +52,7 @@ def test_a_csv_file_trains_evaluates_reports_and_exports(labels: Path, tmp_path:
         assert (gain if entry["higher_is_better"] else -gain) > 0.15, (task, measured)
     report = run.report_file.read_text("utf-8")
     assert "contrast" in report
+    assert f"{missing['red'].split('/')[0]} of 400" in report
     assert "64 in all. Until the moving averages of batch normalisation have settled" in report
 
     image = (labels.parent / "images/000.png").read_bytes()

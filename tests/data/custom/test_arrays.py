@@ -80,6 +80,19 @@ def test_counts_and_description() -> None:
     about = dataset.description()
     assert (about["version"], about["images"], about["synthetic"]) == ("arrays", "uint8", False)
     assert about["sizes"] == {"train": 16, "validation": 2, "test": 2}
+    missing = about["missing_labels"]
+    assert set(missing) == {"kind", "word", "age"}
+    assert missing["age"]["train"] == np.isnan(found["age"]).sum() > 0
+    assert sum(missing["kind"].values()) == (labels()["kind"] < 0).sum()
+
+
+def test_an_example_with_some_of_its_numbers_has_no_label() -> None:
+    where = labels()["where"]
+    where[3:6, 0] = np.nan
+    dataset = data.from_arrays(pictures(), {"where": where})
+    missing = dataset.description()["missing_labels"]["where"]
+    assert sum(missing.values()) == 3
+    assert dataset.label_counts() == {"where": 16 - missing["train"]}
 
 
 def test_minus_one_is_missing_among_classes_and_a_number_in_a_regression() -> None:

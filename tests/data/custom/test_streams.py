@@ -106,6 +106,16 @@ def test_what_only_reading_shows_is_explained(cache: str, broken: tf.data.Datase
     assert re.fullmatch(f"Dataset own, split test: {message}", said), said
 
 
+@pytest.mark.parametrize(("cache", "counts"), [("memory", {"train": 7, "validation": 2, "test": 2}), ("none", None)])
+def test_missing_labels_are_counted_where_that_is_quick(cache: str, counts: dict[str, int] | None) -> None:
+    some = {
+        split: dataset.map(lambda image, labels: (image, {"kind": labels["kind"] - 1}))
+        for split, dataset in splits().items()
+    }
+    found = data.from_tf_data(some, [KIND], cache=cache).description().get("missing_labels")
+    assert found == (counts and {"kind": counts})
+
+
 def test_a_binary_label_above_1_is_an_error() -> None:
     floats = pipeline(3).map(lambda image, labels: (image, {"flag": tf.cast(labels["kind"], tf.float32) * 0.75}))
     dataset = data.from_tf_data(splits(train=floats, validation=floats, test=floats), [Task.binary("flag")])

@@ -114,6 +114,21 @@ def test_few_steps_and_few_images_are_warned_about(tmp_path: Path) -> None:
     assert "Few steps" not in words
     assert "Small test split" not in words
     assert "Still improving" in words
+    assert "Missing labels" not in words
+
+
+def test_missing_labels_and_columns_that_are_no_tasks(tmp_path: Path) -> None:
+    directory = write_run(tmp_path / "run")
+    config = json.loads(directory.config_file.read_text())
+    config["data"]["sizes"]["test"] = 600
+    config["data"]["missing_labels"] = {"item": {"train": 140, "test": 550}, "group": {"train": 0, "test": 600}}
+    config["data"]["left_out"] = {"note": "nearly every cell of column 'note' has a different text"}
+    directory.config_file.write_text(json.dumps(config))
+    words = Page(report(directory)).words
+    assert "Small test split: 600 images, 50 of which have a label of item. One more correct image raises an" in words
+    assert "accuracy by 2.0 percentage points" in words
+    assert "item140 of 240-550 of 600" in words
+    assert "notenearly every cell of column 'note' has a different text" in words
 
 
 def with_history(directory: RunDirectory, columns: dict[str, list[float]]) -> None:
