@@ -76,9 +76,9 @@ def _infer_from_words(name: str, texts: Sequence[str]) -> Task:
         return Task.binary(name, labels=pair)
     stray = find_stray(texts)
     if stray:
-        row, pair = stray
+        row, (no, yes) = stray
         raise ValueError(
-            f"The label of task {name!r} is neither {pair[0]!r} nor {pair[1]!r} as the others. If it is missing, pass "
+            f"The label of task {name!r} is neither {no!r} nor {yes!r}, unlike the others. If it is missing, pass "
             f"an empty text; if it is a class, pass a Task.classification. Received: {texts[row]!r} at example {row}"
         )
     for word in filter(is_placeholder, different):

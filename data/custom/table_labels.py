@@ -179,8 +179,8 @@ def _check_stray(column: _Column) -> None:
     if stray:
         row, (no, yes) = stray
         raise ValueError(
-            f"{column.where(row)}: {column.cells[row]!r} in column {column.name!r} is neither {no!r} nor {yes!r} "
-            f"as the other cells. {_ADVICE.format(column.name)}"
+            f"{column.where(row)}: {column.cells[row]!r} in column {column.name!r} is neither {no!r} nor {yes!r}, "
+            f"unlike the other cells. {_ADVICE.format(column.name)}"
         )
 
 

@@ -182,11 +182,11 @@ GOOD: dict[str, Any] = {"images": pictures(), "labels": labels()}
         ),
         (
             {"labels": {"red": np.where(np.arange(SIZE) == 7, "?", np.array(["no", "Yes"])[np.arange(SIZE) % 2])}},
-            r"'red' is neither 'no' nor 'yes' .* pass an empty text; .* Received: '\?' at example 7",
+            r"'red' is neither 'no' nor 'yes', unlike .* pass an empty text; .* Received: '\?' at example 7",
         ),
         (
             {"labels": {"red": np.array(["?" if row == 7 else row % 2 for row in range(SIZE)], object)}},
-            "'red' is neither '0' nor '1' .* at example 7",
+            "'red' is neither '0' nor '1', .* at example 7",
         ),
         ({"tasks": [Task.classification("age", 500)], "labels": {"age": np.full(SIZE, 0.5)}}, "Received: 0.5"),
         ({"tasks": [Task.classification("word", ["cat", "dog"])]}, "Unknown label of task 'word'. .*'bee'.*cat, dog"),

@@ -94,7 +94,7 @@ CASES = {
     ),
     "no number": Case(", line 9: '12 cm' in column 'contrast', a regression, is no", cell(9, "contrast", "12 cm")),
     "a mark among zeros and ones": Case(
-        ", line 9: '[?]' in column 'bright' is neither '0' nor '1' as the other cells. Correct the cell, leave it "
+        ", line 9: '[?]' in column 'bright' is neither '0' nor '1', unlike the other cells. Correct the cell, leave it "
         "empty if the label is missing, or set the type: --task_types bright=classification",
         cell(9, "bright", "?"),
     ),
