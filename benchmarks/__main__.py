@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks import harness
 from benchmarks.harness import Figure
@@ -50,49 +50,32 @@ Not measured on a GPU: use `benchmarks/gpu.py`.
 """
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run of a benchmark.
+class Run(NamedTuple):
+    """The figures of one run of a benchmark, or the last line of stderr if it failed."""
 
-    Args:
-        figures: its figures.
-        error: the last line of stderr if it failed, else `""`.
-    """
-
-    figures: tuple[Figure, ...] = ()
+    figures: Sequence[Figure] = ()
     error: str = ""
 
 
 def run(script: Path, arguments: Sequence[str]) -> Run:
-    """Runs a benchmark in a process of its own, which prints to this one's output.
-
-    Args:
-        script: the benchmark, which takes `--json FILE` and writes its figures there.
-        arguments: its other arguments.
-    """
+    """Runs a benchmark in a process of its own, which prints to this one's output."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.json"
         command = [sys.executable, str(script), *arguments, "--json", str(file)]
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace")
         if done.returncode:
-            lines = done.stderr.strip().splitlines()
+            *_, last = ["", *done.stderr.splitlines()]
             # The path of the checkout does not belong on the page.
-            return Run(error=lines[-1].replace(f"{HERE.parent}/", "") if lines else f"exit code {done.returncode}")
-        return Run(tuple(harness.read(file))) if file.exists() else Run(error="It wrote no figures.")
+            return Run(error=last.replace(f"{HERE.parent}/", "") or f"exit code {done.returncode}")
+        return Run(harness.read(file)) if file.exists() else Run(error="It wrote no figures.")
 
 
-def run_all(scripts: Mapping[str, Sequence[str]], folder: Path, runs: int = RUNS) -> dict[str, list[Run]]:
-    """Runs all benchmarks in turn, and then all of them again.
-
-    Args:
-        scripts: name -> arguments.
-        folder: where the scripts are.
-        runs: number of runs of each.
-    """
+def run_all(scripts: Mapping[str, Sequence[str]], folder: Path) -> dict[str, list[Run]]:
+    """Runs all benchmarks, given as name -> arguments, in turn, and then all of them again."""
     found: dict[str, list[Run]] = {name: [] for name in scripts}
-    for number in range(1, runs + 1):
+    for number in range(1, RUNS + 1):
         for name, arguments in scripts.items():
-            print(f"\n== {name}, run {number} of {runs}", flush=True)
+            print(f"\n== {name}, run {number} of {RUNS}", flush=True)
             found[name].append(run(folder / f"{name}.py", arguments))
             if found[name][-1].error:
                 print(f"failed: {found[name][-1].error}", flush=True)
@@ -106,29 +89,23 @@ def agree(one: Figure, other: Figure) -> bool:
 
 
 def page(scripts: Mapping[str, Sequence[str]], found: Mapping[str, Sequence[Run]], pages: Path) -> str:
-    """Returns the page in Markdown.
-
-    Args:
-        scripts: name -> arguments.
-        found: name -> its runs, as many of each.
-        pages: folder of further pages, beside the page.
-    """
-    links = (
-        f"- [{path.read_text('utf-8').splitlines()[0].lstrip('# ')}]({pages.name}/{path.name})"
-        for path in sorted(pages.glob("*.md"))
-    )
-    runs = max(map(len, found.values()))
+    """Returns the page in Markdown, with links to the further `pages` beside it."""
+    titles = {path: path.read_text("utf-8").splitlines()[0].lstrip("# ") for path in sorted(pages.glob("*.md"))}
+    links = "\n".join(f"- [{title}]({pages.name}/{path.name})" for path, title in titles.items())
+    rows = {name: _by_figure(runs) for name, runs in found.items()}
+    pairs = [row for each in rows.values() for row in each if len(row) == RUNS]
+    met = [figure.met for each in rows.values() for row in each for figure in row if figure.target]
     parts = [
-        _INTRODUCTION.format(runs=runs, pages="\n".join(links), date=date.today(), machine=harness.machine()),
-        _summary([row for each in found.values() for row in _by_figure(each)]),
+        _INTRODUCTION.format(runs=RUNS, pages=links, date=date.today(), machine=harness.machine()),
+        f"{sum(agree(*row) for row in pairs)} of {len(pairs)} figures agree in both runs; {sum(met)} of {len(met)} "
+        "measurements with a target meet it.\n",
     ]
-    header = ["what", *(f"run {number}" for number in range(1, runs + 1)), "runs agree", "target"]
-    for name, each in found.items():
+    header = ["what", *(f"run {number}" for number in range(1, RUNS + 1)), "runs agree", "target"]
+    for name, runs in found.items():
         parts.append(f"## {name}\n\n`{shlex.join(['python', f'benchmarks/{name}.py', *scripts[name]])}`\n")
-        parts += [f"**Run {at} failed**: `{run.error}`\n" for at, run in enumerate(each, start=1) if run.error]
-        if rows := _by_figure(each):
-            lines = [f"| {' | '.join(header)} |", f"|---|{'---:|' * runs}---|---|", *(_line(row, runs) for row in rows)]
-            parts.append("\n".join(lines) + "\n")
+        parts += [f"**Run {at} failed**: `{each.error}`\n" for at, each in enumerate(runs, start=1) if each.error]
+        if rows[name]:
+            parts.append(harness.table(header, map(_cells, rows[name])) + "\n")
     return "\n".join(parts)
 
 
@@ -138,26 +115,16 @@ def _by_figure(runs: Sequence[Run]) -> list[list[Figure]]:
     return [[figure for run in runs for figure in run.figures if figure.what == name] for name in names]
 
 
-def _summary(rows: Sequence[Sequence[Figure]]) -> str:
-    agreed = [agree(*row) for row in rows if len(row) == 2]
-    met = [figure.met for row in rows for figure in row if figure.target]
-    return (
-        f"{sum(agreed)} of {len(agreed)} figures agree in both runs; {sum(map(bool, met))} of {len(met)} measurements "
-        "with a target meet it.\n"
-    )
-
-
-def _line(row: Sequence[Figure], runs: int) -> str:
-    cells = [row[0].what, *(f"{each.value:.4g} ({each.low:.4g} - {each.high:.4g})" for each in row)]
-    cells += ["-"] * (runs - len(row))
-    if len(row) == 2:
+def _cells(row: Sequence[Figure]) -> list[str]:
+    agreement = "-"
+    if len(row) == RUNS:
         one, other = row
         apart = abs(other.value / one.value - 1) if one.value else float("inf")
-        cells.append("yes" if agree(one, other) else f"**no**, {apart:.1%} apart")
-    else:
-        cells.append("-")
+        agreement = "yes" if agree(one, other) else f"**no**, {apart:.1%} apart"
+    values = [f"{each.value:.4g} ({each.low:.4g} - {each.high:.4g})" for each in row]
     met = ", ".join("met" if each.met else "**missed**" for each in row)
-    return f"| {' | '.join([*cells, f'{row[0].target}: {met}' if row[0].target else '-'])} |"
+    target = f"{row[0].target}: {met}" if row[0].target else "-"
+    return [row[0].what, *values, *["-"] * (RUNS - len(row)), agreement, target]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,7 +16,7 @@ import keras
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import harness
-from benchmarks.networks import BATCH, DECODER, step
+from benchmarks.networks import DECODER, step
 from mtl_keras import MultiTaskModel
 
 ALL = tuple(DECODER.tasks)
@@ -24,34 +24,23 @@ SETS = [names for size in range(1, len(ALL)) for names in itertools.combinations
 CHEAP = ("class", "animal")
 
 
-def step_with(
-    heads: Sequence[str], active: Sequence[str], kind: type[keras.Model] = MultiTaskModel
-) -> Callable[[], float]:
-    """Returns a function that takes a training step, and returns its seconds.
-
-    Args:
-        heads: the tasks that the model is built with.
-        active: those that are not dropped.
-        kind: the class of the model.
-    """
-    net = DECODER.subset(heads)
+def step_of(built: Sequence[str], active: Sequence[str], kind: type[keras.Model]) -> Callable[[], float]:
+    """Returns a timed step of a model built with some tasks, of which the ones not in `active` are dropped."""
+    net = DECODER.subset(built)
     model = net.compiled(kind)
-    if heads != active:
-        model.set_task_weights({name: float(name in active) for name in heads})
+    if built != active:
+        model.set_task_weights({name: float(name in active) for name in built})
     return harness.clock(step(model, net.batches()))
 
 
-def main() -> None:
-    """Prints the times and the ratios."""
-    arguments = harness.parser(__doc__, rounds=30).parse_args()
-    sides = {"stock, all tasks": step_with(ALL, ALL, keras.Model), "all tasks": step_with(ALL, ALL)}
-    sides["stock, class, animal"] = step_with(CHEAP, CHEAP, keras.Model)
+def measure(rounds: int = 30) -> list[harness.Figure]:
+    sides = {"stock, all tasks": step_of(ALL, ALL, keras.Model), "all tasks": step_of(ALL, ALL, MultiTaskModel)}
+    sides["stock, class, animal"] = step_of(CHEAP, CHEAP, keras.Model)
     for names in SETS:
         label = ", ".join(names)
-        sides[f"{label}; others dropped"] = step_with(ALL, names)
-        sides[f"{label}; built for these"] = step_with(names, names)
-    seconds = harness.interleave(sides, arguments.rounds, warm_up=3)
-    print(harness.machine(), f"{arguments.rounds} rounds, batch {BATCH}", sep=", ")
+        sides[f"{label}; others dropped"] = step_of(ALL, names, MultiTaskModel)
+        sides[f"{label}; built for these"] = step_of(names, names, MultiTaskModel)
+    seconds = harness.interleave(sides, rounds, warm_up=3)
     print(harness.times_table(seconds))
     whole, cheap = seconds["all tasks"], seconds["class, animal; others dropped"]
     figures = [
@@ -64,8 +53,8 @@ def main() -> None:
         figures.append(harness.ratio(f"{label}: speed-up over all tasks", whole, dropped))
         what = f"{label}: that speed-up / that of a model built for these"
         figures.append(harness.ratio(what, built, dropped, ">= 0.9"))
-    harness.report(figures, arguments.json)
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    harness.run(measure)

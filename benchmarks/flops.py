@@ -73,27 +73,24 @@ def profile(train: Callable[[], object]) -> Counter[str]:
     return spent
 
 
-def main() -> None:
-    """Prints the shares and the profiles."""
-    arguments = harness.parser(__doc__, rounds=20).parse_args()
+def measure(rounds: int = 20) -> list[harness.Figure]:
     networks = (FASHION_MNIST, DECODER)
     steps = {net.title: step(net.compiled(), net.batches()) for net in networks}
     sides = {name: harness.clock(work) for name, work in {PRODUCT: product(), **steps}.items()}
-    seconds = harness.interleave(sides, arguments.rounds, warm_up=3)
-    print(harness.machine(), f"{arguments.rounds} rounds", sep=", ")
+    seconds = harness.interleave(sides, rounds, warm_up=3)
     print(harness.times_table(seconds))
     peak = 2e-9 * SIDE**3
     figures = [harness.figure(f"{PRODUCT}: GFLOP/s", [peak / each for each in seconds[PRODUCT]])]
     for net in networks:
         count = operations(net) / 1e9
-        print(f"\n{net.title}: {count:.2f} GFLOP per step\n\n| kind of operation | share of the time |\n|---|---:|")
         spent = profile(steps[net.title])
-        for kind, each in spent.most_common():
-            print(f"| {kind} | {each / spent.total():.3f} |")
+        shares = [[kind, f"{each / spent.total():.3f}"] for kind, each in spent.most_common()]
+        print(f"\n{net.title}: {count:.2f} GFLOP per step\n")
+        print(harness.table(["kind of operation", "share of the time"], shares))
         what = f"{net.title}: share of the peak"
         figures.append(harness.ratio(what, seconds[PRODUCT], seconds[net.title], scale=count / peak))
-    harness.report(figures, arguments.json)
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    harness.run(measure)

@@ -9,7 +9,8 @@ float32 and in half precision (float16 on a GPU, bfloat16 on a CPU), compiled wi
 - as a `MultiTaskModel` under PCGrad, which needs the gradients of each task.
 
 It runs on the first GPU that TensorFlow sees, and without one on the CPU. It needs the packages of requirements.txt,
-and for a GPU `pip install "tensorflow[and-cuda]"` of the same version. Every figure names its device.
+and for a GPU `pip install "tensorflow[and-cuda]"` of the same version. Every figure names its device. `--batch` is the
+number of images in a step; `--networks` selects networks, by default both.
 """
 
 from __future__ import annotations
@@ -18,19 +19,17 @@ import itertools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 
 import keras
 import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import harness
-from benchmarks.networks import BATCH, FASHION_MNIST, Network, preset
-from mtl_keras import MultiTaskModel
+from benchmarks.networks import BATCH, CIFAR10, FASHION_MNIST, Network
 
-NETWORKS = {"fashion_mnist": FASHION_MNIST, "cifar10": preset("cifar10_3")}
+NETWORKS = {"fashion_mnist": FASHION_MNIST, "cifar10": CIFAR10}
 STOCK, OURS, DROPPED, PCGRAD = KINDS = ("stock", "MultiTaskModel", "one task dropped", "pcgrad")
-
-Seconds = Mapping[tuple[str, str], Sequence[float]]  # (way, kind) -> seconds per step of each round
 
 
 def device() -> str:
@@ -46,65 +45,36 @@ def ways() -> dict[str, tuple[str, bool]]:
     return {f"{policy}, {'XLA' if xla else 'no XLA'}": (policy, xla) for policy, xla in pairs}
 
 
-def training(net: Network, kind: str, policy: str, xla: bool, batch: int, steps: int) -> Callable[[], float]:
-    """Returns a function that takes some training steps, waits for the last one, and returns the seconds per step.
+def steps_of(net: Network, kind: str, policy: str, xla: bool, batch: int, steps: int) -> Callable[[], float]:
+    """Returns a function that trains a new model, one of `KINDS`, and returns the seconds per step.
 
-    Args:
-        net: what is trained.
-        kind: one of `KINDS`.
-        policy: dtype policy.
-        xla: whether it is compiled with XLA.
-        batch: number of images in a batch.
-        steps: number of steps; as in `fit`, single steps are not waited for.
+    As in `fit`, it waits for the last step only.
     """
     keras.config.set_dtype_policy(policy)
     if kind == STOCK:
         model = net.compiled(keras.Model, jit_compile=xla)
     else:
-        model = net.compiled(MultiTaskModel, jit_compile=xla, weighting="pcgrad" if kind == PCGRAD else "static")
+        model = net.compiled(jit_compile=xla, weighting="pcgrad" if kind == PCGRAD else "static")
     if kind == DROPPED:
         model.set_task_weights({net.tasks.names[-1]: 0.0})
     model.make_train_function()
     iterator = iter(net.batches(batch))
 
-    def run() -> None:
+    def train() -> None:
         for _ in range(steps):
             logs = model.train_function(iterator)
         float(logs["loss"])
 
-    return harness.clock(run, steps)
+    return harness.clock(train, steps)
 
 
-def measure(net: Network, batch: int, steps: int, rounds: int) -> dict[tuple[str, str], list[float]]:
-    """Returns the seconds per step of all ways and kinds."""
-    before = keras.config.dtype_policy()
-    pairs = itertools.product(ways().items(), KINDS)
-    sides = {(way, kind): training(net, kind, *settings, batch, steps) for (way, settings), kind in pairs}
-    keras.config.set_dtype_policy(before)
-    return harness.interleave(sides, rounds, warm_up=2)
-
-
-def table(seconds: Seconds) -> str:
-    """Returns a Markdown table of steps per second: a row for each way, a column for each kind."""
-    lines = [f"| steps/s | {' | '.join(KINDS)} |", "|---" + "|---:" * len(KINDS) + "|"]
-    for way in dict.fromkeys(way for way, _ in seconds):
-        rates = (1 / harness.quartiles(seconds[way, kind])[1] for kind in KINDS)
-        lines.append(f"| {way} | {' | '.join(f'{rate:.1f}' for rate in rates)} |")
-    return "\n".join(lines)
-
-
-def compare(title: str, seconds: Seconds) -> list[harness.Figure]:
-    """Returns the ratios of the ways to the first one, and of the kinds to each other.
-
-    Args:
-        title: device and network.
-        seconds: from `measure`.
-    """
-    first, *others = ways = list(dict.fromkeys(way for way, _ in seconds))
+def figures_of(title: str, seconds: Mapping[tuple[str, str], Sequence[float]]) -> list[harness.Figure]:
+    """Returns the ratios of the ways to the first one, and of the kinds to each other, from (way, kind) -> seconds."""
+    first, *others = ways()
     figures = [
         harness.ratio(f"{title}: step, {way} / {first}", seconds[way, OURS], seconds[first, OURS]) for way in others
     ]
-    for way in ways:
+    for way in (first, *others):
         ours = seconds[way, OURS]
         figures.append(harness.ratio(f"{title}: steps/s, {way}: MultiTaskModel / stock", seconds[way, STOCK], ours))
         for kind in (DROPPED, PCGRAD):
@@ -112,23 +82,24 @@ def compare(title: str, seconds: Seconds) -> list[harness.Figure]:
     return figures
 
 
-def main() -> None:
-    """Prints a table for each network, and the ratios."""
-    parser = harness.parser(__doc__, rounds=20)
-    parser.add_argument("--steps", type=int, default=20, help="number of steps that are timed together")
-    parser.add_argument("--batch", type=int, default=BATCH, help="images in a step")
-    parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS), help="default: both")
-    arguments = parser.parse_args()
-    where = device()
-    print(harness.machine(), where, f"{arguments.rounds} rounds of {arguments.steps} steps", sep=", ")
-    figures = []
-    for name in arguments.networks:
-        seconds = measure(NETWORKS[name], arguments.batch, arguments.steps, arguments.rounds)
-        print(f"\n## {name}, batch {arguments.batch}, on {where}\n\n{table(seconds)}", flush=True)
-        figures += compare(f"{where}, {name}", seconds)
+def measure(
+    rounds: int = 20, steps: int = 20, batch: int = BATCH, networks: Sequence[str] = tuple(NETWORKS)
+) -> list[harness.Figure]:
+    figures, usual = [], keras.config.dtype_policy()
+    for name in networks:
+        sides = {
+            (way, kind): steps_of(NETWORKS[name], kind, *settings, batch, steps)
+            for way, settings in ways().items()
+            for kind in KINDS
+        }
+        keras.config.set_dtype_policy(usual)
+        seconds = harness.interleave(sides, rounds, warm_up=2)
+        rates = [[way, *(f"{1 / median(seconds[way, kind]):.1f}" for kind in KINDS)] for way in ways()]
+        print(f"\n## {name}, batch {batch}, on {device()}\n\n{harness.table(['steps/s', *KINDS], rates)}", flush=True)
+        figures += figures_of(f"{device()}, {name}", seconds)
         keras.backend.clear_session()
-    harness.report(figures, arguments.json)
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    harness.run(measure, networks=NETWORKS)

@@ -1,9 +1,9 @@
 """Whether a long training leaks memory or traces functions again: `python benchmarks/long_training.py`, some minutes.
 
-20,000 steps of the tiny model of `mtl_keras.testing` in short epochs, under DST, with every callback of a run of
+20,000 steps of the tiny model of `mtl_keras.testing` in epochs of 100, under DST, with every callback of a run of
 `train.py`: gradients are monitored, TensorBoard is written, and each epoch ends with validation, a line of progress, a
-record and a checkpoint. The resident memory is read every 500 steps. From step 2,000 on, when all functions are
-compiled, it should not grow, and nothing should be traced.
+record and a checkpoint. The resident memory is read every 500 steps. From step 2,000 on (`--warm_up`), when all
+functions are compiled, it should not grow, and nothing should be traced; else the exit code is 1. Linux only.
 
 `--without TensorBoard Recorder` leaves callbacks out, to find the cause of a growth.
 """
@@ -36,23 +36,18 @@ FUNCTIONS = 8  # compiled for sets of tasks, at most; monitored steps need two m
 GROWTH = 1.02  # limit of the resident memory at the end, relative to the one after the warm-up
 NAMES = ("TaskScheduler", "StopOnNonFinite", "GradientMonitor", "TensorBoard", "Recorder", "Progress")
 
+Reading = tuple[int, float, int]  # steps, resident MB, traced functions
+
 
 class MemoryReader(keras.callbacks.Callback):
-    """Reads the resident memory and the number of traced functions.
-
-    Args:
-        every: steps between two readings.
-
-    Attributes:
-        readings: `(steps, resident MB, traced functions)` of each reading.
-    """
+    """Adds a reading to `readings` every so many steps."""
 
     reads_batch_logs = False  # else the model reads its logs at every step, which it does not do in a run
 
     def __init__(self, every: int) -> None:
         super().__init__()
         self.every = every
-        self.readings: list[tuple[int, float, int]] = []
+        self.readings: list[Reading] = []
         self._steps = 0
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -64,37 +59,19 @@ class MemoryReader(keras.callbacks.Callback):
 
 
 def callbacks_of_a_run(folder: Path, without: Sequence[str], output: Any) -> list[keras.callbacks.Callback]:
-    """Returns the callbacks of a run of `train.py`, in its order.
-
-    Args:
-        folder: where they write.
-        without: names of those to leave out.
-        output: a text file for the lines of progress.
-    """
+    """Returns the callbacks of a run of `train.py`, in its order, which write into a folder and a text file."""
     directory = RunDirectory(folder)
     scheduler = TaskScheduler("dst")
     monitor = GradientMonitor(every=50, log_dir=directory.tensorboard)
     gradients = None if "GradientMonitor" in without else GradientWriter(directory.gradients_file, monitor)
-    callbacks = [
-        scheduler,
-        StopOnNonFinite(),
-        monitor,
-        TensorBoard(directory.tensorboard),
-        Recorder(directory, scheduler, patience=0, gradients=gradients),
-        Progress(Console(file=output)),
-    ]
+    recorder = Recorder(directory, scheduler, patience=0, gradients=gradients)
+    progress = Progress(Console(file=output))
+    callbacks = [scheduler, StopOnNonFinite(), monitor, TensorBoard(directory.tensorboard), recorder, progress]
     return [callback for callback in callbacks if type(callback).__name__ not in without]
 
 
-def train(steps: int, epoch: int, every: int, without: Sequence[str] = ()) -> list[tuple[int, float, int]]:
-    """Trains the toy model, and returns the readings of `MemoryReader`.
-
-    Args:
-        steps: number of steps, whole epochs.
-        epoch: steps per epoch.
-        every: steps between two readings.
-        without: names of callbacks to leave out.
-    """
+def train(steps: int, epoch: int, every: int, without: Sequence[str]) -> list[Reading]:
+    """Trains the toy model in epochs of `epoch` steps; reads the memory every `every` steps."""
     model, reader = toy_model("adam", max_specializations=FUNCTIONS), MemoryReader(every)
     data = tf.data.Dataset.from_tensor_slices(toy_data(BATCH * 16)).cache()
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w", encoding="utf-8") as null:
@@ -110,7 +87,7 @@ def train(steps: int, epoch: int, every: int, without: Sequence[str] = ()) -> li
     return reader.readings
 
 
-def evaluate(readings: Sequence[tuple[int, float, int]], warm_up: int) -> list[harness.Figure]:
+def figures_of(readings: Sequence[Reading], warm_up: int) -> list[harness.Figure]:
     """Returns the growth after `warm_up` steps; at least two readings must be later."""
     steps, memory, traced = map(np.array, zip(*(reading for reading in readings if reading[0] >= warm_up)))
     few = max(1, len(memory) // 6)
@@ -126,24 +103,14 @@ def evaluate(readings: Sequence[tuple[int, float, int]], warm_up: int) -> list[h
     ]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Prints the readings and the figures; returns 1 if a target is missed."""
-    parser = harness.parser(__doc__, rounds=None)
-    parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument("--warm_up", type=int, default=2_000, help="steps after which nothing may grow")
-    parser.add_argument("--epoch", type=int, default=100, help="steps per epoch")
-    parser.add_argument("--every", type=int, default=500, help="steps between two readings")
-    parser.add_argument("--without", nargs="*", default=[], choices=NAMES, help="callbacks to leave out")
-    arguments = parser.parse_args(argv)
-    readings = train(arguments.steps, arguments.epoch, arguments.every, arguments.without)
-    print(harness.machine(), f"{arguments.steps} steps in epochs of {arguments.epoch}", sep=", ")
-    print("\n| steps | resident MB | traced functions |\n|---:|---:|---:|")
-    for steps, memory, traced in readings:
-        print(f"| {steps} | {memory:.1f} | {traced} |")
-    figures = evaluate(readings, arguments.warm_up)
-    harness.report(figures, arguments.json)
-    return int(any(figure.met is False for figure in figures))
+def measure(
+    steps: int = 20_000, warm_up: int = 2_000, epoch: int = 100, every: int = 500, without: Sequence[str] = ()
+) -> list[harness.Figure]:
+    readings = train(steps, epoch, every, without)
+    rows = [[f"{step}", f"{memory:.1f}", f"{traced}"] for step, memory, traced in readings]
+    print(harness.table(["steps", "resident MB", "traced functions"], rows))
+    return figures_of(readings, warm_up)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(any(figure.met is False for figure in harness.run(measure, without=NAMES)))

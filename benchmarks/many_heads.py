@@ -12,7 +12,6 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -57,18 +56,10 @@ def warm_up() -> None:
     start(net, "stock", net.batches(BATCH))
 
 
-def compare(
-    net: Network, batches: tf.data.Dataset, rounds: int, starts: int, targets: Sequence[str]
+def measure_network(
+    net: Network, batches: tf.data.Dataset, rounds: int, starts: int, start_target: str, speed_target: str
 ) -> list[harness.Figure]:
-    """Prints start-up and step times of both models; returns their ratios.
-
-    Args:
-        net: what is trained.
-        batches: endless.
-        rounds: number of measurements of a step.
-        starts: number of measurements of a start.
-        targets: of start-up and of images per second.
-    """
+    """Prints start-up and step times of both models; returns their ratios."""
     models: dict[str, keras.Model] = {}
 
     def first_epoch(kind: str) -> float:
@@ -76,7 +67,7 @@ def compare(
         return seconds
 
     epochs = harness.interleave({kind: partial(first_epoch, kind) for kind in KINDS}, starts, warm_up=0)
-    sides: dict[str, Callable[[], float]] = {k: harness.clock(step(model, batches)) for k, model in models.items()}
+    sides = {kind: harness.clock(step(models[kind], batches)) for kind in KINDS}
     steps = harness.interleave(sides, rounds, warm_up=3)
     started = {kind: [each - STEPS * statistics.median(steps[kind]) for each in epochs[kind]] for kind in KINDS}
     print(f"\n## {net.title}\n")
@@ -84,25 +75,19 @@ def compare(
     print(harness.times_table({f"start-up, {kind}": values for kind, values in started.items()}, "s"))
     stock, ours = KINDS
     return [
-        harness.ratio(f"start-up, {net.title}: {ours} / {stock}", started[ours], started[stock], targets[0]),
-        harness.ratio(f"images/s, {net.title}: {ours} / {stock}", steps[stock], steps[ours], targets[1]),
+        harness.ratio(f"start-up, {net.title}: {ours} / {stock}", started[ours], started[stock], start_target),
+        harness.ratio(f"images/s, {net.title}: {ours} / {stock}", steps[stock], steps[ours], speed_target),
     ]
 
 
-def main() -> None:
-    """Prints all comparisons."""
-    parser = harness.parser(__doc__, rounds=60)
-    parser.add_argument("--starts", type=int, default=2, help="number of measurements of each start-up")
-    arguments = parser.parse_args()
+def measure(rounds: int = 60, starts: int = 2) -> list[harness.Figure]:
     warm_up()
-    print(harness.machine(), f"{arguments.rounds} rounds, {arguments.starts} starts, batch {BATCH}", sep=", ")
-    times = (arguments.rounds, arguments.starts)
-    figures = compare(*faces(), *times, ("<= 0.25", ">= 1.25"))
+    figures = measure_network(*faces(), rounds, starts, "<= 0.25", ">= 1.25")
     for count, targets in ((40, ("<= 0.25", ">= 1.25")), (100, ("<= 0.125", ">= 1.7"))):
         net = binary_heads(count)
-        figures += compare(net, net.batches(BATCH), *times, targets)
-    harness.report(figures, arguments.json)
+        figures += measure_network(net, net.batches(BATCH), rounds, starts, *targets)
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    harness.run(measure)

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import layers
 
 import data
 from experiments import presets
@@ -24,36 +25,9 @@ Shape = tuple[int, int, int]
 Graph = tuple[Any, dict[str, Any]]
 
 
-def noise(tasks: TaskSet, shape: Shape, batch: int = BATCH) -> tf.data.Dataset:
-    """Returns an endless dataset that repeats one batch.
-
-    Args:
-        tasks: get integer labels of 0 and 1; a reconstruction gets the images.
-        shape: `(height, width, channels)` of the images.
-        batch: number of images.
-    """
-    rng = np.random.default_rng(0)
-    images = rng.random((batch, *shape), "float32")
-    labels = {
-        name: images if task.head == "reconstruction" else rng.integers(0, 2, batch, dtype="int32")
-        for name, task in tasks.items()
-    }
-    options = tf.data.Options()
-    options.autotune.enabled = False  # with it, the end of an epoch may wait for the autotuner
-    return tf.data.Dataset.from_tensors((images, labels)).cache().repeat().prefetch(2).with_options(options)
-
-
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A network to measure.
-
-    Args:
-        title: its name in tables.
-        tasks: its tasks.
-        shape: `(height, width, channels)` of its images.
-        graph: returns inputs and named outputs for tasks and image shape.
-        optimizer: makes its optimizer.
-    """
+    """A network to measure: `graph` returns inputs and named outputs for its tasks and the shape of its images."""
 
     title: str
     tasks: TaskSet
@@ -66,16 +40,19 @@ class Network:
         return dataclasses.replace(self, tasks=self.tasks.subset(list(names)))
 
     def batches(self, size: int = BATCH) -> tf.data.Dataset:
-        """Returns an endless dataset of noise."""
-        return noise(self.tasks, self.shape, size)
+        """Returns an endless dataset that repeats one batch of noise, with labels of 0 and 1."""
+        rng = np.random.default_rng(0)
+        images = rng.random((size, *self.shape), "float32")
+        labels = {
+            name: images if task.head == "reconstruction" else rng.integers(0, 2, size, dtype="int32")
+            for name, task in self.tasks.items()
+        }
+        options = tf.data.Options()
+        options.autotune.enabled = False  # with it, the end of an epoch may wait for the autotuner
+        return tf.data.Dataset.from_tensors((images, labels)).cache().repeat().prefetch(2).with_options(options)
 
     def compiled(self, kind: type[keras.Model] = MultiTaskModel, **arguments: Any) -> Any:
-        """Returns a new compiled model.
-
-        Args:
-            kind: `keras.Model`, `MultiTaskModel` or a subclass.
-            **arguments: of `compile`; they replace those of the tasks.
-        """
+        """Returns a new model; `arguments` of `compile` replace those of the tasks."""
         keras.utils.set_random_seed(0)
         model = kind(*self.graph(self.tasks, self.shape))
         model.compile(self.optimizer(), **{**self.tasks.compile_args(), **arguments})
@@ -115,25 +92,25 @@ def handwritten_step(net: Network) -> Callable[[Any, Any], Any]:
     return train
 
 
-def _decoder(tasks: TaskSet, shape: Shape) -> Graph:
+def _with_decoder(tasks: TaskSet, shape: Shape) -> Graph:
     """Returns a convolutional trunk with a head for each task; the decoder is most of the work."""
     inputs = features = keras.Input(shape)
     for filters in (32, 64, 128):
-        features = keras.layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(features)
-        features = keras.layers.BatchNormalization()(features)
-    latent = keras.layers.Dense(128, activation="relu")(keras.layers.Flatten()(features))
+        features = layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(features)
+        features = layers.BatchNormalization()(features)
+    latent = layers.Dense(128, activation="relu")(layers.Flatten()(features))
     outputs = {}
     for name, task in tasks.items():
         if task.head == "reconstruction":
-            image = keras.layers.Reshape((4, 4, 128))(keras.layers.Dense(2048, activation="relu")(latent))
+            image = layers.Reshape((4, 4, 128))(layers.Dense(2048, activation="relu")(latent))
             for filters in (128, 64, 32):
-                image = keras.layers.Conv2DTranspose(filters, 3, strides=2, padding="same", activation="relu")(image)
-                image = keras.layers.BatchNormalization()(image)
-            outputs[name] = keras.layers.Conv2D(3, 3, padding="same", activation="sigmoid")(image)
+                image = layers.Conv2DTranspose(filters, 3, strides=2, padding="same", activation="relu")(image)
+                image = layers.BatchNormalization()(image)
+            outputs[name] = layers.Conv2D(3, 3, padding="same", activation="sigmoid")(image)
         else:
-            hidden = keras.layers.Dense(256, activation="relu")(latent)
+            hidden = layers.Dense(256, activation="relu")(latent)
             activation = "sigmoid" if task.shape == (1,) else "softmax"
-            outputs[name] = keras.layers.Dense(task.shape[0], activation=activation)(hidden)
+            outputs[name] = layers.Dense(task.shape[0], activation=activation)(hidden)
     return inputs, outputs
 
 
@@ -153,15 +130,7 @@ def binary_heads(count: int, trunk: Any = "cnn(filters=8)", side: int = 32) -> N
 
 _GARMENTS = data.recipes["fashion_mnist"]()
 FASHION_MNIST = Network("Fashion-MNIST, two tasks", _GARMENTS.tasks, _GARMENTS.image_shape, partial(network, "cnn"))
-DECODER = Network(
-    "CIFAR-10, three tasks with a decoder",
-    TaskSet(
-        [
-            Task.classification("class", 10),
-            Task.binary("animal"),
-            Task.reconstruction("reconstruction", (32, 32, 3)),
-        ]
-    ),
-    (32, 32, 3),
-    _decoder,
-)
+CIFAR10 = preset("cifar10_3")  # class, animal and reconstruction
+_IMAGE = (32, 32, 3)
+_TASKS = [Task.classification("class", 10), Task.binary("animal"), Task.reconstruction("reconstruction", _IMAGE)]
+DECODER = Network("CIFAR-10, three tasks with a decoder", TaskSet(_TASKS), _IMAGE, _with_decoder)

@@ -1,8 +1,9 @@
 """Images per second of the input pipeline: `taskset -c 0,1 python benchmarks/pipeline.py`.
 
-Synthetic faces, JPEGs of 178x218 pixels and some 10 kB like those of CelebA, in a TFDS directory. An epoch is all
-float32 batches of `Dataset.batches`, shuffled, with the labels of all 41 tasks, taken within a compiled function as
-`fit` does: from the JPEGs, from decoded images in memory, and from decoded images on disk (in the page cache).
+Synthetic faces, JPEGs of 178x218 pixels and some 10 kB like those of CelebA, in a TFDS directory; `--images` is their
+number. An epoch is all float32 batches of `Dataset.batches`, shuffled, with the labels of all 41 tasks, taken within a
+compiled function as `fit` does: from the JPEGs, from decoded images in memory, and from decoded images on disk (in the
+page cache).
 
 For comparison, PIL reads, decodes, crops and resizes the same images from files to uint8 in two processes; a third
 makes float32 batches of them, without labels or order. One-time work (compiling, filling the caches, starting the
@@ -17,8 +18,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from multiprocessing.connection import Connection
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,11 @@ from data import pipeline
 from data.synthetic import materialise, portrait
 
 BOX, SIZE = (0, 20, 178, 198), (128, 128)  # centre crop of 178x178, then 128x128
-PLACES = (2, BATCH, *SIZE, 3)  # a PIL process fills one batch while the other is read
 WORKERS = 2
+SLOTS = 2 * WORKERS  # batches in the memory that PIL processes share
 FROM_JPEG, MEMORY, DISK, PIL = "from JPEG", "from memory", "from disk", "PIL, 2 processes"
+
+_shared: dict[str, np.ndarray] = {}  # in a PIL process
 
 
 def epochs(folder: Path, cache: str, count: int) -> Callable[[], float]:
@@ -53,101 +55,66 @@ def epochs(folder: Path, cache: str, count: int) -> Callable[[], float]:
             total += images[0, 0, 0, 0] + labels["Smiling"][0]
         return total
 
-    def run() -> float:
+    def timed() -> float:
         iterator = iter(batches)  # a new one each time: an iterator that waits for its turn goes on filling its buffers
         next(iterator)
         return harness.clock(lambda: float(take(iterator)), count)()
 
-    return run
+    return timed
 
 
-def pil_process(paths: Sequence[Path], shared: Any, pipe: Connection) -> None:
-    """Decodes, crops and resizes images into shared memory, batch by batch.
-
-    Args:
-        paths: JPEGs of 178x218 pixels.
-        shared: place of two batches, uint8 of shape `PLACES`.
-        pipe: each message asks for a batch, and is answered with its size; `None` ends the process.
-    """
-    images = np.frombuffer(shared, np.uint8).reshape(PLACES)
-    while True:
-        for index, start in enumerate(range(0, len(paths), BATCH)):
-            if pipe.recv() is None:
-                return
-            chosen = paths[start : start + BATCH]
-            for place, path in enumerate(chosen):
-                with Image.open(path) as image:
-                    images[index % 2, place] = image.crop(BOX).resize(SIZE, Image.Resampling.BILINEAR)
-            pipe.send(len(chosen))
+def share(memory: Any) -> np.ndarray:
+    """Returns the batches in shared memory, uint8, and makes them those of `decode`."""
+    return _shared.setdefault("batches", np.frombuffer(memory, np.uint8).reshape(SLOTS, BATCH, *SIZE, 3))
 
 
-class PilProcesses:
-    """Processes that share the work on the JPEGs of a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        context = multiprocessing.get_context("spawn")
-        paths = sorted(folder.iterdir())
-        self._batches = -(-len(paths[::WORKERS]) // BATCH)
-        self._workers = []
-        for number in range(WORKERS):
-            pipe, other = context.Pipe()
-            shared = context.RawArray("B", int(np.prod(PLACES)))
-            context.Process(target=pil_process, args=(paths[number::WORKERS], shared, other)).start()
-            other.close()  # so that the end of the process is an `EOFError` here
-            self._workers.append((pipe, np.frombuffer(shared, np.uint8).reshape(PLACES)))
-
-    def epoch(self) -> int:
-        """Takes all images once, as float32 batches in [0, 1], and returns their number."""
-        count = 0
-        for index in range(-1, self._batches):
-            for pipe, images in self._workers:
-                size = pipe.recv() if index >= 0 else 0
-                if index + 1 < self._batches:
-                    pipe.send("next")
-                count += len(np.multiply(images[index % 2, :size], np.float32(1 / 255)))
-        return count
-
-    def close(self) -> None:
-        """Ends the processes."""
-        for pipe, _ in self._workers:
-            pipe.send(None)
+def decode(slot: int, paths: Sequence[Path]) -> int:
+    """Reads, decodes, crops and resizes images into a slot of the shared memory; returns their number."""
+    for place, path in enumerate(paths):
+        with Image.open(path) as image:
+            _shared["batches"][slot, place] = image.crop(BOX).resize(SIZE, Image.Resampling.BILINEAR)
+    return len(paths)
 
 
-def main() -> None:
-    """Prints the times and the figures."""
-    parser = harness.parser(__doc__, rounds=5)
-    parser.add_argument("--images", type=int, default=4000, help="number of images")
-    arguments = parser.parse_args()
-    count = arguments.images
-    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
+def pil_epoch(pool: Pool, batches: np.ndarray, paths: Sequence[Path]) -> int:
+    """Takes all images once, as float32 batches in [0, 1], and returns their number."""
+    parts = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
+    pending = [pool.apply_async(decode, (slot, part)) for slot, part in enumerate(parts[:SLOTS])]
+    count = 0
+    for number in range(len(parts)):
+        slot = number % SLOTS
+        count += len(np.multiply(batches[slot, : pending[slot].get()], np.float32(1 / 255)))
+        if number + SLOTS < len(parts):
+            pending[slot] = pool.apply_async(decode, (slot, parts[number + SLOTS]))
+    return count
+
+
+def measure(rounds: int = 5, images: int = 4000) -> list[harness.Figure]:
+    context = multiprocessing.get_context("spawn")
+    memory = context.RawArray("B", SLOTS * BATCH * int(np.prod(SIZE)) * 3)
+    with tempfile.TemporaryDirectory() as temporary, context.Pool(WORKERS, share, (memory,)) as pool:
         os.environ["MTL_KERAS_CACHE"] = temporary
-        pipeline.SHUFFLE_BUFFER = count // 10
-        folder = materialise("celeb_a", {"train": count, "validation": 1, "test": 1})
-        jpegs = Path(temporary) / "jpeg"
-        jpegs.mkdir()
-        for index in range(count):
-            (jpegs / f"{index:06d}.jpg").write_bytes(portrait(0, "train", index)["image"])
-        workers = PilProcesses(jpegs)
-        stack.callback(workers.close)
-        if workers.epoch() != count:
-            raise RuntimeError("PIL did not read all of the images.")
+        pipeline.SHUFFLE_BUFFER = images // 10
+        folder = materialise("celeb_a", {"train": images, "validation": 1, "test": 1})
+        paths = [Path(temporary) / f"{index:06d}.jpg" for index in range(images)]
+        for index, path in enumerate(paths):
+            path.write_bytes(portrait(0, "train", index)["image"])
+        batches = share(memory)
         sides = {
             FROM_JPEG: epochs(folder, "none", 1),
-            PIL: harness.clock(workers.epoch),
+            PIL: harness.clock(lambda: pil_epoch(pool, batches, paths)),
             MEMORY: epochs(folder, "memory", 5),  # several at a time: one alone is short
             DISK: epochs(folder, "disk", 5),
         }
-        seconds = harness.interleave(sides, arguments.rounds)
-    print(harness.machine(), f"{arguments.rounds} rounds of {count} images, batch {BATCH}", sep=", ")
+        seconds = harness.interleave(sides, rounds)
     print(harness.times_table(seconds))
 
     def speed(name: str, target: str) -> harness.Figure:
-        return harness.figure(f"{name} (images/s)", [count / each for each in seconds[name]], target)
+        return harness.figure(f"{name} (images/s)", [images / each for each in seconds[name]], target)
 
     ratio = harness.ratio(f"images/s, {FROM_JPEG} / {PIL}", seconds[PIL], seconds[FROM_JPEG], ">= 2")
-    figures = [speed(FROM_JPEG, ">= 3500"), ratio, speed(MEMORY, ">= 25000"), speed(DISK, ">= 25000")]
-    harness.report(figures, arguments.json)
+    return [speed(FROM_JPEG, ">= 3500"), ratio, speed(MEMORY, ">= 25000"), speed(DISK, ">= 25000")]
 
 
 if __name__ == "__main__":
-    main()
+    harness.run(measure)

@@ -1,9 +1,9 @@
 """What the callback `Progress` costs: `taskset -c 0,1 python benchmarks/progress.py`.
 
 Epochs of `fit` with it and without any callback, in turn, on the network that `train.py` trains on Fashion-MNIST, and
-on the worst case: 41 tasks on a network with very short steps. The display is drawn for a terminal of 200 columns and
-written to the null device, so the time of a terminal is not included. On a noisy machine, the share of the time spent
-in the callback is more precise than the ratio of two epochs.
+on the worst case: 41 tasks on a network with very short steps. `--seconds` is the length of an epoch. The display is
+drawn for a terminal of 200 columns and written to the null device, so the time of a terminal is not included. On a
+noisy machine, the share of the time spent in the callback is more precise than the ratio of two epochs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from benchmarks.networks import BATCH, FASHION_MNIST, Network, binary_heads
 from mtl_keras.callbacks import Progress
 
 WITH, WITHOUT = "with Progress", "without"
-EVENTS = [name for name in vars(Progress) if name.startswith("on_")]
 
 
 def timed_progress(console: Console, spent: list[float]) -> Progress:
@@ -35,27 +33,18 @@ def timed_progress(console: Console, spent: list[float]) -> Progress:
     def timed(event: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(event)
         def call(*arguments: Any, **named: Any) -> None:
-            start = time.perf_counter()
-            event(*arguments, **named)
-            spent.append(time.perf_counter() - start)
+            spent.append(harness.clock(lambda: event(*arguments, **named))())
 
         return call
 
-    for name in EVENTS:
-        setattr(callback, name, timed(getattr(callback, name)))
+    for name in vars(Progress):
+        if name.startswith("on_"):
+            setattr(callback, name, timed(getattr(callback, name)))
     return callback
 
 
-def measure(net: Network, batch: int, rounds: int, seconds: float, console: Console) -> list[harness.Figure]:
-    """Prints the times of a step with and without `Progress`; returns their ratio and the share of the callback.
-
-    Args:
-        net: what is trained.
-        batch: number of images in a batch.
-        rounds: number of epochs of each.
-        seconds: length of an epoch.
-        console: where `Progress` writes.
-    """
+def measure_network(net: Network, batch: int, rounds: int, seconds: float, console: Console) -> list[harness.Figure]:
+    """Prints the times of a step with and without `Progress`; returns their ratio and the share of the callback."""
     model, batches = net.compiled(), net.batches(batch)
 
     def epoch(steps: int, *callbacks: keras.callbacks.Callback) -> float:
@@ -80,19 +69,12 @@ def measure(net: Network, batch: int, rounds: int, seconds: float, console: Cons
     ]
 
 
-def main() -> None:
-    """Prints the times of a step, their ratios, and the shares."""
-    parser = harness.parser(__doc__, rounds=20)
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of an epoch")
-    arguments = parser.parse_args()
-    print(harness.machine(), f"{arguments.rounds} rounds of {arguments.seconds:g} s", sep=", ")
-    figures = []
+def measure(rounds: int = 20, seconds: float = 5.0) -> list[harness.Figure]:
     with Path(os.devnull).open("w", encoding="utf-8") as null:
         console = Console(file=null, width=200, height=50, force_terminal=True, color_system="standard")
-        for net, batch in ((binary_heads(41, "mlp(dense=8)"), 8), (FASHION_MNIST, BATCH)):
-            figures += measure(net, batch, arguments.rounds, arguments.seconds, console)
-    harness.report(figures, arguments.json)
+        shortest = measure_network(binary_heads(41, "mlp(dense=8)"), 8, rounds, seconds, console)
+        return [*shortest, *measure_network(FASHION_MNIST, BATCH, rounds, seconds, console)]
 
 
 if __name__ == "__main__":
-    main()
+    harness.run(measure)

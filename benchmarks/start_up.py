@@ -14,13 +14,13 @@ Adam); they have no validation data, metrics, missing labels or records. They di
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,14 +28,15 @@ from typing import Any, NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import harness
 
+ROOT = Path(__file__).resolve().parent.parent
 BATCH = 128
 GROUP_OF_ITEM = (2, 2, 2, 1, 2, 0, 1, 0, 1, 0)
 TRAIN = "train.py"
 
 
-def finish(**more: Any) -> NoReturn:
-    """Prints the time as JSON, and ends the process: what comes after is not timed."""
-    print(json.dumps({"at": time.time(), **more}), flush=True)
+def finish(**values: Any) -> NoReturn:
+    """Prints the time and further values as JSON, and ends the process: what comes after is not timed."""
+    print(json.dumps({"at": time.time(), **values}), flush=True)
     os._exit(0)
 
 
@@ -46,23 +47,14 @@ def synthesize() -> None:
     finish(folder=str(materialise("fashion_mnist")))
 
 
-def imports() -> None:
-    """Imports TensorFlow and Keras."""
+def import_packages(ours: bool) -> None:
+    """Imports TensorFlow and Keras, and then `mtl_keras` if `ours`; `added` is the time of the latter."""
     import keras  # noqa: F401
     import tensorflow as tf  # noqa: F401
 
+    if ours:
+        finish(added=harness.clock(lambda: importlib.import_module("mtl_keras"))())
     finish()
-
-
-def imports_ours() -> None:
-    """Imports TensorFlow and Keras, then `mtl_keras`; `added` is the time of the latter."""
-    import keras  # noqa: F401
-    import tensorflow as tf  # noqa: F401
-
-    def work() -> None:
-        import mtl_keras  # noqa: F401
-
-    finish(added=harness.clock(work)())
 
 
 def train(*arguments: str) -> None:
@@ -88,12 +80,7 @@ def train(*arguments: str) -> None:
 
 
 def plain(folder: str, in_memory: bool) -> None:
-    """Takes a training step without `mtl_keras`.
-
-    Args:
-        folder: TFDS directory.
-        in_memory: whether all images are decoded and shuffled.
-    """
+    """Takes a training step without `mtl_keras`, on a TFDS directory."""
     import keras
     import tensorflow as tf
     import tensorflow_datasets as tfds
@@ -139,93 +126,58 @@ def plain_network() -> Any:
     x = normalised(layers.Conv2D(128, 3, padding="same", use_bias=False)(x))
     x = layers.Dropout(0.5)(layers.Flatten()(x))
     x = normalised(layers.Dense(128, use_bias=False)(x))
-    heads = {"item": 10, "group": 3}
-    outputs = {
-        name: layers.Dense(size, activation="softmax", name=name)(layers.Dropout(0.3)(x))
-        for name, size in heads.items()
-    }
-    return keras.Model(images, outputs)
+    item = layers.Dense(10, activation="softmax", name="item")(layers.Dropout(0.3)(x))
+    group = layers.Dense(3, activation="softmax", name="group")(layers.Dropout(0.3)(x))
+    return keras.Model(images, {"item": item, "group": group})
 
 
-PROGRAMS = {
-    "synthesize": synthesize,
-    "imports": imports,
-    "imports_ours": imports_ours,
-    "train": train,
-    "in_memory": partial(plain, in_memory=True),
-    "streamed": partial(plain, in_memory=False),
-}
+def start(call: str) -> dict[str, Any]:
+    """Calls a function of this module in a new process, in a folder of its own.
 
-
-def start(program: str, *arguments: str) -> dict[str, Any]:
-    """Runs one of `PROGRAMS` in a new process, in a folder of its own.
-
-    Returns:
-        What it printed, and the `seconds` until then.
-
-    Raises:
-        RuntimeError: if it printed nothing, with the end of its stderr.
+    Returns what it printed, and the `seconds` until then. If it printed nothing, raises a `RuntimeError`.
     """
-    command = [sys.executable, str(Path(__file__).resolve()), "--program", program, *arguments]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", f"from benchmarks import start_up; start_up.{call}"]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryDirectory() as folder:
         begin = time.time()
         done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
     try:
-        said = json.loads(done.stdout.splitlines()[-1])
+        printed = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, json.JSONDecodeError) as cause:
-        raise RuntimeError(f"{program} failed with exit code {done.returncode}: {done.stderr[-2000:]}") from cause
-    return {**said, "seconds": said["at"] - begin}
+        raise RuntimeError(f"{call} failed with exit code {done.returncode}: {done.stderr[-2000:]}") from cause
+    return {**printed, "seconds": printed["at"] - begin}
 
 
-def compare(seconds: Mapping[str, Sequence[float]], added: Sequence[float]) -> list[harness.Figure]:
-    """Returns the figures.
+def measure(rounds: int = 3, data_dir: Path | None = None) -> list[harness.Figure]:
+    folder = str(data_dir.resolve()) if data_dir else start("synthesize()")["folder"]
+    flags = ["--dataset", "fashion_mnist", "--data_dir", folder]
+    calls = {
+        "imports": "import_packages(ours=False)",
+        "imports_ours": "import_packages(ours=True)",
+        "streamed": f"plain({folder!r}, in_memory=False)",
+        "in_memory": f"plain({folder!r}, in_memory=True)",
+        TRAIN: f"train(*{flags})",
+        f"{TRAIN} --schedule dst": f"train(*{[*flags, '--schedule', 'dst']})",
+    }
+    added: list[float] = []  # by `import mtl_keras`
 
-    Args:
-        seconds: program -> seconds of each round.
-        added: seconds of `import mtl_keras` in each round of `imports_ours`.
-    """
+    def seconds_of(call: str) -> float:
+        printed = start(call)
+        added.extend([printed["added"]] if "added" in printed else [])
+        return printed["seconds"]
+
+    seconds = harness.interleave({name: partial(seconds_of, call) for name, call in calls.items()}, rounds)
+    print(harness.times_table(seconds, "s"))
     ours = "`import mtl_keras`, after `import tensorflow, keras`"
     processes = [one - two for one, two in zip(seconds["imports_ours"], seconds["imports"])]
-    train = f"`{TRAIN}` to its first step / imports, data and tracing alone"
+    first = f"`{TRAIN}` to its first step / imports, data and tracing alone"
     return [
-        harness.figure(f"{ours} (s)", added, "<= 0.3"),
+        harness.figure(f"{ours} (s)", added[-rounds:], "<= 0.3"),
         harness.figure(f"{ours}, as the difference of two processes (s)", processes),
-        harness.ratio(f"{train}, data in memory", seconds[TRAIN], seconds["in_memory"], "<= 1.3"),
-        harness.ratio(f"{train}, data streamed", seconds[TRAIN], seconds["streamed"], "<= 1.3"),
+        harness.ratio(f"{first}, data in memory", seconds[TRAIN], seconds["in_memory"], "<= 1.3"),
+        harness.ratio(f"{first}, data streamed", seconds[TRAIN], seconds["streamed"], "<= 1.3"),
     ]
 
 
-def main() -> None:
-    """Prints the times and the figures."""
-    parser = harness.parser(__doc__, rounds=3)
-    parser.add_argument("--data_dir", type=Path, help="TFDS directory with Fashion-MNIST; default: synthetic data")
-    arguments = parser.parse_args()
-    folder = str(arguments.data_dir.resolve()) if arguments.data_dir else start("synthesize")["folder"]
-    train = ["train", "--dataset", "fashion_mnist", "--data_dir", folder]
-    commands = {
-        "imports": ["imports"],
-        "imports_ours": ["imports_ours"],
-        "streamed": ["streamed", folder],
-        "in_memory": ["in_memory", folder],
-        TRAIN: train,
-        f"{TRAIN} --schedule dst": [*train, "--schedule", "dst"],
-    }
-    added: list[float] = []
-
-    def run(command: Sequence[str]) -> float:
-        said = start(*command)
-        added.extend([said["added"]] if "added" in said else [])
-        return said["seconds"]
-
-    seconds = harness.interleave({name: partial(run, command) for name, command in commands.items()}, arguments.rounds)
-    print(harness.machine(), f"{arguments.rounds} rounds", sep=", ")
-    print(harness.times_table(seconds, "s"))
-    harness.report(compare(seconds, added[-arguments.rounds :]), arguments.json)
-
-
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--program"]:
-        PROGRAMS[sys.argv[2]](*sys.argv[3:])
-    else:
-        main()
+    harness.run(measure)

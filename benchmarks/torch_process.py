@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -17,13 +16,6 @@ from benchmarks import harness
 EQUAL = "static"  # the sum of the losses
 WARM_UP = 3  # steps
 WORKER = Path(__file__).with_name("torch_worker.py")
-
-
-def interpreter(path: str) -> Path:
-    """Returns the path of a Python interpreter that a flag was given."""
-    if not Path(path).is_file():
-        raise argparse.ArgumentTypeError(f"must be a Python interpreter. Received: {path!r}")
-    return Path(path)
 
 
 class TorchProcess:
@@ -43,23 +35,19 @@ class TorchProcess:
         )
         self.machine: str = self._answer()["machine"]
 
-    @staticmethod
-    def add_flag(parser: argparse.ArgumentParser) -> None:
-        """Adds `--torch_python`."""
-        text = "Python of an environment with PyTorch and TorchJD"
-        parser.add_argument("--torch_python", type=interpreter, help=text)
-
     @classmethod
     def fastest(cls, python: Path, network: str, method: str, rounds: int = 7) -> TorchProcess:
         """Starts the worker, with threads that spin or that sleep while they wait, whichever is faster now.
 
         Args:
-            python: interpreter with PyTorch and TorchJD.
-            network: one of `torch_networks.NETWORKS`.
+            python: interpreter of an environment with PyTorch and TorchJD.
+            network: one of `torch_worker.NETWORKS`.
             method: is timed to find out.
             rounds: number of measurements of each.
         """
-        command = [str(python), str(WORKER), "--network", network, "--threads", str(harness.cores())]
+        if not python.is_file():
+            raise ValueError(f"--torch_python must be a Python interpreter. Received: {python}")
+        command = [str(python), str(WORKER), network, str(harness.cores())]
         ways = {"spinning threads": {}, "sleeping threads": {"OMP_WAIT_POLICY": "PASSIVE"}}
         processes = {way: cls(command, environment) for way, environment in ways.items()}
         for process in processes.values():
@@ -67,11 +55,11 @@ class TorchProcess:
         sides = {way: partial(process.seconds, method, WARM_UP) for way, process in processes.items()}
         found = harness.interleave(sides, rounds)
         best = min(found, key=lambda way: statistics.median(found[way]))
-        for way, process in processes.items():
-            if way != best:
-                process.close()
-        processes[best].machine += f"; {best}"
-        return processes[best]
+        chosen = processes.pop(best)
+        for process in processes.values():
+            process.close()
+        chosen.machine += f"; {best}"
+        return chosen
 
     def prepare(self, methods: Sequence[str]) -> list[str]:
         """Builds a network for each method that TorchJD has, and returns these; forgets the others."""

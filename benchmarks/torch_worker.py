@@ -17,27 +17,28 @@ and the batch is in memory. As on the Keras side, each step reads its loss.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 
 import torch
 from harness import clock, interleave
-from torch import Tensor
-from torch_networks import NETWORKS
+from torch import Tensor, nn
+from torch.nn import functional
 from torchjd import aggregation, scalarization
 from torchjd.aggregation import CRMOGMWeighting, GramianWeightedAggregator, MGDAWeighting, MoDoWeighting
 from torchjd.autojac import jac, jac_to_grad, mtl_backward
 
+BATCH = 128
 TASKS = 3
 EQUAL = "static"  # the sum of the losses
 PAUSE = 0.05  # seconds until idle OpenMP threads have stopped spinning
+IMAGE, BINARY = 0, 1  # instead of a number of classes
 
 AGGREGATORS: dict[str, Callable[[], Any]] = {
     "aligned_mtl": aggregation.AlignedMTL,
@@ -73,6 +74,107 @@ SCALARIZERS: dict[str, Callable[[], Any]] = {
 }
 METHODS = {EQUAL, *AGGREGATORS, *HALVES, *SCALARIZERS}
 
+Ints = Sequence[int]
+Layers = list[nn.Module]
+
+
+class TorchNetwork(nn.Module):
+    """A trunk, and one head and one loss per task.
+
+    Args:
+        shape: (channels, height, width) of its images.
+        trunk: layers of the shared part.
+        heads: layers of each task, from the features to its output.
+        classes: number of classes of each task, or `IMAGE` or `BINARY`.
+        clipnorm: limit of the norm of each gradient; 0 for none.
+    """
+
+    def __init__(
+        self, shape: Ints, trunk: Layers, heads: Sequence[Layers], classes: Ints, clipnorm: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.shape, self.classes, self.clipnorm = shape, classes, clipnorm
+        self.trunk = nn.Sequential(*trunk)
+        self.heads = nn.ModuleList(nn.Sequential(*layers) for layers in heads)
+        losses = {IMAGE: functional.mse_loss, BINARY: functional.binary_cross_entropy_with_logits}
+        self.losses = [losses.get(count, functional.cross_entropy) for count in classes]
+
+    def forward(self, images: Tensor, targets: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Returns the features and the losses."""
+        features = self.trunk(images)
+        outputs = [head(features) for head in self.heads]
+        return features, [loss(output, y) for loss, output, y in zip(self.losses, outputs, targets, strict=True)]
+
+    def noise(self, memory_format: torch.memory_format) -> tuple[Tensor, list[Tensor]]:
+        """Returns a batch of images, and its targets."""
+        images = torch.rand(BATCH, *self.shape).contiguous(memory_format=memory_format)
+        targets = [torch.randint(max(count, 2), (BATCH,)) for count in self.classes]
+        kinds = zip(self.classes, targets)
+        return images, [images if n == IMAGE else y.float() if n == BINARY else y for n, y in kinds]
+
+
+def cifar10() -> TorchNetwork:
+    """The network of the preset cifar10_3: `models.strided(dropout="each")`."""
+    trunk: Layers = []
+    for before, filters in ((3, 8), (8, 16), (16, 32)):
+        trunk += [nn.Conv2d(before, filters, 3, stride=2, padding=1), nn.ReLU(), nn.Dropout(0.2), _norm(filters)]
+    image: Layers = [nn.Flatten(), nn.Linear(512, 32), nn.Linear(32, 512), nn.Unflatten(1, (32, 4, 4))]
+    for before, filters in ((32, 32), (32, 16), (16, 8)):
+        image += _up(before, filters)
+    image += [nn.ConvTranspose2d(8, 3, 3, padding=1), nn.Sigmoid()]
+    return _with_decoder(trunk, 512, image, clipnorm=1.0)
+
+
+def decoder() -> TorchNetwork:
+    """`networks.DECODER`, whose decoder is most of the work."""
+    trunk: Layers = []
+    for before, filters in ((3, 32), (32, 64), (64, 128)):
+        trunk += [nn.Conv2d(before, filters, 3, stride=2, padding=1), nn.ReLU(), _norm(filters)]
+    trunk += [nn.Flatten(), nn.Linear(2048, 128), nn.ReLU()]
+    image: Layers = [nn.Linear(128, 2048), nn.ReLU(), nn.Unflatten(1, (128, 4, 4))]
+    for before, filters in ((128, 128), (128, 64), (64, 32)):
+        image += [*_up(before, filters), _norm(filters)]
+    image += [nn.Conv2d(32, 3, 3, padding=1), nn.Sigmoid()]
+    return _with_decoder(trunk, 128, image)
+
+
+def _with_decoder(trunk: Layers, features: int, image: Layers, clipnorm: float = 0.0) -> TorchNetwork:
+    def classifier(outputs: int) -> Layers:
+        return [nn.Flatten(), nn.Linear(features, 256), nn.ReLU(), nn.Linear(256, outputs)]
+
+    heads = [classifier(10), [*classifier(1), nn.Flatten(0)], image]
+    return TorchNetwork((3, 32, 32), trunk, heads, (10, BINARY, IMAGE), clipnorm)
+
+
+def _cnn(shape: Ints, classes: Ints, clipnorm: float = 0.0) -> TorchNetwork:
+    """The trunk `cnn` of `models.trunks`, with classifiers of one layer."""
+    channels, height, width = shape
+    trunk: Layers = []
+    for before, filters in ((channels, 32), (32, 64), (64, 128)):
+        trunk += [nn.Conv2d(before, filters, 3, padding=1, bias=False)]
+        trunk += [nn.MaxPool2d(2)] if filters < 128 else []
+        trunk += [_norm(filters, 0.1), nn.ReLU()]
+    trunk += [nn.Flatten(), nn.Dropout(0.5), nn.Linear(128 * (height // 4) * (width // 4), 128, bias=False)]
+    trunk += [nn.BatchNorm1d(128, eps=1e-3), nn.ReLU()]
+    heads: list[Layers] = [[nn.Dropout(0.3), nn.Linear(128, size)] for size in classes]
+    return TorchNetwork(shape, trunk, heads, classes, clipnorm)
+
+
+def _up(before: int, filters: int) -> Layers:
+    return [nn.ConvTranspose2d(before, filters, 3, stride=2, padding=1, output_padding=1), nn.ReLU()]
+
+
+def _norm(filters: int, momentum: float = 0.01) -> nn.Module:
+    return nn.BatchNorm2d(filters, eps=1e-3, momentum=momentum)
+
+
+NETWORKS: dict[str, Callable[[], TorchNetwork]] = {
+    "cifar10": cifar10,
+    "decoder": decoder,
+    "fashion_mnist": lambda: _cnn((1, 28, 28), (10, 3)),
+    "trunk": lambda: _cnn((3, 32, 32), (10, 5, 2), clipnorm=1.0),
+}
+
 
 class Training:
     """Training steps of one method.
@@ -87,9 +189,8 @@ class Training:
     def __init__(self, network: str, method: str, memory_format: torch.memory_format, chunk: int | None) -> None:
         torch.manual_seed(0)
         self.method, self.chunk = method, chunk
-        self.model = NETWORKS[network].build().to(memory_format=memory_format).train()
-        self.images, self.targets = NETWORKS[network].batch(memory_format)
-        self.clipnorm = NETWORKS[network].clipnorm
+        self.model = NETWORKS[network]().to(memory_format=memory_format).train()
+        self.images, self.targets = self.model.noise(memory_format)
         makers = {"mean": aggregation.Mean, EQUAL: scalarization.Sum, **AGGREGATORS, **HALVES, **SCALARIZERS}
         self.combine = makers[method]()
         self.parameters = [*self.model.parameters()]
@@ -101,7 +202,7 @@ class Training:
         """Takes a training step; returns the sum of the losses."""
         self.optimizer.zero_grad(set_to_none=True)
         if self.method in HALVES:
-            losses = self._halves()
+            losses = self._backward_halves()
         else:
             features, losses = self.model(self.images, self.targets)
             if self.method == EQUAL or self.method in SCALARIZERS:
@@ -109,15 +210,15 @@ class Training:
             else:
                 mtl_backward(losses, features=features, parallel_chunk_size=self.chunk)
                 jac_to_grad(self.model.trunk.parameters(), self.combine)
-        if self.clipnorm:
-            self._clip()
+        if self.model.clipnorm:
+            self._clip(self.model.clipnorm)
         self.optimizer.step()
         if self.method == "famo":
             with torch.no_grad():
                 self.combine.update(torch.stack(self.model(self.images, self.targets)[1]))
         return float(sum(loss.detach() for loss in losses))
 
-    def _halves(self) -> list[Tensor]:
+    def _backward_halves(self) -> list[Tensor]:
         """Computes the Gramian from the halves of the batch, and weighs the losses of both."""
         shared = list(self.model.trunk.parameters())
         found = []
@@ -130,11 +231,11 @@ class Training:
         losses.backward(self.combine(one @ other.T))
         return list(losses)
 
-    def _clip(self) -> None:
+    def _clip(self, most: float) -> None:
         """Clips the norm of each gradient, like `clipnorm` in Keras."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         norms = torch.stack(torch._foreach_norm(gradients))
-        torch._foreach_mul_(gradients, list((self.clipnorm / norms.clamp(min=self.clipnorm)).unbind()))
+        torch._foreach_mul_(gradients, list((most / norms.clamp(min=most)).unbind()))
 
 
 def fastest(network: str, method: str, chunks: list[int | None]) -> tuple[torch.memory_format, Any]:
@@ -149,12 +250,10 @@ def answers(network: str) -> Iterator[dict[str, Any]]:
     """Yields the versions and settings, then the answer to each request."""
     plain = fastest(network, EQUAL, [None])
     per_task = fastest(network, "mean", [None, 1])
+    versions = f"PyTorch {torch.__version__}, TorchJD {version('torchjd')}, {torch.get_num_threads()} threads"
     layouts = [str(layout).removeprefix("torch.") for layout, _ in (plain, per_task)]
     chunk = "all at once" if per_task[1] is None else f"{per_task[1]} at a time"
-    yield {
-        "machine": f"PyTorch {torch.__version__}, TorchJD {version('torchjd')}, {torch.get_num_threads()} threads, "
-        f"{layouts[0]}; with gradients per task {layouts[1]}, {chunk}",
-    }
+    yield {"machine": f"{versions}, {layouts[0]}; with gradients per task {layouts[1]}, {chunk}"}
     trainings: dict[str, Training] = {}
     for line in sys.stdin:
         request = json.loads(line)
@@ -172,17 +271,13 @@ def answers(network: str) -> Iterator[dict[str, Any]]:
             yield {"seconds": seconds}
 
 
-def main() -> None:
+def main(network: str, threads: str) -> None:
     """Answers requests until the input ends."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--network", choices=sorted(NETWORKS), required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(int(threads))
     out, sys.stdout = sys.stdout, sys.stderr  # only answers go into the pipe
-    for answer in answers(arguments.network):
+    for answer in answers(network):
         print(json.dumps(answer), file=out, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

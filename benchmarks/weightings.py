@@ -7,7 +7,7 @@ The step time of each method relative to that of equal weights, batch 128, noise
 
 With `--torch_python`, the Python of an environment with PyTorch and TorchJD (see `benchmarks/torch_worker.py`), the
 same networks are trained there too, in turn with ours. Methods are measured in groups; each group has steps of equal
-weights of its own, for its ratios.
+weights of its own (`--group` methods), for its ratios. `--methods` and `--network` select some; by default, all.
 
 Run nothing else on these cores: PyTorch's threads spin while they wait for each other, and one that has to share its
 core slows all others down, tenfold and more.
@@ -15,7 +15,6 @@ core slows all others down, tenfold and more.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import gc
 import os
@@ -23,21 +22,19 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 import keras
 import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import harness
-from benchmarks.networks import preset, step
+from benchmarks.networks import CIFAR10, step
 from benchmarks.torch_process import EQUAL, WARM_UP, TorchProcess
 from models import network
 from mtl_keras import Task, TaskSet, weightings
 from mtl_keras.weightings import WEIGHTINGS
 
 CLASSIFIERS = TaskSet([Task.classification("ten", 10), Task.classification("five", 5), Task.classification("two", 2)])
-CIFAR10 = preset("cifar10_3")
 NETWORKS = {
     "cifar10": CIFAR10,
     "trunk": dataclasses.replace(CIFAR10, tasks=CLASSIFIERS, graph=partial(network, "cnn")),
@@ -51,15 +48,12 @@ LIMITS = {"cifar10": 1.4, "trunk": (1 + 2 * len(CLASSIFIERS)) / 3 * 1.15}
 REPRESENTATION_LIMIT = 1.35
 LOSS_LIMIT = 1.02
 
-Seconds = Mapping[tuple[str, str], Sequence[float]]  # (method, "ours" or "TorchJD") -> seconds per step of each round
+OURS, TORCHJD = "ours", "TorchJD"
+Seconds = Mapping[tuple[str, str], Sequence[float]]  # (method, `OURS` or `TORCHJD`) -> seconds per step of each round
 
 
 def variants(names: Iterable[str]) -> list[str]:
-    """Returns the methods, each followed by its cheaper form if there is one.
-
-    Args:
-        names: of `WEIGHTINGS`.
-    """
+    """Returns the methods, each followed by its cheaper form if there is one."""
     methods = []
     for name in names:
         methods.append(name)
@@ -71,31 +65,18 @@ def variants(names: Iterable[str]) -> list[str]:
     return methods
 
 
-def limit(method: str, name: str) -> float | None:
-    """Returns the target of a method's step time relative to equal weights, `None` if there is none.
-
-    Args:
-        method: the method.
-        name: one of `NETWORKS`.
-    """
+def limit(method: str, network: str) -> float | None:
+    """Returns the target of a method's step time relative to equal weights, `None` if there is none."""
     weighting = WEIGHTINGS.get(method)
     if not weighting.needs & {"gramian", "jacobian"}:
         return LOSS_LIMIT
     if weightings.serialize(weighting)["name"] not in LIMITED:
         return None
-    return REPRESENTATION_LIMIT if getattr(weighting, "representation", False) else LIMITS[name]
+    return REPRESENTATION_LIMIT if getattr(weighting, "representation", False) else LIMITS[network]
 
 
-def measure(name: str, methods: Sequence[str], torch: TorchProcess | None, rounds: int, steps: int) -> Seconds:
-    """Times methods, and equal weights with them, in turn.
-
-    Args:
-        name: one of `NETWORKS`.
-        methods: the methods.
-        torch: the process that trains with TorchJD.
-        rounds: number of measurements of each.
-        steps: number of steps that are timed together.
-    """
+def measure_group(name: str, methods: Sequence[str], torch: TorchProcess | None, rounds: int, steps: int) -> Seconds:
+    """Times methods, and equal weights with them, in turn."""
     keras.backend.clear_session()
     gc.collect()
     chosen = [EQUAL, *methods]
@@ -106,74 +87,52 @@ def measure(name: str, methods: Sequence[str], torch: TorchProcess | None, round
         train = step(model, NETWORKS[name].batches())
         for _ in range(WARM_UP):
             train()
-        sides[method, "ours"] = harness.clock(lambda train=train: [train() for _ in range(steps)], steps)
+        sides[method, OURS] = harness.clock(lambda train=train: [train() for _ in range(steps)], steps)
         if torch and method in known:
-            sides[method, "TorchJD"] = partial(torch.seconds, method, steps)
+            sides[method, TORCHJD] = partial(torch.seconds, method, steps)
     return harness.interleave(sides, rounds, pause=PAUSE)
 
 
-def rows(seconds: Seconds, sides: Sequence[str], name: str) -> list[str]:
-    """Returns the lines of the table: medians, and medians of the ratios of each round.
-
-    Args:
-        seconds: from `measure`.
-        sides: `"ours"`, and `"TorchJD"` if it has columns.
-        name: one of `NETWORKS`.
-    """
-    lines = []
-    for method in dict.fromkeys(method for method, _ in seconds):
-        most = None if method == EQUAL else limit(method, name)
-        cells = ["equal weights" if method == EQUAL else f"`{method}`"]
-        for side in sides:
-            if times := seconds.get((method, side)):
-                relative = median(harness.ratios(times, seconds[EQUAL, side]))
-                cells += [f"{1e3 * median(times):.1f}", f"{1 / median(times):.1f}", f"{relative:.3f}"]
-            else:
-                cells += ["-"] * 3
-        relative = median(harness.ratios(seconds[method, "ours"], seconds[EQUAL, "ours"]))
-        cells.append("-" if most is None else f"{most:.2f} {'met' if relative <= most else '**missed**'}")
-        for side in sides[1:]:
-            theirs = seconds.get((method, side))
-            ahead = median(harness.ratios(theirs, seconds[method, "ours"])) if theirs else 0.0
-            cells.append(f"{ahead:.2f} {'ahead' if ahead > 1 else '**behind**'}" if theirs else "-")
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+def figures_of(seconds: Seconds, network: str) -> list[harness.Figure]:
+    """Returns the figures of methods that were measured together."""
+    figures = []
+    for (method, side), times in seconds.items():
+        what = f"{network}, {method}, {side}"
+        figures.append(harness.figure(f"{what}: steps/s", [1 / each for each in times]))
+        if method != EQUAL:
+            most = limit(method, network) if side == OURS else None
+            target = f"<= {most:.2f}" if most else ""
+            figures.append(harness.ratio(f"{what}: step / equal weights", times, seconds[EQUAL, side], target))
+        if side == TORCHJD:
+            what = f"{network}, {method}: steps/s, {OURS} / {TORCHJD}"
+            figures.append(harness.ratio(what, times, seconds[method, OURS], ">= 1"))
+    return figures
 
 
-def print_table(name: str, methods: Sequence[str], torch: TorchProcess | None, arguments: argparse.Namespace) -> None:
-    """Measures a network, and prints its table group by group."""
-    sides = ["ours", "TorchJD"][: 1 + bool(torch)]
-    columns = ["method", *(f"{side} {what}" for side in sides for what in ("(ms)", "(steps/s)", "/ equal")), "limit"]
-    columns += [f"steps/s, ours / {side}" for side in sides[1:]]
-    print(f"\n## {name}\n\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
-    for start in range(0, len(methods), arguments.group):
-        group = methods[start : start + arguments.group]
-        seconds = measure(name, group, torch, arguments.rounds, arguments.steps)
-        print("\n".join(rows(seconds, sides, name)), flush=True)
-    print(f"\nLoad average at the end: {os.getloadavg()[0]:.1f}")
-
-
-def main() -> None:
-    """Prints a table for each network."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=20, help="number of measurements of each method")
-    parser.add_argument("--steps", type=int, default=5, help="number of steps that are timed together")
-    parser.add_argument("--group", type=int, default=4, help="number of methods that share the steps of equal weights")
-    parser.add_argument("--network", choices=sorted(NETWORKS), help="one of them; default: both")
-    parser.add_argument("--methods", nargs="+", metavar="NAME", choices=WEIGHTINGS.names, help="default: all")
-    TorchProcess.add_flag(parser)
-    arguments = parser.parse_args()
+def measure(
+    rounds: int = 20,
+    steps: int = 5,
+    group: int = 4,
+    network: Sequence[str] = tuple(NETWORKS),
+    methods: Sequence[str] = tuple(WEIGHTINGS.names),
+    torch_python: Path | None = None,
+) -> list[harness.Figure]:
     tf.config.set_visible_devices([], "GPU")
-    methods = variants(name for name in arguments.methods or WEIGHTINGS.names if name != EQUAL)
-    print(harness.machine(), f"{arguments.rounds} rounds of {arguments.steps} steps", sep=", ")
-    for name in [arguments.network] if arguments.network else NETWORKS:
-        torch = TorchProcess.fastest(arguments.torch_python, name, "mgda") if arguments.torch_python else None
+    chosen = variants(name for name in methods if name != EQUAL)
+    figures = []
+    for name in network:
+        torch = TorchProcess.fastest(torch_python, name, "mgda") if torch_python else None
         if torch:
             print(f"TorchJD: {torch.machine}")
-        print_table(name, methods, torch, arguments)
+        for start in range(0, len(chosen), group):
+            seconds = measure_group(name, chosen[start : start + group], torch, rounds, steps)
+            figures += figures_of(seconds, name)
+            print(f"\n{harness.times_table({', '.join(key): times for key, times in seconds.items()})}", flush=True)
         if torch:
             torch.close()
+    print(f"\nLoad average at the end: {os.getloadavg()[0]:.1f}")
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    harness.run(measure, network=NETWORKS, methods=WEIGHTINGS.names)

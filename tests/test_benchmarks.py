@@ -6,28 +6,20 @@ import ast
 import dataclasses
 import functools
 import importlib
-import multiprocessing
 import sys
+from collections.abc import Sequence
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import keras
-import numpy as np
 import pytest
 from PIL import Image
 
 import data
 from benchmarks import __main__ as program
-from benchmarks import (
-    growth_curves,
-    harness,
-    long_training,
-    networks,
-    pipeline,
-    start_up,
-    torch_process,
-)
+from benchmarks import growth, harness, long_training, networks, pipeline, start_up, torch_process
 from benchmarks import weightings as weightings_benchmark
 from benchmarks.harness import Figure
 from benchmarks.many_heads import KINDS
@@ -84,12 +76,25 @@ def test_alternatives_are_interleaved() -> None:
     assert 0 <= harness.clock(lambda: None, per=2)() < 1
 
 
-def test_figures_are_medians_of_ratios_with_their_range(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_figures_are_medians_of_ratios_with_their_range(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = [harness.ratio("a / b", [2.0, 3.0, 8.0], [1.0, 1.0, 2.0], ">= 4"), harness.figure("once", [5.0])]
-    harness.report(found, tmp_path / "figures.json")
+
+    def measure(rounds: int = 3, parts: Sequence[str] = (), folder: Path | None = None) -> list[Figure]:
+        assert (rounds, parts, folder) == (2, ["x", "y"], Path("here"))
+        return found
+
+    file = tmp_path / "figures.json"
+    monkeypatch.setattr(sys, "argv", f"name --rounds 2 --parts x y --folder here --json {file}".split())
+    assert harness.run(measure, parts=("x", "y")) == found
     assert harness.read(tmp_path / "figures.json") == found
     assert (found[0].value, found[0].low, found[0].high, found[0].met) == (3.0, 2.0, 4.0, False)
-    assert capsys.readouterr().out.splitlines()[3:] == [
+    assert capsys.readouterr().out.splitlines() == [
+        "machine, rounds 2, parts ['x', 'y'], folder here",
+        "",
+        "| what | median | lowest - highest round | target |",
+        "| --- | ---: | ---: | ---: |",
         "| a / b | 3 | 2 - 4 | >= 4 **missed** |",
         "| once | 5 | 5 - 5 | - |",
     ]
@@ -184,6 +189,12 @@ GROWTH = {"TASKS": (1, 2, 4), "ACTIVE": (1, 2), "start": lambda net, kind, _: (n
         ("growth", "--rounds=1 --stock=2 --parts tasks", GROWTH, "step, against tasks, MultiTaskModel: 4 / 1"),
         ("growth", "--rounds=1 --parts active", GROWTH, "step, against active tasks of 2, two layers each: 2 / 1"),
         (
+            "weightings",
+            "--rounds=1 --steps=1 --network cifar10 --methods mgda",
+            {"NETWORKS": {"cifar10": TINY}},
+            "cifar10, mgda(representation=True), ours: step / equal weights",
+        ),
+        (
             "long_training",
             "--steps=6 --epoch=3 --every=2 --warm_up=4",
             {"toy_model": functools.partial(toy_model, run_eagerly=True)},
@@ -204,22 +215,22 @@ def test_a_benchmark_runs(
         monkeypatch.setattr(script, attribute, value)
     file = tmp_path / "figures.json"
     monkeypatch.setattr(sys, "argv", [name, *flags.split(), f"--json={file}"])
-    script.main()
+    harness.run(script.measure)
     assert expected in {figure.what for figure in harness.read(file)}
 
 
 def test_a_curve_is_fitted_to_relative_errors(tmp_path: Path) -> None:
-    line = growth_curves.FittedCurve("a", {1: [1, 2, 3], 4: [16, 17, 18]}, "ms", "pixel", power=2)
-    assert line.fit() == pytest.approx([1, 1])
-    assert growth_curves.table([line], "side").splitlines()[3:] == [
+    line = growth.Curve("a", {1: [1, 2, 3], 4: [16, 17, 18]}, "ms", "pixel", power=2)
+    assert line.fit().coef == pytest.approx([1, 1])
+    assert growth.table([line], "side").splitlines()[3:] == [
         "| 4 | 17 (16.5 - 17.5) |",
         "",
         f"- a: {line.formula()}",
     ]
-    parabola = growth_curves.FittedCurve("b", {1: [6.0], 2: [11.0], 3: [18.0], 4: [27.0]}, "s", "task", degree=2)
+    parabola = growth.Curve("b", {1: [6.0], 2: [11.0], 3: [18.0], 4: [27.0]}, "s", "task", degree=2)
     assert parabola.formula().startswith("3 s + 2 s per task + 1 s per task squared, at most ")
     assert parabola.predict([5]) == pytest.approx([38])
-    growth_curves.draw([line, parabola], "side", "step", tmp_path / "new" / "plot.svg")
+    growth.draw([line, parabola], "side", "step", tmp_path / "new" / "plot.svg")
     assert ">b</text>" in (tmp_path / "new" / "plot.svg").read_text()
 
 
@@ -234,14 +245,13 @@ def test_a_curve_is_fitted_to_relative_errors(tmp_path: Path) -> None:
 )
 def test_a_leak_is_noticed(memory: list[float], traced: list[int], missed: set[str]) -> None:
     readings = [(5 * number, *reading) for number, reading in enumerate(zip(memory, traced), start=1)]
-    assert {figure.what for figure in long_training.evaluate(readings, 10) if figure.met is False} == missed
+    assert {figure.what for figure in long_training.figures_of(readings, 10) if figure.met is False} == missed
 
 
-def test_weightings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(weightings_benchmark, "NETWORKS", {"cifar10": TINY})
-    monkeypatch.setattr(sys, "argv", "weightings --rounds=1 --steps=1 --methods mgda".split())
-    weightings_benchmark.main()
-    assert "| `mgda(representation=True)` |" in capsys.readouterr().out
+def test_weightings_have_cheaper_variants_and_limits() -> None:
+    assert {"mgda(representation=True)", "famo(same_batch=False)"} < set(
+        weightings_benchmark.variants(WEIGHTINGS.names)
+    )
     for method in weightings_benchmark.variants(WEIGHTINGS.names):
         WEIGHTINGS.get(method)
     limits = {"dwa": 1.02, "mgda": 1.4, "mgda(representation=True)": 1.35, "krum": None}
@@ -257,11 +267,19 @@ def test_ratios_of_weightings_are_those_of_each_round() -> None:
         ("mgda", "TorchJD"): [0.0065, 0.013, 0.0065],
         ("upgrad", "ours"): [0.015, 0.030, 0.015],
     }
-    assert weightings_benchmark.rows(seconds, ["ours", "TorchJD"], "cifar10") == [
-        "| equal weights | 10.0 | 100.0 | 1.000 | 20.0 | 50.0 | 1.000 | - | 2.00 ahead |",
-        "| `mgda` | 13.0 | 76.9 | 1.300 | 6.5 | 153.8 | 0.325 | 1.40 met | 0.50 **behind** |",
-        "| `upgrad` | 15.0 | 66.7 | 1.500 | - | - | - | 1.40 **missed** | - |",
-    ]
+    found = {figure.what: figure for figure in weightings_benchmark.figures_of(seconds, "cifar10")}
+    assert {what.removeprefix("cifar10, "): (round(each.value, 3), each.met) for what, each in found.items()} == {
+        "static, ours: steps/s": (100.0, None),
+        "static, TorchJD: steps/s": (50.0, None),
+        "static: steps/s, ours / TorchJD": (2.0, True),
+        "mgda, ours: steps/s": (76.923, None),
+        "mgda, ours: step / equal weights": (1.3, True),
+        "mgda, TorchJD: steps/s": (153.846, None),
+        "mgda, TorchJD: step / equal weights": (0.325, None),
+        "mgda: steps/s, ours / TorchJD": (0.5, False),
+        "upgrad, ours: steps/s": (66.667, None),
+        "upgrad, ours: step / equal weights": (1.5, False),
+    }
 
 
 def test_the_torch_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,19 +291,22 @@ def test_the_torch_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert torch.prepare(["static", "mgda"]) == ["static", "mgda"]
     assert torch.seconds("mgda", 3) == 4
     torch.close()
+    with pytest.raises(ValueError, match="--torch_python must be a Python interpreter"):
+        torch_process.TorchProcess.fastest(Path("no_such"), "cifar10", "mgda")
     with pytest.raises(RuntimeError, match="exit code 3"):
         torch_process.TorchProcess([sys.executable, "-c", "raise SystemExit(3)"])
 
 
 def test_the_torch_worker_names_methods_and_networks_as_we_do() -> None:
-    def keys(name: str) -> set[str]:  # without importing it: PyTorch is not installed here
-        tree = ast.parse((program.HERE / name).read_text("utf-8"))
-        dicts = [node.value for node in tree.body if isinstance(getattr(node, "value", None), ast.Dict)]
-        return {ast.literal_eval(key) for each in dicts for key in each.keys}
-
-    methods = keys("torch_worker.py")
-    assert {*weightings_benchmark.LIMITED} <= methods <= set(WEIGHTINGS.names)
-    assert {*weightings_benchmark.NETWORKS, "decoder", "fashion_mnist"} == keys("torch_networks.py")
+    # Without importing it: PyTorch is not installed here.
+    tree = ast.parse((program.HERE / "torch_worker.py").read_text("utf-8"))
+    tables = {
+        node.target.id: {ast.literal_eval(key) for key in node.value.keys}
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict)
+    }
+    assert tables.pop("NETWORKS") == {*weightings_benchmark.NETWORKS, "decoder", "fashion_mnist"}
+    assert {*weightings_benchmark.LIMITED} <= set().union(*tables.values()) <= set(WEIGHTINGS.names)
 
 
 def test_the_plain_programs_do_the_same_as_train() -> None:
@@ -298,17 +319,17 @@ def test_the_plain_programs_do_the_same_as_train() -> None:
 
 
 def test_a_program_that_fails_is_an_error() -> None:
-    with pytest.raises(RuntimeError, match=r"no_such failed with exit code 1(?s:.*)KeyError: 'no_such'"):
-        start_up.start("no_such")
+    with pytest.raises(RuntimeError, match=r"no_such\(\) failed with exit code 1(?s:.*)has no attribute 'no_such'"):
+        start_up.start("no_such()")
 
 
-def test_pil_processes_read_each_image_once(tmp_path: Path) -> None:
-    for number in range(4):
-        Image.new("RGB", (178, 218), (255, 0, 0)).save(tmp_path / f"{number}.jpg")
-    here, there = multiprocessing.Pipe()
-    shared = np.zeros(pipeline.PLACES, np.uint8)
-    for message in ("next", None):
-        here.send(message)
-    pipeline.pil_process(sorted(tmp_path.iterdir()), shared, there)
-    assert here.recv() == 4
-    assert shared[0, :4].mean(axis=(0, 1, 2)) == pytest.approx([254, 0, 0], abs=1)
+def test_pil_processes_read_each_image_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(20)]
+    for path in paths:
+        Image.new("RGB", (178, 218), (255, 0, 0)).save(path)
+    monkeypatch.setattr(pipeline, "BATCH", 3)
+    monkeypatch.setattr(pipeline, "_shared", {})
+    batches = pipeline.share(bytearray(pipeline.SLOTS * 3 * 128 * 128 * 3))
+    with ThreadPool(2) as pool:
+        assert pipeline.pil_epoch(pool, batches, paths) == 20
+    assert batches.reshape(-1, 3).mean(axis=0) == pytest.approx([255, 0, 0])
