@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import cmath
+import io
 import math
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -101,6 +103,13 @@ def vary(rng: np.random.Generator, colour: Colour, amount: int, least: int = 0) 
     """Returns a similar colour: each channel changes by at most `amount`, and is at least `least`."""
     change = rng.integers(-amount, amount + 1, size=3).tolist()
     return tuple(min(255, max(least, channel + by)) for channel, by in zip(colour, change))
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """Returns the bytes of a file with an image; `options` are those of Pillow for this kind."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def example_rng(seed: int, split: str, index: int) -> np.random.Generator:

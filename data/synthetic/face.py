@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.synthetic.canvas import SIDES, Canvas, Colour, blend, ellipse, mirrored, shade
+from data.synthetic.canvas import SIDES, Canvas, Colour, blend, ellipse, shade, symmetric
 
 EYE = 19.5 + 0j
 CHIN, SKULL = 56.0, -48.0
@@ -78,7 +78,22 @@ class Face:
         return self.mouth - self.mouth_width + lift, self.mouth + self.mouth_width + lift
 
 
-def draw_skin(canvas: Canvas, face: Face) -> None:
+def draw(canvas: Canvas, face: Face, clothes: Colour, hat: Colour) -> None:
+    """Draws all parts from back to front."""
+    _draw_hair_behind(canvas, face)
+    _draw_body(canvas, face, clothes)
+    _draw_skin(canvas, face)
+    _draw_hair_above(canvas, face)
+    _draw_mouth(canvas, face)
+    _draw_beard(canvas, face)
+    _draw_nose(canvas, face)
+    _draw_eyes(canvas, face)
+    _draw_glasses(canvas, face)
+    _draw_hat(canvas, face, hat)
+    _draw_jewellery(canvas, face)
+
+
+def _draw_skin(canvas: Canvas, face: Face) -> None:
     """Draws the head with its flat features: double chin, stubble, cheeks."""
     has, skin = face.has, face.skin
     outline = face.outline
@@ -98,7 +113,7 @@ def draw_skin(canvas: Canvas, face: Face) -> None:
         canvas.line([edge + 11j, 14 + 25j], blend(skin, (255, 255, 250), 0.6), 2.5, both=True)
 
 
-def draw_eyes(canvas: Canvas, face: Face) -> None:
+def _draw_eyes(canvas: Canvas, face: Face) -> None:
     """Draws eyes with bags, eye shadow and brows."""
     has, skin = face.has, face.skin
     half_height = 1.8 if has["Narrow_Eyes"] else 5.5
@@ -118,7 +133,7 @@ def draw_eyes(canvas: Canvas, face: Face) -> None:
         canvas.polygon(brow, face.beard)
 
 
-def draw_nose(canvas: Canvas, face: Face) -> None:
+def _draw_nose(canvas: Canvas, face: Face) -> None:
     """Draws the nose: a wedge or a bulb, small or big."""
     wide, high = (1.8, 1.25) if face.has["Big_Nose"] else (0.75, 0.85)
     tip, dark = face.nose, shade(face.skin, 0.6)
@@ -133,7 +148,7 @@ def draw_nose(canvas: Canvas, face: Face) -> None:
         canvas.ellipse(tip + side * 4 * wide + 2.5j * high, 1.6 * wide, 1.3 * high, _INK)
 
 
-def draw_mouth(canvas: Canvas, face: Face) -> None:
+def _draw_mouth(canvas: Canvas, face: Face) -> None:
     """Draws lips and, if the mouth is open, teeth."""
     has = face.has
     corner = face.mouth_corners[1] - face.mouth - face.mouth_width
@@ -147,22 +162,24 @@ def draw_mouth(canvas: Canvas, face: Face) -> None:
         canvas.polygon(np.concatenate([spine - 1j * gap * _DOME, (spine - 0.5j)[::-1]])[2:-2], (250, 250, 245))
 
 
-def draw_beard(canvas: Canvas, face: Face) -> None:
+def _draw_beard(canvas: Canvas, face: Face) -> None:
     """Draws moustache, goatee and sideburns."""
     has = face.has
     if has["Mustache"]:
         spine = face.mouth - 9j + 19 * _WAY + 5j * (1 - _DOME)
         canvas.polygon(_around(spine, 4.2), face.beard)
     if has["Goatee"]:
-        canvas.polygon(np.array([-11 + 51j, 11 + 51j, 13 + 58j, 68j, -13 + 58j]) + 2 * face.turn, face.beard)
+        canvas.polygon(symmetric(11 + 51j, 13 + 58j, 68j) + 2 * face.turn, face.beard)
     if has["Sideburns"]:
         edge = face.half_width
         patch = [edge + 1 - 14j, edge - 9 - 14j, edge - 12 + 30j, edge - 3 + 32j, edge + 1 + 12j]
         canvas.polygon(patch, face.beard, both=True)
 
 
-def draw_glasses(canvas: Canvas, face: Face) -> None:
-    """Draws a dark frame around both eyes."""
+def _draw_glasses(canvas: Canvas, face: Face) -> None:
+    """Draws a dark frame around both eyes, if there are glasses."""
+    if not face.has["Eyeglasses"]:
+        return
     left, right = face.eyes
     for side, eye in zip(SIDES, (left, right)):
         ring = ellipse(eye, 15, 11)
@@ -177,7 +194,7 @@ def _around(spine: np.ndarray, half_height: float) -> np.ndarray:
     return np.concatenate([spine - rise, (spine + rise)[::-1]])
 
 
-def draw_hair_behind(canvas: Canvas, face: Face) -> None:
+def _draw_hair_behind(canvas: Canvas, face: Face) -> None:
     """Draws the hair behind the head: straight, wavy or short."""
     has = face.has
     if has["Bald"]:
@@ -190,27 +207,26 @@ def draw_hair_behind(canvas: Canvas, face: Face) -> None:
     wave = 5.5 * np.sin(down * (2 * np.pi / 24)) if has["Wavy_Hair"] else np.zeros_like(down)
     canvas.ellipse(-12j, width + 10, -12 - top, face.hair)
     edge = width + 10 + wave + 1j * down
-    canvas.polygon(np.concatenate([edge, mirrored(edge)[::-1]]), face.hair)
+    canvas.polygon(symmetric(*edge), face.hair)
     strand = shade(face.hair, 0.6) if sum(face.hair) > 150 else (75, 75, 85)
     for inset in (4, 9):
         canvas.line(edge - inset, strand, 1.3, both=True)
 
 
-def draw_hair_above(canvas: Canvas, face: Face) -> None:
+def _draw_hair_above(canvas: Canvas, face: Face) -> None:
     """Draws the hair above the hairline: usual, receding, or bangs. A bald head gets a highlight."""
     has = face.has
     if has["Bald"]:
         canvas.ellipse(-10 - 36j, 9, 5, tuple((3 * 255 + channel) // 4 for channel in face.skin))
         return
-    across = np.linspace(-1, 1, 13)
     if has["Bangs"]:
         hairline = np.where(np.arange(13) % 2, -26.0, -17.0)
     elif has["Receding_Hairline"]:
-        hairline = -37 - 9 * np.sin(np.abs(across) * np.pi)
+        hairline = -37 - 9 * np.sin(np.abs(_WAY) * np.pi)
     else:
-        hairline = -31 + 4 * across**2
+        hairline = -31 + 4 * _WAY**2
     reach = (face.half_width + 2) * np.sqrt(1 - (np.minimum(hairline, -8) / (SKULL - 8)) ** 2)
-    lower = across * reach + 1j * hairline
+    lower = _WAY * reach + 1j * hairline
     turn = np.linspace(0, np.pi, 15)
     start = np.arcsin(min(1.0, hairline[0] / (SKULL - 8)))
     arc = start + turn * (np.pi - 2 * start) / np.pi
@@ -218,30 +234,29 @@ def draw_hair_above(canvas: Canvas, face: Face) -> None:
     canvas.polygon(np.concatenate([lower, upper]), face.hair)
 
 
-def draw_hat(canvas: Canvas, face: Face, colour: Colour) -> None:
-    """Draws a hat with a band and a brim."""
+def _draw_hat(canvas: Canvas, face: Face, colour: Colour) -> None:
+    """Draws a hat with a band and a brim, if there is one."""
+    if not face.has["Wearing_Hat"]:
+        return
     width = face.half_width
-    crown = np.array([-width - 3 - 24j, -width + 3 - 66j, width - 3 - 66j, width + 3 - 24j])
-    band = np.array([-width - 3 - 34j, width + 3 - 34j, width + 3 - 26j, -width - 3 - 26j])
-    canvas.polygon(crown, colour)
-    canvas.polygon(band, shade(colour, 0.5))
+    canvas.polygon(symmetric(width - 3 - 66j, width + 3 - 24j), colour)
+    canvas.polygon(symmetric(width + 3 - 34j, width + 3 - 26j), shade(colour, 0.5))
     canvas.ellipse(-24j, width + 17, 5.5, shade(colour, 0.8))
 
 
-def draw_body(canvas: Canvas, face: Face, clothes: Colour) -> None:
+def _draw_body(canvas: Canvas, face: Face, clothes: Colour) -> None:
     """Draws neck, ears, clothes and, if present, a tie with a white collar."""
     has = face.has
-    neck = shade(face.skin, 0.85)
-    canvas.polygon([-20 + 35j, 20 + 35j, 23 + 90j, -23 + 90j], neck)
-    canvas.polygon([-22 + 68j, 0 + 78j, 22 + 68j, 75 + 82j, 85 + 130j, -85 + 130j, -75 + 82j], clothes)
+    canvas.polygon(symmetric(20 + 35j, 23 + 90j), shade(face.skin, 0.85))
+    canvas.polygon(symmetric(78j, 22 + 68j, 75 + 82j, 85 + 130j), clothes)
     canvas.ellipses(face.half_width + 1 + 5j, 6, 10, shade(face.skin, 0.9))
     if has["Wearing_Necktie"]:
         canvas.polygon([24 + 62j, 5 + 74j, 17 + 88j, 33 + 70j], (250, 250, 250), both=True)
         tie = (150, 20, 40) if clothes[0] < 130 else (20, 30, 110)
-        canvas.polygon([-7 + 71j, 7 + 71j, 5 + 79j, 12 + 125j, -12 + 125j, -5 + 79j], tie)
+        canvas.polygon(symmetric(7 + 71j, 5 + 79j, 12 + 125j), tie)
 
 
-def draw_jewellery(canvas: Canvas, face: Face) -> None:
+def _draw_jewellery(canvas: Canvas, face: Face) -> None:
     """Draws earrings and a necklace of beads, outlined so that they are visible on any skin."""
     if face.has["Wearing_Earrings"]:
         canvas.ellipses(face.half_width + 4 + 20j, 6, 7, _INK)

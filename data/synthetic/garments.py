@@ -5,14 +5,13 @@ Each garment is randomly scaled, sheared, rotated and shifted, and has random br
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, example_rng, symmetric
+from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, encoded, example_rng, symmetric
 
 # Part of the cache folder's name: increment it with every change to the drawings.
 GARMENT_VERSION = 2
@@ -42,9 +41,8 @@ def garment(seed: int, split: str, index: int) -> dict[str, Any]:
     slanted = canvas.finish().transform(
         (_SIDE, _SIDE), Image.Transform.AFFINE, (1, shear, -shear * _SIDE / 2, 0, 1, 0), Image.Resampling.BILINEAR
     )
-    buffer = io.BytesIO()
-    Image.fromarray(_weave(rng, np.asarray(slanted, np.float32) / 255)).save(buffer, "PNG")
-    return {"image": buffer.getvalue(), "label": label}
+    woven = Image.fromarray(_weave(rng, np.asarray(slanted, np.float32) / 255))
+    return {"image": encoded(woven, "PNG"), "label": label}
 
 
 def _weave(rng: np.random.Generator, shape: np.ndarray) -> np.ndarray:

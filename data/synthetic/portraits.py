@@ -14,14 +14,13 @@ about them, so they are natural examples of tasks that can only harm the others.
 from __future__ import annotations
 
 import functools
-import io
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageChops
 
 from data.synthetic import face as faces
-from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, blend, example_rng, vary
+from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, blend, encoded, example_rng, vary
 
 # Part of the cache folder's name: increment it with every change to the drawings.
 PORTRAIT_VERSION = 3
@@ -88,12 +87,16 @@ def portrait(seed: int, split: str, index: int) -> dict[str, Any]:
     face = _sample_face(rng, has)
     shift_x, shift_y, scale, tilt = rng.uniform((-10, -11, 0.92, -0.1), (10, 1, 1.06, 0.1))
     canvas = Canvas(_background(rng), complex(WIDTH / 2 + shift_x, 111 + shift_y), scale, tilt)
-    _draw(canvas, face, clothes=_pick(rng, _CLOTHES), hat=_pick(rng, _HATS))
+    faces.draw(canvas, face, clothes=_pick(rng, _CLOTHES), hat=_pick(rng, _HATS))
     image = _photograph(rng, canvas.finish())
-    points = [*face.eyes, face.nose, *face.mouth_corners]
+    points = map(canvas.locate, [*face.eyes, face.nose, *face.mouth_corners])
     return {
         "image": image,
-        "landmarks": _landmarks(canvas, points),
+        "landmarks": {
+            f"{name}_{axis}": round(place)
+            for name, point in zip(LANDMARKS, points)
+            for axis, place in (("x", point.real), ("y", point.imag))
+        },
         "attributes": has,
         "identity": {"Identity_No": int(rng.integers(1, _IDENTITIES + 1))},
     }
@@ -119,31 +122,6 @@ def _sample_face(rng: np.random.Generator, has: dict[str, bool]) -> faces.Face:
     )
 
 
-def _draw(canvas: Canvas, face: faces.Face, clothes: Colour, hat: Colour) -> None:
-    """Draws all parts from back to front."""
-    faces.draw_hair_behind(canvas, face)
-    faces.draw_body(canvas, face, clothes)
-    faces.draw_skin(canvas, face)
-    faces.draw_hair_above(canvas, face)
-    faces.draw_mouth(canvas, face)
-    faces.draw_beard(canvas, face)
-    faces.draw_nose(canvas, face)
-    faces.draw_eyes(canvas, face)
-    if face.has["Eyeglasses"]:
-        faces.draw_glasses(canvas, face)
-    if face.has["Wearing_Hat"]:
-        faces.draw_hat(canvas, face, hat)
-    faces.draw_jewellery(canvas, face)
-
-
-def _landmarks(canvas: Canvas, points: list[complex]) -> dict[str, int]:
-    landmarks = {}
-    for name, point in zip(LANDMARKS, map(canvas.locate, points)):
-        landmarks[f"{name}_x"] = round(point.real)
-        landmarks[f"{name}_y"] = round(point.imag)
-    return landmarks
-
-
 def _background(rng: np.random.Generator) -> Image.Image:
     """Returns soft patches of muted colour."""
     base = rng.integers(80, 180) + rng.integers(-30, 31, size=3)
@@ -159,9 +137,8 @@ def _photograph(rng: np.random.Generator, image: Image.Image) -> bytes:
     left, top = rng.integers(0, (grain.width - WIDTH, grain.height - HEIGHT)).tolist()
     noise = grain.crop((left, top, left + WIDTH, top + HEIGHT))
     darker = rng.uniform(1.0, 1.25)
-    buffer = io.BytesIO()
-    ImageChops.add(image, noise, darker, -round(_GREY / darker)).save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return buffer.getvalue()
+    noisy = ImageChops.add(image, noise, darker, -round(_GREY / darker))
+    return encoded(noisy, "JPEG", quality=_JPEG_QUALITY)
 
 
 @functools.lru_cache(maxsize=1)
@@ -176,14 +153,7 @@ def _pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
 
 
 def _sample_attributes(rng: np.random.Generator) -> dict[str, bool]:
-    """Draws the attributes of one portrait.
-
-    Args:
-        rng: the portrait's random generator.
-
-    Returns:
-        The 40 attributes in CelebA's order. `No_Beard` is true if no facial hair is drawn.
-    """
+    """Returns random attributes, the 40 in CelebA's order."""
     present = dict(zip(_RATES, (rng.random(len(_RATES)) < list(_RATES.values())).tolist()))
     for group in _EXCLUSIVE:
         claimed = False

@@ -7,7 +7,6 @@ in one of several places (some shared by several classes) and with random light.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,7 @@ from PIL import Image
 
 from data.cifar100_classes import SUPERCLASS_OF_CLASS
 from data.synthetic import shapes
-from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, example_rng, vary
+from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, encoded, example_rng, vary
 
 # Part of the cache folder's name: increment it with every change to the drawings.
 SCENE_VERSION = 1
@@ -24,7 +23,7 @@ CIFAR10_SIZES = {"train": 6000, "test": 1000}
 CIFAR100_SIZES = {"train": 10000, "test": 2000}
 
 _SIDE = 32
-
+_LARGE = _SIDE * SUPERSAMPLING
 _DARKEST = 20  # never black, the colour of what is not drawn
 
 # The colours above and below the horizon.
@@ -100,7 +99,7 @@ def cifar100_scene(seed: int, split: str, index: int) -> dict[str, Any]:
     label = int(rng.integers(100))
     superclass, rank = SUPERCLASS_OF_CLASS[label], _RANK[label]
     # On black, which is no colour of a shape, so that drawn pixels can be told from the background.
-    thing = Image.new("RGB", (_SIDE * SUPERSAMPLING, _SIDE * SUPERSAMPLING))
+    thing = Image.new("RGB", (_LARGE, _LARGE))
     _CIFAR100[superclass](_place(rng, thing), rng, vary(rng, _FIVE_COLOURS[rank], 22, _DARKEST))
     pixels = np.asarray(thing)
     scene = _backdrop(rng, list(_PLACES)[rng.integers(len(_PLACES))])
@@ -122,28 +121,22 @@ def _place(rng: np.random.Generator, image: Image.Image) -> Canvas:
 
 def _pattern(rng: np.random.Generator, kind: int) -> np.ndarray:
     """Returns the brightness of a pattern, float (64, 64): plain, vertical or horizontal stripes, dots, diagonal."""
-    side = _SIDE * SUPERSAMPLING
-    pixels = np.arange(side) / SUPERSAMPLING
+    pixels = np.arange(_LARGE) / SUPERSAMPLING
     start_down, start_across = rng.uniform(0, 6, size=2)
     down, across = pixels[:, None] + start_down, pixels + start_across
     wave_down, wave_across = np.sin(2 * np.pi * down / 5), np.sin(2 * np.pi * across / 5)
     patterns = (0.0, wave_across, wave_down, wave_down * wave_across, np.sin((down + across) * 0.9))
-    return np.broadcast_to(0.78 + 0.22 * patterns[kind], (side, side))
+    return np.broadcast_to(0.78 + 0.22 * patterns[kind], (_LARGE, _LARGE))
 
 
 def _backdrop(rng: np.random.Generator, place: str) -> Image.Image:
-    """Returns an empty background, `SUPERSAMPLING` times `_SIDE` pixels wide and high.
-
-    Args:
-        rng: random generator for light, hues, the horizon and patches of colour.
-        place: one of `_PLACES`.
-    """
+    """Returns one of `_PLACES`, (64, 64, 3), with random light, hues, horizon and patches of colour."""
     above, below = np.array(_PLACES[place]) + rng.integers(-28, 29, size=(2, 3))
     rows = np.arange(8) / 8 < rng.uniform(0.35, 0.65)
     # Eight by eight pixels, upsampled with soft edges.
     patches = np.where(rows[:, None, None], above, below) + rng.integers(-22, 23, size=(8, 8, 1))
-    size = (_SIDE * SUPERSAMPLING, _SIDE * SUPERSAMPLING)
-    return Image.fromarray(patches.clip(0, 255).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
+    small = Image.fromarray(patches.clip(0, 255).astype(np.uint8))
+    return small.resize((_LARGE, _LARGE), Image.Resampling.BILINEAR)
 
 
 def _photograph(rng: np.random.Generator, image: Image.Image) -> bytes:
@@ -154,6 +147,4 @@ def _photograph(rng: np.random.Generator, image: Image.Image) -> bytes:
     contrast, light = rng.uniform((0.7, -25.0), (1.1, 25.0))
     grain = rng.normal(0, rng.uniform(3, 10), size=pixels.shape)
     exposed = (pixels - 128) * contrast + 128 + light + grain
-    buffer = io.BytesIO()
-    Image.fromarray(exposed.clip(0, 255).astype(np.uint8)).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return encoded(Image.fromarray(exposed.clip(0, 255).astype(np.uint8)), "PNG", compress_level=1)
