@@ -70,12 +70,11 @@ def steps_of(net: Network, kind: str, policy: str, xla: bool, batch: int, steps:
 
 def figures_of(title: str, seconds: Mapping[tuple[str, str], Sequence[float]]) -> list[harness.Figure]:
     """Returns the ratios of the ways to the first one, and of the kinds to each other, from (way, kind) -> seconds."""
-    first, *others = ways()
-    figures = [
-        harness.ratio(f"{title}: step, {way} / {first}", seconds[way, OURS], seconds[first, OURS]) for way in others
-    ]
-    for way in (first, *others):
+    figures, first = [], next(iter(ways()))
+    for way in ways():
         ours = seconds[way, OURS]
+        if way != first:
+            figures.append(harness.ratio(f"{title}: step, {way} / {first}", ours, seconds[first, OURS]))
         figures.append(harness.ratio(f"{title}: steps/s, {way}: MultiTaskModel / stock", seconds[way, STOCK], ours))
         for kind in (DROPPED, PCGRAD):
             figures.append(harness.ratio(f"{title}: step, {way}: {kind} / all tasks", seconds[way, kind], ours))

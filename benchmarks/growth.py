@@ -86,12 +86,6 @@ class Curve:
         off = np.abs(self.predict(list(self.points)) / self._medians() - 1).max()
         return f"{text}, at most {100 * off:.2g}% off"
 
-    def growth(self, what: str) -> harness.Figure:
-        """Returns the ratio of the largest size to the smallest, round by round."""
-        smallest, *_, largest = self.points
-        what = f"{what}, {self.name}: {largest} / {smallest}"
-        return harness.ratio(what, self.points[largest], self.points[smallest])
-
     def _medians(self) -> np.ndarray:
         return np.array([statistics.median(values) for values in self.points.values()])
 
@@ -244,7 +238,9 @@ def measure(
         size, measured = measure_part(part, rounds, starts, stock)
         for what, curves in measured.items():
             print(f"\n## {what}, against {size}\n\n{table(curves, size)}", flush=True)
-            figures += [curve.growth(f"{what}, against {size}") for curve in curves]
+            for curve in curves:
+                (least, first), *_, (most, last) = curve.points.items()
+                figures.append(harness.ratio(f"{what}, against {size}, {curve.name}: {most} / {least}", last, first))
             if plots:
                 name = f"growth_{part}_{what}.svg".replace(" ", "_").replace("-", "_")
                 draw(curves, size, what, plots / name)

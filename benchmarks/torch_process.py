@@ -21,10 +21,6 @@ WORKER = Path(__file__).with_name("torch_worker.py")
 class TorchProcess:
     """Trains in a process that answers each line of JSON with another; see `torch_worker.py`.
 
-    Args:
-        command: starts it.
-        environment: further environment variables.
-
     Attributes:
         machine: its versions and settings.
     """
@@ -36,14 +32,13 @@ class TorchProcess:
         self.machine: str = self._answer()["machine"]
 
     @classmethod
-    def fastest(cls, python: Path, network: str, method: str, rounds: int = 7) -> TorchProcess:
+    def fastest(cls, python: Path, network: str, method: str) -> TorchProcess:
         """Starts the worker, with threads that spin or that sleep while they wait, whichever is faster now.
 
         Args:
             python: interpreter of an environment with PyTorch and TorchJD.
             network: one of `torch_worker.NETWORKS`.
             method: is timed to find out.
-            rounds: number of measurements of each.
         """
         if not python.is_file():
             raise ValueError(f"--torch_python must be a Python interpreter. Received: {python}")
@@ -53,7 +48,7 @@ class TorchProcess:
         for process in processes.values():
             process.prepare([method])
         sides = {way: partial(process.seconds, method, WARM_UP) for way, process in processes.items()}
-        found = harness.interleave(sides, rounds)
+        found = harness.interleave(sides, rounds=7)
         best = min(found, key=lambda way: statistics.median(found[way]))
         chosen = processes.pop(best)
         for process in processes.values():
