@@ -79,14 +79,6 @@ def test_tensorboard_has_a_run_of_gradients(watched: Path) -> None:
     assert {f"summary/{key}" for key in LOGS} <= set(events.PluginTagToContent("scalars"))
 
 
-def test_without_it_there_is_nothing(tmp_path: Path) -> None:
-    config = RunConfig(**QUICK, data_dir=str(tmp_path / "data"), epochs=1)
-    run(config, RunDirectory(tmp_path / "run"))
-    assert not set(history(tmp_path / "run")[0]) & LOGS
-    assert not (tmp_path / "run" / "gradients.json").exists()
-    assert not (tmp_path / "run" / "tensorboard" / "gradients").exists()
-
-
 def test_one_task_leaves_gaps(tmp_path: Path) -> None:
     config = RunConfig(**QUICK, data_dir=str(tmp_path / "data"), epochs=1, tasks=("item",), monitor_gradients=1)
     run(config, RunDirectory(tmp_path / "run"))

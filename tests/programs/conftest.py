@@ -11,7 +11,7 @@ import pytest
 import evaluate
 import train
 
-QUICK = ["--synthetic", "--model=mlp(dense=16)", "--epochs=1", "--batch_size=500"]
+QUICK = ["--synthetic", "--model=mlp(dense=16)", "--epochs=1", "--examples=600", "--batch_size=20"]
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,12 @@ def test_its_outcome_has_every_task_measure_and_cost(folder: Path) -> None:
     assert against_single["cost"]["method"]["parameters"] < sum(parameters)
 
 
-def test_seeds_can_be_added(program: Program, folder: Path) -> None:
+def test_seeds_can_be_added(program: Program, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def copied(config: RunConfig, directory: RunDirectory, **settings: Any) -> None:
+        assert config.seed == 1
+        shutil.copytree(directory.path.with_name("seed-0"), directory.path)
+
+    monkeypatch.setattr(plan_runner, "run", copied)
     outcome = program("train", "--resume", f"--run_dir={folder}", "--seeds=1")
     assert outcome.code == 0, outcome.err
     assert json.loads((folder / "plan.json").read_text())["seeds"] == [0, 1]

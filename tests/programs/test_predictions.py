@@ -40,7 +40,7 @@ def test_examples_are_the_best_and_the_worst(finished_run: Path, drawn: Path) ->
     np.testing.assert_allclose(losses[index[examples["best/item"]]], losses[order[:3]], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(losses[index[examples["worst/item"]]], losses[order[::-1][:3]], rtol=1e-4)
     np.testing.assert_array_equal(examples["pred/group"], kept["pred/group"][index])
-    dataset = data.load("fashion_mnist", synthetic=True, data_dir=drawn)
+    dataset = data.load("fashion_mnist", synthetic=True, sizes=600, data_dir=drawn)
     images = np.concatenate([np.asarray(batch) for batch, _ in dataset.batches("test", 500)])
     np.testing.assert_array_equal(examples["images"], np.round(images[index] * 255))
 

@@ -11,6 +11,7 @@ import pytest
 from experiments.config import RunConfig
 from experiments.files import read_history, write_arrays, write_history
 from experiments.predictions import read_arrays
+from experiments.report.results import is_overfitting
 from experiments.run_directory import RunDirectory
 from experiments.run_report import run_report
 from tests.reports.markup import Page, drawings
@@ -153,19 +154,19 @@ RISING, FALLING, FLAT = np.linspace(0.5, 0.94, 12), np.linspace(1.5, 0.2, 12), n
     ],
 )
 def test_overfitting_is_a_gap_and_a_trend(
-    tmp_path: Path, training: list[np.ndarray], validation: list[np.ndarray], overfitted: bool
+    training: list[np.ndarray], validation: list[np.ndarray], overfitted: bool
 ) -> None:
+    assert is_overfitting(training[0], validation[0], training[1], validation[1], True) == overfitted
+
+
+def test_an_overfitted_task_is_warned_about(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "run", epochs=12)
-    columns = {
-        f"{prefix}item_{name}": list(values)
-        for prefix, sides in (("", training), ("val_", validation))
-        for name, values in zip(("loss", "accuracy"), sides)
-    }
-    with_history(directory, columns)
-    words = Page(report(directory)).words
-    assert ("Overfitting:" in words) == overfitted
-    assert ("item (accuracy 0.940 in training" in words) == overfitted
-    assert "group (" not in words.partition("Overfitting:")[2].partition("Results")[0]
+    columns = {"item_loss": FALLING, "item_accuracy": RISING}
+    columns |= {"val_item_loss": FLAT, "val_item_accuracy": RISING.clip(max=0.51)}
+    with_history(directory, {name: list(values) for name, values in columns.items()})
+    warning = Page(report(directory)).words.partition("Overfitting:")[2].partition("Results")[0]
+    assert "item (accuracy 0.940 in training" in warning
+    assert "group (" not in warning
 
 
 def test_a_task_in_the_unit_of_its_labels_is_warned_about(tmp_path: Path) -> None:
