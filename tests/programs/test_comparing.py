@@ -81,6 +81,8 @@ def test_seeds_can_be_added(program: Program, folder: Path, monkeypatch: pytest.
     def copied(config: RunConfig, directory: RunDirectory, **settings: Any) -> None:
         assert config.seed == 1
         shutil.copytree(directory.path.with_name("seed-0"), directory.path)
+        stored = json.loads(directory.config_file.read_text())
+        directory.config_file.write_text(json.dumps({**stored, "seed": 1}))
 
     monkeypatch.setattr(plan_runner, "run", copied)
     outcome = program("train", "--resume", f"--run_dir={folder}", "--seeds=1")
