@@ -90,6 +90,9 @@ FLAGS = {
     "no epochs": Case("epochs=0", "--epochs=0"),
     "no batch": Case("batch_size=0", "--batch_size=0"),
     "negative learning rate": Case("learning_rate=-1", "--learning_rate=-1"),
+    "negative monitor_gradients": Case(
+        "monitor_gradients must be at least 0. Received: monitor_gradients=-1", "--monitor_gradients=-1"
+    ),
     "NaN learning rate": Case("finite number > 0. Received: learning_rate=nan", "--learning_rate=nan"),
     "negative seed": Case("seed must be at least 0. Received: seed=-1", "--seed=-1"),
     "examples of real data": Case("synthetic data. Received: examples=10", "--examples=10"),
@@ -140,13 +143,9 @@ TFRECORDS = {
     "flipped bit, skipping": Case(
         "train: corrupted record .*train.tfrecord-00000", "--on_bad_example=skip", damage=do.file(RECORDS, do.flipped)
     ),
-    "empty file of records": Case("only 0 elements", damage=do.file(RECORDS, lambda content: b"")),
     "missing shard": Case("train.tfrecord-00000, a file of the train split, is not there", damage=do.remove(RECORDS)),
     "dataset_info.json cut off": Case(
         "Cannot read the dataset in .*/3.0.1: Failed to load JSON", damage=do.file("*/*/dataset_info.json", do.cut)
-    ),
-    "dataset_info.json of another kind": Case(
-        "Cannot read the dataset in .*/3.0.1", damage=do.file("*/*/dataset_info.json", lambda content: b"[1]")
     ),
     "dataset_info.json not there": Case("Cannot read the dataset in", damage=do.remove("*/*/dataset_info.json")),
     "dataset_info.json without splits": Case("has no split 'train'", damage=do.no_splits),
@@ -165,7 +164,6 @@ TFRECORDS = {
     ),
     "NaN in an image": Case("split train: an image holds NaN or Inf .*example 7", damage=do.nan_in_garments),
     "label 10 of 10": Case(r"label is not from 0 to 9. .*label=10 \(example 3\)", damage=do.garment_label(10)),
-    "label -1": Case(r"label is not from 0 to 9. .*label=-1 \(example 3\)", damage=do.garment_label(-1)),
     "PNG that is none": Case(r"Invalid PNG.*example 3", damage=do.garment_image(b"\x89PNG\r\n\x1a\n nothing")),
     "nothing but bad examples": Case(
         "split train: none of 18 examples", "--on_bad_example=skip", damage=do.garment_image(b"no", range(20))
@@ -182,18 +180,7 @@ TFRECORDS = {
 }  # fmt: skip
 
 FILES = {
-    "no list": Case("lacks list_attr_celeba.txt or list_attr", FACES, "files", do.remove("list_attr*")),
-    "ragged row": Case(
-        "list_attr.* 40 were found at row 1", FACES, "files", do.file("list_attr*", do.text(" 1\n", "\n"))
-    ),
-    "name twice": Case(
-        "list_attr.*names an image twice", FACES, "files", do.file("list_attr*", do.text("000002", "000001"))
-    ),
-    "name not in the folder": Case(
-        "lacks 1 of the 9 images listed, the first 000004.jpg", FACES, "files", do.remove("img_align_celeba/000004.jpg")
-    ),
     "name with ..": Case("lacks .*the first ../etc.jpg", FACES, "files", do.renamed("000002.jpg", "../etc.jpg")),
-    "wrong header": Case("'Grinning'", FACES, "files", do.file("list_attr*", do.text("Smiling", "Grinning"))),
     "landmark that is NaN": Case(
         "list_landmarks.*'nan.* to int32 at row 0", FACES, "files", do.file("list_landmarks*", do.text(" 1", " nan"))
     ),
@@ -204,12 +191,9 @@ FILES = {
         "list_landmarks.* to int32", FACES, "files", do.file("list_landmarks*", do.text(" 1", " 99999999991"))
     ),
     "list that is a folder": Case("Is a directory: .*list_attr", FACES, "files", do.folder("list_attr_celeba.txt")),
-    "sizes.json": Case("sizes.json should be like", FACES, "files", do.file("sizes.json", do.cut)),
-    "zip cut off": Case(r"\.zip is not a whole zip file", FACES, "zip", do.file("*.zip", do.cut)),
     "zip with a flipped bit": Case(
         r"\.zip is damaged.*Bad CRC-32.*example 000003.jpg", FACES, "zip", do.file("*.zip", do.flipped)
     ),
-    "zip that is a page": Case("HTML page.*quota", FACES, "zip", do.file("*.zip", lambda content: b"<!doctype html>")),
     "zip that climbs": Case(
         "lacks 9 of the 9 images", FACES, "zip", do.zipped(lambda names: [f"../../{name}x" for name in names])
     ),
@@ -248,22 +232,12 @@ RUNS = {
     "unknown split": Case("Did you mean 'test'", "--split=tset", "run", program="evaluate"),
     "no batch in evaluation": Case("batch_size=0", "--batch_size=0", "run", program="evaluate"),
     "no data any more": Case("data_is_gone. The dir", "--data_dir={tmp}/data_is_gone", "run", program="evaluate"),
-    "nothing to predict": Case("no such image or folder", "--predict={tmp}/none.jpg", "run", program="evaluate"),
-    "predictions of no image": Case(
-        "metrics.json cannot be decoded as an image", "--predict={tmp}/run/metrics.json", "run", program="evaluate"
-    ),
-    "predictions of a folder without images": Case(
-        r"no image \(.jpg.*in the folder", "--predict={tmp}/run", "run", program="evaluate"
-    ),
     "predictions of an unfinished model": Case(
         "no model .*best.keras", "--predict={tmp}/run/config.json", "run", do.remove("best.keras"), program="evaluate"
     ),
     "tasks that are not described": Case(
         "config.json is damaged: a task is described by", "--predict={tmp}/run/config.json", "run",
         do.file("config.json", do.text('"head": ', '"hat": ')), program="evaluate",
-    ),
-    "run or comparison": Case(
-        "Pass --run_dir or --compare, not both", "--compare={tmp}/run", "run", program="evaluate"
     ),
     "metrics.json cut off": Case(
         "metrics.json is damaged", COMPARED, "run", do.file("metrics.json", do.cut), program="evaluate"

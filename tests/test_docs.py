@@ -107,18 +107,3 @@ def test_the_tables_of_flags_are_those_of_the_programs() -> None:
 
 def test_the_readme_has_code_to_run() -> None:
     assert python_blocks((ROOT / "README.md").read_text("utf-8"))
-
-
-def test_blocks_of_a_page_share_a_namespace(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text("```python\nx = [1]\n```\nText, and\n```bash\nnot python\n```\n```python\nx.append(2)\n```\n")
-    run_page(page)
-    assert [line for line, _ in python_blocks(page.read_text())] == [2, 9]
-
-
-def test_a_failure_names_page_and_line(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text("# Title\n\n```python\nx = 1\n```\n\n```python\ny = 2\nmissing_name\n```\n")
-    with pytest.raises(NameError, match="missing_name") as error:
-        run_page(page)
-    assert (error.traceback[-1].path, error.traceback[-1].lineno + 1) == (page, 9)

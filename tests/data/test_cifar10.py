@@ -45,42 +45,27 @@ def test_default_tasks_leave_the_random_one_out(cifar_dir: str) -> None:
         data.load("cifar10", tasks=["rand"], data_dir=cifar_dir)
 
 
-def test_batches_have_the_promised_shapes_and_types(cifar_dir: str, memory: str) -> None:
-    dataset = data.load("cifar10", tasks=ALL, data_dir=cifar_dir)
-    images, labels = dataset.batches("train", 16, shuffle=True, augment=True).element_spec
+def test_labels_are_those_stored_and_animals_follow(cifar_dir: str, memory: str) -> None:
+    batches = data.load("cifar10", tasks=ALL, data_dir=cifar_dir).batches("train", 9)
+    (images, labels) = batches.element_spec
     assert images == labels["reconstruction"] == tf.TensorSpec([None, 32, 32, 3], tf.float32)
     assert list(labels) == ALL
     assert {labels[name] for name in ALL if name != "reconstruction"} == {tf.TensorSpec([None], tf.int32)}
-
-
-def test_splits_are_sized_right_and_disjoint(cifar_dir: str) -> None:
-    dataset = data.load("cifar10", data_dir=cifar_dir)
-    seen = [[n for images, _ in dataset.batches(s, 8) for n in numbers(images)] for s in dataset.description()["sizes"]]
-    assert [len(split) for split in seen] == [36, 4, 16]
-    assert sorted(seen[0] + seen[1]) == list(range(40))
-    assert sorted(seen[2]) == list(range(40, 56))
-
-
-def test_labels_are_those_stored_and_animals_follow(cifar_dir: str, memory: str) -> None:
-    dataset = data.load("cifar10", tasks=ALL, data_dir=cifar_dir)
-    for images, labels in dataset.batches("train", 9):
+    for images, labels in batches:
         assert labels["class"].numpy().tolist() == [number % 10 for number in numbers(images)]
         animals = [int(CLASSES[label] in ANIMALS) for label in labels["class"].numpy()]
         assert labels["animal"].numpy().tolist() == animals
         np.testing.assert_array_equal(images[0], scene(numbers(images)[0])["image"].astype(np.float32) / 255)
 
 
-@pytest.mark.parametrize("augment", [False, True])
-def test_the_label_of_a_reconstruction_is_the_image_that_the_model_sees(
-    cifar_dir: str, memory: str, augment: bool
-) -> None:
+def test_the_label_of_a_reconstruction_is_the_image_that_the_model_sees(cifar_dir: str, memory: str) -> None:
     dataset = data.load("cifar10", data_dir=cifar_dir, tasks=["reconstruction"])
-    images, labels = next(iter(dataset.batches("train", 36, shuffle=True, augment=augment)))
+    images, labels = next(iter(dataset.batches("train", 36, shuffle=True, augment=True)))
     assert list(labels) == ["reconstruction"]
     np.testing.assert_array_equal(images, labels["reconstruction"])
     stored = np.stack([scene(n)["image"] for n in range(SIZES["train"])]).astype(np.float32) / 255
     flipped = sum(not (stored == image).all(axis=(1, 2, 3)).any() for image in labels["reconstruction"].numpy())
-    assert flipped == 0 if not augment else 5 < flipped < 31
+    assert 5 < flipped < 31
 
 
 def test_random_labels_depend_on_the_id_alone(cifar_dir: str, tmp_path: Path, memory: str) -> None:
@@ -93,18 +78,6 @@ def test_random_labels_depend_on_the_id_alone(cifar_dir: str, tmp_path: Path, me
     assert [found[number] for number in range(12)] == [0, 0, 0, 1, 1, 0, 1, 0, 0, 1, 0, 0]
 
 
-def test_label_counts(cifar_dir: str, memory: str) -> None:
-    dataset = data.load("cifar10", tasks=ALL, data_dir=cifar_dir)
-    before = dataset.label_counts()
-    seen = [labels for _, labels in dataset.batches("train", 36)]
-    assert before == dataset.label_counts()
-    assert list(before) == ALL
-    assert before["class"] == before["reconstruction"] == 36
-    assert [before[name] for name in ("animal", "random")] == [
-        int(np.sum(seen[0][name])) for name in ("animal", "random")
-    ]
-
-
 def test_decode_turns_any_image_into_a_small_coloured_one(cifar_dir: str) -> None:
     dataset = data.load("cifar10", data_dir=cifar_dir)
     file = io.BytesIO()
@@ -114,14 +87,12 @@ def test_decode_turns_any_image_into_a_small_coloured_one(cifar_dir: str) -> Non
 
 
 @pytest.mark.parametrize("tasks", [["reconstruction"], ["class", "random"]])
-def test_labels_out_of_range(tmp_path: Path, memory: str, tasks: list[str]) -> None:
+def test_labels_out_of_range(tmp_path: Path, tasks: list[str]) -> None:
     stored = [scene(number, label=-1 if number == 3 else 2) for number in range(10)]
     root = write(tmp_path, "cifar10", "3.0.2", {**features(), "label": np.int64}, {"train": stored, "test": stored})
     dataset = data.load("cifar10", tasks=tasks, data_dir=root)
-    with pytest.raises((ValueError, tf.errors.InvalidArgumentError)) as error:
-        list(dataset.batches("test", 4))
-    message = data.explain(error.value) if isinstance(error.value, tf.errors.OpError) else str(error.value)
-    assert "Dataset cifar10, split test: a stored label is not from 0 to 9. Received: label=" in message
+    with pytest.raises(ValueError, match=r"cifar10, split test: a stored label is not from 0 to 9. Received: label="):
+        dataset.batches("test", 4)
 
 
 @pytest.mark.parametrize(

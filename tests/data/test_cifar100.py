@@ -66,7 +66,7 @@ def test_divisions_mean_what_they_say(name: str, positive: str, negative: str) -
     assert not any(CLASSES.index(thing) in labels for thing in negative.split())
 
 
-def test_labels_follow_from_what_is_stored(cifar_dir: str, memory: str) -> None:
+def test_labels_follow_from_what_is_stored(cifar_dir: str) -> None:
     wanted = [*RANDOM, "reconstruction", *reversed(BINARY), "superclass", "class"]
     dataset = data.load("cifar100", tasks=wanted, data_dir=cifar_dir)
     ((_, labels),) = dataset.batches("test", 100)

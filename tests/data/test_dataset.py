@@ -38,18 +38,16 @@ def test_splits_are_sized_right_and_disjoint(fashion: Dataset) -> None:
 
 
 def test_images_and_labels_are_those_stored(fashion: Dataset, memory: str) -> None:
-    for images, labels in fashion.batches("train", 16):
+    batches = fashion.batches("train", 16)
+    assert batches.element_spec == (
+        tf.TensorSpec([None, 28, 28, 1], tf.float32),
+        {"item": tf.TensorSpec([None], tf.int32), "group": tf.TensorSpec([None], tf.int32)},
+    )
+    for images, labels in batches:
         for image, item in zip(images.numpy(), labels["item"].numpy()):
             stored = garment(round(image[0, 0, 0] * 255))
             np.testing.assert_array_equal(image, stored["image"].astype(np.float32) / 255)
             assert item == stored["label"]
-
-
-def test_batches_have_the_promised_shapes_and_types(fashion: Dataset, memory: str) -> None:
-    assert fashion.batches("train", 16, shuffle=True, augment=True).element_spec == (
-        tf.TensorSpec([None, 28, 28, 1], tf.float32),
-        {"item": tf.TensorSpec([None], tf.int32), "group": tf.TensorSpec([None], tf.int32)},
-    )
 
 
 def test_every_epoch_has_its_own_last_batch_and_order(fashion: Dataset, memory: str) -> None:
@@ -62,10 +60,9 @@ def test_every_epoch_has_its_own_last_batch_and_order(fashion: Dataset, memory: 
         assert (epoch != other).any()
 
 
-@pytest.mark.parametrize("augment", [False, True])
-def test_epochs_depend_on_seed_and_number_alone(fashion: Dataset, memory: str, augment: bool) -> None:
+def test_epochs_depend_on_seed_and_number_alone(fashion: Dataset, memory: str) -> None:
     def epochs(seed: int, first: int, count: int) -> np.ndarray:
-        batches = fashion.batches("train", 10, shuffle=True, seed=seed, first_epoch=first, augment=augment)
+        batches = fashion.batches("train", 10, shuffle=True, seed=seed, first_epoch=first, augment=True)
         return np.concatenate([images for images, _ in itertools.islice(batches, 5 * count)])
 
     keras.utils.set_random_seed(1)

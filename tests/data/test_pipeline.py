@@ -45,8 +45,12 @@ FLOATING = tfds.features.Tensor(shape=(28, 28, 1), dtype=np.float32)
 
 
 @pytest.mark.parametrize(
-    ("feature", "bad"),
-    [(FLOATING, np.nan), (tfds.features.Image(shape=(28, 28, 1), dtype=np.float32), np.inf)],
+    ("memory", "feature", "bad"),
+    [
+        ("in memory", FLOATING, np.nan),
+        ("streamed", tfds.features.Image(shape=(28, 28, 1), dtype=np.float32), np.inf),
+    ],
+    indirect=["memory"],
     ids=["tensor", "image"],
 )
 def test_images_that_are_not_finite(tmp_path: Path, memory: str, bad: float, feature: Any) -> None:
@@ -69,7 +73,11 @@ def test_labels_out_of_range(tmp_path: Path, memory: str) -> None:
     assert "Received: label=10" in message.replace("[", "")
 
 
-@pytest.mark.parametrize("damage", [lambda image: image[:2000], lambda image: b"<html>quota</html>"])
+@pytest.mark.parametrize(
+    ("memory", "damage"),
+    [("in memory", lambda image: image[:2000]), ("streamed", lambda image: b"<html>quota</html>")],
+    indirect=["memory"],
+)
 def test_images_that_cannot_be_decoded(tmp_path: Path, memory: str, damage: Any) -> None:
     good = face(0)["image"].getvalue()
     examples = [face(number, damage(good) if number == 2 else good) for number in range(5)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import shlex
 from pathlib import Path
@@ -59,6 +60,16 @@ def test_the_command_of_a_preset_gives_its_settings(arguments: str) -> None:
     config = _config(arguments.split())
     assert _command(config)[:2] == ["--experiment", config.experiment]
     assert _config(_command(config)) == config
+
+
+def test_flags_change_a_preset_and_nothing_else() -> None:
+    preset = ["--experiment=cifar10_3", "--synthetic", "--smoke"]
+    config = _config([*preset, "--tasks=class,animal", "--task_weights=class=2", "--batch_size=32"])
+    weights = {"class": 2.0, "animal": 0.1}
+    assert config == dataclasses.replace(
+        _config(preset), tasks=("class", "animal"), task_weights=weights, batch_size=32
+    )
+    assert (config.epochs, config.optimizer) == (1, "adam(clipnorm=1.0)")
 
 
 def _config(arguments: list[str]) -> RunConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import csv
 import json
 import math
@@ -11,27 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from absl import flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import train
 from experiments.config import RunConfig
 from experiments.files import write_json
 from experiments.gradient_record import GradientWriter
 from experiments.run_directory import RunDirectory
-from experiments.run_flags import config_from_flags, resumed_config
 from experiments.runner import run
 from mtl_keras.callbacks import GradientMonitor
 from mtl_keras.training.gradients import GradientSummary
 
 LOGS = {"gradient_cosine", "conflict_rate", "gradient_norm_ratio"}
 QUICK: dict[str, Any] = {"synthetic": True, "examples": 64, "model": "mlp(dense=16)", "batch_size": 16}
-
-
-def flags_of(*arguments: str) -> flags.FlagValues:
-    values = copy.deepcopy(train.FLAGS)
-    values(["train.py", *arguments])
-    return values
 
 
 def history(path: Path) -> list[dict[str, str]]:
@@ -79,14 +69,6 @@ def test_tensorboard_has_a_run_of_gradients(watched: Path) -> None:
     assert {f"summary/{key}" for key in LOGS} <= set(events.PluginTagToContent("scalars"))
 
 
-def test_one_task_leaves_gaps(tmp_path: Path) -> None:
-    config = RunConfig(**QUICK, data_dir=str(tmp_path / "data"), epochs=1, tasks=("item",), monitor_gradients=1)
-    run(config, RunDirectory(tmp_path / "run"))
-    assert {history(tmp_path / "run")[0][key] for key in LOGS} == {"nan"}
-    (entry,) = json.loads((tmp_path / "run" / "gradients.json").read_text())["epochs"]
-    assert entry == {"epoch": 0, "steps": 0, "cosine": [[None]], "conflict": [[None]], "norm": [None]}
-
-
 def record_of(file: Path) -> GradientWriter:
     monitor = GradientMonitor(3)
     table = np.array([[1, -1 / 3], [-1 / 3, math.nan]], "float32")
@@ -124,23 +106,3 @@ def test_a_damaged_record_is_named(tmp_path: Path, content: Any) -> None:
     write_json(tmp_path / "gradients.json", content)
     with pytest.raises(ValueError, match=r"gradients\.json is damaged"):
         record_of(tmp_path / "gradients.json").restore(2)
-
-
-def test_the_flag_is_a_setting() -> None:
-    assert config_from_flags(flags_of()).monitor_gradients == 0
-    assert config_from_flags(flags_of("--monitor_gradients=50")).monitor_gradients == 50
-    assert config_from_flags(flags_of("--experiment=cifar10_3", "--monitor_gradients=5")).monitor_gradients == 5
-    stored = RunConfig(monitor_gradients=50)
-    assert resumed_config(stored, flags_of("--resume")) == stored
-    with pytest.raises(ValueError, match=r"cannot change monitor_gradients=50. Received: --monitor_gradients=5"):
-        resumed_config(stored, flags_of("--resume", "--monitor_gradients=5"))
-
-
-def test_a_negative_number_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"monitor_gradients must be at least 0. Received: monitor_gradients=-1"):
-        RunConfig(monitor_gradients=-1).check()
-
-
-def test_a_configuration_from_before_the_flag_is_one_without_it() -> None:
-    stored = {name: value for name, value in RunConfig().to_json().items() if name != "monitor_gradients"}
-    assert RunConfig.from_json(stored).monitor_gradients == 0

@@ -9,13 +9,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from experiments.building import open_dataset
 from experiments.config import RunConfig
-from experiments.judging import BestWeights, best_epochs
+from experiments.judging import RULES, BestWeights, best_epochs, judge
 from experiments.method_comparison import compare_methods
 from experiments.plan import Plan
 from experiments.run_directory import RunDirectory
 from experiments.run_results import read_methods, read_run
 from experiments.runner import run
+from models import saved
 from mtl_keras.training.spec import PrimaryMetric
 from tests.mtl_keras.callbacks.tiny import tiny_model
 from tests.reports.records import write_comparison, write_run
@@ -54,20 +56,21 @@ def test_a_run_is_evaluated_by_each_rule(tmp_path: Path) -> None:
         learning_rate=0.05,
         verbose=0,
     )
-    found = {}
-    for rule in ("last", "best_per_task", "best_mean"):
-        run(config, RunDirectory(tmp_path / rule), judge_at=rule)
-        found[rule] = read_run(tmp_path / rule)
-        assert not (tmp_path / rule / "best_weights").exists()
-        assert {key for key in found[rule].evaluations if key[0] == rule} == {(rule, "test"), (rule, "train")}
-    best, last = (found[rule].evaluations[rule, "test"] for rule in ("best_mean", "last"))
-    per_task = found["best_per_task"].evaluations["best_per_task", "test"]
-    history = found["last"].history
-    epochs = best_epochs([dict(zip(history, row)) for row in zip(*history.values())], found["last"].primary_metrics)
+    directory = RunDirectory(tmp_path / "run")
+    run(config, directory, judge_at="best_per_task")
+    assert not directory.best_weights.exists()
+    model, dataset = saved.load_keras_file(directory.best_model), open_dataset(config)
+    for rule in ("last", "best_mean"):
+        judge(rule, directory, dataset, config.batch_size, model, SimpleNamespace())  # type: ignore[arg-type]
+    found = read_run(directory.path)
+    assert set(found.evaluations) == {(rule, split) for rule in RULES for split in ("test", "train")}
+    per_task, best, last = (found.evaluations[rule, "test"] for rule in ("best_per_task", "best_mean", "last"))
+    history = found.history
+    epochs = best_epochs([dict(zip(history, row)) for row in zip(*history.values())], found.primary_metrics)
     for task, epoch in epochs.items():
-        same = [other for other, at in ((best, found["last"].best_epoch), (last, 2)) if at == epoch]
+        same = [other for other, at in ((best, found.best_epoch), (last, 2)) if at == epoch]
         assert all(per_task.tasks[task] == other.tasks[task] for other in same)
-    assert len(set(epochs.values()) | {found["last"].best_epoch, 2}) > 1, "the rules are the same in this run"
+    assert len(set(epochs.values()) | {found.best_epoch, 2}) > 1, "the rules are the same in this run"
 
 
 def test_a_rule_that_was_not_evaluated_is_named(tmp_path: Path) -> None:

@@ -22,6 +22,18 @@ from models import saved
 CONFIG = RunConfig(model="mlp(dense=32)", epochs=1, batch_size=24, learning_rate=0.003, learning_rate_decay="none")
 
 
+class Plain:
+    """A dataset class without a base class, and without `example_names`."""
+
+    def __init__(self, dataset: data.AnyDataset) -> None:
+        self._dataset = dataset
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "example_names":
+            raise AttributeError(name)
+        return getattr(self._dataset, name)
+
+
 def make(size: int = 200) -> data.Mixture:
     """Squares in a colour, on a dark or a bright ground: one source knows the colour, the other the ground."""
     rng = np.random.default_rng(0)
@@ -30,20 +42,20 @@ def make(size: int = 200) -> data.Mixture:
     images[:, :, 2:6, 2:6] += 100 * np.eye(3, dtype=int)[colours][:, :, None, None]
     images = images.astype(np.uint8)
     words = np.array(["red", "green", "blue"])[colours[0]]
-    sources = {
-        "colours": data.from_arrays(images[0], {"colour": words}, name="colours"),
+    sources: Any = {
+        "colours": Plain(data.from_arrays(images[0], {"colour": words}, name="colours")),
         "grounds": data.from_arrays(images[1], {"bright": bright[1]}, name="grounds"),
     }
     return data.mixed(sources, {"colours": 2, "grounds": 1})
 
 
 @pytest.fixture(scope="module")
-def both() -> data.Mixture:
-    return make()
+def both() -> Any:
+    return Plain(make())
 
 
 @pytest.fixture(scope="module")
-def finished(both: data.Mixture, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+def finished(both: Any, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     directory = RunDirectory(tmp_path_factory.mktemp("runs") / "both")
     run(CONFIG, directory, dataset=both)
     return directory
@@ -55,34 +67,14 @@ def test_the_records_say_what_was_done(finished: RunDirectory) -> None:
     assert (config["dataset"], config["data"]["ratios"]) == ("own", {"colours": 2.0, "grounds": 1.0})
     assert finished.config().dataset == "own"
     assert config["data"]["sizes"] == {"train": 320, "validation": 40, "test": 40}
-
-
-class Plain:
-    """A dataset class without a base class, and without `example_names`."""
-
-    def __init__(self, dataset: data.Dataset) -> None:
-        self._dataset = dataset
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "example_names":
-            raise AttributeError(name)
-        return getattr(self._dataset, name)
-
-
-def test_a_dataset_class_needs_no_base_class_and_no_example_names(tmp_path: Path) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), dtype=np.uint8)
-    plain: Any = Plain(data.from_arrays(images, {"bright": images.mean(axis=(1, 2, 3)) > 127}))
-    mixture = data.mixed({"one": plain, "two": plain})
-    assert mixture.example_names("test") is None
-    directory = RunDirectory(tmp_path / "plain")
-    run(CONFIG, directory, dataset=plain)
-    saved_predictions = read_arrays(directory.predictions_file)
+    saved_predictions = read_arrays(finished.predictions_file)
     assert saved_predictions is not None
     assert "name" not in saved_predictions.arrays
-    assert directory.report_file.exists()
+    assert finished.report_file.exists()
+    assert make(20).example_names("test") is None
 
 
-def test_python_evaluates_what_the_programs_cannot_open(finished: RunDirectory, both: data.Mixture) -> None:
+def test_python_evaluates_what_the_programs_cannot_open(finished: RunDirectory, both: Any) -> None:
     predict = saved.load_keras_file(finished.best_model).predict_on_batch
     found = evaluate(predict, both.batches("test", 40), both.tasks)
     stored = read_json(finished.metrics_file)["tasks"]
@@ -91,7 +83,7 @@ def test_python_evaluates_what_the_programs_cannot_open(finished: RunDirectory, 
         open_dataset(finished.config())
 
 
-def test_a_run_is_gone_on_with_on_the_same_data(finished: RunDirectory, both: data.Mixture) -> None:
+def test_a_run_is_gone_on_with_on_the_same_data(finished: RunDirectory, both: Any) -> None:
     longer = dataclasses.replace(CONFIG, epochs=CONFIG.epochs + 1)
     with pytest.raises(ValueError, match=r"started with a dataset of sizes .*320.* Received: .*160"):
         run(longer, finished, resume=True, dataset=make(100))
@@ -110,7 +102,7 @@ def test_a_run_is_gone_on_with_on_the_same_data(finished: RunDirectory, both: da
     ],
 )
 def test_settings_of_another_dataset_are_refused(
-    both: data.Mixture, tmp_path: Path, setting: dict[str, object], message: str
+    both: Any, tmp_path: Path, setting: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         run(dataclasses.replace(CONFIG, **setting), RunDirectory(tmp_path / "run"), dataset=both)

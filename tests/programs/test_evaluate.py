@@ -44,26 +44,22 @@ def test_constant_predictions() -> None:
     np.testing.assert_allclose(median, [[1.0, 1.0]] * 3)
 
 
-def test_a_run_without_an_export_says_so(program: Program, finished_run: Path, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text((finished_run / "config.json").read_text())
-    outcome = program("evaluate", f"--run_dir={tmp_path}", "--saved_model")
-    assert outcome.code == 1
-    assert "saved_model" in outcome.err
-    assert outcome.err.count("\n") == 1
-
-
 def test_a_report_needs_neither_the_data_nor_the_model(program: Program, finished_run: Path, tmp_path: Path) -> None:
-    for name in ("config.json", "history.csv", "metrics.json"):
+    for name in ("config.json", "history.csv", "metrics.json", "predictions.npz", "examples.npz"):
         shutil.copy(finished_run / name, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "data_dir": "/nowhere"}))
     outcome = program("evaluate", f"--run_dir={tmp_path}", "--report")
     assert outcome.code == 0, outcome.err
     assert outcome.out == f"Report: {tmp_path / 'report.html'}\n"
-    trained, copied = (Page((folder / "report.html").read_text("utf-8")) for folder in (finished_run, tmp_path))
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.count("data:image/jpeg;base64,") == 2 * 6
+    trained, copied = Page((finished_run / "report.html").read_text("utf-8")), Page(page)
     value = json.loads((tmp_path / "metrics.json").read_text())["tasks"]["item"]["accuracy"]["value"]
     assert f"{value:.4f}" in trained.words
     assert f"{value:.4f}" in copied.words
+    assert "Confusion matrix of item" in copied.words
+    assert "calibration error" in copied.words
 
 
 def test_the_page_of_a_comparison_is_made_anew(program: Program, tmp_path: Path) -> None:
@@ -72,10 +68,3 @@ def test_the_page_of_a_comparison_is_made_anew(program: Program, tmp_path: Path)
     assert outcome.code == 0, outcome.err
     assert f"Report: {folder / 'comparison.html'}" in outcome.out
     assert "multi_task against single_task" in (folder / "comparison.html").read_text("utf-8")
-
-
-def test_a_folder_without_a_run_is_named(program: Program, tmp_path: Path) -> None:
-    outcome = program("evaluate", f"--run_dir={tmp_path}", "--report")
-    assert outcome.code == 1
-    assert str(tmp_path) in outcome.err
-    assert outcome.err.count("\n") == 1

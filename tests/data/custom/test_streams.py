@@ -74,6 +74,9 @@ def test_missing_labels_and_pipelines_of_unknown_length() -> None:
     np.testing.assert_array_equal(labels["kind"], [1, 0, -1, 1, 0, -1, 1, 0, -1, 1])
     np.testing.assert_array_equal(np.isnan(labels["sure"]), labels["kind"] == -1)
     np.testing.assert_array_equal(labels["years"][:, 0], labels["kind"])  # in a regression, -1 is a number
+    assert dataset.description()["missing_labels"]["kind"] == {"train": 3, "validation": 0, "test": 0}
+    # They are counted only where that is quick.
+    assert "missing_labels" not in data.from_tf_data(odd, [KIND], cache="none").description()
 
 
 def test_a_pipeline_that_draws_at_random_is_not_kept_and_warned_about() -> None:
@@ -104,16 +107,6 @@ def test_what_only_reading_shows_is_explained(cache: str, broken: tf.data.Datase
         list(dataset.batches("test", 5))
     said = data.explain(error.value) if isinstance(error.value, tf.errors.OpError) else str(error.value)
     assert re.fullmatch(f"Dataset own, split test: {message}", said), said
-
-
-@pytest.mark.parametrize(("cache", "counts"), [("memory", {"train": 7, "validation": 2, "test": 2}), ("none", None)])
-def test_missing_labels_are_counted_where_that_is_quick(cache: str, counts: dict[str, int] | None) -> None:
-    some = {
-        split: dataset.map(lambda image, labels: (image, {"kind": labels["kind"] - 1}))
-        for split, dataset in splits().items()
-    }
-    found = data.from_tf_data(some, [KIND], cache=cache).description().get("missing_labels")
-    assert found == (counts and {"kind": counts})
 
 
 def test_a_binary_label_above_1_is_an_error() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -124,19 +123,6 @@ def test_images_of_other_sizes_and_in_grey(tmp_path: Path) -> None:
     images, _ = everything(small, "test")
     encoded = (tmp_path / images_of(small, "test")[0]).read_bytes()
     np.testing.assert_array_equal(images[0], small.decode(tf.constant(encoded)))
-
-
-def test_any_step_can_be_begun_with(table: Path) -> None:
-    dataset = data.from_csv(table)
-
-    def take(count: int, **place: Any) -> list[Any]:
-        batches = dataset.batches("train", 20, shuffle=True, seed=3, augment=True, **place)
-        return list(batches.take(count).as_numpy_iterator())
-
-    whole, again = take(5), take(1, first_epoch=1, first_step=1)
-    assert not np.array_equal(whole[4][0], whole[1][0])
-    for expected, found in zip(whole[4:], again):
-        tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
 
 
 def test_a_damaged_image_is_named_or_skipped(table: Path, tmp_path: Path) -> None:
