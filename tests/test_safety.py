@@ -129,7 +129,7 @@ def forged_file(path: Path) -> None:
 def test_the_code_in_a_model_file_is_refused(write: Callable[[Path], None], folder: Path) -> None:
     path = folder / "best.keras"
     write(path)
-    with pytest.raises(ValueError, match=r"deseriali|is refused: it holds code") as caught:
+    with pytest.raises(ValueError, match=r"deseriali|is refused: it contains code") as caught:
         saved.load_keras_file(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
