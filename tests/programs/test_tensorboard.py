@@ -7,6 +7,7 @@ import json
 import re
 import time
 import urllib.request
+import warnings
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -23,10 +24,12 @@ _SECONDS = 60
 @pytest.fixture(scope="module")
 def address(finished_run: Path) -> str:
     """The address of a TensorBoard that shows the run, in this process; it reads the files once."""
-    server = program.TensorBoard()
     flags = [f"--logdir={finished_run / 'tensorboard'}", "--host=127.0.0.1", "--port=0", "--reload_interval=0"]
-    server.configure(["tensorboard", *flags, "--load_fast=false"])
-    return server.launch().rstrip("/")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries that TensorBoard imports
+        server = program.TensorBoard()
+        server.configure(["tensorboard", *flags, "--load_fast=false"])
+        return server.launch().rstrip("/")
 
 
 def asked(address: str, what: str, **body: object) -> Any:
