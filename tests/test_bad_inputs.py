@@ -125,7 +125,7 @@ PLACES = {
         cache="{tmp}/data/file",
     ),
     "nothing can be drawn there": Case(
-        "drawn dataset in .*/file/.*MTL_KERAS_CACHE", "--synthetic --data_dir=", damage=do.plain_file,
+        "synthetic dataset in .*/file/.*MTL_KERAS_CACHE", "--synthetic --data_dir=", damage=do.plain_file,
         cache="{tmp}/data/file",
     ),
 }  # fmt: skip
@@ -143,7 +143,7 @@ TFRECORDS = {
     "flipped bit, skipping": Case(
         "train: corrupted record .*train.tfrecord-00000", "--on_bad_example=skip", damage=do.file(RECORDS, do.flipped)
     ),
-    "missing shard": Case("train.tfrecord-00000, a file of the train split, is not there", damage=do.remove(RECORDS)),
+    "missing shard": Case("train.tfrecord-00000, a file of the train split, is missing", damage=do.remove(RECORDS)),
     "dataset_info.json cut off": Case(
         "Cannot read the dataset in .*/3.0.1: Failed to load JSON", damage=do.file("*/*/dataset_info.json", do.cut)
     ),
