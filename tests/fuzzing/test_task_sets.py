@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtl_keras import Task, TaskSet
-from mtl_keras.logs import SUMMARY, TRAINING, LogKey, group_by_task, parse_key
+from mtl_keras.logs import SUMMARY, LogKey, group_by_task, parse_key
 from mtl_keras.tasks import check_task_name
 from mtl_keras.training.spec import CompileSpec
 from tests.fuzzing.values import odd_values, refused, task_names
@@ -139,8 +139,3 @@ def test_keys_of_the_logs(names: list[str], quantity: str, validation: bool, oth
         for quantity, value in group.items()
     }
     assert rebuilt == logs
-
-
-def test_the_quantities_of_training_are_parsed() -> None:
-    for quantity in TRAINING:
-        assert parse_key(f"a_{quantity}", ["a"]) == LogKey(False, "a", quantity)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import math
 
 import pytest
@@ -50,14 +49,6 @@ def test_every_schedule_has_an_example() -> None:
 def test_every_argument_is_in_the_config(name: str) -> None:
     example = next(get(example) for example in EXAMPLES if example.startswith(name))
     assert set(inspect.signature(SCHEDULES[name]).parameters) <= set(example.get_config())
-
-
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_config_round_trip_through_json(example: str) -> None:
-    schedule = get(example)
-    assert get(json.loads(json.dumps(serialize(schedule)))) == schedule
-    assert type(schedule).from_config(schedule.get_config()) == schedule
-    assert get(schedule) is schedule
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

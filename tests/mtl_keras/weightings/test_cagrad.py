@@ -1,5 +1,3 @@
-"""Conflict-averse gradient descent."""
-
 from __future__ import annotations
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""ConFIG, compared with published vectors, and its eigenvalues."""
-
 from __future__ import annotations
 
 import numpy as np
@@ -30,19 +28,9 @@ def test_two_tasks_by_hand() -> None:
     np.testing.assert_allclose(ConFIG()([[1.0, 0.0], [0.0, 4.0]]), [1.5, 0.75], rtol=1e-6)
 
 
-def test_cosines_are_equal_and_do_not_depend_on_scale() -> None:
-    jacobian = next(case for case in CASES if case.name == "aligned_K8").jacobian
-    jacobian = jacobian * np.array([1e-4, 1, 1e4, 10, 1e-3, 1, 1, 1])[:, None]
-    update = np.array(ConFIG()(jacobian @ jacobian.T)) @ jacobian
-    cosines = jacobian @ update / np.linalg.norm(jacobian, axis=1) / np.linalg.norm(update)
-    np.testing.assert_allclose(cosines, cosines[0], rtol=1e-6)
-    assert cosines[0] > 0
-
-
 def test_degenerate_gradients() -> None:
     np.testing.assert_array_equal(ConFIG()(np.zeros((3, 3))), [0, 0, 0])
     np.testing.assert_allclose(ConFIG()(np.ones((3, 3))), [1, 1, 1], rtol=1e-6)
-    np.testing.assert_allclose(ConFIG()([[7.0]]), [1])
     np.testing.assert_array_equal(ConFIG()([[1.0, -1.0], [-1.0, 1.0]]), [0, 0])
     for scale in (1e-36, 1e36):
         np.testing.assert_allclose(ConFIG()(scale * np.diag([1.0, 4.0])), [1.5, 0.75])

@@ -53,9 +53,7 @@ def test_two_tasks_by_hand(method: Any, gramian: Any, weights: Any) -> None:
 def test_degenerate_gramians(method: Any) -> None:
     np.testing.assert_allclose(method()(np.zeros((3, 3))), [1 / 3] * 3)
     np.testing.assert_allclose(method(regularization=0, smallest=0)(np.zeros((3, 3))), [1 / 3] * 3)
-    np.testing.assert_allclose(method()([[9.0]]), [1])
     np.testing.assert_allclose(method()(np.eye(3), None, [0, 2, 0]), [0, 2, 0])
-    np.testing.assert_array_equal(method()(np.eye(2), None, [0, 0]), [0, 0])
     np.testing.assert_allclose(method()(np.ones((4, 4))), [0.25] * 4)
     for scale in (1e-36, 1e36):
         assert np.isfinite(method(smallest=0)(scale * np.array([[1.0, -0.9], [-0.9, 1.0]]))).all()

@@ -1,5 +1,3 @@
-"""CR-MOGM around other methods."""
-
 from __future__ import annotations
 
 import json
@@ -79,10 +77,6 @@ def test_config_round_trip(given: Any, inner: Any) -> None:
     assert WEIGHTINGS.get(saved) == weighting
     assert CRMOGM.from_config(weighting.get_config()) == weighting
     assert hash(WEIGHTINGS.get(saved)) == hash(weighting)
-
-
-def test_nested_specification() -> None:
-    assert WEIGHTINGS.get("cr_mogm(weighting=pcgrad(seed=3), alpha=0.5)") == CRMOGM(PCGrad(seed=3), 0.5)
 
 
 def test_refuses_other_weightings() -> None:

@@ -1,5 +1,3 @@
-"""Dual balancing."""
-
 from __future__ import annotations
 
 from typing import Any

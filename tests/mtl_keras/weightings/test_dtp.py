@@ -1,5 +1,3 @@
-"""Dynamic task prioritisation."""
-
 from __future__ import annotations
 
 import numpy as np
@@ -42,19 +40,12 @@ def test_without_averaging_the_past_does_not_matter() -> None:
     np.testing.assert_allclose(weighting([0.7, 2.0], state=after(weighting, [5.0, 0.1])), weighting([0.7, 2.0]))
 
 
-def test_the_harder_task_has_more_weight() -> None:
-    weights = np.array(DTP()([0.0, 0.01, 0.1, 1.0, 10.0]))
-    assert weights[0] == 0
-    assert (np.diff(weights) > 0).all()
-
-
 def test_a_task_that_does_not_run_keeps_its_average() -> None:
     weighting = DTP()
     state = after(weighting, [1.0, 2.0, 3.0], [0.5, np.nan, np.inf])
     state = one_step(weighting, np.ones(3, "float32"), preference=np.zeros(3, "float32"), state=state).state
     expected = [0.9 * np.exp(-1) + 0.1 * np.exp(-0.5), np.exp(-2), np.exp(-3)]
     np.testing.assert_allclose(state["indicators"], expected, rtol=1e-6)
-    np.testing.assert_allclose(weighting([0.5, np.nan], preference=[1.0, 0.0])[1], 0)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])

@@ -1,5 +1,3 @@
-"""Dynamic weight average."""
-
 from __future__ import annotations
 
 import numpy as np
@@ -34,20 +32,6 @@ def test_two_tasks_by_hand() -> None:
     weighting = DWA(temperature=1)
     weights = weighting([9.0, 9.0], state=after(weighting, [4.0, 3.0], [2.0, 3.0]))
     np.testing.assert_allclose(weights, 2 * np.exp([0.5, 1]) / np.exp([0.5, 1]).sum(), rtol=1e-6)
-
-
-def test_a_high_temperature_gives_equal_weights() -> None:
-    weighting = DWA(temperature=1e6)
-    np.testing.assert_allclose(weighting([1.0, 1.0], state=after(weighting, [4.0, 3.0], [0.1, 3.0])), 1, atol=1e-5)
-
-
-def test_the_softmax_is_over_the_tasks_that_run() -> None:
-    weighting = DWA(temperature=1)
-    state = after(weighting, [1.0, 1.0, 1.0], [0.5, 1.0, 700.0])
-    weights = weighting([1.0, 1.0, 1.0], preference=[1.0, 3.0, 0.0], state=state)
-    np.testing.assert_allclose(
-        weights, 2 * np.array([1, 3, 0]) * np.exp([0.5, 1, 0]) / np.exp([0.5, 1]).sum(), rtol=1e-6
-    )
 
 
 @pytest.mark.parametrize("absent", [float("nan"), float("inf"), 0.0])

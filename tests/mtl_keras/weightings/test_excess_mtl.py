@@ -1,5 +1,3 @@
-"""Weights by excess risk."""
-
 from __future__ import annotations
 
 from typing import Any

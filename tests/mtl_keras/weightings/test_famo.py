@@ -1,5 +1,3 @@
-"""Fast adaptive multi-task optimisation."""
-
 from __future__ import annotations
 
 from typing import Any

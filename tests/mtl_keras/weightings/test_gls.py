@@ -1,5 +1,3 @@
-"""Geometric loss strategy."""
-
 from __future__ import annotations
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""GradVac, compared with published values for two and for five tasks."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -91,7 +89,6 @@ def test_degenerate_gradients() -> None:
     np.testing.assert_allclose(weighting(np.ones((3, 3)), state=state), 1)
     opposite = np.outer([1.0, -1, 1], [1.0, -1, 1])
     assert np.isfinite(np.array(weighting(opposite, state=state))).all()
-    np.testing.assert_array_equal(weighting([[5.0]]), [1])
 
 
 def test_targets_of_dropped_tasks_stay() -> None:

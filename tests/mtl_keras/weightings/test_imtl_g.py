@@ -1,5 +1,3 @@
-"""IMTL-G, compared with published values."""
-
 from __future__ import annotations
 
 import numpy as np
@@ -26,20 +24,9 @@ def test_two_tasks_by_hand() -> None:
     np.testing.assert_allclose(IMTLG()([[1.0, 0.0], [0.0, 4.0]]), [2 / 3, 1 / 3], rtol=1e-6)
 
 
-def test_components_are_equal_and_direction_does_not_depend_on_scale() -> None:
-    jacobian = next(case for case in CASES if case.name == "conflicting_K5").jacobian
-    update = np.array(IMTLG()(jacobian @ jacobian.T)) @ jacobian
-    components = jacobian @ update / np.linalg.norm(jacobian, axis=1)
-    np.testing.assert_allclose(components, components[0])
-    scaled = jacobian * np.array([1e-4, 1, 1e4, 10, 1e-3])[:, None]
-    other = np.array(IMTLG()(scaled @ scaled.T)) @ scaled
-    np.testing.assert_allclose(other / np.linalg.norm(other), update / np.linalg.norm(update), rtol=1e-6)
-
-
 def test_degenerate_gradients() -> None:
     np.testing.assert_array_equal(IMTLG()(np.zeros((3, 3))), [0, 0, 0])
     np.testing.assert_allclose(IMTLG()(np.ones((3, 3))), [1 / 3] * 3, rtol=1e-6)
-    np.testing.assert_allclose(IMTLG()([[7.0]]), [1])
     # Opposite and equally long: v = 0.
     np.testing.assert_array_equal(IMTLG()([[1.0, -1.0], [-1.0, 1.0]]), [0, 0])
     for scale in (1e-36, 1e36):

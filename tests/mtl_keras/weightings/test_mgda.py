@@ -1,5 +1,3 @@
-"""Multiple-gradient descent."""
-
 from __future__ import annotations
 
 import numpy as np
@@ -47,9 +45,7 @@ def test_degenerate_gramians() -> None:
     np.testing.assert_allclose(MGDA()(np.zeros((3, 3))), [1 / 3] * 3)
     np.testing.assert_allclose(MGDA()(np.diag([0.0, 1.0, 0.0])), [0.5, 0, 0.5])
     np.testing.assert_allclose(MGDA()(np.diag([0.0, 1.0, 0.0]), None, [1, 1, 0]), [1, 0, 0])
-    np.testing.assert_array_equal(MGDA()(np.eye(2), None, [0, 0]), [0, 0])
     np.testing.assert_allclose(MGDA()(np.ones((4, 4))), [0.25] * 4)
-    assert MGDA()([[9.0]]) == 1
     for scale in (1e-36, 1e36):
         np.testing.assert_allclose(MGDA()(scale * np.diag([1.0, 4.0])), [0.8, 0.2])
     for normalization in ("l2", "loss", "loss+"):

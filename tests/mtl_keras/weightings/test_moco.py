@@ -1,5 +1,3 @@
-"""Multi-objective gradient with correction."""
-
 from __future__ import annotations
 
 from typing import Any

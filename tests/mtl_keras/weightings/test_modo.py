@@ -1,5 +1,3 @@
-"""MoDo, compared with published values."""
-
 from __future__ import annotations
 
 from typing import Any

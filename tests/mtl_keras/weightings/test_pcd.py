@@ -1,5 +1,3 @@
-"""PCD, compared with published values and with the problem that it solves."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -86,7 +84,6 @@ def test_contradicting_constraints_are_dropped() -> None:
 def test_degenerate_gradients() -> None:
     np.testing.assert_array_equal(PCD()(np.diag([0.0, 1.0])), [0, 0])
     np.testing.assert_allclose(PCD()(np.diag([4.0, 0.0])), [1, 0])
-    np.testing.assert_allclose(PCD()([[7.0]]), [1])
     # The primary against one other: no direction serves both.
     weights = np.array(PCD(tau=0)([[1.0, -1.0], [-1.0, 1.0]]))
     assert np.abs(weights[0] - weights[1]) <= 1e-6

@@ -45,31 +45,25 @@ def inputs_of(weighting: Weighting) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", WEIGHTINGS.names)
 class TestEvery:
-    def test_a_step_has_the_documented_shapes(self, name: str) -> None:
-        weighting = weightings.get(name)
-        state = weighting.initial_state(4, 16)
-        step = weighting.step(state, **inputs_of(weighting))
-        assert np.shape(step.weights) == (4,)
-        assert np.array(step.weights)[2] == 0
-        assert np.array(step.weights).dtype == "float32"
-        assert (step.direction is None) == ("jacobian" not in weighting.needs)
-        assert step.direction is None or np.shape(step.direction) == (16,)
-        assert {key: np.shape(value) for key, value in step.state.items()} == {
-            key: np.shape(value) for key, value in state.items()
-        }
-        assert all(np.array(value).dtype == "float32" for value in step.state.values())
-
-    def test_update_is_pure(self, name: str) -> None:
+    def test_update_is_pure_and_has_the_documented_shapes(self, name: str) -> None:
         weighting = weightings.get(name)
         state = weighting.step(weighting.initial_state(4, 16), **inputs_of(weighting)).state
         state = {key: np.array(value) for key, value in state.items()}
         before = {key: value.copy() for key, value in state.items()}
         first, second = (weighting.step(state, **inputs_of(weighting)) for _ in range(2))
+        assert set(first.state) == set(state)
         for key, value in state.items():
+            assert np.array(first.state[key]).dtype == "float32"
+            assert np.shape(first.state[key]) == np.shape(value) == np.shape(weighting.initial_state(4, 16)[key])
             np.testing.assert_array_equal(value, before[key])
             np.testing.assert_array_equal(first.state[key], second.state[key])
         np.testing.assert_array_equal(first.weights, second.weights)
+        assert np.shape(first.weights) == (4,)
+        assert np.array(first.weights)[2] == 0
+        assert np.array(first.weights).dtype == "float32"
+        assert (first.direction is None) == ("jacobian" not in weighting.needs)
         if first.direction is not None:
+            assert np.shape(first.direction) == (16,)
             np.testing.assert_array_equal(first.direction, second.direction)
 
     def test_arguments_are_alike(self, name: str) -> None:

@@ -1,5 +1,3 @@
-"""Random loss weighting."""
-
 from __future__ import annotations
 
 import functools

@@ -1,5 +1,3 @@
-"""Coordinate-wise trimmed mean."""
-
 from __future__ import annotations
 
 import numpy as np

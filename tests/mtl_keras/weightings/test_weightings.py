@@ -28,16 +28,6 @@ def test_config_has_every_argument(name: str) -> None:
     assert weightings.get(type(weighting).__name__) == weighting
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_works_on_lists_of_numbers(name: str) -> None:
-    by_losses = not {"gramian", "jacobian"} & weightings.get(name).needs
-    gradients: Any = [[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.5, 3.0]]
-    found = weightings.get(name)([2.0, 0.5, 1.0] if by_losses else gradients)
-    assert np.shape(found) == (3,)
-    assert np.isfinite(found).all()
-    assert np.any(found)
-
-
 def test_works_on_integers() -> None:
     gramian = np.array([[2, -1], [-1, 1]])
     expected = np.array(weightings.get("mgda")(gramian.astype("float64")))
