@@ -15,12 +15,11 @@ from mtl_keras.training.dropped import slots
 
 OPTIMIZERS = {
     "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
-    "sgd": lambda: keras.optimizers.SGD(0.05, momentum=0.9),
     "adam_ema_clipped": lambda: keras.optimizers.Adam(0.01, use_ema=True, global_clipnorm=1.0),
 }
 
 # Active sets of the toy tasks: kind, bright, round, copy. The middle two share a layer.
-SETS = [(1, 0, 0, 0), (0, 1, 0, 1), (0, 0, 1, 0), (1, 1, 1, 1)]
+SETS = [(1, 0, 0, 0), (0, 1, 0, 1), (1, 1, 1, 1)]
 
 
 def private_state(model: MultiTaskModel, task: str) -> list[np.ndarray]:
@@ -42,14 +41,14 @@ def private_state(model: MultiTaskModel, task: str) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(("optimizer", "max_specializations"), [("adam_ema_clipped", 8), ("adamw", 1)])
 def test_private_state_is_bit_identical_after_dropped_steps(optimizer: str, max_specializations: int) -> None:
-    x, y = toy_data()
-    model = toy_model(OPTIMIZERS[optimizer](), max_specializations=max_specializations)
+    x, y = toy_data(32)
+    model = toy_model(OPTIMIZERS[optimizer](), max_specializations=max_specializations, run_eagerly=True)
     model.fit(x, y, batch_size=16, verbose=0)
     for task in ("kind", "bright", "copy") if max_specializations == 1 else ("bright", "copy"):
         model.set_task_weights({**dict.fromkeys(model.task_names, 1.0), task: 0.0})
         before = private_state(model, task)
         running = private_state(model, "round")
-        model.fit(x, y, batch_size=16, epochs=2, verbose=0)
+        model.fit(x, y, batch_size=16, verbose=0)
         assert len(before) >= 2
         for old, new in zip(before, private_state(model, task), strict=True):
             np.testing.assert_array_equal(old, new)
@@ -59,7 +58,7 @@ def test_private_state_is_bit_identical_after_dropped_steps(optimizer: str, max_
 def test_one_compiled_function_gives_what_many_give() -> None:
     x, y = toy_data(16)
     rng = np.random.default_rng(1)
-    rows = rng.random((20, 4)) * np.array(SETS)[rng.integers(len(SETS), size=20)]
+    rows = rng.random((12, 4)) * np.array(SETS)[rng.integers(len(SETS), size=12)]
     results = []
     for limit in (1, 100):
         model = toy_model(OPTIMIZERS["adam_ema_clipped"](), max_specializations=limit)
@@ -74,8 +73,10 @@ def test_one_compiled_function_gives_what_many_give() -> None:
 
 
 def test_the_number_of_compiled_functions_is_bounded() -> None:
-    x, y = toy_data(16)
-    model = toy_model(max_specializations=2)
+    inputs = keras.Input((2,))
+    model = MultiTaskModel(inputs, {name: keras.layers.Dense(1, name=name)(inputs) for name in "abcd"})
+    model.compile("sgd", loss="mse", max_specializations=2)
+    x, y = np.ones((4, 2), "float32"), dict.fromkeys("abcd", np.ones((4, 1), "float32"))
     for chosen in itertools.product([0.0, 1.0], repeat=4):
         if any(chosen):
             model.set_step_weights([chosen])

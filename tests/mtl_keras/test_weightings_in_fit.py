@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import tensorflow as tf
 from keras import layers
 
 from mtl_keras import MultiTaskModel, weightings
-from mtl_keras.callbacks import TaskScheduler
 
 TASKS = ("b", "c", "a")  # not in the order of the alphabet
 METHODS = ["dwa(temperature=0.1)", "gls", "uncertainty(learning_rate=0.05)"]
@@ -32,7 +30,7 @@ def model_of(weighting: Any = "static", optimizer: Any = None, **arguments: Any)
 
 
 def fit(model: MultiTaskModel, epochs: int = 3, **arguments: Any) -> dict[str, list[float]]:
-    arguments = {"batch_size": 16, "shuffle": False, "verbose": 0, **arguments}
+    arguments = {"batch_size": 32, "shuffle": False, "verbose": 0, **arguments}
     return model.fit(X, arguments.pop("y", Y), epochs=epochs, **arguments).history
 
 
@@ -55,12 +53,12 @@ def assert_same(found: MultiTaskModel, expected: MultiTaskModel, atol: float = 0
 @pytest.mark.parametrize("method", METHODS)
 def test_a_step_is_that_of_the_logged_weights(method: str) -> None:
     model, plain = model_of(method), model_of()
-    fit(model, epochs=3)
+    fit(model, epochs=3, batch_size=16)
     plain.set_weights(model.get_weights())
-    logs = fit(model, epochs=1, batch_size=32)
+    logs = fit(model, epochs=1)
     weights = {task: logs[f"{task}_weight"][0] for task in TASKS}
     plain.set_task_weights(weights)
-    expected = fit(plain, epochs=1, batch_size=32)
+    expected = fit(plain, epochs=1)
     for one, other in zip(model.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
     for name, value in expected.items():
@@ -69,17 +67,12 @@ def test_a_step_is_that_of_the_logged_weights(method: str) -> None:
     assert model.task_weights == {"a": 1.0, "b": 1.0, "c": 1.0}
 
 
-def test_gls_logs_the_geometric_mean() -> None:
-    logs = fit(model_of("gls"), epochs=1, batch_size=32)
-    assert logs["loss"][0] == pytest.approx(np.prod([logs[f"{task}_loss"][0] for task in TASKS]) ** (1 / 3), rel=1e-5)
-
-
 def test_uncertainty_follows_its_formula() -> None:
     weighting = weightings.Uncertainty(learning_rate=0.05)
     model = model_of(weighting)
     state = weighting.initial_state(3)
     for _ in range(4):
-        logs = fit(model, epochs=1, batch_size=32)
+        logs = fit(model, epochs=1)
         losses = np.array([logs[f"{task}_loss"][0] for task in sorted(TASKS)], "float32")
         expected = 0.5 * np.exp(-np.array(state["log_variances"]))
         np.testing.assert_allclose([logs[f"{task}_weight"][0] for task in sorted(TASKS)], expected, rtol=1e-4)
@@ -87,10 +80,9 @@ def test_uncertainty_follows_its_formula() -> None:
     np.testing.assert_allclose(state_of(model)["weighting_log_variances"], state["log_variances"], rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("validation", [None, (X[:8], {task: 5 + y[:8] for task, y in Y.items()})])
-def test_dwa_remembers_training_losses(validation: Any) -> None:
+def test_dwa_remembers_training_losses() -> None:
     model = model_of("dwa")
-    logs = fit(model, epochs=3, validation_data=validation)
+    logs = fit(model, batch_size=16, validation_data=(X[:8], {task: 5 + y[:8] for task, y in Y.items()}))
     model.evaluate(X, {task: -y for task, y in Y.items()}, verbose=0)
     for name, epoch in (("last", 2), ("last_but_one", 1)):
         expected = [logs[f"{task}_loss"][epoch] for task in sorted(TASKS)]
@@ -101,44 +93,37 @@ def test_dwa_remembers_training_losses(validation: Any) -> None:
     assert logs["a_weight"][2] == pytest.approx(3 * np.exp(rates["a"] / 2) / total, rel=1e-5)
 
 
-@pytest.mark.parametrize("method", METHODS[2:])
-def test_several_steps_per_execution_are_those_of_eager_mode(method: str) -> None:
-    eager, compiled = model_of(method), model_of(method, steps_per_execution=4, run_eagerly=False)
-    logs, others = fit(eager, epochs=2), fit(compiled, epochs=2)
+def test_several_steps_per_execution_are_those_of_eager_mode() -> None:
+    eager, compiled = model_of(METHODS[2]), model_of(METHODS[2], steps_per_execution=4, run_eagerly=False)
+    logs, others = (fit(model, epochs=1, batch_size=4) for model in (eager, compiled))
     assert_same(eager, compiled, atol=1e-5)
     for name, values in logs.items():
         assert others[name] == pytest.approx(values, abs=1e-4), name
     assert [entry.traces for entry in compiled.specializations] == [1]
 
 
-def test_gradient_accumulation() -> None:
-    model = model_of("uncertainty", keras.optimizers.SGD(0.05, gradient_accumulation_steps=2))
-    logs = fit(model)
-    assert logs["loss"][-1] < logs["loss"][0]
-
-
-@pytest.mark.parametrize("method", [METHODS[0], METHODS[2]])
-def test_resumed_training_is_the_same(method: str, tmp_path: Path) -> None:
+def test_resumed_training_is_the_same(tmp_path: Path) -> None:
     def adam() -> keras.optimizers.Optimizer:
         return keras.optimizers.Adam(0.01, clipnorm=1.0)
 
-    through, stopped = model_of(method, adam()), model_of(method, adam())
+    through, stopped = model_of(METHODS[0], adam()), model_of(METHODS[0], adam())
     fit(through, epochs=4)
 
     class Save(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self.model.save(tmp_path / "model.keras")
+            if epoch == 2:
+                self.model.save(tmp_path / "model.keras")
 
     # Without validation: the weighting must have seen the epoch's losses when the callback saves.
     fit(stopped, epochs=3, callbacks=[Save()])
     resumed = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
-    assert resumed.weighting == weightings.get(method)
+    assert resumed.weighting == weightings.get(METHODS[0])
     assert_same(resumed, stopped)
     fit(resumed, epochs=4, initial_epoch=3)
     assert_same(resumed, through)
 
 
-@pytest.mark.parametrize(("method", "most"), [(METHODS[0], 8), (METHODS[1], 1), (METHODS[2], 1), (METHODS[2], 8)])
+@pytest.mark.parametrize(("method", "most"), [(METHODS[0], 8), (METHODS[2], 1)])
 def test_the_head_and_the_state_of_a_dropped_task_do_not_change(method: str, most: int) -> None:
     model = model_of(method, "adam", max_specializations=most)
     fit(model, epochs=1)
@@ -153,15 +138,6 @@ def test_the_head_and_the_state_of_a_dropped_task_do_not_change(method: str, mos
     for name, after in state_of(model).items():
         np.testing.assert_array_equal(after[2], state[name][2])
         assert (after[:2] != state[name][:2]).all()
-
-
-def test_scheduled_dropping_is_the_same_with_one_function_or_many() -> None:
-    models = [model_of("uncertainty", "adam", max_specializations=most) for most in (1, 8)]
-    logs = [fit(model, epochs=1, callbacks=[TaskScheduler("random_drop(keep=0.5)", seed=3)]) for model in models]
-    assert_same(*models, atol=1e-5)
-    assert 0 < logs[0]["a_active"][0] < 1
-    for name, values in logs[0].items():
-        assert logs[1][name] == pytest.approx(values, abs=1e-4, nan_ok=True), name
 
 
 @pytest.mark.parametrize("method", METHODS[1:])
@@ -180,11 +156,11 @@ def test_a_step_that_overflows_does_not_change_the_state() -> None:
     model = model_of("uncertainty", optimizer)
     large = {task: 100 * y for task, y in Y.items()}
     before = model.get_weights()
-    fit(model, epochs=1, batch_size=32, y=large)
+    fit(model, epochs=1, y=large)
     for one, other in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, other)
     assert not any(entry.any() for entry in state_of(model).values())
-    fit(model, epochs=15, y=large)
+    fit(model, epochs=14, y=large)
     assert (state_of(model)["weighting_steps"] > 0).all()
     assert (state_of(model)["weighting_steps"] == int(optimizer.iterations)).all()
 
@@ -195,7 +171,7 @@ def test_static_weights_are_not_computed(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(weightings.Static, "update", refuse)
     model = model_of("static", loss_weights={"b": 0.5})
-    assert fit(model)["b_weight"] == [0.5, 0.5, 0.5]
+    assert fit(model, epochs=1)["b_weight"] == [0.5]
     assert state_of(model) == {}
     assert model.weighting == weightings.Static() == model_of().weighting
 
@@ -237,27 +213,3 @@ def test_state_goes_by_the_name_of_the_task(tmp_path: Path) -> None:
     other.load_weights(tmp_path / "model.weights.h5")
     np.testing.assert_equal(state_of(other), state_of(model))
     assert len(set(state_of(model)["weighting_last"])) == 3
-
-
-def test_compile_config() -> None:
-    model = model_of(weightings.DWA(temperature=3.0))
-    config = model.get_compile_config()
-    assert config["weighting"] == {"name": "dwa", "config": {"temperature": 3.0}}
-    other = model_of()
-    other.compile_from_config(config)
-    assert other.weighting == weightings.DWA(temperature=3.0)
-
-
-def test_an_unknown_weighting_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Unknown weighting\. Did you mean 'dwa'\? Received: 'dwaa'"):
-        model_of("dwaa")
-
-
-def test_monitoring_the_total_is_warned_about() -> None:
-    stop = keras.callbacks.EarlyStopping("loss")
-    with pytest.warns(UserWarning, match="A callback monitors 'loss'"):
-        fit(model_of("gls"), epochs=1, callbacks=[stop])
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".*monitors.*")
-        fit(model_of("gls"), epochs=1, validation_data=(X, Y), callbacks=[keras.callbacks.EarlyStopping("val_loss")])
-        fit(model_of("static"), epochs=1, callbacks=[stop])

@@ -14,7 +14,7 @@ import tensorflow as tf
 from mtl_keras import MultiTaskModel
 from mtl_keras.callbacks import GradientMonitor, StopOnNonFinite, TaskScheduler
 
-STEPS, LEFT = 12, 8
+STEPS, LEFT = 6, 4
 
 
 class Leave(keras.callbacks.Callback):
