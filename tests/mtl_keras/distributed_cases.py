@@ -22,7 +22,7 @@ import tensorflow as tf
 from mtl_keras import MultiTaskModel, TaskSplit, distribution
 from mtl_keras.callbacks import TaskScheduler
 
-SAMPLES, BATCH = 68, 8  # the last batch has four samples: one replica may get none of them
+SAMPLES, BATCH = 36, 8  # the last batch has four samples: one replica may get none of them
 LOSSES = {"one": "binary_crossentropy", "two": "binary_crossentropy", "kind": "sparse_categorical_crossentropy"}
 Found = dict[str, np.ndarray]
 METRICS = {"one": ["accuracy"], "two": ["accuracy"], "kind": ["accuracy"], "size": ["mae"]}
@@ -64,7 +64,7 @@ def trained(model: MultiTaskModel, epochs: int, schedule: str | None = None, own
 
     Args:
         model: compiled.
-        epochs: of nine steps each.
+        epochs: of five steps each.
         schedule: which tasks run.
         own: whether each worker is given its part of the batches; else TensorFlow cuts them up.
     """
@@ -96,15 +96,15 @@ def used(folder: Path) -> Found:
     return found | {f"loaded {place}": variable.numpy() for place, variable in enumerate(again.weights)}
 
 
-# Epochs have nine steps; from the third on, DST uses all of its metrics.
+# Epochs have five steps; from the third on, DST uses all of its metrics.
 CASES: dict[str, dict[str, Callable[[Path], Found]]] = {
     "multi_worker": {
-        "dst": lambda folder: trained(compiled(weighting="pcgrad", max_specializations=1), 4, "dst", own=True),
+        "dst": lambda folder: trained(compiled(weighting="pcgrad", max_specializations=1), 3, "dst", own=True),
         "mgda": lambda folder: trained(compiled("sgd", weighting="mgda(representation=True, update_every=2)"), 1),
         "used": used,
     },
     "mirrored": {
-        "dst and pcgrad": lambda folder: trained(compiled(weighting="pcgrad(update_every=2)"), 4, "dst"),
+        "dst and pcgrad": lambda folder: trained(compiled(weighting="pcgrad(update_every=2)"), 3, "dst"),
     },
 }
 
