@@ -88,20 +88,21 @@ def separate(y_true: Any, *, minus_one: bool, by_vector: bool = False, fill: Any
 
 
 class LabelReport:
-    """Checks the labels of `fit` before the first step, if they are arrays.
+    """Checks the labels of `fit` or `evaluate` before the first step, if they are arrays.
 
     Args:
-        x: inputs, as passed to `fit`.
-        y: labels, as passed to `fit`.
+        training: inputs and labels to train on; `(None, None)` in `evaluate`.
+        evaluated: inputs and labels of `validation_data`, or of `evaluate`.
         logged: messages that were logged before and are not repeated; those logged here are added.
     """
 
-    def __init__(self, x: Any, y: Any, logged: MutableSet[str]) -> None:
-        self._data = (x, y)
+    def __init__(self, training: tuple[Any, Any], evaluated: tuple[Any, Any], logged: MutableSet[str]) -> None:
+        self._training = training
+        self._evaluated = evaluated
         self._logged = logged
 
     def check(self, specs: Mapping[str, Any], unpack: Callable[[Any], tuple[Any, Mapping[str, Any], Any]]) -> None:
-        """Logs how many labels of each task are missing.
+        """Checks that labels are in range, and logs how many of each task's training labels are missing.
 
         Args:
             specs: `mtl_keras.training.spec.TaskSpec` by output.
@@ -110,24 +111,28 @@ class LabelReport:
         Raises:
             ValueError: for a class index or binary label out of range, naming the task and the example.
         """
-        if self._data[1] is None:
-            return
-        for name, values in unpack(self._data)[1].items():
-            spec = specs[name]
-            if spec.losses and hasattr(values, "shape"):
-                array = np.asarray(values)
-                missing = _missing(array, spec.minus_one) if spec.finds_missing else np.zeros(array.shape, bool)
-                _check(spec, array, missing)
-                if missing.any():
-                    self._warn(f"task {name!r}: {missing.sum()} of {missing.size} labels are missing")
-                elif not spec.finds_missing and spec.missing is None:
-                    unmasked = _missing(array, minus_one=int(spec.output.shape[-1] or 1) > 1)
-                    if unmasked.any():
-                        self._warn(
-                            f"task {name!r}: {unmasked.sum()} of {unmasked.size} labels are NaN or -1, and its loss "
-                            "and metrics get them unchanged. To leave them out: "
-                            f"compile(missing_labels={{{name!r}: True}})"
-                        )
+        in_fit = self._training[0] is not None
+        for data, where in ((self._training, ""), (self._evaluated, " of `validation_data`" if in_fit else "")):
+            for name, values in unpack(data)[1].items() if data[1] is not None else ():
+                if specs[name].losses and hasattr(values, "shape"):
+                    array = np.asarray(values)
+                    self._check_task(specs[name], array, where, training=data is self._training)
+
+    def _check_task(self, spec: Any, array: np.ndarray, where: str, training: bool) -> None:
+        missing = _missing(array, spec.minus_one) if spec.finds_missing else np.zeros(array.shape, bool)
+        if training:
+            _check_zeros(spec, array, missing)
+        _check_range(spec, array, missing, where)
+        if training and missing.any():
+            self._warn(f"task {spec.name!r}: {missing.sum()} of {missing.size} labels are missing")
+        elif training and not spec.finds_missing and spec.missing is None:
+            unmasked = _missing(array, minus_one=int(spec.output.shape[-1] or 1) > 1)
+            if unmasked.any():
+                self._warn(
+                    f"task {spec.name!r}: {unmasked.sum()} of {unmasked.size} labels are NaN or -1, and its loss "
+                    "and metrics get them unchanged. To leave them out: "
+                    f"compile(missing_labels={{{spec.name!r}: True}})"
+                )
 
     def _warn(self, message: str) -> None:
         if message not in self._logged:
@@ -142,8 +147,10 @@ def _missing(array: np.ndarray, minus_one: bool) -> np.ndarray:
     return array == -1 if signed and minus_one else np.zeros(array.shape, bool)
 
 
-def _check(spec: Any, array: np.ndarray, missing: np.ndarray) -> None:
-    if spec.loss_name.startswith("sparse_") and array.dtype.kind in "iuf":
+def _check_range(spec: Any, array: np.ndarray, missing: np.ndarray, where: str) -> None:
+    if array.dtype.kind not in "iuf":
+        return
+    if spec.loss_name.startswith("sparse_"):
         classes = int(spec.output.shape[-1])
         ignored = spec.losses[0][0]._fn_kwargs.get("ignore_class")
         outside = ~missing & ((array < 0) | (array >= classes)) & (array != ignored)
@@ -151,24 +158,25 @@ def _check(spec: Any, array: np.ndarray, missing: np.ndarray) -> None:
             index = np.argwhere(outside)[0]
             raise ValueError(
                 f"The label of task {spec.name!r} is not one of its {classes} classes, 0 to {classes - 1}. "
-                f"Received: {array[tuple(index)]} at example {index[0]}"
+                f"Received: {array[tuple(index)]} at example {index[0]}{where}"
             )
-    if spec.loss_name.startswith("binary_") and array.dtype.kind in "iuf":
-        _check_binary(spec, array, missing)
+    if spec.loss_name.startswith("binary_"):
+        outside = ~missing & ((array < 0) | (array > 1))
+        if outside.any():
+            index = np.argwhere(outside)[0]
+            different = np.unique(array[~missing])
+            hint = f". Recode {different[0]:g} as 0 and {different[1]:g} as 1" if len(different) == 2 else ""
+            raise ValueError(
+                f"The label of task {spec.name!r} is not from 0 to 1, as its loss {spec.loss_name!r} needs. "
+                f"Received: {array[tuple(index)]} at example {index[0]}{where}{hint}"
+            )
 
 
-def _check_binary(spec: Any, array: np.ndarray, missing: np.ndarray) -> None:
-    if missing.any() and array.dtype.kind == "i" and (array[~missing] == 1).all():
+def _check_zeros(spec: Any, array: np.ndarray, missing: np.ndarray) -> None:
+    """Checks the labels to train on; a few examples to evaluate may well be without a 0."""
+    is_binary = spec.loss_name.startswith("binary_") and array.dtype.kind == "i"
+    if is_binary and missing.any() and (array[~missing] == 1).all():
         raise ValueError(
             f"The labels of the binary task {spec.name!r} must be 0 and 1, and -1 where they are missing. Received: "
             f"only -1 and 1, so that no label is 0. If -1 means 0, write (labels + 1) // 2, or use loss='hinge'"
-        )
-    outside = ~missing & ((array < 0) | (array > 1))
-    if outside.any():
-        index = np.argwhere(outside)[0]
-        different = np.unique(array[~missing])
-        hint = f". Recode {different[0]:g} as 0 and {different[1]:g} as 1" if len(different) == 2 else ""
-        raise ValueError(
-            f"The label of task {spec.name!r} is not from 0 to 1, as its loss {spec.loss_name!r} needs. "
-            f"Received: {array[tuple(index)]} at example {index[0]}{hint}"
         )

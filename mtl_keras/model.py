@@ -366,10 +366,12 @@ class MultiTaskModel(keras.Model):
                 f"Received: fit(class_weight={by_task!r})"
             )
         setup = self.training_setup
-        self._check_arrays(given.get("x"), given.get("y"))
-        self._check_arrays(*keras.utils.unpack_x_y_sample_weight(given.get("validation_data"))[:2])
+        training = (given.get("x"), given.get("y"))
+        validation = keras.utils.unpack_x_y_sample_weight(given.get("validation_data"))[:2]
+        self._check_arrays(*training)
+        self._check_arrays(*validation)
         setup.monitored = MonitoredTotals(given.get("callbacks"))
-        setup.label_report = LabelReport(given.get("x"), given.get("y"), setup.logged_labels)
+        setup.label_report = LabelReport(training, validation, setup.logged_labels)
         if setup.weighting:
             setup.monitored.warn("loss")
         setup.in_fit = True
@@ -383,18 +385,28 @@ class MultiTaskModel(keras.Model):
 
     @_signature_of("evaluate")
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """Evaluates the model; see `keras.Model.evaluate`. The running sums of a `fit` in progress are preserved."""
+        """Evaluates the model; see `keras.Model.evaluate`. The running sums of a `fit` in progress are preserved.
+
+        Raises:
+            ValueError: for labels that do not fit a task's loss, as in `fit`.
+        """
+        setup = self.training_setup
         given = inspect.signature(super().evaluate).bind(*args, **kwargs).arguments
-        self._check_arrays(given.get("x"), given.get("y"))
-        objective = self.training_setup.objective
-        inside = objective.variables if objective and self.training_setup.in_epoch else []
+        data = (given.get("x"), given.get("y"))
+        self._check_arrays(*data)
+        inside = setup.objective.variables if setup.objective and setup.in_epoch else []
         sums = [keras.ops.copy(variable) for variable in inside]
-        with self._log_readers({**given, **given.get("kwargs", {})}):
-            result = super().evaluate(*args, **kwargs)
+        pending = setup.label_report
+        setup.label_report = LabelReport((None, None), data, setup.logged_labels)
+        try:
+            with self._log_readers({**given, **given.get("kwargs", {})}):
+                result = super().evaluate(*args, **kwargs)
+        finally:
+            setup.label_report = pending
         for variable, value in zip(inside, sums, strict=True):
             variable.assign(value)
         if inside:
-            self.training_setup.in_epoch = self.training_setup.sums_of_training = True
+            setup.in_epoch = setup.sums_of_training = True
         return result
 
     def _check_arrays(self, x: Any, y: Any) -> None:
@@ -478,14 +490,13 @@ class MultiTaskModel(keras.Model):
                 self._objective(*keras.utils.unpack_x_y_sample_weight(spec)[:2])
             self._called = True  # exporters check it; steps call sub-models of the same layers
             self._steps = KerasSteps(self) if own else StepFunctions(self)
-        if training and isinstance(self._steps, StepFunctions):
-            if not self.optimizer.built:
-                # The scope gives the optimizer's variables the names that they get where Keras builds it.
-                with self.distribute_strategy.scope(), keras.name_scope(self.optimizer.name, caller=self.optimizer):
-                    self.optimizer.build(self.trainable_variables)
-            if setup.label_report:
-                setup.label_report.check(self._steps.objective.specs, self.unpack)
-                setup.label_report = None
+        if training and isinstance(self._steps, StepFunctions) and not self.optimizer.built:
+            # The scope gives the optimizer's variables the names that they get where Keras builds it.
+            with self.distribute_strategy.scope(), keras.name_scope(self.optimizer.name, caller=self.optimizer):
+                self.optimizer.build(self.trainable_variables)
+        if setup.label_report and isinstance(self._steps, StepFunctions):
+            setup.label_report.check(self._steps.objective.specs, self.unpack)
+            setup.label_report = None
         return iterator, self._steps
 
     def _objective(self, x: Any, y: Any) -> Objective:

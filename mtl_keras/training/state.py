@@ -129,7 +129,7 @@ class TrainingState(KerasSaveable):
         frozen_layers: the frozen layers, by path.
         monitored: the log entries that callbacks of `fit` monitor.
         logs_are_read: whether a callback reads the logs of single steps.
-        label_report: checks the labels of `fit` before its first step.
+        label_report: checks the labels of `fit` or `evaluate` before the first step.
         logged_labels: what was logged about labels, so that the next `fit` does not repeat it.
         in_fit: whether `fit` is running.
         in_epoch: whether an epoch of training has begun and not ended.

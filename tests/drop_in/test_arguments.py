@@ -236,8 +236,13 @@ def out_of_range(value: int, count: int = 2, **arguments: Any) -> tuple[MultiTas
 @pytest.mark.parametrize(("value", "count"), [(3, 1), (-2, 2)])
 def test_a_class_out_of_range_is_refused_before_training(value: int, count: int) -> None:
     model, y = out_of_range(value, count)
-    with pytest.raises(ValueError, match=rf"'t0' is not one of its 3 classes, 0 to 2\. Received: {value} at example 7"):
+    with pytest.raises(ValueError, match=rf"'t0' is not one of its 3 classes, 0 to 2.* {value} at example 7$"):
         model.fit(features(), y, verbose=0)
+    right = {**y, "t0": np.clip(y["t0"], 0, 2)}
+    with pytest.raises(ValueError, match=rf"'t0' is not .*{value} at example 7 of `validation_data`"):
+        model.fit(features(), right, validation_data=(features(), y), verbose=0)
+    with pytest.raises(ValueError, match=rf"'t0' is not .*{value} at example 7$"):
+        model.evaluate(features(), y, verbose=0)
 
 
 def test_binary_labels_out_of_range_are_refused_before_training() -> None:
@@ -252,6 +257,11 @@ def test_binary_labels_out_of_range_are_refused_before_training() -> None:
     ):
         with pytest.raises(ValueError, match=rf"'flag' is not from 0 to 1, .*binary_cross.*Received: {received}"):
             model.fit(x, {**y, "flag": labels}, verbose=0)
+        with pytest.raises(ValueError, match=r"'flag' is not from 0 to 1.* of `validation_data`"):
+            model.fit(x, y, validation_data=(x, {**y, "flag": labels}), verbose=0)
+        with pytest.raises(ValueError, match=received):
+            model.evaluate(x, {**y, "flag": labels}, verbose=0)
+    model.evaluate(x, {**y, "flag": np.where(y["flag"], 1, -1)}, verbose=0)  # missing labels, and no 0
     model.fit(x, {**y, "flag": np.full(SAMPLES, 0.25)}, verbose=0)  # soft labels
 
 
