@@ -43,8 +43,8 @@ def compare_with_single_task(
         The comparison, with the method "together" and the baseline "alone". `print` shows it as a table.
 
     Raises:
-        ValueError: if there are fewer than two tasks, no seeds or a seed twice, a task has no labels, or `build`
-            returns a network with other outputs.
+        ValueError: if there are fewer than two tasks, no seeds or a seed twice, a task has no labels, or `build` is
+            not such a function or returns a network with other outputs.
 
     Example:
 
@@ -58,6 +58,7 @@ def compare_with_single_task(
     print(compare_with_single_task(build, (train, test), epochs=10))
     ```
     """
+    _check_function(build)
     if not isinstance(data, (tuple, list)) or len(data) != 2 or not all(map(_is_labelled, data)):
         kinds = [type(part).__name__ for part in data] if isinstance(data, (tuple, list)) else type(data).__name__
         raise ValueError(
@@ -96,6 +97,21 @@ def compare_with_single_task(
                 side[name][seed] = float(logs[f"{name}_{primary[name][0]}"])
     results = [TaskResults(name, *primary[name], together[name], alone[name]) for name in names]
     return compare(results, confidence=confidence, names=("together", "alone"))
+
+
+def _check_function(build: Any) -> None:
+    """Raises a ValueError if `build` is not a function that can be called with one argument."""
+    found = f"{build!r}"
+    if callable(build) and not isinstance(build, keras.Layer):
+        try:
+            inspect.signature(build).bind([])
+            return
+        except TypeError:
+            found = f"a function with the arguments {inspect.signature(build)}"
+    raise ValueError(
+        "`build` must be a function that takes the names of tasks and returns a new compiled MultiTaskModel. "
+        f"Received: {found}"
+    )
 
 
 def _is_labelled(part: Any) -> bool:

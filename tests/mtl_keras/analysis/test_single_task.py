@@ -73,6 +73,8 @@ def test_both_sides_are_trained_and_judged_alike(kind: str, seeds: tuple[int, ..
             {"build": lambda tasks: build(["sum", "sign"])},
             "`build` must return .* outputs sum. Received: .* with sum, sign",
         ),
+        ({"build": keras.Sequential()}, "`build` must be a function that takes .* Received: <Sequential"),
+        ({"build": lambda: build(["sum"])}, r"`build` must be a function .* Received: .* the arguments \(\)"),
         ({"data": ((X, X), (X, X))}, "labels by task, as a dict. Received: ndarray"),
     ],
 )
