@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtl_keras.checks import checked_weight, unknown_value
+from mtl_keras.checks import checked_weight, did_you_mean, unknown_value
 from mtl_keras.keras_private import get_object_name
 
 
@@ -261,20 +261,21 @@ def unpack(data: Any, tasks: Sequence[str], outputs: Mapping[str, Any]) -> tuple
         outputs: name -> symbolic output.
 
     Raises:
-        ValueError: if a task has no labels, or its labels are NumPy strings.
+        ValueError: if a task has no labels, or its labels are NumPy strings or objects.
     """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     labels = _structured("Labels", y, tasks, outputs)
     missing = [name for name in tasks if labels.get(name) is None]
     if missing and not (len(missing) == len(tasks) and y is None):
-        received = ", ".join(map(str, y if isinstance(y, Mapping) else labels))
-        raise ValueError(f"No labels for task {missing[0]!r}. Received labels for: {received}")
+        received = [*map(str, y if isinstance(y, Mapping) else labels)]
+        hint = did_you_mean(missing[0], {*received} - {*outputs})
+        raise ValueError(f"No labels for task {missing[0]!r}.{hint} Received labels for: {', '.join(received)}")
     if missing:
         raise ValueError(f"Labels must be a dict with the keys {', '.join(tasks)}. Received: no labels")
     for name in tasks:
         dtype = getattr(labels[name], "dtype", None)
-        if isinstance(dtype, np.dtype) and dtype.kind in "US":
-            raise string_labels(name, dtype)
+        if isinstance(dtype, np.dtype) and dtype.kind in "USO":
+            raise _not_numbers(name, labels[name])
     if sample_weight is not None and not isinstance(sample_weight, (Mapping, list, tuple)):
         return x, labels, dict.fromkeys(outputs, sample_weight)
     if isinstance(sample_weight, Mapping):
@@ -288,6 +289,17 @@ def string_labels(task: str, dtype: Any) -> ValueError:
     return ValueError(
         f"The labels of task {task!r} must be numbers. Received: strings ({dtype}). Class indices of strings: "
         "keras.layers.StringLookup(vocabulary=classes, num_oov_indices=0)(labels)"
+    )
+
+
+def _not_numbers(task: str, labels: Any) -> ValueError:
+    values = np.ravel(labels)
+    if values.dtype != object or any(isinstance(value, (str, bytes)) for value in values):
+        return string_labels(task, labels.dtype)
+    received = ", with None for missing labels" if any(value is None for value in values) else ""
+    return ValueError(
+        f"The labels of task {task!r} must be floats, NaN where they are missing, or integers, -1 where classes are "
+        f"missing. Received: an array with dtype=object{received}"
     )
 
 

@@ -25,9 +25,15 @@ def unknown_value(argument: str, received: object, choices: Iterable[str]) -> Va
         choices: the accepted values.
     """
     options = sorted(choices)
-    close = difflib.get_close_matches(str(received), options, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return ValueError(f"Unknown {argument}.{hint} Received: {received!r}. Choices: {', '.join(options)}")
+    return ValueError(
+        f"Unknown {argument}.{did_you_mean(received, options)} Received: {received!r}. Choices: {', '.join(options)}"
+    )
+
+
+def did_you_mean(received: object, choices: Iterable[str]) -> str:
+    """Returns `" Did you mean '...'?"` with the closest match, or `""` if nothing is similar."""
+    close = difflib.get_close_matches(str(received), sorted(choices), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def check_number(argument: str, value: object, minimum: float = -math.inf, maximum: float = math.inf) -> float:

@@ -192,7 +192,9 @@ def test_mistyped_arguments_are_named_at_compile(arguments: Any, message: str) -
 
 def test_mistyped_names_in_data_are_named() -> None:
     (x, y), model = TWO.data(), compiled(TWO, {"kind": SPARSE, "amount": "mse"})
-    with pytest.raises(ValueError, match=r"No labels for task 'amount'\. Received labels for: kind, amuont"):
+    with pytest.raises(
+        ValueError, match=r"No labels for task 'amount'\. Did you mean 'amuont'\? Received labels for: kind, amuont"
+    ):
         model.fit(x, {"kind": y["kind"], "amuont": y["amount"]}, verbose=0)
     with pytest.raises(ValueError, match=r"Unknown task in `sample_weight`\. Did you mean 'amount'\?"):
         model.train_on_batch(x, y, {"amuont": np.ones(SAMPLES)})
@@ -270,15 +272,18 @@ def test_strings_as_labels_are_refused(dtype: type) -> None:
     x, y = TWO.data()
     model = compiled(TWO, {"kind": SPARSE, "amount": "mse"})
     words = {**y, "kind": np.array(["cat", "dog"] * (SAMPLES // 2), dtype)}
-    message = r"labels of task 'kind' must be numbers. Received: strings \((<U3|string)\).*StringLookup"
-    calls = [
-        lambda: model.fit(x, words, verbose=0),
-        lambda: model.evaluate(x, words, verbose=0),
-        *([lambda: model.fit(x, y, validation_data=(x, words), verbose=0)] if dtype is str else []),
-    ]
-    for call in calls:
-        with pytest.raises(ValueError, match=message):
-            call()
+    message = r"labels of task 'kind' must be numbers. Received: strings \((<U3|object)\).*StringLookup"
+    for _ in range(2):  # before and after a `fit` with numbers
+        for call in (
+            lambda: model.fit(x, words, verbose=0),
+            lambda: model.evaluate(x, words, verbose=0),
+            lambda: model.fit(x, y, validation_data=(x, words), verbose=0),
+        ):
+            with pytest.raises(ValueError, match=message):
+                call()
+        model.fit(x, y, verbose=0)
+    with pytest.raises(ValueError, match=r"'kind' must be .*-1 where .*dtype=object, with None for missing"):
+        model.fit(x, {**y, "kind": np.array([None, *y["kind"][1:]], dtype=object)}, verbose=0)
 
 
 @pytest.mark.parametrize("eager", [True, False])
