@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from data.recipe import SPLITS
-from mtl_keras.checks import unknown_value
+from mtl_keras.checks import did_you_mean, unknown_value
 
 SPLIT_COLUMN = "split"
 """The optional column that names the split of each row."""
@@ -90,7 +90,8 @@ def _text(path: Path) -> str:
         content = path.read_bytes()
     except FileNotFoundError as cause:
         raise ValueError(
-            f"There is no file {path}. If it was moved, pass its folder with --data_dir (data_dir=)."
+            f"There is no file {path}.{did_you_mean(path.name, (file.name for file in path.parent.glob('*.[ct]sv')))} "
+            "If it was moved since training, --data_dir is the folder that has it and its images now."
         ) from cause
     except IsADirectoryError as cause:
         raise ValueError(

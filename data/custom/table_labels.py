@@ -18,10 +18,8 @@ MISSING = ("", "na", "n/a", "nan", "null")
 """Cells that mark a missing label, case-insensitive."""
 FEW = 20
 """Up to this many different whole numbers are classes."""
-_ADVICE = (
-    "Correct the cell, leave it empty if the label is missing, or set the type: "
-    "--task_types {}=classification (types=)."
-)
+_CORRECT = "Leave the cell empty if the label is missing, or correct it."
+_ADVICE = _CORRECT + " If it is a class too, set the type: --task_types {}=classification (types=)."
 
 
 class NothingToLearn(ValueError):
@@ -110,7 +108,8 @@ def label_columns(
             found.append(_label_column(table, name, train, types.get(name)))
         except NothingToLearn as cause:
             if tasks is not None or name in types:
-                raise
+                given = "types (--task_types)" if tasks is None else "tasks"
+                raise ValueError(f"{cause} Remove {name!r} from {given}.") from cause
             left_out[name] = cause.reason
             warnings.warn(f"{cause} It is left out.", stacklevel=2)
     if not found:
@@ -249,12 +248,13 @@ def _binary(column: _Column, train: np.ndarray) -> tuple[Task, np.ndarray]:
 
 def _numbers(column: _Column, train: np.ndarray) -> tuple[Task, np.ndarray]:
     labels = np.full(len(column.cells), np.nan)
+    advice = _ADVICE if len(set(column.words)) <= FEW else _CORRECT
     for row in column.rows:
         value = parse_number(column.cells[row])
         if value is None:
             raise ValueError(
-                f"{column.where(row)}: {column.cells[row]!r} in column {column.name!r}, a regression, is not a finite "
-                f"number such as 3.5. {_ADVICE.format(column.name)}"
+                f"{column.where(row)}: {column.cells[row]!r} in column {column.name!r}, a column of numbers, is not a "
+                f"finite number such as 3.5. {advice.format(column.name)}"
             )
         labels[row] = value
     trained = labels[train]

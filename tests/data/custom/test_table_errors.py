@@ -92,10 +92,13 @@ CASES = {
         "Unknown type of column 'kind'. Did you mean 'classification'. Received: 'class'. Choices: binary",
         arguments={"types": {"kind": "class"}},
     ),
-    "no number": Case(", line 9: '12 cm' in column 'contrast', a regression, is no", cell(9, "contrast", "12 cm")),
+    "no number": Case(
+        ", line 9: '12 cm' in column 'contrast', a column of numbers, is .*if the label is missing, or correct it.$",
+        cell(9, "contrast", "12 cm"),
+    ),
     "a mark among zeros and ones": Case(
-        ", line 9: '[?]' in column 'bright' is neither '0' nor '1', unlike the other cells. Correct the cell, leave it "
-        "empty if the label is missing, or set the type: --task_types bright=classification",
+        ", line 9: '[?]' in column 'bright' is neither '0' nor '1', unlike the other cells. Leave the cell "
+        "empty if the label is missing, or correct it. If it is a class too, set the type: --task_types bright=class",
         cell(9, "bright", "?"),
     ),
     "a mark among zeros and ones, set to binary": Case(
@@ -114,17 +117,24 @@ CASES = {
             + [";".join([*line.split(",")[:4], f"{row},5"]) for row, line in enumerate(lines[1:])]
         ),
     ),
-    "text as numbers": Case(", line 2: .* in column 'kind', a regression", arguments={"types": {"kind": "regression"}}),
+    "text as numbers": Case(
+        ", line 2: .* in column 'kind', a column of .* --task_types", arguments={"types": {"kind": "regression"}}
+    ),
     "three words as binary": Case(
         ", line 2: binary column 'kind' should have two .*checks, columns, rows",
         arguments={"types": {"kind": "binary"}},
     ),
     "one value": Case(
-        ", line 1: nothing can be learned of column 'x', which has only 'a' in the 20 training rows",
+        ", line 1: nothing can be learned of column 'x', which has only 'a' in the 20 training rows. Remove 'x' from "
+        "tasks.",
         column("x", lambda row: "a"),
         {"tasks": ["x"]},
     ),
-    "no label": Case("column 'x', which has no label in", column("x", lambda row: "NA"), {"types": {"x": "binary"}}),
+    "no label": Case(
+        "column 'x', which has no label in .* Remove 'x' from types",
+        column("x", lambda row: "NA"),
+        {"types": {"x": "binary"}},
+    ),
     "another text in every cell": Case(
         ", line 2: nearly every cell of column 'x' has a different text, such as 'n0'",
         column("x", lambda row: f"n{row}"),
@@ -181,8 +191,11 @@ def test_the_right_one_is_right(wrong: Path) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"There is no file .*none\.csv"):
+    with pytest.raises(ValueError, match=r"There is no file .*none\.csv\. If it was moved"):
         data.load(f"csv:{tmp_path}/none.csv")
+    (tmp_path / "labels.csv").touch()
+    with pytest.raises(ValueError, match=r"There is no file .*label\.csv\. Did you mean 'labels\.csv'\?"):
+        data.load(f"csv:{tmp_path}/label.csv")
     with pytest.raises(ValueError, match="is a folder, and not a CSV file"):
         data.load(f"csv:{tmp_path}")
     with pytest.raises(ValueError, match=r"should have a folder for each class.*Received: no folders"):
@@ -205,6 +218,6 @@ def test_what_nobody_asked_for_is_left_out_with_a_warning(wrong: Path, tmp_path:
 def test_a_class_that_looks_like_a_missing_label_gives_a_warning(wrong: Path, tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text("\n".join(cell(9, "kind", "?")((wrong / "labels.csv").read_text("utf-8").splitlines())), "utf-8")
-    with pytest.warns(UserWarning, match=r", line 9: column 'kind' has a class '\?'\. Correct .* leave it empty"):
+    with pytest.warns(UserWarning, match=r", line 9: column 'kind' has a class '\?'\. Leave the cell empty"):
         assert data.from_csv(file, image_dir=wrong).tasks["kind"].labels[0] == "?"
     assert data.from_csv(file, image_dir=wrong, types={"kind": "classification"}).tasks["kind"].labels[0] == "?"
