@@ -175,7 +175,7 @@ def _check_range(spec: Any, array: np.ndarray, missing: np.ndarray, where: str) 
 def _check_zeros(spec: Any, array: np.ndarray, missing: np.ndarray) -> None:
     """Checks the labels to train on; a few examples to evaluate may well be without a 0."""
     is_binary = spec.loss_name.startswith("binary_") and array.dtype.kind == "i"
-    if is_binary and missing.any() and (array[~missing] == 1).all():
+    if is_binary and 0 < missing.sum() < missing.size and (array[~missing] == 1).all():
         raise ValueError(
             f"The labels of the binary task {spec.name!r} must be 0 and 1, and -1 where they are missing. Received: "
             f"only -1 and 1, so that no label is 0. If -1 means 0, write (labels + 1) // 2, or use loss='hinge'"

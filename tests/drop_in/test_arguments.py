@@ -114,6 +114,7 @@ def test_a_binary_task_of_minus_one_and_one_is_refused(shape: tuple[int, ...]) -
     model = compiled(graph, {"flag": "binary_crossentropy", "amount": "mse"})
     with pytest.raises(ValueError, match="flag"):
         model.fit(features(), y, verbose=0)
+    model.fit(features(), {**y, "flag": np.full(shape, -1)}, verbose=0)  # no label at all
 
 
 @pytest.mark.parametrize("name", ["loss", "val", "mtl", "val_kind"])
