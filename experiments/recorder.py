@@ -60,31 +60,41 @@ class Recorder(keras.callbacks.Callback):
         self.best_epoch: int | None = None
         self.seconds: list[float] = []
         self.steps: list[int] = []
+        self.timed_steps: list[int] = []
         self._epoch = 0
         self._saved = 0
         self._elapsed = 0.0
         self._began = 0.0
         self._ended = 0.0
+        self._traces = 0
+        self._untimed = 0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._epoch = epoch
-        self._began, self._elapsed = time.perf_counter() - self._elapsed, 0.0
-        self.steps.append(0)
+        self._epoch, self._traces = epoch, self._count_traces()
+        self._ended = time.perf_counter()
+        self._began, self._elapsed = self._ended - self._elapsed, 0.0
+        self.steps.append(self._saved)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._ended = time.perf_counter()
-        self.steps[-1] = batch + 1
+        now, traces = time.perf_counter(), self._count_traces()
+        if traces > self._traces:
+            # Exclude the steps in which a function was compiled from the training time.
+            self._began += now - self._ended
+            self._untimed += batch + 1 - self.steps[-1]
+        self._ended, self._traces, self.steps[-1] = now, traces, batch + 1
         due = self.every and batch + 1 >= self._saved + self.every
         # A run cannot resume from a NaN state, and `fit` cannot resume in the middle of an execution.
         if due and not (batch + 1) % self.model.steps_per_execution and not self.model.nonfinite_losses:
             self._saved, self._elapsed = batch + 1, self._ended - self._began
             self.directory.checkpoints.save(self._epoch, self._saved, self.model, self.get_state())
             # Exclude the time for writing from the training time.
-            self._began += time.perf_counter() - self._ended
+            now = time.perf_counter()
+            self._began, self._ended = self._began + now - self._ended, now
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self.history.append(dict(logs or {}))
         self.seconds.append(self._ended - self._began)
+        self.timed_steps.append(self.steps[-1] - self._untimed)
         score = self.history[-1].get(MONITOR, math.nan)
         if score > self.best or self.best_epoch is None:
             self.best, self.best_epoch = (score if not math.isnan(score) else -math.inf), epoch
@@ -93,7 +103,7 @@ class Recorder(keras.callbacks.Callback):
         write_history(self.directory.history_file, self.history)
         if self.gradients:
             self.gradients.add(epoch, self.model.task_names)
-        self._saved, self._elapsed = 0, 0.0
+        self._saved, self._elapsed, self._untimed = 0, 0.0, 0
         self.directory.checkpoints.save(epoch + 1, 0, self.model, self.get_state())
         if self.finished:
             self.model.stop_training = True
@@ -107,12 +117,12 @@ class Recorder(keras.callbacks.Callback):
     def cost(self) -> dict[str, Any]:
         """Returns the cost of training: `steps`, total `seconds`, `seconds_per_step`, `memory` and `compiled`.
 
-        Validation, checkpoints and evaluation are excluded. `seconds_per_step` is the median over the epochs: with
-        three or more epochs it is not affected by the first one, in which functions are compiled. `compiled` are the
-        functions of this process: their tasks, number of traces, and the seconds of the tracing calls. `memory` is the
-        peak memory of the process so far, in bytes, or `None` if unknown.
+        `seconds` and `seconds_per_step` exclude validation, checkpoints, evaluation and the steps in which a function
+        was compiled. `seconds_per_step` is the median over the epochs, NaN if every step compiled a function.
+        `compiled` are the functions of this process: their tasks, number of traces, and the seconds of the tracing
+        calls. `memory` is the peak memory of the process so far, in bytes, or `None` if unknown.
         """
-        each = [seconds / steps for seconds, steps in zip(self.seconds, self.steps) if steps]
+        each = [seconds / steps for seconds, steps in zip(self.seconds, self.timed_steps) if steps]
         return {
             "steps": sum(self.steps),
             "seconds": sum(self.seconds),
@@ -128,7 +138,9 @@ class Recorder(keras.callbacks.Callback):
             "best_epoch": self.best_epoch,
             "seconds": self.seconds,
             "steps": self.steps[: len(self.history)],
+            "timed_steps": self.timed_steps,
             "elapsed": self._elapsed,
+            "untimed": self._untimed,
             "scheduler": self.scheduler.get_state() if self.scheduler else None,
         }
 
@@ -136,6 +148,7 @@ class Recorder(keras.callbacks.Callback):
         """Restores the state that `get_state` returned after `step` steps of an epoch."""
         self.history, self.best_epoch = [dict(epoch) for epoch in state["history"]], state["best_epoch"]
         self.seconds, self.steps, self._elapsed = list(state["seconds"]), list(state["steps"]), state["elapsed"]
+        self.timed_steps, self._untimed = list(state["timed_steps"]), state["untimed"]
         self._saved = step
         if self.best_epoch is not None:
             score = self.history[self.best_epoch].get(MONITOR, math.nan)
@@ -144,6 +157,9 @@ class Recorder(keras.callbacks.Callback):
             self.scheduler.set_state(state["scheduler"])
         if self.gradients:
             self.gradients.restore(len(self.history))
+
+    def _count_traces(self) -> int:
+        return sum(function.traces for function in self.model.specializations)
 
 
 def _peak_memory() -> int | None:

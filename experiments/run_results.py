@@ -26,7 +26,7 @@ _ACTIVE = "_active"
 
 @dataclass(frozen=True)
 class TrainingCost(Cost):
-    """The cost of a run, without validation, checkpoints and evaluation.
+    """The cost of a run, without compiling, validation, checkpoints and evaluation.
 
     Args:
         steps: number of training steps.

@@ -88,7 +88,7 @@ def cost_tables(run: RunResult) -> dict[str, Any] | None:
     rows = [
         ["weights of the network", f"{cost.parameters:,}"],
         ["training steps", f"{cost.steps:,}"],
-        ["training, without validation and checkpoints", duration(cost.seconds)],
+        ["training, without compiling, validation and checkpoints", duration(cost.seconds)],
         ["a step (median over the epochs)", duration(cost.seconds_per_step)],
         ["compiled training functions", f"{len(cost.compiled)}"],
         ["compiling them", duration(sum(function.seconds for function in cost.compiled))],

@@ -81,7 +81,8 @@ def _states(folder: Path) -> Any:
     last = Checkpoints(folder / "checkpoints").last()
     if last is None:
         return None
-    state = {name: value for name, value in last.state.items() if name not in ("seconds", "elapsed")}
+    timing = ("seconds", "elapsed", "timed_steps", "untimed")
+    state = {name: value for name, value in last.state.items() if name not in timing}
     arrays = {name: array.tobytes() for name, array in last.arrays.items()}
     return last.epoch, last.step, json.dumps(state, sort_keys=True), arrays
 
