@@ -84,7 +84,7 @@ def _classification(name: str, output: Output, true: np.ndarray, predicted: np.n
     classes = output.classes
     decided = predicted.argmax(axis=1)
     counts = confusion_matrix(true, decided, labels=range(len(classes)))
-    confused = [f"{one} predicted as {other} ({count})" for one, other, count in most_confused(counts, classes)]
+    confused = [f"{one!r} predicted as {other!r} ({count})" for one, other, count in most_confused(counts, classes)]
     curves = [precision_recall(each, true == index, predicted[:, index]) for index, each in enumerate(classes)]
     curves.sort(key=lambda each: each.average_precision)
     calibrated = calibration(decided == true, predicted.max(axis=1))
@@ -96,8 +96,8 @@ def _classification(name: str, output: Output, true: np.ndarray, predicted: np.n
 def _binary(name: str, output: Output, true: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
     no, yes = output.classes
     counts = confusion_matrix(true, probability > 0.5, labels=[False, True])
-    shares = f"{counts[1, 1]} of {counts[1].sum()} {yes} and {counts[0, 1]} of {counts[0].sum()} {no}"
-    alt = f"Confusion matrix of {name}. {shares} were predicted as {yes}."
+    shares = f"{counts[1, 1]} of {counts[1].sum()} {yes!r} and {counts[0, 1]} of {counts[0].sum()} {no!r}"
+    alt = f"Confusion matrix of {name}. {shares} were predicted as {yes!r}."
     curves = [precision_recall(yes, true, probability)]
     drawings = [
         svg(confusion_figure(counts, [no, yes]), alt),

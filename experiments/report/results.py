@@ -137,8 +137,9 @@ def few_steps(steps: int) -> tuple[str, str]:
     """Returns the warning about a run of fewer than `FEW_STEPS` training steps."""
     return (
         "Few steps",
-        f"{steps} in all. Until the moving averages of batch normalisation have settled, the predictions of a network "
-        "may be much worse than its training suggests. Use a lower --batch_size or more --epochs.",
+        f"{steps} in all: the network is hardly trained. If it has batch normalisation, its moving averages may not "
+        "have settled yet, and its predictions may be much worse than its training suggests. Use a lower --batch_size "
+        "or more --epochs.",
     )
 
 

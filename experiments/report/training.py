@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.run_results import RunResult
 from mtl_keras.reports.curves import curves_figure, sparkline
-from mtl_keras.reports.filters import arrow, decimal, listed, percent
+from mtl_keras.reports.filters import arrow, count, decimal, listed, percent
 from mtl_keras.reports.heat_map import heat_map_figure
 from mtl_keras.reports.style import DIVERGING
 from mtl_keras.reports.svg import svg
@@ -35,11 +35,11 @@ def curves(run: RunResult) -> dict[str, Any]:
                 f"{name} at the end {decimal(training)} in training, {decimal(validation)} in validation"
                 for name, (training, validation) in ends.items()
             )
-            drawings.append(svg(figure, f"{task} over {run.epochs} epochs: {words}."))
+            drawings.append(svg(figure, f"{task} over {count(run.epochs, 'epoch')}: {words}."))
             continue
         row: list[object] = [task]
         for name, lines in panels.items():
-            small = svg(sparkline(lines, run.best_epoch), f"{name} of {task} over {run.epochs} epochs")
+            small = svg(sparkline(lines, run.best_epoch), f"{name} of {task} over {count(run.epochs, 'epoch')}")
             row += [small, *(decimal(end, 3) for end in ends[name])]
         row.insert(4, f"{run.primary(task)}{arrow(run.higher_is_better(task))}")
         rows.append(row)

@@ -96,15 +96,18 @@ def test_a_difference_within_the_noise_of_the_test_images_is_not_clear(tmp_path:
     arrays["pred/item"] = np.eye(10, dtype="float32")[np.maximum(arrays["true/item"], 0)]
     arrays["pred/group"][:] = 0.9
     write_arrays(directory.predictions_file, arrays)
-    words = Page(report(directory)).words
+    source = report(directory)
+    words = Page(source).words
     assert "2 of 4 tasks did better" in words
     assert "Not clearly better than that: group, landmarks." in words
+    labels = "".join(drawing.attrib["aria-label"] for drawing in drawings(source))
+    assert "'yes' and 0 of 0 'no' were predicted as 'yes'." in labels
 
 
 def test_few_steps_and_few_images_are_warned_about(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "run")
     words = Page(report(directory)).words
-    assert "Few steps: 30 in all." in words
+    assert "Few steps: 30 in all: the network is hardly trained. If it has batch normalisation" in words
     assert "Small test split: 30 images. One more correct image raises an accuracy by 3.3 percentage points" in words
     assert "Still improving" not in words
     config, metrics = (json.loads(file.read_text()) for file in (directory.config_file, directory.metrics_file))
@@ -116,6 +119,7 @@ def test_few_steps_and_few_images_are_warned_about(tmp_path: Path) -> None:
     assert "Small test split" not in words
     assert "Still improving" in words
     assert "Missing labels" not in words
+    assert "item over 1 epoch: " in report(write_run(tmp_path / "one", epochs=1))
 
 
 def test_missing_labels_and_columns_that_are_no_tasks(tmp_path: Path) -> None:
