@@ -82,14 +82,14 @@ def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, co
         raise ValueError(f"--output must not be the folder of the images. Received: {output}")
     bad: list[Path] = []
     rows: list[dict[str, str]] = []
-    table = Table("file", "task", "prediction", "confidence", title=f"{predictor.source}", title_justify="left")
+    table = Table("file", "task", "prediction", "confidence")
     for prediction in _predictions(predictor, files, bad):
         output.mkdir(parents=True, exist_ok=True)
         rows.append({"file": str(prediction.file), **_cells(prediction, predictor)})
         for number, (task, entry) in enumerate(predictor.outputs.items() if len(rows) <= _MAX_PRINTED else ()):
             words, confidence = _class_or_text(entry, prediction.values[task])
             table.add_row("" if number else prediction.file.name, task, words, confidence)
-        with replacing(output / f"{prediction.file.name}.png") as temporary:
+        with replacing(output / _picture_name(prediction.file)) as temporary:
             _sheet(prediction, predictor).save(temporary, "PNG")
     if rows:
         target = output / "predictions.csv"
@@ -98,6 +98,7 @@ def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, co
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
+        print(predictor.source)
         _print(table, console or Console())
         if len(rows) > _MAX_PRINTED:
             print(f"and {len(rows) - _MAX_PRINTED} more images")
@@ -124,6 +125,12 @@ def _predictions(predictor: Predictor, files: Sequence[Path], bad: list[Path]) -
             found = {task: np.asarray(values) for task, values in predictor.predict(np.stack(images)).items()}
             for row, (file, image) in enumerate(zip(read, images)):
                 yield Prediction(file, image, {task: found[task][row] for task in predictor.outputs})
+
+
+def _picture_name(file: Path) -> str:
+    """Returns the name with the suffix .png. It is added to `a.jpg.png` too, because `a.jpg` becomes `a.jpg.png`."""
+    is_png = file.suffix.lower() == ".png" and Path(file.stem).suffix.lower() not in SUFFIXES
+    return file.name if is_png else f"{file.name}.png"
 
 
 def _undecodable(file: Path) -> str:

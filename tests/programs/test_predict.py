@@ -46,10 +46,11 @@ def test_a_run_its_export_and_a_copy_of_that_say_the_same(
         output = tmp_path / f"output{number}"
         outcome = program("evaluate", f"--predict={images}", f"--output={output}", *flags)
         assert outcome.code == 0, outcome.err
-        assert {path.name for path in output.iterdir()} == {"predictions.csv", "grey.png.png", "coloured.JPG.png"}
+        assert {path.name for path in output.iterdir()} == {"predictions.csv", "grey.png", "coloured.JPG.png"}
         found.append(_rows(output))
         for row in found[-1]:
             assert row["item"] in outcome.out
+        assert all(line == line.rstrip() for line in outcome.out.splitlines())
     assert [Path(row["file"]).name for row in found[0]] == ["coloured.JPG", "grey.png"]
     assert list(found[2][0]) == ["file", "group", "group_confidence", "item", "item_confidence"]
     for other in found[1:]:
@@ -57,7 +58,7 @@ def test_a_run_its_export_and_a_copy_of_that_say_the_same(
             assert (one["item"], one["group"]) == (two["item"], two["group"])
             assert float(one["item_confidence"]) == pytest.approx(float(two["item_confidence"]), abs=1e-5)
     assert 0.1 <= float(found[0][0]["item_confidence"]) <= 1
-    with Image.open(tmp_path / "output0" / "grey.png.png") as picture:
+    with Image.open(tmp_path / "output0" / "grey.png") as picture:
         assert picture.size[0] == 256
 
 
