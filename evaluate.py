@@ -83,16 +83,20 @@ def _check_is_run(values: flags.FlagValues) -> None:
 def _evaluate(values: flags.FlagValues) -> None:
     import dataclasses
 
+    from data.recipe import SPLITS
     from experiments.building import open_dataset
     from experiments.evaluation import evaluate
     from experiments.own_data import check_tasks
     from experiments.run_directory import RunDirectory
     from experiments.tables import print_evaluation
     from models import saved
+    from mtl_keras.checks import unknown_value
     from mtl_keras.export import load_export
 
     if not values.run_dir:
         raise ValueError("Pass --run_dir RUN or --compare FOLDER,FOLDER.")
+    if values.split not in SPLITS:
+        raise unknown_value("split", values.split, SPLITS)
     directory = RunDirectory(values.run_dir)
     config = directory.config()
     if values.data_dir:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import inspect
 import math
 from collections.abc import Sequence
 
@@ -129,8 +130,16 @@ def make_optimizer(text: str, learning_rate: float) -> keras.optimizers.Optimize
     for value in (*spec.args, *spec.kwargs.values()):
         if isinstance(value, Spec):
             raise ValueError(f"Arguments of an optimizer are numbers and texts. Received: {value.name} in {text!r}")
+    optimizer = classes[spec.name.lower()]
+    # Its `**kwargs` are the arguments of its base classes.
+    constructors = (vars(each)["__init__"] for each in optimizer.__mro__ if "__init__" in vars(each))
+    known = {name for constructor in constructors for name in inspect.signature(constructor).parameters}
+    known -= {"self", "args", "kwargs"}
+    for name in spec.kwargs:
+        if name not in known:
+            raise unknown_value(f"argument of optimizer {spec.name!r}", name, known)
     try:
-        return classes[spec.name.lower()](*spec.args, **{"learning_rate": learning_rate, **spec.kwargs})
+        return optimizer(*spec.args, **{"learning_rate": learning_rate, **spec.kwargs})
     except TypeError as cause:
         raise ValueError(f"Wrong arguments for optimizer {spec.name!r}: {cause}. Received: {text!r}") from cause
 

@@ -20,7 +20,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 OWN_DATASET = "own"
 """The name of a dataset made in Python."""
 FEW_STEPS = 200
-"""A run with fewer training steps gets a warning: the moving averages of batch normalisation have not converged."""
+"""A run with fewer training steps gets a warning that its network is hardly trained."""
 
 
 @dataclass(frozen=True)
@@ -244,15 +244,15 @@ class RunConfig:
                 form = "folder" if path.is_dir() else "csv"
                 raise ValueError(f"For your own files, use dataset={form}:{path}. Received: {path}")
             raise unknown_value("dataset", self.dataset, [*data.names(), *data.FORMS])
-        elif self.task_types or self.image_size is not None:
-            raise ValueError(
-                f"task_types and image_size are for a dataset {' or '.join(data.FORMS)}. "
-                f"Received: dataset={self.dataset!r}"
-            )
-        if (self.image_column is not None or self.image_extension) and not self.dataset.startswith("csv:"):
-            raise ValueError(
-                f"image_column and image_extension are for a dataset csv:PATH. Received: dataset={self.dataset!r}"
-            )
+        usual = RunConfig()
+        for name in ("task_types", "image_size", "image_column", "image_extension"):
+            forms = data.FORMS if name in ("task_types", "image_size") else ("csv:PATH",)
+            given, prefixes = getattr(self, name), tuple(form.removesuffix("PATH") for form in forms)
+            if given != getattr(usual, name) and not self.dataset.startswith(prefixes):
+                raise ValueError(
+                    f"{name} is for a dataset {' or '.join(forms)}. "
+                    f"Received: {name}={given!r}, dataset={self.dataset!r}"
+                )
         if self.examples is not None and not self.synthetic:
             raise ValueError(f"examples is only for synthetic data. Received: examples={self.examples}")
         if self.train_examples is not None:

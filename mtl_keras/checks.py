@@ -32,7 +32,9 @@ def unknown_value(argument: str, received: object, choices: Iterable[str]) -> Va
 
 def did_you_mean(received: object, choices: Iterable[str]) -> str:
     """Returns `" Did you mean '...'?"` with the closest match, or `""` if nothing is similar."""
-    close = difflib.get_close_matches(str(received), sorted(choices), n=1, cutoff=0.5)
+    name, options = str(received), sorted(choices)
+    close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
+    close = close or [option for option in options if len(name) > 1 and option.startswith(name)]  # "val"
     return f" Did you mean {close[0]!r}?" if close else ""
 
 

@@ -77,7 +77,10 @@ FLAGS = {
     "no filters": Case("Received filters=0", "--model=cnn(filters=0)"),
     "weights that are not there": Case("There is no file .*vgg.h5", "--weights={tmp}/vgg.h5 --model=cnn"),
     "unknown optimizer": Case("Did you mean 'adam'", "--optimizer=adm"),
-    "wrong optimizer argument": Case("momentums", "--optimizer=adam(momentums=1)"),
+    "wrong optimizer argument": Case(
+        r"Unknown argument of optimizer 'sgd'\. Received: 'lr'\. Choices: .*learning_rate, .*momentum",
+        "--optimizer=sgd(lr=0.1)",
+    ),
     "unknown value": Case("Did you mean 'false'", "--jit_compile=flase"),
     "unknown decay": Case("Did you mean 'cosine'", "--learning_rate_decay=cosin"),
     "unknown cache": Case("Did you mean 'disk'", "--cache=dsik"),
@@ -229,7 +232,9 @@ RUNS = {
     ),
     "no model": Case("no model .*best.keras", "", "run", do.remove("best.keras"), program="evaluate"),
     "no export": Case("no exported model at .*saved_model", "--saved_model", "run", program="evaluate"),
-    "unknown split": Case("Did you mean 'test'", "--split=tset", "run", program="evaluate"),
+    "unknown split": Case(
+        "split. Did you mean 'validation'", "--split=val --data_dir={tmp}/data_is_gone", "run", program="evaluate"
+    ),
     "no batch in evaluation": Case("batch_size=0", "--batch_size=0", "run", program="evaluate"),
     "no data any more": Case("data_is_gone. The dir", "--data_dir={tmp}/data_is_gone", "run", program="evaluate"),
     "predictions of an unfinished model": Case(

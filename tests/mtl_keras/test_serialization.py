@@ -115,3 +115,4 @@ def test_the_error_for_an_unknown_value_names_the_closest_one() -> None:
     assert str(unknown_value("flag", "colour", ["color", "size"])) == (
         "Unknown flag. Did you mean 'color'? Received: 'colour'. Choices: color, size"
     )
+    assert "Did you mean 'validation'?" in str(unknown_value("split", "val", ["train", "validation"]))
