@@ -148,7 +148,8 @@ class Recorder(keras.callbacks.Callback):
         """Restores the state that `get_state` returned after `step` steps of an epoch."""
         self.history, self.best_epoch = [dict(epoch) for epoch in state["history"]], state["best_epoch"]
         self.seconds, self.steps, self._elapsed = list(state["seconds"]), list(state["steps"]), state["elapsed"]
-        self.timed_steps, self._untimed = list(state["timed_steps"]), state["untimed"]
+        # Earlier versions timed all steps.
+        self.timed_steps, self._untimed = list(state.get("timed_steps", state["steps"])), state.get("untimed", 0)
         self._saved = step
         if self.best_epoch is not None:
             score = self.history[self.best_epoch].get(MONITOR, math.nan)
