@@ -82,6 +82,9 @@ def test_a_rule_that_was_not_evaluated_is_named(tmp_path: Path) -> None:
         compare_methods(methods, judge_at="last")
     with pytest.raises(ValueError, match=r"Unknown value of judge_at\. Did you mean 'last'"):
         compare_methods(methods, judge_at="lst")
+    (tmp_path / "one" / "seed-0" / "evaluation-last-test.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"evaluation-last-test\.json is damaged, or of an older version"):
+        read_methods([tmp_path / "one"])
 
 
 def test_a_plan_without_a_rule_is_of_a_version_with_one_rule(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from experiments.config import RunConfig
@@ -39,3 +41,15 @@ def test_an_unknown_name_is_met_with_the_choices() -> None:
         ValueError, match=r"Unknown value of --compare\. Did you mean 'pcgrad'\? .*Choices: .*single_task"
     ):
         Plan(CONFIG, ("pcgard",), (0,))
+
+
+def test_a_plan_is_read_again_named_if_damaged_and_removed_with_empty_folders(tmp_path: Path) -> None:
+    plan, folder = Plan(CONFIG, ("single_task",), (0, 1)), tmp_path / "garments"
+    plan.save(folder)
+    assert Plan.load(folder) == plan
+    (folder / "single_task" / "item").mkdir(parents=True)
+    (folder / "plan.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"plan\.json is damaged: 'config'"):
+        Plan.load(folder)
+    Plan.remove(folder)
+    assert not folder.exists()
