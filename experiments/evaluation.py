@@ -14,6 +14,7 @@ from sklearn.metrics import r2_score
 
 from mtl_keras import labels as missing
 from mtl_keras.analysis import binary_scores, inter_ocular_error, macro_f1, macro_scores, micro_scores
+from mtl_keras.arguments import copy_metric
 from mtl_keras.tasks import Task, TaskSet
 from mtl_keras.training.spec import PrimaryMetric, task_spec
 
@@ -104,7 +105,7 @@ def evaluate_outputs(outputs: Outputs, tasks: TaskSet) -> Evaluation:
         constants = constant_predictions(task, labels)
         metrics = task_spec(task, outputs.true[name].shape[1:], predicted.shape[1:]).metrics
         # The metric objects of a task are shared, so measure with copies.
-        fresh = {key: type(metric).from_config(metric.get_config()) for key, metric, _ in metrics}
+        fresh = {key: copy_metric(metric) for key, metric, _ in metrics}
         fresh["loss"] = keras.metrics.MeanMetricWrapper(loss.call, name="loss")
         own = {}
         for key, metric in fresh.items():

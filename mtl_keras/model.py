@@ -397,7 +397,8 @@ class MultiTaskModel(keras.Model):
         inside = setup.objective.variables if setup.objective and setup.in_epoch else []
         sums = [keras.ops.copy(variable) for variable in inside]
         pending = setup.label_report
-        setup.label_report = LabelReport((None, None), data, setup.logged_labels)
+        # `fit` checks its validation data once, not in every epoch.
+        setup.label_report = None if setup.in_fit else LabelReport((None, None), data, setup.logged_labels)
         try:
             with self._log_readers({**given, **given.get("kwargs", {})}):
                 result = super().evaluate(*args, **kwargs)

@@ -99,9 +99,10 @@ def find_stray(texts: Sequence[str]) -> tuple[int, tuple[str, str]] | None:
     counts = Counter(text.lower() for text in texts if text)
     for pair in (("0", "1"), *BINARY_WORDS):
         others = [word for word in counts if word not in pair]
-        are_few = 0 < sum(counts[word] for word in others) <= max(1, _FEW_STRAY * counts.total())
+        strays = sum(counts[word] for word in others)
+        limit = max(1, _FEW_STRAY * counts.total())
         numbers = pair == ("0", "1") and any(parse_number(word) is not None for word in others)
-        if are_few and len(counts) - len(others) == 2 and not numbers:
+        if 0 < strays <= limit and len(counts) - len(others) == 2 and not numbers:
             return next(row for row, text in enumerate(texts) if text.lower() in others), pair
     return None
 

@@ -105,7 +105,7 @@ def vary(rng: np.random.Generator, colour: Colour, amount: int, least: int = 0) 
     return tuple(min(255, max(least, channel + by)) for channel, by in zip(colour, change))
 
 
-def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
     """Returns the bytes of a file with an image; `options` are those of Pillow for this kind."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, encoded, example_rng, symmetric
+from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, encode, example_rng, symmetric
 
 # Part of the cache folder's name: increment it with every change to the drawings.
 GARMENT_VERSION = 2
@@ -42,7 +42,7 @@ def garment(seed: int, split: str, index: int) -> dict[str, Any]:
         (_SIDE, _SIDE), Image.Transform.AFFINE, (1, shear, -shear * _SIDE / 2, 0, 1, 0), Image.Resampling.BILINEAR
     )
     woven = Image.fromarray(_weave(rng, np.asarray(slanted, np.float32) / 255))
-    return {"image": encoded(woven, "PNG"), "label": label}
+    return {"image": encode(woven, "PNG"), "label": label}
 
 
 def _weave(rng: np.random.Generator, shape: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from data.synthetic import face as faces
-from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, blend, encoded, example_rng, vary
+from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, blend, encode, example_rng, vary
 
 # Part of the cache folder's name: increment it with every change to the drawings.
 PORTRAIT_VERSION = 3
@@ -138,7 +138,7 @@ def _photograph(rng: np.random.Generator, image: Image.Image) -> bytes:
     noise = grain.crop((left, top, left + WIDTH, top + HEIGHT))
     darker = rng.uniform(1.0, 1.25)
     noisy = ImageChops.add(image, noise, darker, -round(_GREY / darker))
-    return encoded(noisy, "JPEG", quality=_JPEG_QUALITY)
+    return encode(noisy, "JPEG", quality=_JPEG_QUALITY)
 
 
 @functools.lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from data.cifar100_classes import SUPERCLASS_OF_CLASS
 from data.synthetic import shapes
-from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, encoded, example_rng, vary
+from data.synthetic.canvas import SUPERSAMPLING, Canvas, Colour, encode, example_rng, vary
 
 # Part of the cache folder's name: increment it with every change to the drawings.
 SCENE_VERSION = 1
@@ -147,4 +147,4 @@ def _photograph(rng: np.random.Generator, image: Image.Image) -> bytes:
     contrast, light = rng.uniform((0.7, -25.0), (1.1, 25.0))
     grain = rng.normal(0, rng.uniform(3, 10), size=pixels.shape)
     exposed = (pixels - 128) * contrast + 128 + light + grain
-    return encoded(Image.fromarray(exposed.clip(0, 255).astype(np.uint8)), "PNG", compress_level=1)
+    return encode(Image.fromarray(exposed.clip(0, 255).astype(np.uint8)), "PNG", compress_level=1)

@@ -118,7 +118,7 @@ def warnings_about(run: RunResult) -> Iterator[tuple[str, str]]:
         yield "Still improving", "the best epoch was the last. More epochs may give better results."
 
 
-SYNTHETIC = "Synthetic images", "the images are drawn. These numbers say nothing about the real dataset."
+SYNTHETIC = "Synthetic images", "the images are generated. These numbers say nothing about the real dataset."
 """The warning about a run on synthetic data."""
 
 
