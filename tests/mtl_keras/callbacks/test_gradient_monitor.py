@@ -266,7 +266,8 @@ def test_resumed_training_writes_to_the_same_folder(tmp_path: Path) -> None:
     model, monitor = model_of(), GradientMonitor(1, str(tmp_path))
     for epoch in range(2):
         model.fit(X, Y, initial_epoch=epoch, epochs=epoch + 1, verbose=0, callbacks=[monitor])
-    assert [event.step for event in events(tmp_path / "gradients").Tensors("gradients/cosine")] == [0, 1]
+    steps = [event.step for event in events(tmp_path / "gradients").Tensors("gradients/cosine")]
+    assert sorted(steps) == [0, 1]  # two files of the same second are read in any order
 
 
 def test_the_heat_map_is_blue_white_red_and_grey() -> None:
