@@ -152,12 +152,12 @@ class Registry(Generic[T]):
         self._factories[name] = factory
         return factory
 
-    def get(self, identifier: str | Mapping[str, Any] | T) -> T:
+    def get(self, identifier: str | Spec | Mapping[str, Any] | T) -> T:
         """Returns an object from a specification, a config or the object itself.
 
         Args:
-            identifier: `"dst(floor=0.3)"`, or `{"name": "dst", "config": {"floor": 0.3}}`, or an object,
-                which is returned as it is.
+            identifier: `"dst(floor=0.3)"`, parsed or not, or `{"name": "dst", "config": {"floor": 0.3}}`, or an
+                object, which is returned as it is.
 
         Raises:
             ValueError: for an unknown name (listing the choices), wrong arguments, values that the object rejects, or
@@ -169,6 +169,8 @@ class Registry(Generic[T]):
             except ValueError as error:
                 raise ValueError(f"{error}. Choices: {', '.join(self.names)}") from error
             return self._build(spec)
+        if isinstance(identifier, Spec):
+            return self._build(identifier)
         if isinstance(identifier, Mapping):
             unexpected = set(identifier) - {"name", "config"}
             config = identifier.get("config", {})
