@@ -28,8 +28,9 @@ def face_groups(trunk: str = "resnet18", hidden: int = 256, frozen: bool = True)
         Adam (0.001).
     """
 
-    def build(tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None) -> Graph:
+    def build(tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
         check_heads("face_groups", tasks, ("binary", "regression"))
+        trunks.check_images("Network 'face_groups'", image_shape)
         if frozen and weights is None:
             warnings.warn(
                 "The trunk of network 'face_groups' is frozen at random weights. Give it weights, or train it with "

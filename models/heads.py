@@ -119,3 +119,13 @@ SINGLE: dict[str, Callable[[Task, Any], Any]] = {
     "regression": regression,
     "reconstruction": reconstruction,
 }
+
+
+def head(task: Task, features: Any) -> Any:
+    """Returns the output of a task from features `(batch, features)` of its own.
+
+    Args:
+        task: the task.
+        features: a Keras tensor `(batch, features)`.
+    """
+    return probabilities(task, features) if task.head == "binary" else SINGLE[task.head](task, features)

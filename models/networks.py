@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import keras
 
 from models import heads, saved, trunks
 from mtl_keras.checks import unknown_value
-from mtl_keras.serialization import Registry, parse_spec
+from mtl_keras.serialization import Registry, Spec, parse_spec
 from mtl_keras.tasks import TaskSet
 from mtl_keras.training import graph
 
 Graph = tuple[Any, dict[str, Any]]
-Network = Callable[[TaskSet, tuple[int, int, int], str | None], Graph]
 
-NETWORKS: Registry[Network] = Registry("network")
+
+class Network(Protocol):
+    """Builds a network for tasks and a shape of inputs: see `network` for the arguments and the result."""
+
+    def __call__(self, tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph: ...
+
+
+class _NetworkRegistry(Registry[Network]):
+    """Registry of networks. Specifications in their arguments are trunks: `"mmoe(cnn(filters=16), experts=8)"`."""
+
+    def _resolve(self, value: Any) -> Any:
+        if isinstance(value, Spec):
+            return trunks.TRUNKS.get(value) if value.name in trunks.TRUNKS else value.name
+        return super()._resolve(value)
+
+
+NETWORKS: Registry[Network] = _NetworkRegistry("network")
 
 
 def network(
-    identifier: str | trunks.Trunk, tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None = None
+    identifier: str | trunks.Trunk, tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None
 ) -> Graph:
     """Returns the inputs and the named outputs of a network.
 
@@ -32,7 +47,7 @@ def network(
             all tasks share: an identifier for `models.trunks.get`; or the path of a `.keras` file: see
             `models.saved.saved_network`.
         tasks: the tasks to predict.
-        image_shape: `(height, width, channels)` of the images, which are in [0, 1].
+        image_shape: `(height, width, channels)` of the images, which are in [0, 1], or `(features,)` of vectors.
         weights: initial weights of the trunk: `None` for random weights, `"imagenet"`, or the path of a file. See
             `models.trunks.get`.
 
@@ -84,7 +99,7 @@ def check_network(identifier: str) -> None:
 
 
 def hard_sharing(
-    trunk: str | trunks.Trunk, tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None = None
+    trunk: str | trunks.Trunk, tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None
 ) -> Graph:
     """Returns the inputs and the named outputs of a network that shares its trunk among all tasks.
 
@@ -92,7 +107,7 @@ def hard_sharing(
         trunk: an identifier for `models.trunks.get`: a name (`"cnn"`, `"cnn(filters=16)"`, `"mobilenetv2"`), a model, a
             layer or a function from images to features.
         tasks: the tasks to predict. Each task's `head` selects the kind of its head; all binary tasks share one layer.
-        image_shape: `(height, width, channels)` of the images, which are in [0, 1].
+        image_shape: `(height, width, channels)` of the images, which are in [0, 1], or `(features,)` of vectors.
         weights: initial weights of the trunk: see `models.trunks.get`.
 
     Returns:

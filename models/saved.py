@@ -40,7 +40,7 @@ def load_keras_file(path: Path, compiled: bool = True) -> keras.Model:
 
 
 def saved_network(
-    file: str, tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None
+    file: str, tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None
 ) -> tuple[Any, dict[str, Any]]:
     """Returns the inputs and named outputs of the network in a file, initialised with the weights in the file.
 
@@ -79,7 +79,7 @@ def saved_network(
     return images, {name: outputs[name] for name in tasks}
 
 
-def _check_inputs(path: Path, inputs: Any, image_shape: tuple[int, int, int]) -> None:
+def _check_inputs(path: Path, inputs: Any, image_shape: tuple[int, ...]) -> None:
     received = [(tuple(tensor.shape[1:]), str(tensor.dtype)) for tensor in keras.tree.flatten(inputs)]
     shape, dtype = received[0]
     fits = len(shape) == len(image_shape) and all(a in (None, b) for a, b in zip(shape, image_shape))

@@ -11,7 +11,7 @@ from keras import layers
 
 from models import heads
 from models.networks import NETWORKS, Graph, Network, check_heads, check_share
-from models.trunks import load_trunk_weights
+from models.trunks import check_images, load_trunk_weights
 from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
@@ -72,8 +72,9 @@ def strided(
     check_share("rate", rate)
     parts = _StridedLayers(width, decoder_width, rate if dropout == "each" else 0.0, pool, latent, dense)
 
-    def build(tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None) -> Graph:
+    def build(tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
         check_heads("strided", tasks, ("classification", "binary", "reconstruction"))
+        check_images("Network 'strided'", image_shape)
         if any(side % _STRIDE for side in image_shape[:2]):
             raise ValueError(
                 f"Network 'strided' takes images whose sides can be divided by {_STRIDE}. "

@@ -8,7 +8,7 @@ function, a `keras.layers.Layer`, a `keras.Model`. Trunks registered in `TRUNKS`
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ def cnn(filters: int = 32, dense: int = 128, dropout: float = 0.5) -> Trunk:
     """
 
     def trunk(images: Any) -> Any:
+        check_images("Trunk 'cnn'", images.shape[1:])
         size = max(images.shape[1:3])
         stride = 1 if size <= _FULL_RESOLUTION else 2
         size = -(-size // stride)
@@ -79,23 +80,38 @@ def _normalisation(name: str) -> layers.Layer:
 
 
 @TRUNKS.register
-def mlp(dense: int = 256, depth: int = 2, dropout: float = 0.2) -> Trunk:
-    """Returns fully connected layers on the flattened image.
+def mlp(dense: int | Sequence[int] = 256, depth: int = 2, dropout: float = 0.2) -> Trunk:
+    """Returns fully connected layers on the flattened image, or on a vector.
 
     Args:
-        dense: width of each layer and number of features.
-        depth: number of layers.
+        dense: width of each layer; `[64, 32]` for two layers of different widths. The last is the number of features.
+        depth: number of layers, if `dense` is one number.
         dropout: the share of each layer's output that is dropped in training.
     """
+    widths = [dense] * depth if isinstance(dense, int) else list(dense)
 
     def trunk(images: Any) -> Any:
-        x = layers.Flatten(name="trunk_flatten")(images)
-        for layer in range(1, depth + 1):
-            x = layers.Dense(dense, activation="relu", name=f"trunk_dense{layer}")(x)
+        x = layers.Flatten(name="trunk_flatten")(images) if len(images.shape) > 2 else images
+        for layer, width in enumerate(widths, start=1):
+            x = layers.Dense(width, activation="relu", name=f"trunk_dense{layer}")(x)
             x = layers.Dropout(dropout, name=f"trunk_dropout{layer}")(x)
         return x
 
     return trunk
+
+
+def check_images(what: str, shape: tuple[int | None, ...]) -> None:
+    """Raises an error if inputs are not images.
+
+    Args:
+        what: the network or trunk, for the message.
+        shape: shape of the inputs, without the batch axis.
+    """
+    if len(shape) != 3:
+        raise ValueError(
+            f"{what} takes images (height, width, channels); for vectors there is the trunk 'mlp'. "
+            f"Received: image_shape={tuple(shape)}"
+        )
 
 
 def names() -> list[str]:
@@ -103,14 +119,14 @@ def names() -> list[str]:
     return [*TRUNKS.names, *APPLICATIONS]
 
 
-def get(identifier: str | Trunk, input_shape: tuple[int, int, int], weights: str | None = None) -> keras.Model:
+def get(identifier: str | Trunk, input_shape: tuple[int, ...], weights: str | None = None) -> keras.Model:
     """Returns a trunk as a model.
 
     Args:
         identifier: the name of a trunk, with or without arguments (`"mlp"`, `"cnn(filters=16)"`); the name of an
             architecture in `keras.applications`, in any case (`"MobileNetV2"`); or a trunk. A functional `keras.Model`
             is returned unchanged.
-        input_shape: `(height, width, channels)` of the images.
+        input_shape: `(height, width, channels)` of the images, or `(features,)` of vectors.
         weights: `None` for random weights (or those of the given trunk), `"imagenet"` for the weights that Keras
             fetches for an architecture of `keras.applications`, or the path of a file of the trunk's weights: see
             `load_trunk_weights`.

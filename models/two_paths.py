@@ -7,7 +7,7 @@ from keras import layers
 
 from models import heads
 from models.networks import NETWORKS, Graph, Network, check_heads
-from models.trunks import load_trunk_weights
+from models.trunks import check_images, load_trunk_weights
 from mtl_keras.tasks import TaskSet
 
 _SMALLEST = 18  # the convolutions and poolings reduce this size to one position
@@ -31,8 +31,9 @@ def two_paths(filters: int = 32, shared: int = 1024, dense: int = 100) -> Networ
         10 epochs, both tasks weighted 0.5.
     """
 
-    def build(tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None) -> Graph:
+    def build(tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
         check_heads("two_paths", tasks, ("classification", "binary"))
+        check_images("Network 'two_paths'", image_shape)
         if min(image_shape[:2]) < _SMALLEST:
             raise ValueError(
                 f"Network 'two_paths' takes images of {_SMALLEST}x{_SMALLEST} or more. "
@@ -49,7 +50,7 @@ def two_paths(filters: int = 32, shared: int = 1024, dense: int = 100) -> Networ
     return build
 
 
-def _trunk(image_shape: tuple[int, int, int], filters: int, shared: int) -> keras.Model:
+def _trunk(image_shape: tuple[int, ...], filters: int, shared: int) -> keras.Model:
     images = keras.Input(image_shape, name="images")
     x = images
     for block in (1, 2, 3):

@@ -9,7 +9,7 @@ from keras import layers
 
 from models import applications, heads
 from models.networks import NETWORKS, Graph, Network, check_heads, check_share
-from models.trunks import IMAGENET, load_trunk_weights
+from models.trunks import IMAGENET, check_images, load_trunk_weights
 from mtl_keras.tasks import TaskSet
 
 
@@ -33,8 +33,9 @@ def vgg16_dense(dense: int = 4096, dropout: float = 0.5, frozen: bool = False) -
     """
     check_share("dropout", dropout)
 
-    def build(tasks: TaskSet, image_shape: tuple[int, int, int], weights: str | None) -> Graph:
+    def build(tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
         check_heads("vgg16_dense", tasks, ("binary",))
+        check_images("Network 'vgg16_dense'", image_shape)
         trunk = _trunk(image_shape, weights)
         if frozen:
             trunk.trainable = False
@@ -47,7 +48,7 @@ def vgg16_dense(dense: int = 4096, dropout: float = 0.5, frozen: bool = False) -
     return build
 
 
-def _trunk(image_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
+def _trunk(image_shape: tuple[int, ...], weights: str | None) -> keras.Model:
     imagenet = weights == IMAGENET
     images = keras.Input(image_shape, name="images")
     maps = applications.apply_architecture("vgg16", _scaled(images, weights), imagenet=imagenet, pooling=None)

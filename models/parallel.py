@@ -1,0 +1,168 @@
+"""Networks with a copy of the trunk for each task, which exchange features: cross-stitch, sluice, NDDR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import layers
+
+from models import heads, stages, trunks
+from models.networks import NETWORKS, Graph, Network
+from mtl_keras.checks import check_number
+from mtl_keras.layers import NDDR, CrossStitch, LayerMixture, Sluice, SubspaceOrthogonality
+from mtl_keras.tasks import TaskSet
+
+Unit = Callable[[int, str], layers.Layer]  # (index of the task, name of the layer) -> unit
+
+
+@NETWORKS.register
+def cross_stitch(
+    trunk: str | trunks.Trunk | None = None,
+    after: Sequence[str] | None = None,
+    own: float = 0.9,
+    others: float | None = None,
+    per_channel: bool = True,
+    speed: float = 100.0,
+) -> Network:
+    """Builds a copy of the trunk for each task, with cross-stitch units behind its stages.
+
+    The paper starts from the weights of single-task networks.
+
+    Args:
+        trunk: what is copied: an identifier for `models.trunks.get`. By default `"cnn"` for images and `"mlp"` for
+            vectors.
+        after: names of the layers of the trunk behind which units stand; by default the ends of its stages (see
+            `models.stages.stage_ends`).
+        own: see `mtl_keras.layers.CrossStitch`.
+        others: see there.
+        per_channel: see there.
+        speed: see there.
+
+    Example:
+
+    ```python
+    tasks = TaskSet([Task.classification("item", 10), Task.classification("group", 3)])
+    model = MultiTaskModel(*cross_stitch("cnn")(tasks, (28, 28, 1)))
+    ```
+
+    References:
+        I. Misra et al., "Cross-stitch Networks for Multi-task Learning", CVPR 2016, https://arxiv.org/abs/1604.03539
+    """
+    CrossStitch(0, own, others, per_channel, speed)  # checks the arguments
+
+    def unit(position: int, name: str) -> layers.Layer:
+        return CrossStitch(position, own, others, per_channel, speed, name=name)
+
+    return _Parallel(trunk, after, unit)
+
+
+@NETWORKS.register
+def nddr(
+    trunk: str | trunks.Trunk | None = None,
+    after: Sequence[str] | None = None,
+    own: float = 0.9,
+    others: float | None = None,
+    use_bias: bool = False,
+    normalise: bool = True,
+) -> Network:
+    """Builds a copy of the trunk for each task, with a 1x1 convolution of all tasks' features behind its stages.
+
+    The paper starts from the weights of single-task networks.
+
+    Args:
+        trunk: see `cross_stitch`.
+        after: see `cross_stitch`.
+        own: see `mtl_keras.layers.NDDR`.
+        others: see there.
+        use_bias: see there.
+        normalise: see there.
+
+    References:
+        Y. Gao et al., "NDDR-CNN: Layerwise Feature Fusing in Multi-Task CNNs by Neural Discriminative Dimensionality
+        Reduction", CVPR 2019, https://arxiv.org/abs/1801.08297
+    """
+    NDDR(0, own, others, use_bias, normalise)  # checks the arguments
+
+    def unit(position: int, name: str) -> layers.Layer:
+        return NDDR(position, own, others, use_bias, normalise, name=name)
+
+    return _Parallel(trunk, after, unit)
+
+
+@NETWORKS.register
+def sluice(
+    trunk: str | trunks.Trunk | None = None,
+    after: Sequence[str] | None = None,
+    subspaces: int = 2,
+    own: float = 0.9,
+    others: float | None = None,
+    orthogonality: float = 0.0,
+    mix_layers: bool = False,
+) -> Network:
+    """Builds a copy of the trunk for each task, with sluice units behind its stages.
+
+    Args:
+        trunk: see `cross_stitch`.
+        after: see `cross_stitch`.
+        subspaces: see `mtl_keras.layers.Sluice`.
+        own: see there.
+        others: see there.
+        orthogonality: factor of the penalty on kernels whose subspaces are alike, for the last kernel of each stage:
+            see `mtl_keras.layers.SubspaceOrthogonality`.
+        mix_layers: whether a task's features are a linear combination of the outputs of all its stages, which must
+            then have the same shape, as in `"mlp"`.
+
+    References:
+        S. Ruder et al., "Latent Multi-task Architecture Learning", AAAI 2019, https://arxiv.org/abs/1705.08142
+    """
+    Sluice(0, own, others, subspaces)  # checks the arguments
+    check_number("orthogonality", orthogonality, 0)
+
+    def unit(position: int, name: str) -> layers.Layer:
+        return Sluice(position, own, others, subspaces, name=name)
+
+    penalty = SubspaceOrthogonality(subspaces, orthogonality) if orthogonality else None
+    return _Parallel(trunk, after, unit, penalty, mix_layers)
+
+
+@dataclass(frozen=True)
+class _Parallel:
+    """The network of the builders above."""
+
+    trunk: str | trunks.Trunk | None
+    after: Sequence[str] | None
+    unit: Unit
+    penalty: keras.regularizers.Regularizer | None = None
+    mix_layers: bool = False
+
+    def __call__(self, tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
+        trunk = stages.Trunk.get(self.trunk, image_shape, weights)
+        ends = stages.stage_ends(trunk.model) if self.after is None else self.after
+        features = [trunk.model.input] * len(tasks)
+        found: list[list[Any]] = []
+        for level, (end, stage) in enumerate(stages.cut(trunk.model, ends).items(), start=1):
+            copies = [trunk.copy(stage, f"stage{level}_{task}", number) for number, task in enumerate(tasks)]
+            features = [copy(x) for copy, x in zip(copies, features)]
+            if end in ends and len(tasks) > 1:
+                features = [self.unit(i, f"stitch{level}_{task}")(features) for i, task in enumerate(tasks)]
+            if end in ends:
+                found.append(features)
+            for copy in copies if self.penalty and end in ends else ():
+                _penalise_last_kernel(copy, self.penalty)
+        outputs = {}
+        for number, task in enumerate(tasks.values()):
+            x = features[number]
+            if self.mix_layers:
+                x = LayerMixture(name=f"{task.name}_layers")([each[number] for each in found])
+            outputs[task.name] = heads.head(task, x)
+        return trunk.model.input, outputs
+
+
+def _penalise_last_kernel(stage: keras.Model, penalty: keras.regularizers.Regularizer) -> None:
+    """Adds a penalty on the kernel of the last layer of a stage that has one."""
+    layer = next(layer for layer in reversed(stage.layers) if hasattr(layer, "kernel"))
+    # The variable, which is already made, gives the loss; the layer's attribute is saved with the model.
+    layer.kernel_regularizer = layer.kernel.regularizer = penalty
