@@ -13,6 +13,7 @@ from models import NETWORKS, hard_sharing, network
 from mtl_keras import MultiTaskModel
 from mtl_keras.export import export, parity
 from mtl_keras.tasks import Task, TaskSet
+from tests.models import test_soft_sharing_in_fit
 
 CLASSES = [Task.classification("item", 4), Task.binary("worn")]
 # A small variant of each network, with the tasks and the images that it is made for.
@@ -53,8 +54,8 @@ def _values(layer: keras.Layer) -> list[np.ndarray]:
     return [variable.numpy().copy() for variable in layer.variables]
 
 
-def test_every_network_has_a_variant_here() -> None:
-    assert NETWORKS.names == sorted(VARIANTS)
+def test_every_network_is_tested() -> None:
+    assert NETWORKS.names == sorted([*VARIANTS, *test_soft_sharing_in_fit.NAMES])
 
 
 @pytest.mark.parametrize("name", sorted(VARIANTS))

@@ -10,12 +10,36 @@ import numpy as np
 import pytest
 
 from mtl_keras import MultiTaskModel, TaskSplit
+from mtl_keras.layers import (
+    NDDR,
+    BranchChoice,
+    CrossStitch,
+    DSelectKGate,
+    ExpertMixture,
+    LayerMixture,
+    Sluice,
+    SoftmaxGate,
+    SubspaceOrthogonality,
+    TaskAttention,
+    TaskRouting,
+)
 from mtl_keras.losses import ScaledLoss
 from mtl_keras.metrics import BalancedAccuracy, PointError, ScaledError
 from mtl_keras.testing import toy_data, toy_graph
 
 OBJECTS = [
     TaskSplit(3, name="split", trainable=False),
+    SoftmaxGate(3, 2.0, 0.1, True, name="gate"),
+    DSelectKGate(5, 3, 2.0, False, 0.1, name="gate"),
+    ExpertMixture(name="mixture"),
+    CrossStitch(1, 0.8, 0.1, False, 10.0, name="stitch"),
+    Sluice(1, 0.8, 0.1, 4, name="sluice"),
+    SubspaceOrthogonality(3, 0.5),
+    LayerMixture(0.7, name="layers"),
+    NDDR(1, 0.8, 0.1, True, False, 0.9, name="nddr"),
+    TaskAttention(8, 0.8, name="attention"),
+    TaskRouting(0.3, 5, name="routing"),
+    BranchChoice(4.0, 0.9, 0.2, name="branch"),
     BalancedAccuracy(threshold=0.3, name="mine"),
     PointError(scale=128.0, name="pixels"),
     ScaledError(scale=3.0, name="years"),
