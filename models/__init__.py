@@ -6,7 +6,7 @@ from models.experts import cgc, dselect_k, mmoe, ple
 from models.face_groups import face_groups
 from models.hub import keras_hub
 from models.networks import NETWORKS, check_network, hard_sharing, network, trunk_layers
-from models.parallel import cross_stitch, nddr, sluice
+from models.parallel import cross_stitch, nddr, sluice, start_from_single_task
 from models.resnet import resnet18
 from models.strided import strided
 from models.task_routing import task_routing
@@ -31,6 +31,7 @@ __all__ = [
     "ple",
     "resnet18",
     "sluice",
+    "start_from_single_task",
     "strided",
     "task_routing",
     "trunk_layers",

@@ -22,7 +22,7 @@ _REFINEMENTS = ("convolution", "bottleneck")
 @NETWORKS.register
 def mtan(
     trunk: str | trunks.Trunk | None = None,
-    after: Sequence[str] | None = None,
+    after: str | Sequence[str] | None = None,
     hidden: float = 0.25,
     refine: str = "convolution",
 ) -> Network:
@@ -45,6 +45,7 @@ def mtan(
         S. Liu, E. Johns, A. J. Davison, "End-to-End Multi-Task Learning with Attention", CVPR 2019,
         https://arxiv.org/abs/1803.10704
     """
+    stages.check_arguments(trunk, after)
     check_positive("hidden", hidden)
     if refine not in _REFINEMENTS:
         raise unknown_value("refine", refine, _REFINEMENTS)
@@ -74,15 +75,17 @@ def mtan(
     return build
 
 
-def _stages(trunk: keras.Model, after: Sequence[str] | None) -> list[tuple[Any, Any]]:
+def _stages(trunk: keras.Model, after: str | Sequence[str] | None) -> list[tuple[Any, Any]]:
     """Returns the first activation and the output of each stage with feature maps, or with vectors if it has no maps.
 
     The first activation is one of the output's shape; if there is none, it is the output itself.
     """
     tensors = stages.activations(trunk)
-    ends = list(stages.cut(trunk, stages.stage_ends(trunk) if after is None else after))
-    if after is None:
-        ends = [end for end in ends if end in stages.stage_ends(trunk)]
+    ends = stages.stage_ends(trunk, after)
+    names = [symbolic_producer(tensor)[0].name for tensor in tensors]
+    for end in ends:
+        if end not in names:
+            raise unknown_value("layer in after", end, names)
     found: list[tuple[Any, Any]] = []
     stage: list[Any] = []
     for tensor in tensors:

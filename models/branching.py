@@ -32,7 +32,7 @@ class Branches(NamedTuple):
 @NETWORKS.register
 def ltb(
     trunk: str | trunks.Trunk | None = None,
-    after: Sequence[str] | None = None,
+    after: str | Sequence[str] | None = None,
     nodes: int | None = None,
     temperature: float = 5.0,
     decay: float = 0.998,
@@ -55,6 +55,7 @@ def ltb(
         P. Guo, C.-Y. Lee, D. Ulbricht, "Learning to Branch for Multi-Task Learning", ICML 2020,
         https://arxiv.org/abs/2006.01895
     """
+    stages.check_arguments(trunk, after)
     BranchChoice(temperature, decay, lowest)  # checks the arguments
     if nodes is not None:
         check_integer("nodes", nodes, 1)
@@ -64,7 +65,7 @@ def ltb(
 
     def build(tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
         source = stages.Trunk.get(trunk, image_shape, weights)
-        ends = list(stages.stage_ends(source.model) if after is None else after)
+        ends = stages.stage_ends(source.model, after)
         parts = stages.cut(source.model, ends)
         if not list(parts.values())[-1].weights:  # such as pooling: a part of the last stage
             parts = stages.cut(source.model, ends[:-1])

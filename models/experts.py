@@ -194,6 +194,7 @@ class _Experts:
     gate: Gate
 
     def __post_init__(self) -> None:
+        stages.check_arguments(self.trunk, self.split)
         for width in self.tower:
             check_integer("tower", width, 1)
 

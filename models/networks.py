@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import keras
 
 from models import heads, saved, trunks
-from mtl_keras.checks import unknown_value
 from mtl_keras.serialization import Registry, Spec, parse_spec
 from mtl_keras.tasks import TaskSet
 from mtl_keras.training import graph
@@ -26,9 +25,13 @@ class _NetworkRegistry(Registry[Network]):
     """Registry of networks. Specifications in their arguments are trunks: `"mmoe(cnn(filters=16), experts=8)"`."""
 
     def _resolve(self, value: Any) -> Any:
-        if isinstance(value, Spec):
-            return trunks.TRUNKS.get(value) if value.name in trunks.TRUNKS else value.name
-        return super()._resolve(value)
+        if not isinstance(value, Spec):
+            return super()._resolve(value)
+        if value.name in trunks.TRUNKS:
+            return trunks.TRUNKS.get(value)
+        if value.args or value.kwargs:
+            trunks.check_name(str(value))
+        return value.name
 
 
 NETWORKS: Registry[Network] = _NetworkRegistry("network")
@@ -92,10 +95,8 @@ def check_network(identifier: str) -> None:
     name = parse_spec(identifier, "network or trunk").name
     if name in NETWORKS:
         NETWORKS.get(identifier)
-    elif name in trunks.TRUNKS:
-        trunks.TRUNKS.get(identifier)
-    elif name.lower() not in trunks.names():
-        raise unknown_value("network or trunk", name, [*NETWORKS.names, *trunks.names()])
+    else:
+        trunks.check_name(identifier, "network or trunk", NETWORKS.names)
 
 
 def hard_sharing(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +16,16 @@ from mtl_keras.checks import check_number
 from mtl_keras.layers import NDDR, CrossStitch, LayerMixture, Sluice, SubspaceOrthogonality
 from mtl_keras.tasks import TaskSet
 
+COPIES_PER_TASK = ("cross_stitch", "nddr", "sluice")
+"""The networks that can start from single-task networks."""
+
 Unit = Callable[[int, str], layers.Layer]  # (index of the task, name of the layer) -> unit
 
 
 @NETWORKS.register
 def cross_stitch(
     trunk: str | trunks.Trunk | None = None,
-    after: Sequence[str] | None = None,
+    after: str | Sequence[str] | None = None,
     own: float = 0.9,
     others: float | None = None,
     per_channel: bool = True,
@@ -62,7 +66,7 @@ def cross_stitch(
 @NETWORKS.register
 def nddr(
     trunk: str | trunks.Trunk | None = None,
-    after: Sequence[str] | None = None,
+    after: str | Sequence[str] | None = None,
     own: float = 0.9,
     others: float | None = None,
     use_bias: bool = False,
@@ -95,7 +99,7 @@ def nddr(
 @NETWORKS.register
 def sluice(
     trunk: str | trunks.Trunk | None = None,
-    after: Sequence[str] | None = None,
+    after: str | Sequence[str] | None = None,
     subspaces: int = 2,
     own: float = 0.9,
     others: float | None = None,
@@ -133,14 +137,17 @@ class _Parallel:
     """The network of the builders above."""
 
     trunk: str | trunks.Trunk | None
-    after: Sequence[str] | None
+    after: str | Sequence[str] | None
     unit: Unit
     penalty: keras.regularizers.Regularizer | None = None
     mix_layers: bool = False
 
+    def __post_init__(self) -> None:
+        stages.check_arguments(self.trunk, self.after)
+
     def __call__(self, tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
         trunk = stages.Trunk.get(self.trunk, image_shape, weights)
-        ends = stages.stage_ends(trunk.model) if self.after is None else self.after
+        ends = stages.stage_ends(trunk.model, self.after)
         features = [trunk.model.input] * len(tasks)
         found: list[list[Any]] = []
         for level, (end, stage) in enumerate(stages.cut(trunk.model, ends).items(), start=1):
@@ -166,3 +173,47 @@ def _penalise_last_kernel(stage: keras.Model, penalty: keras.regularizers.Regula
     layer = next(layer for layer in reversed(stage.layers) if hasattr(layer, "kernel"))
     # The variable, which is already made, gives the loss; the layer's attribute is saved with the model.
     layer.kernel_regularizer = layer.kernel.regularizer = penalty
+
+
+def start_from_single_task(model: keras.Model, sources: Mapping[str, keras.Model]) -> None:
+    """Copies the weights of single-task networks into a network of `cross_stitch`, `nddr` or `sluice`, in place.
+
+    Args:
+        model: the network; its layers for a task are that task's copies of the trunk's stages, and its head.
+        sources: task -> a network for this task alone: the same builder with one task, or its trunk with hard sharing.
+
+    Raises:
+        ValueError: if the network has no copy of the trunk for a task, or a layer has no counterpart of the same shape.
+    """
+    for task, source in sources.items():
+        known = {layer.name: layer for layer in _leaves(source)}
+        copies = {
+            layer.name: found[1]
+            for layer in _leaves(model)
+            if (found := re.fullmatch(rf"stage\d+_{re.escape(task)}_(.+)", layer.name))
+        }
+        if not copies:
+            raise ValueError(
+                "Only networks of cross_stitch, nddr and sluice can start from single-task networks: this one has no "
+                f"copy of the trunk for task {task!r}."
+            )
+        for layer in _leaves(model):
+            name = layer.name
+            if not layer.weights or not (name in copies or name == task or name.startswith(f"{task}_")):
+                continue
+            # In a network with hard sharing, the trunk's layers have their own names.
+            names = [name, f"trunk_{copies[name]}", copies[name]] if name in copies else [name]
+            counterpart = next((known[each] for each in names if each in known), None)
+            shapes = [tuple(weight.shape) for weight in layer.weights]
+            if counterpart is None or [tuple(weight.shape) for weight in counterpart.weights] != shapes:
+                raise ValueError(
+                    f"The single-task network of {task!r} has no layer like {name!r} with weights {shapes}. "
+                    f"It must have the same trunk. Received: a network with the layers {', '.join(known)}"
+                )
+            layer.set_weights(counterpart.get_weights())
+
+
+def _leaves(model: keras.Model) -> list[keras.Layer]:
+    """Returns the layers of a model and of the models nested in it, without these."""
+    parts = [_leaves(layer) if isinstance(layer, keras.Model) else [layer] for layer in model.layers]
+    return [layer for part in parts for layer in part]

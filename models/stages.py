@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,24 @@ def derived_seed(seed: int, *numbers: int) -> int:
     return int(np.random.SeedSequence([seed, *numbers]).generate_state(1)[0] >> 1) if any(numbers) else seed
 
 
+def check_arguments(trunk: str | trunks.Trunk | None, after: str | Sequence[str] | None) -> None:
+    """Checks the arguments of a builder that need no input shape.
+
+    Raises:
+        ValueError: for the name of an unknown trunk, or layers that are not given by their names.
+    """
+    if isinstance(trunk, str):
+        trunks.check_name(trunk)
+    names = layer_names(after or ())
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"after must be the names of layers of the trunk. Received: after={after!r}")
+
+
+def layer_names(after: str | Sequence[str]) -> list[str]:
+    """Returns the names of layers as a list; one name stands for itself."""
+    return [after] if isinstance(after, str) else list(after)
+
+
 def cut(trunk: keras.Model, after: Iterable[str]) -> dict[str, keras.Model]:
     """Cuts a trunk behind some of its layers.
 
@@ -108,8 +126,8 @@ def cut(trunk: keras.Model, after: Iterable[str]) -> dict[str, keras.Model]:
     return {name: keras.Model(start, end) for start, (name, end) in zip(starts, parts.items())}
 
 
-def stage_ends(trunk: keras.Model) -> list[str]:
-    """Returns the names of the layers that end the stages of a trunk.
+def stage_ends(trunk: keras.Model, after: str | Sequence[str] | None = None) -> list[str]:
+    """Returns the names of the layers that end the stages of a trunk: those in `after`, if given.
 
     A stage ends with the last activation or sum at each resolution, and with the activation of each fully connected
     layer. For a ResNet, these are the layers behind the stem and behind each group of blocks.
@@ -117,6 +135,8 @@ def stage_ends(trunk: keras.Model) -> list[str]:
     Raises:
         ValueError: if there are none.
     """
+    if after is not None:
+        return layer_names(after)
     found: dict[Any, str] = {}
     for tensor in activations(trunk):
         name = symbolic_producer(tensor)[0].name

@@ -16,7 +16,7 @@ from mtl_keras.tasks import TaskSet
 
 @NETWORKS.register
 def task_routing(
-    trunk: str | trunks.Trunk | None = None, after: Sequence[str] | None = None, rate: float = 0.5, seed: int = 0
+    trunk: str | trunks.Trunk | None = None, after: str | Sequence[str] | None = None, rate: float = 0.5, seed: int = 0
 ) -> Network:
     """Builds a trunk that each task passes by itself, with a part of the channels switched off behind each activation.
 
@@ -34,13 +34,13 @@ def task_routing(
         G. Strezoski, N. van Noord, M. Worring, "Many Task Learning With Task Routing", ICCV 2019,
         https://arxiv.org/abs/1903.12117
     """
+    stages.check_arguments(trunk, after)
     TaskRouting(rate, check_integer("seed", seed, 0))  # checks the arguments
 
     def build(tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
         model = stages.Trunk.get(trunk, image_shape, weights).model
-        ends = after
-        if ends is None:
-            ends = [symbolic_producer(tensor)[0].name for tensor in stages.activations(model)]
+        every = [symbolic_producer(tensor)[0].name for tensor in stages.activations(model)]
+        ends = every if after is None else stages.layer_names(after)
         features: dict[str, Any] = dict.fromkeys(tasks, model.input)
         for level, (end, stage) in enumerate(stages.cut(model, ends).items(), start=1):
             stage.name = f"trunk_stage{level}"

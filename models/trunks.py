@@ -8,7 +8,7 @@ function, a `keras.layers.Layer`, a `keras.Model`. Trunks registered in `TRUNKS`
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,26 @@ def names() -> list[str]:
     return [*TRUNKS.names, *APPLICATIONS]
 
 
+def check_name(identifier: str, kind: str = "trunk", others: Iterable[str] = ()) -> None:
+    """Checks the name and the argument names of a trunk, without building it.
+
+    Args:
+        identifier: see `get`.
+        kind: what is expected, for the message.
+        others: further accepted names, for the message.
+
+    Raises:
+        ValueError: for an unknown name or wrong arguments.
+    """
+    spec = parse_spec(identifier, kind)
+    if spec.name in TRUNKS:
+        TRUNKS.get(spec)
+    elif spec.name.lower() not in APPLICATIONS:
+        raise unknown_value(kind, spec.name, [*names(), *others])
+    elif spec.args or spec.kwargs:
+        raise ValueError(f"Trunk {spec.name.lower()!r} takes no arguments. Received: {identifier!r}")
+
+
 def get(identifier: str | Trunk, input_shape: tuple[int, ...], weights: str | None = None) -> keras.Model:
     """Returns a trunk as a model.
 
@@ -190,15 +210,11 @@ def load_trunk_weights(trunk: keras.Model, weights: str | None, name: str) -> No
 
 
 def _by_name(identifier: str, imagenet: bool) -> Trunk:
-    spec = parse_spec(identifier)
-    if spec.name in TRUNKS:
+    check_name(identifier)
+    name = parse_spec(identifier).name
+    if name in TRUNKS:
         return TRUNKS.get(identifier)
-    name = spec.name.lower()
-    if name not in APPLICATIONS:
-        raise unknown_value("trunk", spec.name, names())
-    if spec.args or spec.kwargs:
-        raise ValueError(f"Trunk {name!r} takes no arguments. Received: {identifier!r}")
-    return partial(application_trunk, name, imagenet=imagenet)
+    return partial(application_trunk, name.lower(), imagenet=imagenet)
 
 
 def _check(model: keras.Model, input_shape: tuple[int, ...]) -> None:

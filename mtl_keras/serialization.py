@@ -31,6 +31,14 @@ class Spec:
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        values = [*map(_written, self.args), *(f"{name}={_written(value)}" for name, value in self.kwargs.items())]
+        return f"{self.name}({', '.join(values)})" if values else self.name
+
+
+def _written(value: Any) -> str:
+    return str(value) if isinstance(value, Spec) else repr(value)
+
 
 def parse_spec(text: str, kind: str = "specification") -> Spec:
     """Parses `"name"` or `"name(1, key=value, inner=other(2))"`.

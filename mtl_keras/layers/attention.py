@@ -41,7 +41,7 @@ class TaskAttention(keras.layers.Layer):
         self.momentum = momentum
 
     def build(self, input_shape: Sequence[tuple[int | None, ...]]) -> None:
-        if not isinstance(input_shape, (list, tuple)) or len(input_shape) < 2:
+        if len(input_shape) < 2 or not all(isinstance(shape, (list, tuple)) for shape in input_shape):
             raise ValueError(
                 f"{self.name} needs a list: the features, then one or more sources. Received: input_shape={input_shape}"
             )

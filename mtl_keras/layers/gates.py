@@ -24,6 +24,11 @@ def _check_input(layer: keras.Layer, shape: tuple[int | None, ...]) -> int:
     return shape[-1]
 
 
+def _softmax(logits: Any) -> Any:
+    """Returns the softmax over the last axis; for an axis of one entry, of which Keras warns, exactly 1."""
+    return ops.softmax(logits) if logits.shape[-1] > 1 else ops.exp(logits - logits)
+
+
 @keras.saving.register_keras_serializable("mtl_keras")
 class SoftmaxGate(keras.layers.Layer):
     """Computes the weights of experts: `softmax((W x + b) / temperature)`.
@@ -83,7 +88,7 @@ class SoftmaxGate(keras.layers.Layer):
             # Never all experts of an example.
             kept = ops.logical_or(kept, ops.logical_not(ops.any(kept, axis=-1, keepdims=True)))
             logits = ops.where(kept, logits, -1e9)
-        return ops.cast(ops.softmax(logits), self.compute_dtype)
+        return ops.cast(_softmax(logits), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (input_shape[0], self.experts)
@@ -190,7 +195,7 @@ class DSelectKGate(keras.layers.Layer):
         logits = self.bias[None]
         if self.kernel is not None:
             logits = ops.matmul(inputs, self.kernel) + logits
-        shares = ops.softmax(ops.cast(logits, "float32"))
+        shares = _softmax(ops.cast(logits, "float32"))
         reached = ops.sum(selectors, axis=-1)
         if self.entropy:
             entropy = -ops.sum(selectors * ops.log(selectors + _EPSILON), axis=(1, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import keras
@@ -33,7 +34,7 @@ class TaskRouting(keras.layers.Layer):
     def __init__(self, rate: float = 0.5, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = check_fraction("rate", rate)
-        self.seed = keras.random.SeedGenerator().initial_seed if seed is None else check_integer("seed", seed, 0)
+        self.seed = random.randrange(2**31) if seed is None else check_integer("seed", seed, 0)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         channels = input_shape[-1] or 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from experiments.config import RunConfig
 from experiments.plan import Plan
+from experiments.run_flags import specifications
 
 CONFIG = RunConfig(task_weights={"item": 2.0}, schedule="random_drop(keep=0.5)", weighting="uncertainty")
 
@@ -53,3 +55,30 @@ def test_a_plan_is_read_again_named_if_damaged_and_removed_with_empty_folders(tm
         Plan.load(folder)
     Plan.remove(folder)
     assert not folder.exists()
+
+
+def test_networks_are_compared_with_the_same_method() -> None:
+    config = dataclasses.replace(CONFIG, model="cross_stitch", init_from="runs/first")
+    plan = Plan(config, ("cnn(filters=8)", "mmoe(experts=4)", "nddr", "single_task"), (0,))
+    found = {str(folder): settings for folder, settings in plan.runs()}
+    assert [(name, settings.model, settings.init_from) for name, settings in found.items()] == [
+        ("multi_task/seed-0", "cross_stitch", "runs/first"),
+        ("cnn(filters=8)/seed-0", "cnn(filters=8)", None),
+        ("mmoe(experts=4)/seed-0", "mmoe(experts=4)", None),
+        ("nddr/seed-0", "nddr", "runs/first"),
+        ("single_task/item/seed-0", "cross_stitch", None),
+        ("single_task/group/seed-0", "cross_stitch", None),
+    ]
+    assert found["mmoe(experts=4)/seed-0"].weighting == "uncertainty"
+    with pytest.raises(ValueError, match=r"Unknown argument of network 'mmoe'. Did you mean 'experts'"):
+        Plan(CONFIG, ("mmoe(expert=4)",), (0,))
+
+
+def test_commas_within_brackets_do_not_divide() -> None:
+    entries = "pcgrad,mmoe(experts=4, tower=[8, 4]),ple(cnn(filters=8, dense=4), levels=1),dst".split(",")
+    assert specifications(entries) == (
+        "pcgrad",
+        "mmoe(experts=4, tower=[8, 4])",
+        "ple(cnn(filters=8, dense=4), levels=1)",
+        "dst",
+    )

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from models import branches, hard_sharing, network, stages, trunks
+from models import branches, check_network, hard_sharing, network, stages, start_from_single_task, trunks
 from models.attention import mtan
 from models.experts import cgc, dselect_k, mmoe, ple
 from models.parallel import cross_stitch, nddr, sluice
@@ -151,6 +151,16 @@ def test_errors_name_what_can_be_cut() -> None:
         network("mmoe(expert=4)", TWO, (12,))
     with pytest.raises(ValueError, match=r"Trunk 'cnn' takes images .*Received: image_shape=\(12,\)"):
         network("mmoe(cnn)", TWO, (12,))
+    with pytest.raises(ValueError, match=r"Unknown trunk. Did you mean 'resnet50'\? Received: 'resnet51'"):
+        check_network("mtan(resnet51)")
+    with pytest.raises(ValueError, match=r"Trunk 'resnet50' takes no arguments. Received: .resnet50.weights='a'"):
+        check_network("ltb(resnet50(weights='a'))")
+    with pytest.raises(ValueError, match=r"Unknown argument of trunk 'cnn'. Did you mean 'filters'.*'filter'"):
+        check_network("nddr(cnn(filter=3))")
+    with pytest.raises(ValueError, match=r"Unknown layer in after. Did you mean 'trunk_relu.'.*'trunk_relu'"):
+        network("mtan(cnn, after=trunk_relu)", TWO, (28, 28, 1))
+    with pytest.raises(ValueError, match=r"after must be the names of layers of the trunk. Received: after=\[3\]"):
+        check_network("task_routing(after=[3])")
     with pytest.raises(ValueError, match=r"A task needs an expert. Received: shared_experts=0, task_experts=0"):
         network("cgc(shared_experts=0, task_experts=0)", TWO, (12,))
 
@@ -332,3 +342,27 @@ def test_sluice_penalty_and_layer_mixture() -> None:
     restored = keras.Model.from_config(keras.Model(model.inputs, model.outputs).get_config())
     assert len(restored.losses) == 4
     assert [model.get_layer(f"{task}_layers").beta.shape for task in TWO] == [(2,), (2,)]
+
+
+@pytest.mark.parametrize("alone", ["cross_stitch", "hard_sharing"])
+@pytest.mark.parametrize("build", [cross_stitch, nddr, sluice])
+def test_starting_from_single_task_networks(build: Any, alone: str) -> None:
+    def single(task: str) -> keras.Model:
+        tasks = TWO.subset([task])
+        graph = build(mlp(8, 4))(tasks, (16,)) if alone == "cross_stitch" else hard_sharing(mlp(8, 4), tasks, (16,))
+        return keras.Model(*graph)
+
+    sources = {task: single(task) for task in TWO}
+    settings = {"normalise": False} if build is nddr else {}
+    model = built(build(mlp(8, 4), own=1.0, others=0.0, **settings)(TWO, (16,)))
+    start_from_single_task(model, sources)
+    for task, source in sources.items():
+        np.testing.assert_allclose(model(X)[task], source(X)[task], rtol=1e-6)
+
+
+def test_errors_of_a_start_from_single_task_networks() -> None:
+    source = keras.Model(*hard_sharing(mlp(8, 5), TWO.subset(["item"]), (16,)))
+    with pytest.raises(ValueError, match=r"has no layer like 'stage2_item_dense2' with weights \[\(8, 4\), \(4,"):
+        start_from_single_task(built(cross_stitch(mlp(8, 4))(TWO, (16,))), {"item": source})
+    with pytest.raises(ValueError, match=r"Only networks of cross_stitch, .* no copy of the trunk for task 'item'"):
+        start_from_single_task(built(mmoe(mlp(8, 5))(TWO, (16,))), {"item": source})
