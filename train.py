@@ -14,7 +14,14 @@ from pathlib import Path
 from absl import flags
 
 from experiments.commands import command_line
-from experiments.run_flags import can_start_a_run, config_from_flags, define_settings, resumed_config, seeds_from_flags
+from experiments.run_flags import (
+    can_start_a_run,
+    config_from_flags,
+    define_settings,
+    resumed_config,
+    seeds_from_flags,
+    specifications,
+)
 
 FLAGS = flags.FlagValues()
 _string = partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -26,8 +33,8 @@ _bool("smoke", False, "with `--experiment` and `--synthetic`: one epoch on a few
 _list(
     "compare",
     None,
-    "also train these, and compare: `single_task`, `equal_weights`, `fixed_weights`, or weightings and schedules by "
-    "name (`pcgrad,dst`)",
+    "also train these, and compare: `single_task`, `equal_weights`, `fixed_weights`, or weightings, schedules and "
+    "networks by name (`pcgrad,dst,mmoe(experts=4)`)",
 )
 _string(
     "judge_at",
@@ -119,13 +126,13 @@ def _compare(values: flags.FlagValues, folder: Path) -> None:
         plan = Plan(
             # All runs of a comparison have the same budget, so later runs use that of the existing ones.
             resumed_config(stored.config, values, may_change=("data_dir", "verbose")),
-            tuple(dict.fromkeys((*stored.baselines, *(values.compare or ())))),
+            tuple(dict.fromkeys((*stored.baselines, *specifications(values.compare or ())))),
             tuple(dict.fromkeys((*stored.seeds, *seeds))),
             stored.judge_at,
         )
     else:
         RunDirectory(folder).check_new()
-        plan = Plan(config_from_flags(values), tuple(values.compare), seeds or (values.seed,), values.judge_at)
+        plan = Plan(config_from_flags(values), specifications(values.compare), seeds or (values.seed,), values.judge_at)
     run_plan(plan, folder)
     report_comparison([folder], quiet=not plan.config.verbose)
 

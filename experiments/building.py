@@ -6,6 +6,7 @@ import glob
 import inspect
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -13,7 +14,9 @@ import tensorflow as tf
 import data
 from experiments.config import RunConfig
 from experiments.own_data import check_can_be_opened
-from models import network, trunk_layers
+from experiments.run_directory import RunDirectory
+from models import network, start_from_single_task, trunk_layers
+from models.saved import load_keras_file
 from mtl_keras import MultiTaskModel, schedules
 from mtl_keras.callbacks import FreezeLayers, TaskScheduler
 from mtl_keras.checks import unknown_value
@@ -53,6 +56,8 @@ def build_model(config: RunConfig, dataset: data.AnyDataset) -> MultiTaskModel:
     tasks = dataset.tasks
     graph = network(config.model, tasks, dataset.image_shape, config.weights)
     model = MultiTaskModel(*graph, name=dataset.name)
+    if config.init_from is not None:
+        start_from_single_task(model, single_task_models(Path(config.init_from), tasks.names, config.seed))
     jit_compile: bool | str = {"true": True, "false": False}.get(config.jit_compile, "auto")
     model.compile(
         make_optimizer(config.optimizer, config.learning_rate),
@@ -64,6 +69,22 @@ def build_model(config: RunConfig, dataset: data.AnyDataset) -> MultiTaskModel:
     if config.task_weights:
         model.set_task_weights(config.task_weights)
     return model
+
+
+def single_task_models(folder: Path, tasks: Sequence[str], seed: int) -> dict[str, keras.Model]:
+    """Returns the best single-task network of each task in the folder of a comparison.
+
+    Raises:
+        ValueError: if there is none of that seed, naming its file.
+    """
+    files = {task: RunDirectory(folder / "single_task" / task / f"seed-{seed}").best_model for task in tasks}
+    for task, file in files.items():
+        if not file.exists():
+            raise ValueError(
+                "init_from is the folder of a comparison with single-task networks (train.py --compare single_task) of "
+                f"the same tasks and seed. There is no {file} for task {task!r}. Received: init_from={str(folder)!r}"
+            )
+    return {task: load_keras_file(file, compiled=False) for task, file in files.items()}
 
 
 def make_scheduler(config: RunConfig, dataset: data.AnyDataset) -> TaskScheduler | None:

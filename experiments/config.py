@@ -121,12 +121,18 @@ class RunConfig:
     )
     model: str = setting(
         "cnn",
-        "a trunk that all tasks share: `cnn`, `mlp`, `resnet18` or any `keras.applications` name; or a whole network: "
-        "`two_paths`, `strided`, `vgg16_dense`, `face_groups`; arguments as in `cnn(filters=16)`; or "
+        "a trunk that all tasks share: `cnn`, `mlp`, `resnet18` or any `keras.applications` name; or "
+        "[soft sharing](sharing.md) of any trunk: `mmoe(experts=4)`, `ple`, `cross_stitch(resnet18)`, ...; or a whole "
+        "network: `two_paths`, `strided`, `vgg16_dense`, `face_groups`; arguments as in `cnn(filters=16)`; or "
         "[your own](from_keras_model.md): `keras_hub('resnet_18_imagenet')`, or the path of a `.keras` file",
     )
     weights: str | None = setting(
         None, "pretrained weights of the trunk: `imagenet` (`keras.applications`) or a `.weights.h5` or `.keras` file"
+    )
+    init_from: str | None = setting(
+        None,
+        "with `cross_stitch`, `nddr` or `sluice`: folder of a comparison, from whose single-task networks of the same "
+        "seed each task's layers [start](sharing.md#starting-from-single-task-networks)",
     )
     freeze_trunk: int = setting(
         0,

@@ -14,6 +14,8 @@ from experiments.building import open_dataset
 from experiments.config import RunConfig
 from experiments.files import read_json, write_json
 from experiments.judging import DEFAULT_RULE, check_rule
+from models import NETWORKS, check_network, trunks
+from models.parallel import COPIES_PER_TASK
 from mtl_keras import schedules, weightings
 from mtl_keras.checks import unknown_value
 from mtl_keras.schedules import SCHEDULES
@@ -29,7 +31,7 @@ BASELINES = ("single_task", "equal_weights", "fixed_weights")
 
 
 def check_baseline(name: str) -> None:
-    """Checks the name of a baseline: one of `BASELINES`, or the specification of a schedule or weighting.
+    """Checks the name of a baseline: one of `BASELINES`, or the specification of a schedule, weighting or network.
 
     Raises:
         ValueError: for an unknown name or invalid arguments.
@@ -39,8 +41,15 @@ def check_baseline(name: str) -> None:
         schedules.get(name)
     elif kind in WEIGHTINGS:
         weightings.get(name)
+    elif _is_network(kind):
+        check_network(name)
     elif name not in BASELINES:
-        raise unknown_value("value of --compare", name, {*BASELINES, *SCHEDULES.names, *WEIGHTINGS.names})
+        choices = {*BASELINES, *SCHEDULES.names, *WEIGHTINGS.names, *NETWORKS.names, *trunks.TRUNKS.names}
+        raise unknown_value("value of --compare", name, choices)
+
+
+def _is_network(name: str) -> bool:
+    return name in NETWORKS or name in trunks.TRUNKS or name.lower() in trunks.names()
 
 
 def _networks(baseline: str, config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:
@@ -52,15 +61,21 @@ def _networks(baseline: str, config: RunConfig, tasks: Sequence[str]) -> dict[st
     | `equal_weights` | the same network with all weights 1 |
     | `fixed_weights` | the same network and task weights |
     | a schedule or weighting | the same network and task weights under that method |
+    | a network | the same method with that network, as `mmoe(experts=4)`; a trunk (`cnn`) is hard sharing |
     """
     plain = dataclasses.replace(config, schedule="none", weighting="static")
     if baseline == "single_task":
-        return {task: dataclasses.replace(plain, tasks=(task,), task_weights={task: 1.0}) for task in tasks}
+        alone = dataclasses.replace(plain, init_from=None)
+        return {task: dataclasses.replace(alone, tasks=(task,), task_weights={task: 1.0}) for task in tasks}
     if baseline == "equal_weights":
         return {"": dataclasses.replace(plain, task_weights=dict.fromkeys(tasks, 1.0))}
     if baseline == "fixed_weights":
         return {"": plain}
-    if parse_spec(baseline).name in SCHEDULES:
+    kind = parse_spec(baseline).name
+    if kind not in WEIGHTINGS and _is_network(kind):
+        start = config.init_from if kind in COPIES_PER_TASK else None
+        return {"": dataclasses.replace(config, model=baseline, init_from=start)}
+    if kind in SCHEDULES:
         return {"": dataclasses.replace(plain, schedule=baseline)}
     return {"": dataclasses.replace(plain, weighting=baseline)}
 
@@ -71,7 +86,7 @@ class Plan:
 
     Args:
         config: the settings of the multi-task network; its seed is not used.
-        baselines: names from `BASELINES`, schedules and weightings such as `"cagrad(c=0.2)"`.
+        baselines: names from `BASELINES`, schedules, weightings such as `"cagrad(c=0.2)"`, and networks.
         seeds: each network is trained once with each seed.
         judge_at: at which epoch networks are judged, one of `experiments.judging.RULES`.
 

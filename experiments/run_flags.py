@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, get_type_hints
 
 from absl import flags
@@ -118,6 +118,17 @@ def resumed_config(stored: RunConfig, values: flags.FlagValues, may_change: Coll
         if name not in may_change:
             raise ValueError(f"--resume cannot change {name}={getattr(stored, name)!r}. Received: --{name}={value!r}")
     return dataclasses.replace(stored, **changes)
+
+
+def specifications(entries: Sequence[str]) -> tuple[str, ...]:
+    """Joins the entries of a list that a comma within brackets divided, such as `["mmoe(experts=4", "split='a')"]`."""
+    found: list[str] = []
+    for entry in entries:
+        if found and found[-1].count("(") > found[-1].count(")"):
+            found[-1] += f", {entry.strip()}"
+        else:
+            found.append(entry.strip())
+    return tuple(found)
 
 
 def seeds_from_flags(values: flags.FlagValues) -> tuple[int, ...]:
