@@ -9,7 +9,6 @@ import keras
 
 from models import heads, stages, trunks
 from models.networks import NETWORKS, Graph, Network
-from mtl_keras import MultiTaskModel
 from mtl_keras.checks import check_integer
 from mtl_keras.keras_private import call_inputs, symbolic_producer
 from mtl_keras.layers import BranchChoice
@@ -22,11 +21,12 @@ class Branches(NamedTuple):
 
     Args:
         paths: task -> the names of the nodes (nested models) from the input to its head.
-        model: the network of only these nodes, not compiled. It shares the layers of the network with all nodes.
+        model: the network of only these nodes, of the same class and not compiled. It shares the layers of the network
+            with all nodes.
     """
 
     paths: dict[str, tuple[str, ...]]
-    model: MultiTaskModel
+    model: keras.Model
 
 
 @NETWORKS.register
@@ -93,7 +93,7 @@ def branches(model: keras.Model) -> Branches:
     inputs, outputs = graph.graph_of(model)
     pruned = {name: _pruned(output) for name, output in outputs.items()}
     paths = {name: tuple(reversed(list(_nodes(output)))) for name, output in pruned.items()}
-    return Branches(paths, MultiTaskModel(inputs, pruned, name=model.name))
+    return Branches(paths, type(model)(inputs, pruned, name=model.name))
 
 
 def _pruned(tensor: Any) -> Any:
