@@ -200,8 +200,7 @@ class _Experts:
 
     def __call__(self, tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
         trunk = stages.Trunk.get(self.trunk, image_shape, weights)
-        bottom, levels = self._parts(trunk.model)
-        of_shared = trunk.model.input if bottom is None else bottom(trunk.model.input)
+        of_shared, levels = self._parts(trunk.model)
         of_task = dict.fromkeys(tasks, of_shared)
         for level, stage in enumerate(levels, start=1):
             copies = _Copies(trunk, stage)
@@ -229,8 +228,8 @@ class _Experts:
         weights = self.gate(len(experts), f"{owner}_gate{level}")(read)
         return ExpertMixture(name=f"{owner}_mixture{level}")([weights, *experts])
 
-    def _parts(self, trunk: keras.Model) -> tuple[keras.Model | None, list[keras.Model]]:
-        """Returns the shared bottom, or `None` if the experts read the input, and the expert of each level."""
+    def _parts(self, trunk: keras.Model) -> tuple[Any, list[keras.Model]]:
+        """Returns what the experts read, the input or a tensor within the trunk, and the expert of each level."""
         parts = stages.cut(trunk, [*stages.stage_ends(trunk), *([self.split] if self.split else [])])
         ends = list(parts)
         weighted = [place for place, part in enumerate(parts.values()) if part.weights]
@@ -248,8 +247,8 @@ class _Experts:
             )
         starts = [int(group[0]) for group in np.array_split(above, self.levels)]
         starts[0] = first
-        models = list(stages.cut(trunk, [ends[start - 1] for start in starts if start]).values())
-        return (models[0], models[1:]) if first else (None, models)
+        levels = list(stages.cut(trunk, [ends[start - 1] for start in starts if start]).values())
+        return (stages.output_of(trunk, ends[first - 1]), levels[1:]) if first else (trunk.input, levels)
 
 
 @dataclass

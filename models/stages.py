@@ -126,6 +126,11 @@ def cut(trunk: keras.Model, after: Iterable[str]) -> dict[str, keras.Model]:
     return {name: keras.Model(start, end) for start, (name, end) in zip(starts, parts.items())}
 
 
+def output_of(trunk: keras.Model, name: str) -> Any:
+    """Returns the symbolic output of a layer behind which a trunk can be cut, in the trunk's own graph."""
+    return next(tensor for tensor in _separators(trunk) if symbolic_producer(tensor)[0].name == name)
+
+
 def stage_ends(trunk: keras.Model, after: str | Sequence[str] | None = None) -> list[str]:
     """Returns the names of the layers that end the stages of a trunk: those in `after`, if given.
 

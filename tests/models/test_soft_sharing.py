@@ -294,6 +294,7 @@ def test_experts_of_images_are_the_last_stages() -> None:
     model = built(network("ple(cnn(filters=2, dense=4), levels=2)", TWO, (32, 32, 1)))
     experts = {name: model.get_layer(name).layers[-1].name for name in ("expert1_1", "item_expert2_1")}
     assert experts == {"expert1_1": "expert1_1_relu3", "item_expert2_1": "item_expert2_1_features"}
+    assert {"trunk_conv1", "trunk_relu1"} <= {layer.name for layer in model.layers}  # the shared bottom
 
 
 def test_routing_masks_depend_on_seed_layer_and_task() -> None:
