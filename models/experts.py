@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,11 @@ from keras import layers
 
 from models import heads, stages, trunks
 from models.networks import NETWORKS, Graph, Network
-from mtl_keras.checks import check_integer
+from mtl_keras.checks import check_integer, unknown_value
 from mtl_keras.layers import DSelectKGate, ExpertMixture, SoftmaxGate
 from mtl_keras.tasks import TaskSet
+
+_GATE_ARGUMENTS = ("temperature", "dropout", "use_bias")
 
 Gate = Callable[[int, str], layers.Layer]  # (number of experts, name of the layer) -> gate
 
@@ -25,9 +27,7 @@ def mmoe(
     experts: int = 4,
     split: str | None = None,
     tower: Sequence[int] = (),
-    temperature: float = 1.0,
-    gate_dropout: float = 0.0,
-    gate_bias: bool = False,
+    gate: Mapping[str, Any] | None = None,
 ) -> Network:
     """Builds experts that all tasks share, and for each task a gate that weights them by the example (MMoE).
 
@@ -39,9 +39,7 @@ def mmoe(
             experts of vectors are the whole trunk, as in the paper, and experts of images are its last stage with
             weights. Gates read what the experts read; feature maps are averaged over the positions first.
         tower: widths of fully connected ReLU layers of each task, between its mixture and its head.
-        temperature: see `mtl_keras.layers.SoftmaxGate`.
-        gate_dropout: see `dropout` there.
-        gate_bias: see `use_bias` there.
+        gate: arguments of the gates, such as `{"temperature": 2.0}`: see `mtl_keras.layers.SoftmaxGate`.
 
     Example:
 
@@ -54,8 +52,7 @@ def mmoe(
         J. Ma et al., "Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts", KDD 2018,
         https://doi.org/10.1145/3219819.3220007
     """
-    gate = _softmax_gate(temperature, gate_dropout, gate_bias)
-    return _Experts("mmoe", trunk, 1, check_integer("experts", experts, 1), 0, split, tower, gate)
+    return _Experts("mmoe", trunk, 1, check_integer("experts", experts, 1), 0, split, tower, _softmax_gate(gate))
 
 
 @NETWORKS.register
@@ -65,9 +62,7 @@ def cgc(
     task_experts: int = 1,
     split: str | None = None,
     tower: Sequence[int] = (),
-    temperature: float = 1.0,
-    gate_dropout: float = 0.0,
-    gate_bias: bool = False,
+    gate: Mapping[str, Any] | None = None,
 ) -> Network:
     """Builds shared experts, and for each task experts of its own and a gate of both kinds (CGC).
 
@@ -79,29 +74,25 @@ def cgc(
         task_experts: number of experts of each task.
         split: see `mmoe`.
         tower: see `mmoe`.
-        temperature: see `mmoe`.
-        gate_dropout: see `mmoe`.
-        gate_bias: see `mmoe`.
+        gate: see `mmoe`.
 
     References:
         H. Tang et al., "Progressive Layered Extraction (PLE): A Novel Multi-Task Learning (MTL) Model for Personalized
         Recommendations", RecSys 2020, section 4.1, https://doi.org/10.1145/3383313.3412236
     """
-    gate = _softmax_gate(temperature, gate_dropout, gate_bias)
-    return _Experts("cgc", trunk, 1, *_checked_experts(shared_experts, task_experts), split, tower, gate)
+    counts = _checked_experts(shared_experts, task_experts)
+    return _Experts("cgc", trunk, 1, *counts, split, tower, _softmax_gate(gate))
 
 
 @NETWORKS.register
 def ple(
     trunk: str | trunks.Trunk | None = None,
-    levels: int = 2,
     shared_experts: int = 1,
     task_experts: int = 1,
+    levels: int = 2,
     split: str | None = None,
     tower: Sequence[int] = (),
-    temperature: float = 1.0,
-    gate_dropout: float = 0.0,
-    gate_bias: bool = False,
+    gate: Mapping[str, Any] | None = None,
 ) -> Network:
     """Builds several levels of shared experts and task experts (PLE).
 
@@ -111,21 +102,18 @@ def ple(
     Args:
         trunk: see `mmoe`. The experts of each level are a part of it: its stages behind `split`, divided as evenly as
             possible. `"mlp(dense=[64, 32])"` makes experts of 64 units at the first of two levels and 32 at the second.
-        levels: number of levels.
         shared_experts: number of experts that all tasks share, at each level.
         task_experts: number of experts of each task, at each level.
+        levels: number of levels.
         split: see `mmoe`. By default experts of images are the last `levels` stages with weights.
         tower: see `mmoe`.
-        temperature: see `mmoe`.
-        gate_dropout: see `mmoe`.
-        gate_bias: see `mmoe`.
+        gate: see `mmoe`.
 
     References:
         H. Tang et al., RecSys 2020, section 4.2, https://doi.org/10.1145/3383313.3412236
     """
-    gate = _softmax_gate(temperature, gate_dropout, gate_bias)
     counts = _checked_experts(shared_experts, task_experts)
-    return _Experts("ple", trunk, check_integer("levels", levels, 1), *counts, split, tower, gate)
+    return _Experts("ple", trunk, check_integer("levels", levels, 1), *counts, split, tower, _softmax_gate(gate))
 
 
 @NETWORKS.register
@@ -163,11 +151,15 @@ def dselect_k(
     return _Experts("dselect_k", trunk, 1, experts, 0, split, tower, gate)
 
 
-def _softmax_gate(temperature: float, dropout: float, use_bias: bool) -> Gate:
-    SoftmaxGate(1, temperature, dropout, use_bias)  # checks the arguments
+def _softmax_gate(arguments: Mapping[str, Any] | None) -> Gate:
+    given = dict(arguments or {})
+    for name in given:
+        if name not in _GATE_ARGUMENTS:
+            raise unknown_value("argument in gate", name, _GATE_ARGUMENTS)
+    SoftmaxGate(1, **given)  # checks the values
 
     def gate(count: int, name: str) -> layers.Layer:
-        return SoftmaxGate(count, temperature, dropout, use_bias, dtype="float32", name=name)
+        return SoftmaxGate(count, **given, dtype="float32", name=name)
 
     return gate
 

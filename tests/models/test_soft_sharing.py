@@ -70,12 +70,12 @@ def largest(found: dict[str, float], *parts: str) -> float:
     ("build", "inputs", "expected"),
     [
         (mmoe(mlp(8, 4), experts=3), 16, 612),
-        (mmoe(mlp(8, 4), experts=3, gate_bias=True), 16, 618),
-        (mmoe(mlp(4), experts=8, gate_bias=True), 499, 24_000),
+        (mmoe(mlp(8, 4), experts=3, gate={"use_bias": True}), 16, 618),
+        (mmoe(mlp(4), experts=8, gate={"use_bias": True}), 499, 24_000),
         (mmoe(mlp(256, 128), experts=3), 128, 198_528),
         (cgc(mlp(8)), 16, 472),
         (ple(mlp(8, 8), levels=2), 16, 768),
-        (ple(mlp(8, 8), levels=2, gate_bias=True), 16, 779),
+        (ple(mlp(8, 8), levels=2, gate={"use_bias": True}), 16, 779),
         (ple(mlp(256, 256), levels=2), 128, 298_368),
         (dselect_k(mlp(8, 4), experts=8, k=2, per_example=False), 16, 8 * 172 + 2 * 8),
         (dselect_k(mlp(8, 4), experts=8, k=2), 16, 8 * 172 + 2 * 136),
@@ -161,6 +161,8 @@ def test_errors_name_what_can_be_cut() -> None:
         network("mtan(cnn, after=trunk_relu)", TWO, (28, 28, 1))
     with pytest.raises(ValueError, match=r"after must be the names of layers of the trunk. Received: after=\[3\]"):
         check_network("task_routing(after=[3])")
+    with pytest.raises(ValueError, match=r"Unknown argument in gate. Did you mean 'temperature'.*'temprature'"):
+        check_network("mmoe(gate={'temprature': 2})")
     with pytest.raises(ValueError, match=r"A task needs an expert. Received: shared_experts=0, task_experts=0"):
         network("cgc(shared_experts=0, task_experts=0)", TWO, (12,))
 
