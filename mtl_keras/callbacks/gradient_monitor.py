@@ -5,19 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 
-from mtl_keras.extras import import_extra
+from mtl_keras.callbacks.tensorboard_run import HeatMap, TensorBoardRun
 from mtl_keras.model import MultiTaskModel
 from mtl_keras.training.gradients import GradientSummary
-
-_BLUE, _WHITE, _RED, _GREY = np.array([[33, 102, 172], [255, 255, 255], [178, 24, 43], [128, 128, 128]], "float32")
-_PIXELS = 320
 
 
 class GradientMonitor(keras.callbacks.Callback):
@@ -66,14 +59,10 @@ class GradientMonitor(keras.callbacks.Callback):
         super().__init__()
         if not isinstance(every, int) or isinstance(every, bool) or every < 1:
             raise ValueError(f"every must be a number of steps, an integer >= 1. Received: every={every!r}")
-        if log_dir is not None and not isinstance(log_dir, (str, os.PathLike)):
-            raise TypeError(f"log_dir must be a path or None. Received: log_dir={log_dir!r}")
-        if log_dir is not None:
-            import_extra("tensorboard", "tensorboard")
         self.every = every
-        self.log_dir = None if log_dir is None else Path(log_dir)
         self.summary: GradientSummary | None = None
-        self._writer: Any = None
+        self._tensorboard = None if log_dir is None else TensorBoardRun(log_dir, "gradients")
+        self.log_dir = self._tensorboard and self._tensorboard.log_dir
 
     def __repr__(self) -> str:
         return f"GradientMonitor(every={self.every}, log_dir={self.log_dir and str(self.log_dir)!r})"
@@ -103,41 +92,16 @@ class GradientMonitor(keras.callbacks.Callback):
             logs["gradient_cosine"] = summary.mean_cosine
             logs["conflict_rate"] = summary.conflict_rate
             logs["gradient_norm_ratio"] = summary.norm_ratio
-        if self.log_dir is not None:
-            self._write(self.log_dir, epoch, summary)
+        if self._tensorboard is not None:
+            tasks = self.model.task_names
+            legend = f"Rows and columns: {', '.join(tasks)}. Blue is -1, white 0, red 1, grey not known."
+            images = [("gradients/cosines", HeatMap(summary.cosine, legend))] if summary.steps else []
+            self._tensorboard.write(epoch, _scalars(tasks, summary), images)
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         self.model.gradients.every = 0
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-
-    def _write(self, folder: Path, epoch: int, summary: GradientSummary) -> None:
-        if self._writer is None:
-            self._writer = tf.summary.create_file_writer(str(folder / "gradients"))
-        tasks = self.model.task_names
-        # Keras' TensorBoard may have switched recording off for this step.
-        with self._writer.as_default(step=epoch), tf.summary.record_if(True):
-            for tag, value in _scalars(tasks, summary):
-                if not np.isnan(value):
-                    tf.summary.scalar(tag, value)
-            if summary.steps:
-                legend = f"Rows and columns: {', '.join(tasks)}. Blue is -1, white 0, red 1, grey not known."
-                tf.summary.image("gradients/cosines", heat_map(summary.cosine)[None], description=legend)
-        self._writer.flush()
-
-
-def heat_map(table: np.ndarray) -> np.ndarray:
-    """Draws a table `(n, n)` of numbers from -1 (blue) over 0 (white) to 1 (red), NaN in grey.
-
-    Returns:
-        uint8 image `(pixels, pixels, 3)`, each entry a square of the same size.
-    """
-    values = np.clip(np.nan_to_num(table), -1, 1)[..., None]
-    colours = _WHITE + np.abs(values) * (np.where(values < 0, _BLUE, _RED) - _WHITE)
-    colours = np.where(np.isnan(table)[..., None], _GREY, colours)
-    side = max(4, _PIXELS // len(table))
-    return np.rint(colours).astype("uint8").repeat(side, axis=0).repeat(side, axis=1)
+        if self._tensorboard is not None:
+            self._tensorboard.close()
 
 
 def _scalars(tasks: tuple[str, ...], summary: GradientSummary) -> Iterator[tuple[str, float]]:

@@ -16,7 +16,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from mtl_keras import MultiTaskModel, TaskSplit
 from mtl_keras.callbacks import GradientMonitor, TaskScheduler, TensorBoard
-from mtl_keras.callbacks.gradient_monitor import heat_map
+from mtl_keras.callbacks.tensorboard_run import heat_map
 from tests.mtl_keras.callbacks.tiny import tiny_model
 
 TASKS = ("a", "b", "c")
