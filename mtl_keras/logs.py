@@ -21,7 +21,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 GRADIENTS = ("gradient_cosine", "conflict_rate", "gradient_norm_ratio")
-SUMMARY = ("loss", "mtl_score", "learning_rate", "steps_per_second", *GRADIENTS)
+SHARING = ("gate_entropy", "unused_experts")
+SUMMARY = ("loss", "mtl_score", "learning_rate", "steps_per_second", *GRADIENTS, *SHARING)
 TRAINING = ("loss", "weight", "active", "probability")
 _VALIDATION = "val_"
 

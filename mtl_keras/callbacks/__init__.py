@@ -5,6 +5,7 @@ from mtl_keras.callbacks.gradient_monitor import GradientMonitor
 from mtl_keras.callbacks.nonfinite import NonFiniteLoss, StopOnNonFinite
 from mtl_keras.callbacks.prediction_images import PredictionImages
 from mtl_keras.callbacks.progress import Progress
+from mtl_keras.callbacks.sharing_monitor import SharingMonitor
 from mtl_keras.callbacks.task_scheduler import TaskScheduler
 from mtl_keras.callbacks.tensorboard import TensorBoard
 
@@ -14,6 +15,7 @@ __all__ = [
     "NonFiniteLoss",
     "PredictionImages",
     "Progress",
+    "SharingMonitor",
     "StopOnNonFinite",
     "TaskScheduler",
     "TensorBoard",
