@@ -63,8 +63,8 @@ def callbacks_of_a_run(folder: Path, without: Sequence[str], output: Any) -> lis
     directory = RunDirectory(folder)
     scheduler = TaskScheduler("dst")
     monitor = GradientMonitor(every=50, log_dir=directory.tensorboard)
-    gradients = None if "GradientMonitor" in without else GradientWriter(directory.gradients_file, monitor)
-    recorder = Recorder(directory, scheduler, patience=0, gradients=gradients)
+    records = [] if "GradientMonitor" in without else [GradientWriter(directory.gradients_file, monitor)]
+    recorder = Recorder(directory, scheduler, patience=0, records=records)
     progress = Progress(Console(file=output))
     callbacks = [scheduler, StopOnNonFinite(), monitor, TensorBoard(directory.tensorboard), recorder, progress]
     return [callback for callback in callbacks if type(callback).__name__ not in without]

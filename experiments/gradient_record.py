@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from experiments.files import read_json, write_json
+from experiments.epoch_record import EpochRecord
+from experiments.files import read_json
 from mtl_keras.callbacks import GradientMonitor
 from mtl_keras.training.gradients import GradientSummary
 
 
-class GradientWriter:
+class GradientWriter(EpochRecord):
     """Writes `gradients.json`: `{"every": steps, "tasks": names, "epochs": [...]}`, with one `epoch_entry` per epoch.
 
     The means over all pairs are in the history. These are the full tables, which are too large for every checkpoint.
@@ -25,45 +26,20 @@ class GradientWriter:
     """
 
     def __init__(self, file: Path, monitor: GradientMonitor) -> None:
-        self.file = file
+        super().__init__(file)
         self.monitor = monitor
-        self.epochs: list[dict[str, Any]] = []
 
-    def add(self, epoch: int, tasks: Sequence[str]) -> None:
-        """Appends the monitor's summary of an epoch, and writes the file.
+    def header(self, tasks: Sequence[str]) -> dict[str, Any]:
+        return {"every": self.monitor.every, "tasks": list(tasks)}
 
-        Args:
-            epoch: number of the epoch.
-            tasks: the names of the rows and columns.
-        """
-        if self.monitor.summary is not None:
-            self.epochs.append(epoch_entry(epoch, self.monitor.summary))
-            write_json(self.file, {"every": self.monitor.every, "tasks": list(tasks), "epochs": self.epochs})
-
-    def restore(self, epoch: int) -> None:
-        """Restores the recorded epochs before `epoch`, at which the run resumes.
-
-        Raises:
-            ValueError: if the file is damaged, naming it.
-        """
-        if not self.file.exists():
-            return
-        content = read_json(self.file)
-        try:
-            self.epochs = [known for known in content["epochs"] if known["epoch"] < epoch]
-        except (KeyError, TypeError) as cause:
-            raise ValueError(f"{self.file} is damaged: {cause!r}") from cause
+    def entry(self) -> dict[str, Any] | None:
+        return None if self.monitor.summary is None else epoch_entry(self.monitor.summary)
 
 
-def epoch_entry(epoch: int, summary: GradientSummary) -> dict[str, Any]:
-    """Returns `epoch`, `steps`, the tables `cosine` and `conflict`, and `norm`, with six significant digits."""
+def epoch_entry(summary: GradientSummary) -> dict[str, Any]:
+    """Returns `steps`, the tables `cosine` and `conflict`, and `norm`."""
     tables = {"cosine": summary.cosine, "conflict": summary.conflict, "norm": summary.norm}
-    rounded = {name: np.vectorize(_six_digits, otypes=[float])(table).tolist() for name, table in tables.items()}
-    return {"epoch": epoch, "steps": summary.steps, **rounded}
-
-
-def _six_digits(value: float) -> float:
-    return float(f"{value:.6g}")
+    return {"steps": summary.steps, **{name: np.asarray(table).tolist() for name, table in tables.items()}}
 
 
 @dataclass(frozen=True)

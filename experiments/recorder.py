@@ -6,14 +6,14 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import keras
 
+from experiments.epoch_record import EpochRecord
 from experiments.files import write_history
-from experiments.gradient_record import GradientWriter
 from experiments.run_directory import RunDirectory
 from mtl_keras.callbacks import TaskScheduler
 from mtl_keras.export.replacing import replacing
@@ -36,7 +36,7 @@ class Recorder(keras.callbacks.Callback):
         scheduler: the scheduler whose state is saved in a checkpoint, if any.
         patience: stop after this many epochs without a better `val_mtl_score`; 0 never stops.
         every: training steps between checkpoints within an epoch; 0 for only one at its end.
-        gradients: the record of a `GradientMonitor`, which must come before this callback; `None` for no such record.
+        records: further records with an entry for each epoch. The callbacks that they read must come before this one.
     """
 
     reads_batch_logs = False  # at the end of a step it only reads the clock
@@ -47,14 +47,14 @@ class Recorder(keras.callbacks.Callback):
         scheduler: TaskScheduler | None,
         patience: int,
         every: int = 0,
-        gradients: GradientWriter | None = None,
+        records: Sequence[EpochRecord] = (),
     ) -> None:
         super().__init__()
         self.directory = directory
         self.scheduler = scheduler
         self.patience = patience
         self.every = every
-        self.gradients = gradients
+        self.records = tuple(records)
         self.history: list[dict[str, float]] = []
         self.best = -math.inf
         self.best_epoch: int | None = None
@@ -101,8 +101,8 @@ class Recorder(keras.callbacks.Callback):
             with replacing(self.directory.best_model) as temporary:
                 self.model.save(temporary)
         write_history(self.directory.history_file, self.history)
-        if self.gradients:
-            self.gradients.add(epoch, self.model.task_names)
+        for record in self.records:
+            record.add(epoch, self.model.task_names)
         self._saved, self._elapsed, self._untimed = 0, 0.0, 0
         self.directory.checkpoints.save(epoch + 1, 0, self.model, self.get_state())
         if self.finished:
@@ -156,8 +156,8 @@ class Recorder(keras.callbacks.Callback):
             self.best = -math.inf if math.isnan(score) else score
         if self.scheduler and state["scheduler"]:
             self.scheduler.set_state(state["scheduler"])
-        if self.gradients:
-            self.gradients.restore(len(self.history))
+        for record in self.records:
+            record.restore(len(self.history))
 
     def _count_traces(self) -> int:
         return sum(function.traces for function in self.model.specializations)

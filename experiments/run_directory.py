@@ -31,7 +31,7 @@ class RunDirectory:
 
     They are `config.json`, `history.csv`, `metrics.json`, `predictions.npz`, `examples.npz`, `report.html`,
     `tensorboard/`, `best.keras`, `checkpoints/` and, if requested, `saved_model/`, `model.onnx`, `model.tflite` and
-    `gradients.json`; `nonfinite/` if the loss became NaN or infinite.
+    `gradients.json`; `sharing.json` if the network shares softly; `nonfinite/` if the loss became NaN or infinite.
 
     Args:
         path: the directory.
@@ -42,6 +42,7 @@ class RunDirectory:
         self.config_file = self.path / "config.json"
         self.history_file = self.path / "history.csv"
         self.gradients_file = self.path / "gradients.json"
+        self.sharing_file = self.path / "sharing.json"
         self.metrics_file = self.path / "metrics.json"
         self.predictions_file = self.path / "predictions.npz"
         self.examples_file = self.path / "examples.npz"

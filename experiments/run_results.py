@@ -15,7 +15,9 @@ from experiments.files import read_history, read_json
 from experiments.gradient_record import GradientTables, read_gradients
 from experiments.judging import RULES, evaluation_file
 from experiments.run_directory import RunDirectory
+from experiments.sharing_record import read_sharing
 from mtl_keras.analysis import Cost
+from mtl_keras.callbacks.sharing_summary import SharingSummary
 from mtl_keras.logs import TRAINING, parse_key
 from mtl_keras.reports.outputs import Output
 from mtl_keras.training.function import Specialization
@@ -59,6 +61,7 @@ class RunResult:
         history: column of `history.csv` -> `(epochs,)`.
         failed: whether it was stopped by a loss that was NaN or infinite.
         gradients: its `gradients.json`; `None` if gradients were not monitored.
+        sharing: its `sharing.json`: epoch -> summary; empty for a network without soft sharing.
         finished: whether it was evaluated; the fields below are empty until then.
         primary_metrics: the primary metric of each task.
         best_epoch: the epoch, from 0, whose model is saved as the best; `None` if there is none yet.
@@ -73,6 +76,7 @@ class RunResult:
     history: Mapping[str, Sequence[float]]
     failed: bool = False
     gradients: GradientTables | None = None
+    sharing: Mapping[int, SharingSummary] = field(default_factory=dict)
     finished: bool = False
     primary_metrics: Mapping[str, PrimaryMetric] = field(default_factory=dict)
     best_epoch: int | None = None
@@ -157,6 +161,7 @@ def read_run(folder: Path) -> RunResult:
         history,
         failed=directory.nonfinite.exists(),
         gradients=read_gradients(directory.gradients_file) if directory.gradients_file.exists() else None,
+        sharing=read_sharing(directory.sharing_file) if directory.sharing_file.exists() else {},
         best_epoch=int(np.nanargmax(scores)) if any(map(math.isfinite, scores)) else None,
     )
     return _with_results(run, directory) if directory.metrics_file.exists() else run

@@ -23,6 +23,7 @@ from experiments.building import (
 )
 from experiments.checkpoints import Checkpoint, Checkpoints
 from experiments.config import RunConfig
+from experiments.epoch_record import EpochRecord
 from experiments.evaluation import Evaluation, evaluate_outputs, predict_split, primary_metric
 from experiments.files import write_history, write_json
 from experiments.gradient_record import GradientWriter
@@ -34,6 +35,7 @@ from experiments.own_data import check_same_data, data_summary, with_own_data
 from experiments.predictions import save_examples, save_predictions
 from experiments.recorder import Recorder
 from experiments.run_directory import RunDirectory
+from experiments.sharing_record import SharingWriter
 from experiments.workers import Workers, connect_workers
 from models import saved
 from mtl_keras import MultiTaskModel
@@ -42,9 +44,11 @@ from mtl_keras.callbacks import (
     NonFiniteLoss,
     PredictionImages,
     Progress,
+    SharingMonitor,
     StopOnNonFinite,
     TensorBoard,
 )
+from mtl_keras.callbacks.sharing_layers import has_sharing_layers
 from mtl_keras.export import export, parity
 
 _PROFILED_STEPS = (10, 20)
@@ -185,12 +189,19 @@ def _train(
     validation = workers.part_of(dataset.batches("validation", config.batch_size, shard=workers.shard))
     # After `batches`, which may have loaded the labels that are counted here.
     scheduler = make_scheduler(config, dataset)
-    monitor = GradientMonitor(config.monitor_gradients, directory.tensorboard) if config.monitor_gradients else None
-    gradients = GradientWriter(directory.gradients_file, monitor) if monitor else None
+    monitors: list[keras.callbacks.Callback] = []
+    records: list[EpochRecord] = []
+    if config.monitor_gradients:
+        monitors.append(gradients := GradientMonitor(config.monitor_gradients, directory.tensorboard))
+        records.append(GradientWriter(directory.gradients_file, gradients))
+    if workers.is_chief and has_sharing_layers(model):
+        sample = dataset.batches("validation", config.batch_size)
+        monitors.append(sharing := SharingMonitor(sample, directory.tensorboard))
+        records.append(SharingWriter(directory.sharing_file, sharing))
     skipped = {split: dataset.skipped(split).count for split in ("train", "validation")}
     if any(skipped.values()) and workers.is_chief:
         print(f"warning: examples that cannot be read are skipped: {skipped}", file=sys.stderr)
-    recorder = Recorder(directory, scheduler, config.early_stopping, config.checkpoint_every, gradients)
+    recorder = Recorder(directory, scheduler, config.early_stopping, config.checkpoint_every, records)
     if checkpoint:
         model.resume_training(checkpoint.arrays, step)
         recorder.set_state(checkpoint.state, step)
@@ -214,7 +225,7 @@ def _train(
                 *freezing_callbacks(config, model),
                 *learning_rate_callbacks(config),
                 StopOnNonFinite(),
-                *([monitor] if monitor else []),
+                *monitors,
                 # Before the recorder: a run resumed from its checkpoint does not log the epoch again.
                 TensorBoard(str(directory.tensorboard), profile_batch=_PROFILED_STEPS if config.profile else 0),
                 *(_prediction_images(config, directory, dataset) if workers.is_chief else []),

@@ -155,4 +155,5 @@ def _gradients(tasks: Sequence[str], epochs: int, rng: np.random.Generator) -> l
     cosine = (cosine + cosine.T) / 2
     np.fill_diagonal(cosine, 1.0)
     conflict = (cosine < 0).astype(float)
-    return [epoch_entry(number, GradientSummary(cosine, conflict, np.ones(count), 4)) for number in range(epochs)]
+    entry = epoch_entry(GradientSummary(cosine, conflict, np.ones(count), 4))
+    return [{"epoch": number, **entry} for number in range(epochs)]
