@@ -9,6 +9,7 @@ from experiments.predictions import read_arrays
 from experiments.report.configuration import configuration, cost_tables, task_rows
 from experiments.report.predictions import examples, predictions
 from experiments.report.results import results, warnings_about
+from experiments.report.sharing import sharing
 from experiments.report.training import MAX_FIGURES, curves, gradients, schedule, weights
 from experiments.run_directory import RunDirectory
 from experiments.run_flags import train_command
@@ -33,12 +34,14 @@ def run_report(directory: RunDirectory) -> Path:
     run = read_run(directory.path)
     saved = read_arrays(directory.predictions_file), read_arrays(directory.examples_file)
     predicted, shown = (arrays if run.outputs else None for arrays in saved)
+    shared = sharing(run)
     sections = {
         "results": "Results",
         "curves": "Learning curves",
         "schedule": "Schedule",
         "weights": "Task weights",
         "gradients": "Gradient conflicts",
+        **({"sharing": "Sharing"} if shared else {}),
         **({"predictions": "Predictions"} if predicted else {}),
         **({"examples": "Examples"} if shown else {}),
         "cost": "Cost",
@@ -58,6 +61,7 @@ def run_report(directory: RunDirectory) -> Path:
         schedule=schedule(run),
         weights=weights(run),
         gradients=gradients(run),
+        sharing=shared,
         examples=examples(shown, run.outputs) if shown else None,
         cost=cost_tables(run),
         task_rows=task_rows(run),

@@ -17,6 +17,7 @@ from experiments.gradient_record import epoch_entry
 from experiments.plan import METHOD, Plan
 from experiments.predictions import save_examples, save_predictions
 from experiments.run_directory import RunDirectory
+from mtl_keras.callbacks.sharing_summary import SharingSummary
 from mtl_keras.tasks import Task, TaskSet
 from mtl_keras.training.gradients import GradientSummary
 
@@ -33,6 +34,7 @@ def write_run(
     finished: bool = True,
     gradients: bool = False,
     predictions: bool = False,
+    sharing: SharingSummary | None = None,
     config: RunConfig | None = None,
 ) -> RunDirectory:
     """Writes the files that a report is made of.
@@ -46,6 +48,7 @@ def write_run(
         finished: whether it was evaluated.
         gradients: whether they were monitored.
         predictions: whether they are kept, with images of noise, which take more bytes than any others.
+        sharing: what its tasks share in each epoch, for a network with soft sharing.
         config: the settings; by default those of a run on drawn images under DST.
     """
     rng = np.random.default_rng([seed, len(tasks), int(1000 * gain)])
@@ -62,6 +65,9 @@ def write_run(
         write_json(
             directory.gradients_file, {"every": 5, "tasks": list(tasks), "epochs": _gradients(tasks, epochs, rng)}
         )
+    if sharing:
+        entries = [{"epoch": number, **sharing.to_json()} for number in range(epochs)]
+        write_json(directory.sharing_file, {"epochs": entries})
     if predictions:
         _write_predictions(directory, outputs, rng)
     if finished:

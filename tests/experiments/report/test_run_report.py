@@ -232,6 +232,7 @@ def test_values_are_escaped(tmp_path: Path) -> None:
             '{"tasks": ["a"], "epochs": [{"epoch": 0, "cosine": [[1, 2]]}]}',
             "gradients.json is damaged",
         ),
+        ("sharing.json", '{"epochs": [{"epoch": 0, "examples": 2}]}', "sharing.json is damaged"),
     ],
 )
 def test_the_error_names_a_damaged_file(tmp_path: Path, file: str, content: str, message: str) -> None:
