@@ -19,7 +19,9 @@ def differences(one: Path, other: Path) -> list[str]:
 
     Times, which no two runs share, are left out.
     """
-    found = [name for name in ("history.csv", "gradients.json") if _bytes(one / name) != _bytes(other / name)]
+    found = [
+        name for name in ("history.csv", "gradients.json", "sharing.json") if _bytes(one / name) != _bytes(other / name)
+    ]
     names = ["best.keras"]
     for folder in (one, other):
         names += [f"checkpoints/{entry.name}/model.keras" for entry in (folder / "checkpoints").glob("epoch-*")]
