@@ -11,17 +11,20 @@ from data import celeb_a, cifar10, cifar100, fashion_mnist
 from data.bad_examples import Skipped
 from data.custom.arrays import from_arrays
 from data.custom.files import FORMS, absolute_name, from_csv, from_folder, names_files, open_files
+from data.custom.rows import from_table
 from data.custom.streams import from_tf_data
 from data.custom.task_recipe import recipe_from_tasks
 from data.custom.tfds_features import from_tfds
-from data.dataset import AnyDataset, Dataset, check_train_examples, describe_tasks
+from data.dataset import AnyDataset, Dataset, describe_tasks
 from data.errors import explain
+from data.features import FeatureEncoder
 from data.images import to_unit_range
 from data.mixing import mixed
 from data.mixture import Mixture
 from data.pipeline import CACHES, ON_BAD_EXAMPLE, check_reading
 from data.recipe import Recipe, recipes
 from data.source import DataUnavailable, open_reader
+from data.split import check_train_examples
 from mtl_keras.tasks import Task, TaskSet
 
 __all__ = [
@@ -31,6 +34,7 @@ __all__ = [
     "AnyDataset",
     "DataUnavailable",
     "Dataset",
+    "FeatureEncoder",
     "Mixture",
     "Recipe",
     "Skipped",
@@ -46,6 +50,7 @@ __all__ = [
     "from_arrays",
     "from_csv",
     "from_folder",
+    "from_table",
     "from_tf_data",
     "from_tfds",
     "load",
@@ -72,6 +77,8 @@ def load(
     cache: str = "auto",
     on_bad_example: str = "error",
     types: Mapping[str, str] | None = None,
+    features: Sequence[str] | None = None,
+    feature_types: Mapping[str, str] | None = None,
     image_column: str | None = None,
     image_extension: str = "",
     image_size: tuple[int, int] | None = None,
@@ -93,6 +100,8 @@ def load(
         on_bad_example: `"error"` raises for an image that cannot be decoded or an invalid label; `"skip"` reads each
             split once before its first use and leaves such examples out: see `Dataset.skipped`.
         types: for a CSV file, column -> kind of task: see `from_csv`.
+        features: for a CSV file without images, the columns to predict from: see `from_csv`.
+        feature_types: for a CSV file without images, column -> kind of feature: see `from_csv`.
         image_column: for a CSV file, the column of image names: see `from_csv`.
         image_extension: for a CSV file, what to append to the image names, as `".jpg"`.
         image_size: for your own files, the (height, width) that images are resized to: see `from_csv`.
@@ -116,6 +125,8 @@ def load(
             tasks=tasks,
             data_dir=data_dir,
             types=types,
+            features=features,
+            feature_types=feature_types,
             image_column=image_column,
             image_extension=image_extension,
             image_size=image_size,
@@ -126,6 +137,11 @@ def load(
         raise ValueError(
             f"`types` and `image_size` are for {' and '.join(FORMS)}. "
             f"Received: {name!r} with types={types!r}, image_size={image_size!r}"
+        )
+    if features or feature_types:
+        raise ValueError(
+            f"`features` and `feature_types` are for csv:PATH. Received: {name!r} with features={features!r}, "
+            f"feature_types={feature_types!r}"
         )
     if image_column is not None or image_extension:
         raise ValueError(

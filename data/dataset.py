@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.bad_examples import Skipped, skipped_examples, without_bad
+from data.features import FeatureEncoder
 from data.images import select, to_unit_range
 from data.pipeline import (
     BatchShard,
@@ -24,7 +25,7 @@ from data.pipeline import (
 )
 from data.reader import Reader
 from data.recipe import SPLITS, Recipe
-from data.split import Split
+from data.split import Split, check_train_examples
 from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import TaskSet
 
@@ -48,7 +49,7 @@ class AnyDataset(ABC):
     """What training and evaluation need of a dataset: base class of `Dataset` and `Mixture`.
 
     A dataset class of your own defines the abstract methods, and `batches`. A class without this base class works too,
-    if it has these members; only `example_names` and `missing_labels` may be absent.
+    if it has these members; only `example_names`, `missing_labels` and `features` may be absent.
     """
 
     name: str
@@ -56,7 +57,9 @@ class AnyDataset(ABC):
     tasks: TaskSet
     """The tasks, in the requested order."""
     image_shape: tuple[int, int, int]
-    """(height, width, channels)."""
+    """(height, width, channels); for the rows of a table it has one axis, (features,)."""
+    features: FeatureEncoder | None = None
+    """The encoder of the columns of a table; `None` for images."""
 
     @abstractmethod
     def size(self, split: str) -> int:
@@ -102,7 +105,8 @@ class AnyDataset(ABC):
     ) -> tf.data.Dataset:
         """Returns batches (image, {task: labels}).
 
-        Images are float32 (batch, height, width, channels) in [0, 1]. A split cached by `data.load(cache=...)` is
+        Images are float32 (batch, height, width, channels) in [0, 1]; the rows of a table are float32 vectors
+        (batch, features). A split cached by `data.load(cache=...)` is
         decoded on first use; any other is decoded again in every epoch. The label of a reconstruction is the image
         itself, after augmentation.
 
@@ -116,7 +120,7 @@ class AnyDataset(ABC):
             first_epoch: the number of the first epoch: a run resumed there sees the same batches as an uninterrupted
                 run.
             first_step: the number of the first batch in that epoch; later epochs are complete.
-            augment: whether to flip images at random from left to right, with the labels that depend on it.
+            augment: whether to flip images at random from left to right, with the labels that depend on it; not rows.
             shard: (index, count): returns only part `index` of `count` of each batch of `batch_size` examples.
                 `count` must divide `batch_size`. Parts are contiguous and equally large; all parts together are the
                 batch that a single process gets. The last, smaller batch of an epoch is cut as evenly as possible; a
@@ -167,7 +171,7 @@ class AnyDataset(ABC):
         """Returns the description of the data for the record of a run, as JSON values.
 
         `images` is how they are stored: "jpeg", "png", "uint8" or "float". "jpeg" means lossy compression, even if the
-        original was "png".
+        original was "png". A table has `features` instead: `FeatureEncoder.to_json`.
         """
 
 
@@ -180,7 +184,8 @@ class Dataset(AnyDataset):
         version: the TFDS version found, or `"files"`.
         synthetic: whether it is the synthetic look-alike.
         tasks: the tasks, in the requested order.
-        image_shape: (height, width, channels).
+        image_shape: (height, width, channels); for the rows of a table it has one axis, (features,).
+        features: the encoder of the columns of a table; `None` for images.
 
     Example:
 
@@ -208,6 +213,7 @@ class Dataset(AnyDataset):
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
     _examples: dict[str, Examples] = field(default_factory=dict, repr=False)
     _left_out: Mapping[str, str] = field(default_factory=dict, repr=False)  # column of a table -> reason
+    features: FeatureEncoder | None = field(default=None, repr=False)
 
     def with_train_examples(self, amount: int | float, *, seed: int = 0) -> Dataset:
         """Returns this dataset with only some of its training examples, in their stored order.
@@ -245,6 +251,8 @@ class Dataset(AnyDataset):
 
     def _batches(self, request: BatchRequest) -> tf.data.Dataset:
         split, part, shuffle, seed, first_epoch, first_step, augment = request
+        if augment and self.features is not None:
+            raise ValueError("augment flips images, and the rows of a table have none. Received: augment=True")
         if split not in self._examples:
             self._examples[split] = open_examples(self._split(split), self._cache)
         examples = self._examples[split]
@@ -307,6 +315,8 @@ class Dataset(AnyDataset):
 
     @tf.autograph.experimental.do_not_convert
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
+        if self.features is not None:
+            raise ValueError("The rows of a table are no images: encode their columns with `features`.")
         return to_unit_range(self._recipe.decode(encoded))
 
     def description(self) -> dict[str, Any]:
@@ -320,7 +330,7 @@ class Dataset(AnyDataset):
             "name": self.name,
             "version": self.version,
             "synthetic": self.synthetic,
-            "images": kind,
+            **({"images": kind} if self.features is None else {"features": self.features.to_json()}),
             "sizes": {split: self.size(split) for split in splits},
             "image_shape": list(self.image_shape),
             "tasks": describe_tasks(self.tasks),
@@ -370,15 +380,6 @@ def describe_missing_labels(dataset: AnyDataset) -> dict[str, dict[str, dict[str
     counts = {task: {split: found[task] for split, found in known.items()} for task in dataset.tasks}
     counts = {task: by_split for task, by_split in counts.items() if any(by_split.values())}
     return {"missing_labels": counts} if counts else {}
-
-
-def check_train_examples(amount: int | float) -> None:
-    """Raises a ValueError unless `amount` is a whole number >= 1 or a share in (0, 1)."""
-    is_count = type(amount) is int and amount >= 1
-    if not is_count and not (isinstance(amount, float) and 0 < amount < 1):
-        raise ValueError(
-            f"train_examples must be a whole number >= 1 or a share in (0, 1). Received: train_examples={amount!r}"
-        )
 
 
 def describe_tasks(tasks: TaskSet) -> dict[str, dict[str, Any]]:

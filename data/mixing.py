@@ -48,6 +48,8 @@ def mixed(
     for source, dataset in sources.items():
         if isinstance(dataset, Mixture):  # its epoch is not one pass over its examples
             raise ValueError(f"`sources` must be datasets: mix them all at once. Received a mixture for: {source}")
+        if getattr(dataset, "features", None) is not None:
+            raise ValueError(f"`sources` must be datasets of images. Received a table for: {source}")
     shares = {name: float(source.size("train")) for name, source in sources.items()}
     if ratios is not None:
         shares = _checked_ratios(ratios, sources)

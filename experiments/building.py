@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import inspect
 import math
@@ -12,7 +13,7 @@ import keras
 import tensorflow as tf
 
 import data
-from experiments.config import RunConfig
+from experiments.config import AUTO_MODEL, RunConfig, default_network
 from experiments.own_data import check_can_be_opened
 from experiments.run_directory import RunDirectory
 from models import network, start_from_single_task, trunk_layers
@@ -42,6 +43,8 @@ def open_dataset(config: RunConfig) -> data.Dataset:
         cache=config.cache,
         on_bad_example=config.on_bad_example,
         types=config.task_types,
+        features=config.features,
+        feature_types=config.feature_types,
         image_column=config.image_column,
         image_extension=config.image_extension,
         image_size=config.image_size,
@@ -52,10 +55,14 @@ def open_dataset(config: RunConfig) -> data.Dataset:
 
 
 def build_model(config: RunConfig, dataset: data.AnyDataset) -> MultiTaskModel:
-    """Builds and compiles the network of a run, with its initial weights."""
+    """Builds and compiles the network of a run, with its initial weights.
+
+    Raises:
+        ValueError: for a network that does not fit the data.
+    """
     tasks = dataset.tasks
-    graph = network(config.model, tasks, dataset.image_shape, config.weights)
-    model = MultiTaskModel(*graph, name=dataset.name)
+    inputs, outputs = network(with_network(config, dataset).model, tasks, dataset.image_shape, config.weights)
+    model = MultiTaskModel(inputs, outputs, name=dataset.name)
     if config.init_from is not None:
         start_from_single_task(model, single_task_models(Path(config.init_from), tasks.names, config.seed))
     jit_compile: bool | str = {"true": True, "false": False}.get(config.jit_compile, "auto")
@@ -85,6 +92,13 @@ def single_task_models(folder: Path, tasks: Sequence[str], seed: int) -> dict[st
                 f"the same tasks and seed. There is no {file} for task {task!r}. Received: init_from={str(folder)!r}"
             )
     return {task: load_keras_file(file, compiled=False) for task, file in files.items()}
+
+
+def with_network(config: RunConfig, dataset: data.AnyDataset) -> RunConfig:
+    """Returns the settings with the name of a network in place of "auto"."""
+    if config.model != AUTO_MODEL:
+        return config
+    return dataclasses.replace(config, model=default_network(dataset.image_shape))
 
 
 def make_scheduler(config: RunConfig, dataset: data.AnyDataset) -> TaskScheduler | None:

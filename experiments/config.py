@@ -8,8 +8,9 @@ whether `--resume` may change it follow from the declaration. A setting of a new
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
@@ -19,6 +20,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 OWN_DATASET = "own"
 """The name of a dataset made in Python."""
+AUTO_MODEL = "auto"
+"""The setting `model` that means `default_network`."""
 FEW_STEPS = 200
 """A run with fewer training steps gets a warning that its network is hardly trained."""
 
@@ -73,7 +76,8 @@ class RunConfig:
     experiment: str | None = setting(None, "a preset; other flags override its settings. `--list` shows the presets")
     dataset: str = setting(
         "fashion_mnist",
-        "`fashion_mnist`, `cifar10`, `cifar100` or `celeb_a`; [your own](own_data.md): `csv:PATH` or `folder:PATH`",
+        "`fashion_mnist`, `cifar10`, `cifar100` or `celeb_a`; [your own](own_data.md): `csv:PATH` (images or "
+        "[a table](table_data.md)) or `folder:PATH`",
     )
     synthetic: bool = setting(False, "train on a synthetic look-alike of the dataset; needs no download")
     examples: int | None = setting(
@@ -99,16 +103,25 @@ class RunConfig:
     )
     on_bad_example: str = setting("error", "unreadable images or labels: `error`, or `skip` them", ("error", "skip"))
     tasks: tuple[str, ...] | None = setting(
-        None, "tasks to train, separated by commas; by default those of the dataset"
+        None,
+        "tasks to train, separated by commas; by default those of the dataset. A [table](table_data.md) needs them",
     )
     task_types: Mapping[str, str] = setting(
         {},
         "with `csv:PATH`: types of columns, `age=regression,sex=binary`; or `classification`. By default inferred from "
         "the cells",
     )
+    features: tuple[str, ...] | None = setting(
+        None,
+        "with `csv:PATH` of a [table without images](table_data.md): columns to predict from; by default all others",
+    )
+    feature_types: Mapping[str, str] = setting(
+        {}, "with a table: types of features, `zip=categorical,age=numeric`. By default inferred from the cells"
+    )
     image_column: str | None = setting(
         None,
-        "with `csv:PATH`: the column of image names; by default `image`, `file`, `filename` or `path`, else the first",
+        "with `csv:PATH`: the column of image names; by default `image`, `file`, `filename` or `path`, else the first "
+        "if it names images",
     )
     image_extension: str = setting("", "with `csv:PATH`: what to append to the image names, as `.jpg`")
     image_size: tuple[int, int] | None = setting(
@@ -120,11 +133,12 @@ class RunConfig:
         {}, "loss weights, `item=1,group=0.5`; 0 drops the task. By default each task's own (1; `landmarks` 1000)"
     )
     model: str = setting(
-        "cnn",
-        "a trunk that all tasks share: `cnn`, `mlp`, `resnet18` or any `keras.applications` name; or "
-        "[soft sharing](sharing.md) of any trunk: `mmoe(experts=4)`, `ple`, `cross_stitch(resnet18)`, ...; or a whole "
-        "network: `two_paths`, `strided`, `vgg16_dense`, `face_groups`; arguments as in `cnn(filters=16)`; or "
-        "[your own](from_keras_model.md): `keras_hub('resnet_18_imagenet')`, or the path of a `.keras` file",
+        AUTO_MODEL,
+        "`auto`: `cnn`, or `mlp` for a table; a trunk that all tasks share: `cnn`, `mlp`, `resnet18` or any "
+        "`keras.applications` name; or [soft sharing](sharing.md) of any trunk: `mmoe(experts=4)`, `ple`, "
+        "`cross_stitch(resnet18)`, ...; or a whole network: `two_paths`, `strided`, `vgg16_dense`, `face_groups`; "
+        "arguments as in `cnn(filters=16)`; or [your own](from_keras_model.md): `keras_hub('resnet_18_imagenet')`, or "
+        "the path of a `.keras` file",
     )
     weights: str | None = setting(
         None, "pretrained weights of the trunk: `imagenet` (`keras.applications`) or a `.weights.h5` or `.keras` file"
@@ -213,7 +227,8 @@ class RunConfig:
         if self.schedule != "none":
             make_schedule(self.schedule)
         weightings.get(self.weighting)
-        check_network(self.model)
+        if self.model != AUTO_MODEL:
+            check_network(self.model)
         make_optimizer(self.optimizer, self.learning_rate)
         for task, weight in self.task_weights.items():
             if not math.isfinite(weight) or weight < 0:
@@ -251,7 +266,7 @@ class RunConfig:
                 raise ValueError(f"For your own files, use dataset={form}:{path}. Received: {path}")
             raise unknown_value("dataset", self.dataset, [*data.names(), *data.FORMS])
         usual = RunConfig()
-        for name in ("task_types", "image_size", "image_column", "image_extension"):
+        for name in ("task_types", "image_size", "image_column", "image_extension", "features", "feature_types"):
             forms = data.FORMS if name in ("task_types", "image_size") else ("csv:PATH",)
             given, prefixes = getattr(self, name), tuple(form.removesuffix("PATH") for form in forms)
             if given != getattr(usual, name) and not self.dataset.startswith(prefixes):
@@ -309,6 +324,22 @@ class Preset:
     def smoke_config(self) -> RunConfig:
         """Returns the settings of the smoke run, which takes seconds and only tests that all parts work."""
         return dataclasses.replace(self.config, **{"epochs": 1, "examples": 64, "batch_size": 16, **self.smoke})
+
+
+def default_network(image_shape: Sequence[int]) -> str:
+    """Returns the network that the setting `model` "auto" means, for inputs of this shape."""
+    return "mlp" if len(image_shape) == 1 else "cnn"
+
+
+def default_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the default settings as JSON values, with the network that "auto" means for the data of a run.
+
+    Args:
+        config: the content of the run's `config.json`.
+    """
+    shape = (config.get("data") or {}).get("image_shape")
+    usual = RunConfig() if shape is None else RunConfig(model=default_network(shape))
+    return dict(json.loads(json.dumps(usual.to_json())))
 
 
 def _has_type(value: Any, expected: Any) -> bool:

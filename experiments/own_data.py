@@ -6,7 +6,10 @@ The tasks of files are inferred. A dataset made in Python is recorded as `datase
 from __future__ import annotations
 
 import dataclasses
+import math
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 import data
 from data.dataset import describe_missing_labels
@@ -24,6 +27,8 @@ _DATA_SETTINGS = (
     "on_bad_example",
     "tasks",
     "task_types",
+    "features",
+    "feature_types",
     "image_column",
     "image_extension",
     "image_size",
@@ -34,11 +39,16 @@ _WIDTH = 79
 def data_summary(dataset: data.AnyDataset, config: RunConfig) -> str:
     """Returns a summary of the data to print before training, because the inferred types of tasks may be wrong.
 
-    It has one line about the images, one line for each type of task, one line about missing labels if there are any,
-    and a warning if there are few steps. Lines are cut to 79 characters.
+    It has one line about the images or for each type of feature, one line for each type of task, one line about missing
+    labels if there are any, and a warning if there are few steps. Lines are cut to 79 characters.
     """
     sizes = ", ".join(f"{dataset.size(split)} {split}" for split in ("train", "validation", "test"))
-    lines = [f"Data: {sizes}; images as {'x'.join(map(str, dataset.image_shape))} (--image_size)"]
+    encoder = getattr(dataset, "features", None)
+    if encoder is None:
+        lines = [f"Data: {sizes}; images as {'x'.join(map(str, dataset.image_shape))} (--image_size)"]
+    else:
+        lines = [f"Data: {sizes}; {len(encoder.features)} columns as {len(encoder.names)} numbers"]
+        lines += _feature_lines(encoder)
     kinds: dict[str, list[str]] = {}
     for name, task in dataset.tasks.items():
         labels = f" ({', '.join(task.labels)})" if task.labels and task.head == "classification" else ""
@@ -52,6 +62,19 @@ def data_summary(dataset: data.AnyDataset, config: RunConfig) -> str:
     if steps < FEW_STEPS:
         lines.append(f"Few steps: {steps} in all. A lower --batch_size or more --epochs may do better.")
     return "\n".join(textwrap.shorten(line, _WIDTH, placeholder=" ...") for line in lines)
+
+
+def _feature_lines(encoder: data.FeatureEncoder) -> list[str]:
+    """Returns a line for each type of feature, and one for the columns with more categories than are kept."""
+    kinds: dict[str, list[str]] = {}
+    for feature in encoder.features:
+        categories = f" ({len(feature.categories)})" if feature.categories else ""
+        kinds.setdefault(feature.kind, []).append(f"{feature.name}{categories}")
+    lines = [f"{kind}: {', '.join(names)}" for kind, names in kinds.items()]
+    others = [f"{feature.name} {len(feature.categories)}" for feature in encoder.features if feature.other]
+    if others:
+        lines.append(f"Most frequent categories kept, the rest are 'other': {', '.join(others)}")
+    return lines
 
 
 def with_own_data(config: RunConfig) -> RunConfig:
@@ -96,8 +119,11 @@ def check_same_data(directory: RunDirectory, dataset: data.AnyDataset) -> None:
 
 
 def check_tasks(directory: RunDirectory, dataset: data.AnyDataset) -> None:
-    """Raises a ValueError if the recorded image shape or tasks of a run differ from those of a dataset."""
+    """Raises a ValueError if the recorded image shape, columns or tasks of a run differ from those of a dataset."""
     recorded = read_json(directory.config_file).get("data") or {}
+    encoder = getattr(dataset, "features", None)
+    if encoder is not None and "features" in recorded:
+        _check_features(directory, recorded["features"], encoder.to_json())
     shape = recorded.get("image_shape", list(dataset.image_shape))
     if shape != list(dataset.image_shape):
         raise ValueError(
@@ -111,3 +137,22 @@ def check_tasks(directory: RunDirectory, dataset: data.AnyDataset) -> None:
                 f"The labels are not those that the run in {directory.path} began with. Task {name!r} was {trained}. "
                 f"Received: {current.get(name)}"
             )
+
+
+def _check_features(directory: RunDirectory, recorded: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Raises a ValueError if a column is encoded in another way than in training."""
+    for name in dict.fromkeys([*recorded, *current]):
+        before, now = recorded.get(name), current.get(name)
+        if not _are_same(before or {}, now or {}):
+            raise ValueError(
+                f"The training rows are not those that the run in {directory.path} began with. Column {name!r} was "
+                f"{before}. Received: {now}"
+            )
+
+
+def _are_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Returns whether two descriptions of a column are the same; sums of floats may differ a little by machine."""
+    return before.keys() == now.keys() and all(
+        math.isclose(value, now[key], rel_tol=1e-6) if key in ("mean", "deviation") else value == now[key]
+        for key, value in before.items()
+    )

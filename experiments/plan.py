@@ -52,8 +52,12 @@ def _is_network(name: str) -> bool:
     return name in NETWORKS or name in trunks.TRUNKS or name.lower() in trunks.names()
 
 
-def _networks(baseline: str, config: RunConfig, tasks: Sequence[str]) -> dict[str, RunConfig]:
+def _networks(
+    baseline: str, config: RunConfig, tasks: Sequence[str], features: tuple[str, ...] | None = None
+) -> dict[str, RunConfig]:
     """Returns the settings of a baseline's networks, by folder. Without a schedule, all tasks are in every step.
+
+    `features` are the feature columns of a table: by default they would include the tasks that a network does not have.
 
     | baseline | networks |
     |---|---|
@@ -65,7 +69,7 @@ def _networks(baseline: str, config: RunConfig, tasks: Sequence[str]) -> dict[st
     """
     plain = dataclasses.replace(config, schedule="none", weighting="static")
     if baseline == "single_task":
-        alone = dataclasses.replace(plain, init_from=None)
+        alone = dataclasses.replace(plain, init_from=None, features=features)
         return {task: dataclasses.replace(alone, tasks=(task,), task_weights={task: 1.0}) for task in tasks}
     if baseline == "equal_weights":
         return {"": dataclasses.replace(plain, task_weights=dict.fromkeys(tasks, 1.0))}
@@ -109,13 +113,18 @@ class Plan:
 
     def runs(self) -> Iterator[tuple[Path, RunConfig]]:
         """Yields the folder (relative to the comparison's) and the settings of each run, seed by seed."""
+        features = None
         if data.names_files(self.config.dataset):
-            tasks = open_dataset(self.config).tasks.names
+            dataset = open_dataset(self.config)
+            tasks = dataset.tasks.names
+            features = tuple(dataset.features.columns) if dataset.features is not None else None
         else:
             tasks = data.recipes[self.config.dataset](self.config.tasks).tasks.names
         methods = {Path(METHOD): self.config}
         for name in self.baselines:
-            methods |= {Path(name, part): config for part, config in _networks(name, self.config, tasks).items()}
+            methods |= {
+                Path(name, part): config for part, config in _networks(name, self.config, tasks, features).items()
+            }
         for seed in self.seeds:
             for folder, config in methods.items():
                 yield folder / f"seed-{seed}", dataclasses.replace(config, seed=seed)

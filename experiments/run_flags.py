@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 from absl import flags
 
-from experiments.config import OWN_DATASET, SETTINGS, RunConfig
+from experiments.config import OWN_DATASET, SETTINGS, RunConfig, default_settings
 
 
 def define_settings(values: flags.FlagValues) -> None:
@@ -68,7 +68,7 @@ def train_command(settings: Mapping[str, Any], *arguments: str, without: Collect
     if settings.get("dataset") == OWN_DATASET:
         return None
     preset = PRESETS.get(settings.get("experiment") or "")
-    usual = json.loads(json.dumps((preset.config if preset else RunConfig()).to_json()))
+    usual = json.loads(json.dumps(preset.config.to_json())) if preset else default_settings(settings)
     command = ["python", "train.py"]
     if preset is None:
         command += ["--dataset", str(settings.get("dataset", usual["dataset"]))]

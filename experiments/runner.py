@@ -20,6 +20,7 @@ from experiments.building import (
     make_scheduler,
     open_dataset,
     set_precision,
+    with_network,
 )
 from experiments.checkpoints import Checkpoint, Checkpoints
 from experiments.config import RunConfig
@@ -137,6 +138,7 @@ def _run(
     keras.utils.set_random_seed(config.seed)
     set_precision(config.mixed_precision)
     dataset = open_dataset(config) if own_dataset is None else own_dataset
+    config = with_network(config, dataset)
     if own_dataset is not None or data.names_files(config.dataset):
         check_same_data(directory, dataset)
         check_task_names(config, dataset.tasks.names)
@@ -150,7 +152,8 @@ def _run(
     evaluation = evaluate_outputs(outputs, dataset.tasks)
     names = find_example_names(dataset, "test")
     save_predictions(directory.predictions_file, outputs, dataset.tasks, names)
-    save_examples(directory.examples_file, outputs, dataset.tasks, batches, names)
+    if has_images(dataset):
+        save_examples(directory.examples_file, outputs, dataset.tasks, batches, names)
     _export(config, directory, best, dataset)
     if judge_at:
         judge(judge_at, directory, dataset, config.batch_size, best, recorder)
@@ -228,7 +231,7 @@ def _train(
                 *monitors,
                 # Before the recorder: a run resumed from its checkpoint does not log the epoch again.
                 TensorBoard(str(directory.tensorboard), profile_batch=_PROFILED_STEPS if config.profile else 0),
-                *(_prediction_images(config, directory, dataset) if workers.is_chief else []),
+                *(_prediction_images(config, directory, dataset) if workers.is_chief and has_images(dataset) else []),
                 *best_weights_callbacks(judge_at, directory, dataset, recorder),
                 recorder,
                 *(_progress(config) if workers.is_chief else []),
@@ -258,6 +261,11 @@ def _progress(config: RunConfig) -> list[keras.callbacks.Callback]:
     return [Progress() if config.verbose == 1 else Progress(live=False)]
 
 
+def has_images(dataset: data.AnyDataset) -> bool:
+    """Returns whether the inputs are images (height, width, channels), and not the rows of a table (features,)."""
+    return len(dataset.image_shape) == 3
+
+
 def training_batches(
     config: RunConfig, dataset: data.AnyDataset, epoch: int, step: int, shard: tuple[int, int] = (0, 1)
 ) -> tf.data.Dataset:
@@ -284,13 +292,15 @@ def training_batches(
 
 
 def _export(config: RunConfig, directory: RunDirectory, model: MultiTaskModel, dataset: data.AnyDataset) -> None:
-    """Writes the requested formats, and compares their predictions with those of the model on a few test images."""
+    """Writes the requested formats, and compares their predictions with those of the model on a few test examples."""
     images, _ = next(iter(dataset.batches("test", min(_PARITY_IMAGES, config.batch_size))))
     class_names = {name: task.labels for name, task in dataset.tasks.items() if task.labels}
     for name in config.export:
         path = directory.exported_model(name)
         if name == "saved_model":
-            export(model, path, decode=dataset.decode, class_names=class_names)
+            encoder = getattr(dataset, "features", None)
+            decode = dataset.decode if has_images(dataset) else None
+            export(model, path, decode=decode, encode=encoder, class_names=class_names)
         else:
             export(model, path, name)
         parity(model, path, images.numpy())

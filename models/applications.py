@@ -52,6 +52,20 @@ def preprocess(name: str, images: Any) -> Any:
     return sys.modules[APPLICATIONS[name].__module__].preprocess_input(x)
 
 
+def check_images(what: str, shape: tuple[int | None, ...]) -> None:
+    """Raises an error if inputs are not images.
+
+    Args:
+        what: the network or trunk, for the message.
+        shape: shape of the inputs, without the batch axis.
+    """
+    if len(shape) != 3:
+        raise ValueError(
+            f"{what} takes images (height, width, channels); for vectors there is the trunk 'mlp'. "
+            f"Received: image_shape={tuple(shape)}"
+        )
+
+
 def to_colour(trunk: str, images: Any) -> Any:
     """Returns colour images `(batch, height, width, 3)`. A single channel is repeated three times.
 
@@ -60,8 +74,9 @@ def to_colour(trunk: str, images: Any) -> Any:
         images: a Keras tensor `(batch, height, width, channels)`.
 
     Raises:
-        ValueError: if the number of channels is neither 1 nor 3.
+        ValueError: for other inputs than images of 1 or 3 channels.
     """
+    check_images(f"Trunk {trunk!r}", images.shape[1:])
     channels = images.shape[-1]
     if channels not in (1, 3):
         raise ValueError(f"Trunk {trunk!r} takes images with 1 or 3 channels. Received: image_shape={images.shape[1:]}")

@@ -7,6 +7,7 @@ import warnings
 from keras import layers
 
 from models import heads, trunks
+from models.applications import check_images
 from models.networks import NETWORKS, Graph, Network, check_heads
 from mtl_keras.tasks import TaskSet
 
@@ -30,7 +31,7 @@ def face_groups(trunk: str = "resnet18", hidden: int = 256, frozen: bool = True)
 
     def build(tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
         check_heads("face_groups", tasks, ("binary", "regression"))
-        trunks.check_images("Network 'face_groups'", image_shape)
+        check_images("Network 'face_groups'", image_shape)
         if frozen and weights is None:
             warnings.warn(
                 "The trunk of network 'face_groups' is frozen at random weights. Give it weights, or train it with "

@@ -10,8 +10,9 @@ import keras
 from keras import layers
 
 from models import heads
+from models.applications import check_images
 from models.networks import NETWORKS, Graph, Network, check_heads, check_share
-from models.trunks import check_images, load_trunk_weights
+from models.trunks import load_trunk_weights
 from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from models.applications import APPLICATIONS, application_trunk
+from models.applications import APPLICATIONS, application_trunk, check_images
 from mtl_keras.checks import unknown_value
 from mtl_keras.serialization import Registry, parse_spec
 
@@ -98,20 +98,6 @@ def mlp(dense: int | Sequence[int] = 256, depth: int = 2, dropout: float = 0.2) 
         return x
 
     return trunk
-
-
-def check_images(what: str, shape: tuple[int | None, ...]) -> None:
-    """Raises an error if inputs are not images.
-
-    Args:
-        what: the network or trunk, for the message.
-        shape: shape of the inputs, without the batch axis.
-    """
-    if len(shape) != 3:
-        raise ValueError(
-            f"{what} takes images (height, width, channels); for vectors there is the trunk 'mlp'. "
-            f"Received: image_shape={tuple(shape)}"
-        )
 
 
 def names() -> list[str]:

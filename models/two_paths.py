@@ -6,8 +6,9 @@ import keras
 from keras import layers
 
 from models import heads
+from models.applications import check_images
 from models.networks import NETWORKS, Graph, Network, check_heads
-from models.trunks import check_images, load_trunk_weights
+from models.trunks import load_trunk_weights
 from mtl_keras.tasks import TaskSet
 
 _SMALLEST = 18  # the convolutions and poolings reduce this size to one position

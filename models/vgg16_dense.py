@@ -8,8 +8,9 @@ import keras
 from keras import layers
 
 from models import applications, heads
+from models.applications import check_images
 from models.networks import NETWORKS, Graph, Network, check_heads, check_share
-from models.trunks import IMAGENET, check_images, load_trunk_weights
+from models.trunks import IMAGENET, load_trunk_weights
 from mtl_keras.tasks import TaskSet
 
 

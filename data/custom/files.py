@@ -1,4 +1,4 @@
-"""Datasets of your own image files, labelled by the columns of a CSV file or by their folders."""
+"""Datasets of your own files: images labelled by a CSV file or by their folders, or the rows of a CSV file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from data.custom.readers import ImageFileReader
+from data.custom.rows import rows_dataset
 from data.custom.table import SPLIT_COLUMN, LabelTable, is_split, read_table, rows_by_split
-from data.custom.table_images import IMAGE_SUFFIXES, find_image_column, image_paths, image_shape
+from data.custom.table_images import (
+    IMAGE_SUFFIXES,
+    find_image_column,
+    image_paths,
+    image_shape,
+    later_image_column,
+    names_images,
+)
 from data.custom.table_labels import label_columns
 from data.custom.task_recipe import recipe_from_tasks
 from data.dataset import Dataset
@@ -33,6 +41,13 @@ class ImageOptions(TypedDict, total=False):
     on_bad_example: str
 
 
+class _RowOptions(TypedDict):
+    """The options of tables without images."""
+
+    features: Sequence[str] | None
+    feature_types: Mapping[str, str] | None
+
+
 def from_csv(
     path: str | os.PathLike[str],
     *,
@@ -41,25 +56,34 @@ def from_csv(
     extension: str = "",
     tasks: Sequence[str] | None = None,
     types: Mapping[str, str] | None = None,
+    features: Sequence[str] | None = None,
+    feature_types: Mapping[str, str] | None = None,
     image_size: tuple[int, int] | None = None,
     cache: str = "auto",
     on_bad_example: str = "error",
 ) -> Dataset:
-    """Makes a dataset from a CSV file with one row per image, a column of image names, and one column per task.
+    """Makes a dataset from a CSV file: of images, or of the rows of a table.
+
+    With a column of image names, each row is an image and each other column a task. Without one, each row is an
+    example of its own: some columns are tasks, and the others are the features to predict them from, as in
+    `from_table`. The table has images if it has a column `image`, `file`, `filename` or `path`, if its first column
+    names image files, or if one of the arguments for images is given, but not if `features` or `feature_types` is.
 
     Args:
         path: the CSV file (see `data.custom.table.read_table`), in UTF-8.
         image_dir: the folder that image names are relative to; by default the folder of the CSV file.
         image: the column of image names; by default `image`, `file`, `filename` or `path`, else the first column.
         extension: what to append to the image names, as `".jpg"`.
-        tasks: the columns to use as tasks, in order; by default all others. A column `split` is not a task: it assigns
-            rows to train, validation or test. Without it, a tenth of the images is held out for validation and a tenth
-            for test (`data.custom.table.rows_by_split`).
+        tasks: the columns to use as tasks, in order; by default all others. A table without images needs them. A
+            column `split` is not a task: it assigns rows to train, validation or test. Without it, a tenth of the
+            images or rows is held out for validation and a tenth for test (`data.custom.table.rows_by_split`).
         types: column -> `"classification"`, `"binary"` or `"regression"`, if the kind inferred from its cells is wrong
             (`data.custom.table_labels.label_columns`).
+        features: for a table without images, the columns to predict from: see `from_table`.
+        feature_types: for a table without images, column -> `"numeric"` or `"categorical"`: see `from_table`.
         image_size: (height, width) that the images are resized to; by default their own if all have the same and it is
             at most 128x128, else 128x128 (`data.custom.table_images.image_shape`).
-        cache: where decoded images are cached: see `data.load`.
+        cache: where decoded images are cached: see `data.load`. Rows are in memory.
         on_bad_example: how to handle files that are missing or cannot be decoded: see `data.load`.
 
     Raises:
@@ -74,7 +98,37 @@ def from_csv(
     table = read_table(Path(path))
     folder = Path(path).parent if image_dir is None else Path(image_dir)
     options = ImageOptions(tasks=tasks, types=types, image_size=image_size, cache=cache, on_bad_example=on_bad_example)
-    return _from_table(table, folder, options, image, extension)
+    rows = _RowOptions(features=features, feature_types=feature_types)
+    return _from_csv(table, folder, options, rows, image, extension, has_images=image_dir is not None)
+
+
+def _from_csv(
+    table: LabelTable,
+    folder: Path,
+    options: ImageOptions,
+    rows: _RowOptions,
+    column: str | None,
+    extension: str,
+    *,
+    has_images: bool = False,
+) -> Dataset:
+    """Returns the dataset of the images or the rows of a CSV file; `has_images`: whether it is known to have images."""
+    has_images = has_images or column is not None or bool(extension) or options.get("image_size") is not None
+    given = {name: value for name, value in rows.items() if value}
+    if given and has_images:
+        name, value = next(iter(given.items()))
+        raise ValueError(f"{name} is for tables without images. Received: {name}={value!r} and a setting for images")
+    if has_images or (not given and names_images(table, folder)):
+        return _from_images(table, folder, options, column, extension)
+    images = None if given else later_image_column(table)
+    if images is not None:
+        raise ValueError(
+            f"{table.where()}: column {images!r} has names of images. Pass --image_column {images} (image=) to train "
+            "on them, or --features (features=) to train on other columns."
+        )
+    check_reading(options.get("cache", "auto"), options.get("on_bad_example", "error"))
+    name = record_name(table.path)
+    return rows_dataset(table, name, "files", options.get("tasks"), types=options.get("types"), **rows)
 
 
 def from_folder(
@@ -89,7 +143,7 @@ def from_folder(
     Raises:
         ValueError: if there are no such folders.
     """
-    return _from_table(list_folder(Path(path)), Path(path), options)
+    return _from_images(list_folder(Path(path)), Path(path), options)
 
 
 def names_files(name: str) -> bool:
@@ -109,6 +163,8 @@ def open_files(
     data_dir: str | os.PathLike[str] | None,
     image_column: str | None = None,
     image_extension: str = "",
+    features: Sequence[str] | None = None,
+    feature_types: Mapping[str, str] | None = None,
     **options: Unpack[ImageOptions],
 ) -> Dataset:
     """Opens `csv:PATH` or `folder:PATH`; options and errors are those of `from_csv` and `from_folder`.
@@ -119,6 +175,8 @@ def open_files(
             CSV file if that is no longer at its path. For `folder:`, the folder to read instead of the named one.
         image_column: `image` of `from_csv`; only for `csv:`.
         image_extension: `extension` of `from_csv`; only for `csv:`.
+        features: `features` of `from_csv`; only for `csv:`.
+        feature_types: `feature_types` of `from_csv`; only for `csv:`.
         **options: as in `from_csv`.
     """
     form, _, place = absolute_name(name).partition(":")
@@ -127,20 +185,20 @@ def open_files(
     if moved is not None and not moved.is_dir():
         raise ValueError(f"data_dir is a folder with the images of {name}. Received: data_dir={str(data_dir)!r}")
     if form == "folder":
-        if image_column is not None or image_extension:
-            raise ValueError(
-                f"`image_column` and `image_extension` are for csv:PATH. Received: {name!r} with "
-                f"image_column={image_column!r}, image_extension={image_extension!r}"
-            )
-        table, folder = list_folder(moved or path), moved or path
+        columns = {"features": features, "feature_types": feature_types}
+        for option, value in {"image_column": image_column, "image_extension": image_extension, **columns}.items():
+            if value:
+                raise ValueError(f"`{option}` is for csv:PATH. Received: {name!r} with {option}={value!r}")
+        dataset = _from_images(list_folder(moved or path), moved or path, options)
     else:
         file = moved / path.name if moved is not None and not path.exists() else path
         table, folder = read_table(file if file.exists() else path), moved or file.parent
-    dataset = _from_table(table, folder, options, image_column, image_extension)
+        rows = _RowOptions(features=features, feature_types=feature_types)
+        dataset = _from_csv(table, folder, options, rows, image_column, image_extension)
     return dataclasses.replace(dataset, name=record_name(path))
 
 
-def _from_table(
+def _from_images(
     table: LabelTable, folder: Path, options: ImageOptions, column: str | None = None, extension: str = ""
 ) -> Dataset:
     for name in options:

@@ -53,17 +53,29 @@ class TensorReader(Reader):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageFileReader(TensorReader):
+class TableReader(TensorReader):
+    """Examples from the rows of a table; its labels are in memory.
+
+    Args:
+        names: split -> the names of its examples in messages.
+    """
+
+    names: Mapping[str, Sequence[str]]
+    has_separate_labels: ClassVar[bool] = True
+
+    def example_name(self, split: str, number: int) -> str:
+        return self.names[split][number]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFileReader(TableReader):
     """Examples stored as image file paths.
 
     Args:
         paths: split -> the paths of its images.
-        names: split -> the names of its examples in messages.
     """
 
     paths: Mapping[str, Sequence[str]]
-    names: Mapping[str, Sequence[str]]
-    has_separate_labels: ClassVar[bool] = True
 
     @classmethod
     def from_rows(
@@ -94,9 +106,6 @@ class ImageFileReader(TensorReader):
 
     def images(self, stored: tf.Tensor) -> tf.Tensor:
         return tf.map_fn(tf.io.read_file, stored, fn_output_signature=tf.TensorSpec((), tf.string))
-
-    def example_name(self, split: str, number: int) -> str:
-        return self.names[split][number]
 
     def fingerprint(self, split: str) -> str:
         existing = {path for path in self.paths[split] if os.path.exists(path)}

@@ -35,23 +35,27 @@ class LabelTable:
         path: the CSV file, or the folder that was listed.
         columns: name -> cells (rows,), without spaces around them.
         lines: (rows,), the line number where each row begins, from 1; empty for a folder.
-        header: the line number of the header.
+        header: the line number of the header; `None` if `lines` are the numbers of rows in memory.
     """
 
     path: Path
     columns: Mapping[str, Sequence[str]]
     lines: Sequence[int] = ()
-    header: int = 1
+    header: int | None = 1
 
     def where(self, row: int | None = None) -> str:
         """Returns the place of a row (by default the header) for a message: `"labels.csv, line 17"`."""
-        if not self.lines:
+        if not self.lines or (row is None and self.header is None):
             return str(self.path)
-        return f"{self.path}, line {self.header if row is None else self.lines[row]}"
+        return f"{self.path}, {f'line {self.header}' if row is None else self.row_name(row)}"
+
+    def row_name(self, row: int) -> str:
+        """Returns the name of a row: `"line 17"`, or `"row 17"` of a table in memory."""
+        return f"{'row' if self.header is None else 'line'} {self.lines[row]}"
 
 
 def read_table(path: Path) -> LabelTable:
-    """Reads a CSV file: a header, then one row per image.
+    """Reads a CSV file: a header, then one row per example.
 
     The separator is the most frequent of comma, semicolon and tab in the first line. Quoted cells may contain
     separators and line breaks; a doubled quote is a quote. Empty lines and columns without a name (pandas writes one
@@ -66,7 +70,7 @@ def read_table(path: Path) -> LabelTable:
     rows = _rows(path, text, separator)
     header, names = next(rows, (1, []))
     if not names:
-        raise ValueError(f"{path} is empty. It should have a line of names, then one row per image.")
+        raise ValueError(f"{path} is empty. It should have a line of names, then one row per example.")
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"{path}, line {header}: two columns have one name. Received twice: {twice!r}")
@@ -124,26 +128,28 @@ def _rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str
             yield line, [cell.strip() for cell in row]
 
 
-def rows_by_split(table: LabelTable, images: Sequence[str]) -> dict[str, np.ndarray]:
+def rows_by_split(table: LabelTable, images: Sequence[str] | None = None) -> dict[str, np.ndarray]:
     """Returns split -> its rows, (rows of the split,), in order.
 
     Uses the column `split`. Without it, a tenth of the images is held out for validation and a tenth for test: those
     whose names come first when sorted by their SHA-256. This is the same in every run and on every machine, and rows
-    with the same image are in the same split.
+    with the same image are in the same split. Without images the name of a row is its number, so that the splits stay
+    the same if columns are added.
 
     Args:
         table: the table.
-        images: the names of the images, row by row.
+        images: the names of the images, row by row; `None` for a table without images.
 
     Raises:
-        ValueError: for a word that is not a split, a split without rows, or fewer than three images.
+        ValueError: for a word that is not a split, a split without rows, or fewer than three images or rows.
     """
     if SPLIT_COLUMN in table.columns:
         found = _splits_from_column(table)
     else:
-        ordered = sorted(set(images), key=lambda name: hashlib.sha256(name.encode()).digest())
-        parts = _splits_by_hash(table, ordered)
-        found = np.array([parts[name] for name in images])
+        names = list(map(str, range(len(table.lines)))) if images is None else images
+        ordered = sorted(set(names), key=lambda name: hashlib.sha256(name.encode()).digest())
+        parts = _splits_by_hash(table, ordered, "rows" if images is None else "images")
+        found = np.array([parts[name] for name in names])
     return {split: np.flatnonzero(found == split) for split in SPLITS}
 
 
@@ -167,11 +173,11 @@ def _splits_from_column(table: LabelTable) -> np.ndarray:
     return found
 
 
-def _splits_by_hash(table: LabelTable, ordered: Sequence[str]) -> Mapping[str, str]:
+def _splits_by_hash(table: LabelTable, ordered: Sequence[str], examples: str) -> Mapping[str, str]:
     """Returns the split of each image."""
     if len(ordered) < len(SPLITS):
         raise ValueError(
-            f"{table.where()}: at least three images are needed, one each for {', '.join(SPLITS)}. "
+            f"{table.where()}: at least three {examples} are needed, one each for {', '.join(SPLITS)}. "
             f"Received: {len(ordered)}"
         )
     each = max(1, round(len(ordered) * _HELD_OUT))

@@ -22,6 +22,28 @@ _PROBED = 100
 _GREY = ("1", "L", "I", "I;16")
 
 
+def names_images(table: LabelTable, folder: Path) -> bool:
+    """Returns whether a table probably has a column of image names.
+
+    It has a column with one of `NAMES`, or its first column names images: a cell ends with one of `IMAGE_SUFFIXES`, or
+    the first cell is an image in `folder` or a folder within it, perhaps without its suffix.
+    """
+    if any(column.lower() in NAMES for column in table.columns):
+        return True
+    cells = next(iter(table.columns.values()))
+    if any(cell.lower().endswith(IMAGE_SUFFIXES) for cell in cells):
+        return True
+    return bool(cells[0]) and bool(_similar_file(folder, cells[0], ""))
+
+
+def later_image_column(table: LabelTable) -> str | None:
+    """Returns the first column in which most cells end with one of `IMAGE_SUFFIXES`, or `None`."""
+    for column, cells in table.columns.items():
+        if sum(cell.lower().endswith(IMAGE_SUFFIXES) for cell in cells) > len(cells) / 2:
+            return column
+    return None
+
+
 def find_image_column(table: LabelTable, chosen: str | None = None) -> str:
     """Returns the name of the column with the image names.
 

@@ -10,12 +10,11 @@ import numpy as np
 
 from data.custom.inference import BINARY_WORDS, find_stray, is_placeholder, parse_number, regression_task
 from data.custom.table import LabelTable
+from data.features import MISSING
 from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import Task, TaskSet, check_task_name
 
 KINDS = ("classification", "binary", "regression")
-MISSING = ("", "na", "n/a", "nan", "null")
-"""Cells that mark a missing label, case-insensitive."""
 FEW = 20
 """Up to this many different whole numbers are classes."""
 _CORRECT = "Leave the cell empty if the label is missing, or correct it."

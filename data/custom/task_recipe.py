@@ -34,15 +34,16 @@ def recipe_from_tasks(
     Args:
         name: name of the dataset: letters, digits and `_`.
         tasks: the tasks that it has labels for.
-        image_shape: (height, width, channels) of the model's input images.
-        image_dtype: uint8, or float32 for images in [0, 1].
+        image_shape: (height, width, channels) of the model's input images; (features,) for the rows of a table.
+        image_dtype: uint8, or float32 for images in [0, 1] and for rows.
 
     Raises:
         ValueError: for an invalid name or shape, or a task whose shape does not fit its kind.
     """
     if not re.fullmatch(r"[A-Za-z]\w*", name):
         raise ValueError(f"`name` must be a letter, then letters, digits and '_'. Received: name={name!r}")
-    shape = checked_image_shape(image_shape)
+    # `Recipe.image_shape` has the type of an image's shape.
+    shape: Any = tuple(image_shape) if is_row(image_shape) else checked_image_shape(image_shape)
     for task in tasks.values():
         expected = shape if task.head == "reconstruction" else task.shape[:1]
         if task.shape != expected:
@@ -101,6 +102,11 @@ def recipe_from_tasks(
             return {**labels, **flipped}
 
     return TaskRecipe()
+
+
+def is_row(shape: Sequence[int]) -> bool:
+    """Returns whether examples of this shape are the rows of a table, (features,), and not images."""
+    return len(shape) == 1
 
 
 def tasks_with_labels(tasks: TaskSet) -> list[Task]:

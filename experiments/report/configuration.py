@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
-from experiments.config import RunConfig
+from experiments.config import RunConfig, default_settings
 from experiments.run_directory import PROVENANCE
 from experiments.run_results import Method, RunResult
 from mtl_keras.reports.filters import arrow, decimal, duration
 
-_DEFAULTS = json.loads(json.dumps(RunConfig().to_json()))
 _SHOWN_APART = ("tasks", "missing_labels", "left_out")
+_DIFFER = ("tasks", "task_weights", "features")
+"""Settings in which single-task networks always differ."""
 _MAX_FUNCTIONS, _MAX_LENGTH = 12, 300
 
 
@@ -26,9 +26,10 @@ def configuration(config: Mapping[str, Any]) -> dict[str, Any]:
         config: the content of `config.json`.
     """
     rows: list[list[object]] = []
+    usual = default_settings(config)
     for name, value in config.items():
         if name not in ("data", *PROVENANCE):
-            changed = name in _DEFAULTS and value != _DEFAULTS[name]
+            changed = name in usual and value != usual[name]
             rows.append([name, Markup("<strong>{}</strong>").format(_text(value)) if changed else _text(value)])
     data = config.get("data") or {}
     texts = {name: _text(value) for name, value in data.items() if name not in _SHOWN_APART}
@@ -72,7 +73,7 @@ def differing_settings(methods: Sequence[Method]) -> list[list[str]]:
     rows = []
     for field in dataclasses.fields(RunConfig):
         values = [method.config.get(field.name) for method in methods]
-        compared = [not (method.is_single_task and field.name in ("tasks", "task_weights")) for method in methods]
+        compared = [not (method.is_single_task and field.name in _DIFFER) for method in methods]
         known = [value for value, is_compared in zip(values, compared) if is_compared]
         if any(value != known[0] for value in known):
             cells = [_text(value) if use else "one task each" for value, use in zip(values, compared)]

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from mtl_keras.checks import unknown_value
+from mtl_keras.export.columns import Encoder
 from mtl_keras.export.replacing import replacing
 from mtl_keras.export.saved_model import export_saved_model, input_signature, serving_model
 from mtl_keras.extras import import_extra
@@ -27,6 +28,7 @@ def export(
     format: str = "saved_model",
     *,
     decode: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    encode: Encoder | None = None,
     class_names: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Writes a model as a SavedModel, or in another format that Keras can write.
@@ -41,6 +43,7 @@ def export(
         format: `"saved_model"`; `"onnx"`, which needs `pip install "mtl-keras[onnx]"`; or `"litert"`. The last two
             are for models that compute in float32.
         decode: for SavedModels only; see `export_saved_model`.
+        encode: for SavedModels only; see `export_saved_model`.
         class_names: for SavedModels only; see `export_saved_model`.
 
     Raises:
@@ -62,9 +65,11 @@ def export(
     if format not in SUFFIXES:
         raise unknown_value("format", format, SUFFIXES)
     if format == "saved_model":
-        return export_saved_model(model, path, decode=decode, class_names=class_names)
-    if decode is not None or class_names is not None:
-        raise ValueError(f"`decode` and `class_names` are for format='saved_model'. Received: format={format!r}")
+        return export_saved_model(model, path, decode=decode, encode=encode, class_names=class_names)
+    if any(argument is not None for argument in (decode, encode, class_names)):
+        raise ValueError(
+            f"`decode`, `encode` and `class_names` are for format='saved_model'. Received: format={format!r}"
+        )
     path = Path(path)
     if path.suffix != SUFFIXES[format] or path.is_dir():
         raise ValueError(f"{format!r} is written to a file *{SUFFIXES[format]}. Received: path={str(path)!r}")

@@ -1,4 +1,4 @@
-"""Exports models as TensorFlow SavedModels, from images or JPEG and PNG bytes to named predictions."""
+"""Exports models as TensorFlow SavedModels: from images, JPEG and PNG bytes or columns to named predictions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from mtl_keras.checks import unknown_value
+from mtl_keras.export.columns import Encoder, add_columns, write_columns
 from mtl_keras.export.replacing import replacing
 from mtl_keras.model import MultiTaskModel
 
@@ -24,16 +25,18 @@ def export_saved_model(
     path: str | PathLike[str],
     *,
     decode: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    encode: Encoder | None = None,
     class_names: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Writes a SavedModel with the signatures `serving_default` and, given `decode`, `serve_encoded`.
+    """Writes a SavedModel with the signatures `serving_default` and `serve_encoded` or `serve_columns`.
 
     - `serving_default` takes images (batch, height, width, channels), under the name of the model's `keras.Input`;
-    - `serve_encoded` takes `encoded`, strings (batch,), each the bytes of a JPEG or PNG file;
-    - both return a dict from task to float32 predictions (batch, ...).
+    - given `decode`, `serve_encoded` takes `encoded`, strings (batch,), each the bytes of a JPEG or PNG file;
+    - given `encode`, `serve_columns` takes the raw columns of a table, one tensor (batch,) for each;
+    - all return a dict from task to float32 predictions (batch, ...).
 
     With `decode`, the loaded object has it too: `tf.saved_model.load(path).decode(encoded)` returns the model's input
-    image.
+    image. So it has `encode`, from a dict of columns to the model's input.
 
     Batches may have any size from 1. Everything is inside the TensorFlow graph, which needs neither this library nor
     Keras. `keras.layers.TFSMLayer(path)` loads it as a layer.
@@ -43,12 +46,17 @@ def export_saved_model(
         path: folder to write. An existing export is replaced once the new one is complete.
         decode: function from a scalar string of JPEG or PNG bytes to one image (height, width, channels) as the model
             takes it, float32 in [0, 1], in TensorFlow operations only: the complete preprocessing of a stored image.
+        encode: the encoder of a table, such as the `features` of a dataset: from a dict of columns (batch,) to the
+            model's input (batch, features), in TensorFlow operations only. The argument of a column in `serve_columns`
+            is its name with `_` for each character that is not an English letter, a digit or `_`
+            (`mtl_keras.export.columns.arguments`). The asset `assets/columns.json` has column -> its argument and
+            dtype.
         class_names: task -> names of its classes, in the order of their indices. They become the asset
             `assets/class_names.json`; read them with `mtl_keras.export.class_names(path)` or, without this library,
             from `tf.saved_model.load(path).class_names.asset_path`.
 
     Raises:
-        ValueError: if `class_names` has an unknown task, if `decode` does not return images as the model takes them,
+        ValueError: if `class_names` has an unknown task, if `decode` or `encode` does not return what the model takes,
             or if something other than a SavedModel is at `path`.
         OSError: if `path` cannot be written. An existing export is left unchanged.
 
@@ -80,12 +88,18 @@ def export_saved_model(
         module.decode = _decode(serving, decode)
         module.serve_encoded = _serve_encoded(serving, module.serve, module.decode)
         signatures["serve_encoded"] = module.serve_encoded.get_concrete_function()
+    if encode is not None:
+        if len(serving.inputs) != 1:
+            raise ValueError(f"`encode` is for models with one input. Received one with {len(serving.inputs)} inputs")
+        signatures["serve_columns"] = add_columns(module, encode, serving.inputs[0].shape[1:])
     with tempfile.TemporaryDirectory() as folder, replacing(path) as temporary:
         if class_names is not None:
             asset = Path(folder, _CLASS_NAMES)
             names = {task: list(names) for task, names in class_names.items()}
             asset.write_text(json.dumps(names, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             module.class_names = tf.saved_model.Asset(str(asset))
+        if encode is not None:
+            module.columns = write_columns(encode, Path(folder))
         tf.saved_model.save(module, str(temporary), signatures)
 
 

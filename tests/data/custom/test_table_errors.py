@@ -65,7 +65,7 @@ CASES = {
     ),
     "a name with a meaning": Case(", line 1: .*none of loss.*Received: 'loss'", header("image,loss,red,bright,c")),
     "no column of images": Case(
-        ", line 2: there is no image .* 24 rows lack theirs. Column 'kind' was used as the image column",
+        ", line 1: no column has names of images, .*: --tasks .*: --image_column .*Columns: kind, red, bright,",
         lambda lines: [line.split(",", 1)[1] for line in lines],
     ),
     "no such column of images": Case("line 1.. Did you mean 'image'. Received: 'imge'", arguments={"image": "imge"}),
