@@ -2,7 +2,7 @@
 
 evaluate:  python evaluate.py --run_dir RUN
            prints a table (task x metric, with the best constant prediction) and writes it into the run as JSON
-predict:   python evaluate.py --predict IMAGE_OR_FOLDER --run_dir RUN
+predict:   python evaluate.py --predict IMAGE_OR_FOLDER_OR_CSV --run_dir RUN
            prints and draws the predictions of the run's model, or of `--saved_model_dir FOLDER`
 report:    python evaluate.py --report --run_dir RUN
            writes the report of a run or comparison again from its files, without the data
@@ -31,7 +31,7 @@ _string("split", "test", "which split: `train`, `validation` or `test`")
 _bool("saved_model", False, "use the exported `saved_model/` instead of `best.keras`")
 flags.DEFINE_integer("batch_size", 128, "images in a batch", flag_values=FLAGS)
 _string("data_dir", None, "directory of the data, if they have moved since training")
-_string("predict", None, "[predict](predicting.md) this image, or the images in this folder, without the data")
+_string("predict", None, "[predict](predicting.md) this image, the images in this folder or the rows of this CSV file")
 _string("saved_model_dir", None, "a SavedModel to use instead of a run")
 _string("output", None, "the folder for pictures and `predictions.csv`; by default `predictions` in the run")
 _bool("report", False, "write the [report](report.md) again, from the files in `--run_dir`, without its data")
@@ -116,16 +116,20 @@ def _evaluate(values: flags.FlagValues) -> None:
 def _predict(values: flags.FlagValues) -> None:
     from experiments.image_predictions import files_to_predict, predict_images
     from experiments.predictor import of_run, of_saved_model
+    from experiments.row_predictions import predict_rows, rows_to_predict
     from experiments.run_directory import RunDirectory
 
     if bool(values.run_dir) == bool(values.saved_model_dir):
         raise ValueError("Pass --run_dir RUN or --saved_model_dir FOLDER with --predict.")
-    files = files_to_predict(Path(values.predict))
     if values.saved_model_dir:
         predictor = of_saved_model(Path(values.saved_model_dir))
     else:
         predictor = of_run(RunDirectory(values.run_dir), saved_model=values.saved_model)
-    predict_images(predictor, files, Path(values.output or Path(values.run_dir or "") / "predictions"))
+    output = Path(values.output or Path(values.run_dir or "") / "predictions")
+    if predictor.columns:
+        predict_rows(predictor, rows_to_predict(Path(values.predict)), output)
+    else:
+        predict_images(predictor, files_to_predict(Path(values.predict)), output)
 
 
 def _report(values: flags.FlagValues) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,19 +11,16 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 
+from experiments.prediction_tables import MAX_PRINTED, class_or_text, csv_cells, print_table, write_csv
 from experiments.predictor import Predictor
 from mtl_keras.export.replacing import replacing
-from mtl_keras.reports.outputs import Output
 from mtl_keras.reports.pictures import picture, side_by_side, with_caption
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 """Suffixes of the images in a folder, case-insensitive."""
 _BATCH_SIZE = 32
-_MAX_PRINTED = 20
-"""Maximum number of images in the printed table; predictions.csv has all."""
 _SIDE, _MAX_BINARY = 256, 8
 
 
@@ -85,23 +81,20 @@ def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, co
     table = Table("file", "task", "prediction", "confidence")
     for prediction in _predictions(predictor, files, bad):
         output.mkdir(parents=True, exist_ok=True)
-        rows.append({"file": str(prediction.file), **_cells(prediction, predictor)})
-        for number, (task, entry) in enumerate(predictor.outputs.items() if len(rows) <= _MAX_PRINTED else ()):
-            words, confidence = _class_or_text(entry, prediction.values[task])
+        rows.append({"file": str(prediction.file), **csv_cells(prediction.values, predictor.outputs)})
+        for number, (task, entry) in enumerate(predictor.outputs.items() if len(rows) <= MAX_PRINTED else ()):
+            words, confidence = class_or_text(entry, prediction.values[task])
             table.add_row("" if number else prediction.file.name, task, words, confidence)
         with replacing(output / _picture_name(prediction.file)) as temporary:
             _sheet(prediction, predictor).save(temporary, "PNG")
     if rows:
         target = output / "predictions.csv"
         replaced = " (replaced)" if target.exists() else ""
-        with replacing(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(target, rows)
         print(predictor.source)
-        _print(table, console or Console())
-        if len(rows) > _MAX_PRINTED:
-            print(f"and {len(rows) - _MAX_PRINTED} more images")
+        print_table(table, console or Console())
+        if len(rows) > MAX_PRINTED:
+            print(f"and {len(rows) - MAX_PRINTED} more images")
         print(f"Pictures and predictions.csv{replaced}: {output}")
     if bad and len(files) == 1:
         raise ValueError(_undecodable(bad[0]))
@@ -137,28 +130,6 @@ def _undecodable(file: Path) -> str:
     return f"{file} cannot be decoded as an image (JPEG, PNG, GIF or BMP)"
 
 
-def _class_or_text(output: Output, value: np.ndarray) -> tuple[str, str]:
-    if output.head in ("classification", "binary"):
-        return output.classes[output.class_of(value)], f"{output.confidence(value):.1%}"
-    return output.describe(value), ""
-
-
-def _cells(prediction: Prediction, predictor: Predictor) -> dict[str, str]:
-    """Returns the CSV columns of an image: the name of the predicted class and its probability, else the numbers."""
-    cells: dict[str, str] = {}
-    for task, output in predictor.outputs.items():
-        value = prediction.values[task]
-        if output.head in ("classification", "binary"):
-            cells[task] = output.classes[output.class_of(value)]
-            cells[f"{task}_confidence"] = f"{output.confidence(value):.6f}"
-        elif output.head == "regression":
-            names = [f"{point}_{axis}" for point in output.labels for axis in "xy"] if output.is_points else []
-            names = names or list(map(str, range(value.size)))
-            for name, number in zip(names, value.reshape(-1)):
-                cells[task if value.size == 1 else f"{task}_{name}"] = f"{number:.6g}"
-    return cells
-
-
 def _sheet(prediction: Prediction, predictor: Predictor) -> Image.Image:
     """Returns the image with its points, its reconstructions to the right, and the predictions as text below."""
     predictions = [(task, output, prediction.values[task]) for task, output in predictor.outputs.items()]
@@ -171,11 +142,3 @@ def _sheet(prediction: Prediction, predictor: Predictor) -> Image.Image:
         predictions = [entry for entry in predictions if entry[1].head != "binary" or entry[1].class_of(entry[2])]
     words = [(task, output.describe(value)) for task, output, value in predictions if not output.is_drawn]
     return with_caption(side_by_side(pictures), [": ".join(each) for each in words])
-
-
-def _print(table: Table, console: Console) -> None:
-    if not console.is_terminal:
-        # Do not cut lines in a pipe or file.
-        wide = console.options.update(max_width=10_000)
-        console.width = max(console.width, Measurement.get(console, wide, table).maximum)
-    console.print(table)

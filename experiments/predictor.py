@@ -1,9 +1,9 @@
-"""`Predictor`: a trained model that predicts from image files, without its training data."""
+"""`Predictor`: a trained model that predicts from image files or rows, without its training data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,29 @@ from experiments.files import read_json
 from experiments.run_directory import RunDirectory
 from models import saved
 from mtl_keras.export import class_names, load_export
+from mtl_keras.export.columns import read_columns
 from mtl_keras.export.loading import open_saved_model
 from mtl_keras.reports.outputs import Output
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model that predicts from image files.
+    """A model that predicts from image files, or from the rows of a table.
 
     Args:
         source: the path of the model.
         outputs: task -> description of its output.
         decode: JPEG or PNG bytes (scalar string) -> the model's input `(height, width, channels)`, float32 in [0, 1].
-        predict: images `(batch, height, width, channels)` -> task -> predictions `(batch, ...)`.
+            For a table: column -> cells `(batch,)` -> the model's inputs `(batch, features)`.
+        predict: inputs `(batch, ...)` -> task -> predictions `(batch, ...)`.
+        columns: for a table, column -> dtype of its cells: float32 or string. Empty for images.
     """
 
     source: Path
     outputs: Mapping[str, Output]
     decode: Callable[[Any], Any]
     predict: Callable[[Any], Mapping[str, Any]]
+    columns: Mapping[str, tf.DType] = field(default_factory=dict)
 
 
 def of_run(directory: RunDirectory, *, saved_model: bool = False) -> Predictor:
@@ -47,10 +51,13 @@ def of_run(directory: RunDirectory, *, saved_model: bool = False) -> Predictor:
         raise ValueError(f"{directory.config_file} does not describe the tasks of the run: it is of an older version")
     try:
         outputs = {name: Output.from_json(values) for name, values in known["tasks"].items()}
+        encoder = data.FeatureEncoder.from_json(known["features"]) if "features" in known else None
     except (ValueError, AttributeError) as cause:
         raise ValueError(f"{directory.config_file} is damaged: {cause}") from cause
     source = directory.saved_model if saved_model else directory.best_model
     predict = load_export(source) if saved_model else saved.load_keras_file(source).predict_on_batch
+    if encoder is not None:
+        return Predictor(source, outputs, encoder, predict, encoder.columns)
     return Predictor(source, outputs, data.decoder(config.dataset, known["image_shape"]), predict)
 
 
@@ -62,18 +69,22 @@ def of_saved_model(path: Path) -> Predictor:
 
     Raises:
         OSError: if it does not exist or is damaged.
-        ValueError: if it cannot decode images.
+        ValueError: if it can neither decode images nor encode columns.
     """
-    loaded = open_saved_model(path)
-    decode, serve = getattr(loaded, "decode", None), loaded.signatures.get("serving_default")
+    loaded, columns = open_saved_model(path), read_columns(path)
+    decode = getattr(loaded, "encode" if columns else "decode", None)
+    serve = loaded.signatures.get("serving_default")
     if decode is None or serve is None:
-        raise ValueError(f"The SavedModel cannot decode images: it was exported without `decode`. Received: {path}")
+        raise ValueError(
+            "The SavedModel can neither decode images nor encode columns: it was exported without `decode` and "
+            f"`encode`. Received: {path}"
+        )
     (argument,) = serve.structured_input_signature[1]
     names = class_names(path)
     # A SavedModel does not keep the order of outputs.
     shapes = {name: tuple(spec.shape[1:]) for name, spec in sorted(serve.structured_outputs.items())}
     outputs = {name: _output(shape, names.get(name, ())) for name, shape in shapes.items()}
-    return Predictor(path, outputs, decode, lambda images: serve(**{argument: tf.constant(images)}))
+    return Predictor(path, outputs, decode, lambda inputs: serve(**{argument: tf.constant(inputs)}), columns)
 
 
 def _output(shape: tuple[int, ...], names: Sequence[str]) -> Output:

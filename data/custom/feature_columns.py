@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from data.custom.inference import parse_number
 from data.custom.table import SPLIT_COLUMN, LabelTable
 from data.custom.table_labels import NothingToLearn
 from data.features import CATEGORICAL, FEATURE_KINDS, MISSING, NUMERIC, Feature, FeatureEncoder
-from mtl_keras.checks import unknown_value
+from mtl_keras.checks import did_you_mean, unknown_value
 
 MOST_CATEGORIES = 100
 """A categorical column keeps this many categories, the most frequent ones; the rest is "other"."""
@@ -76,12 +77,12 @@ def feature_columns(
     return FeatureEncoder(found), left_out
 
 
-def raw_columns(table: LabelTable, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
+def raw_columns(table: LabelTable, dtypes: Mapping[str, tf.DType]) -> dict[str, np.ndarray]:
     """Returns column -> its cells (rows,) as a `FeatureEncoder` takes them.
 
     Args:
         table: the table.
-        kinds: column -> `"numeric"` or `"categorical"`.
+        dtypes: column -> float32 or string: the `columns` of an encoder.
 
     Returns:
         float32 with NaN where missing, or strings with `""` where missing.
@@ -89,15 +90,15 @@ def raw_columns(table: LabelTable, kinds: Mapping[str, str]) -> dict[str, np.nda
     Raises:
         ValueError: for an absent column, or text in a column of numbers; the message names the line.
     """
-    for name in kinds:
+    for name in dtypes:
         if name not in table.columns:
             raise ValueError(
-                f"{table.where()}: there is no column {name!r}. The model needs: {', '.join(kinds)}. "
-                f"Received: {', '.join(table.columns)}"
+                f"{table.where()}: there is no column {name!r}.{did_you_mean(name, table.columns)} The model needs: "
+                f"{', '.join(dtypes)}. Received: {', '.join(table.columns)}"
             )
     return {
-        name: _numeric_cells(table, name) if kind == NUMERIC else _texts(table.columns[name])
-        for name, kind in kinds.items()
+        name: _texts(table.columns[name]) if dtype == tf.string else _numeric_cells(table, name)
+        for name, dtype in dtypes.items()
     }
 
 

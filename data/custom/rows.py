@@ -91,7 +91,7 @@ def rows_dataset(
     rows = rows_by_split(table)
     found, labels, _ = label_columns(table, (SPLIT_COLUMN,), rows["train"], tasks, types)
     encoder, left_out = feature_columns(table, tasks, rows["train"], features, feature_types)
-    vectors = encoder.encode(raw_columns(table, {feature.name: feature.kind for feature in encoder.features}))
+    vectors = encoder.encode(raw_columns(table, encoder.columns))
     recipe = recipe_from_tasks(name, found, vectors.shape[1:], image_dtype=np.float32)
     with tf.device("cpu"):
         arrays = {
