@@ -8,19 +8,20 @@ from typing import Any
 
 from markupsafe import Markup
 
+from data.features import NUMERIC, FeatureEncoder
 from experiments.config import RunConfig, default_settings
 from experiments.run_directory import PROVENANCE
 from experiments.run_results import Method, RunResult
 from mtl_keras.reports.filters import arrow, decimal, duration
 
-_SHOWN_APART = ("tasks", "missing_labels", "left_out")
+_SHOWN_APART = ("tasks", "missing_labels", "features", "left_out")
 _DIFFER = ("tasks", "task_weights", "features")
 """Settings in which single-task networks always differ."""
 _MAX_FUNCTIONS, _MAX_LENGTH = 12, 300
 
 
 def configuration(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns all settings of a run (non-default ones in bold), its data, missing labels, left-out columns, versions.
+    """Returns all settings of a run (non-default ones in bold), its data, missing labels, columns and versions.
 
     Args:
         config: the content of `config.json`.
@@ -41,7 +42,32 @@ def configuration(config: Mapping[str, Any]) -> dict[str, Any]:
         elif value is not None:
             about.append([name.replace("_", " "), _text(value)])
     left_out = [[column, reason] for column, reason in (data.get("left_out") or {}).items()]
-    return {"settings": rows, "about": about, "missing": _missing_labels(data), "left_out": left_out}
+    return {
+        "settings": rows,
+        "about": about,
+        "missing": _missing_labels(data),
+        "features": _features(data),
+        "left_out": left_out,
+    }
+
+
+def _features(data: Mapping[str, Any]) -> list[list[object]]:
+    """Returns a row for each feature column of a table: how it is encoded."""
+    if not data.get("features"):
+        return []
+    rows: list[list[object]] = []
+    try:
+        features = FeatureEncoder.from_json(data["features"]).features
+    except (ValueError, AttributeError) as cause:
+        raise ValueError(f"config.json is damaged: {cause}") from cause
+    for feature in features:
+        if feature.kind == NUMERIC:
+            encoding = f"standardised: mean {feature.mean:.4g}, deviation {feature.deviation:.4g}"
+        else:
+            others = ", the most frequent ones" if feature.other else ""
+            encoding = f"one-hot: {len(feature.categories)} categories{others}"
+        rows.append([feature.name, feature.kind, len(feature.names), "yes" if feature.missing else "no", encoding])
+    return rows
 
 
 def _missing_labels(data: Mapping[str, Any]) -> list[list[str]]:

@@ -150,21 +150,22 @@ def small_test_split(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         config: the content of a run's `config.json`.
     """
     data = config.get("data") or {}
-    images = (data.get("sizes") or {}).get("test")
-    if not isinstance(images, int):
+    examples = (data.get("sizes") or {}).get("test")
+    if not isinstance(examples, int):
         return
+    unit = "row" if data.get("features") else "image"
     missing = {task: by_split.get("test", 0) for task, by_split in (data.get("missing_labels") or {}).items()}
     # A task without any label is reported as not known.
     labelled, task = min(
-        ((images - count, task) for task, count in missing.items() if count < images), default=(images, "")
+        ((examples - count, task) for task, count in missing.items() if count < examples), default=(examples, "")
     )
     if 0 < labelled < _SMALL_SPLIT:
-        part = f", {labelled} of which have a label of {task}" if labelled < images else ""
+        part = f", {labelled} of which have a label of {task}" if labelled < examples else ""
         yield (
             "Small test split",
-            f"{images} images{part}. One more correct image raises an accuracy by {100 / labelled:.1f} percentage "
-            "points, so small differences may be chance. All seeds use the same test images, so an interval over seeds "
-            "does not include this uncertainty.",
+            f"{examples} {unit}s{part}. One more correct {unit} raises an accuracy by {100 / labelled:.1f} percentage "
+            f"points, so small differences may be chance. All seeds use the same test {unit}s, so an interval over "
+            "seeds does not include this uncertainty.",
         )
 
 
