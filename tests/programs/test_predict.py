@@ -80,7 +80,7 @@ def test_what_is_no_image_is_named_and_the_others_go_on(
 def test_of_many_images_the_table_has_some_and_the_file_all(
     program: Program, finished_run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.image_predictions._MAX_PRINTED", 1)
+    monkeypatch.setattr("experiments.image_predictions.MAX_PRINTED", 1)
     monkeypatch.setattr("experiments.image_predictions._BATCH_SIZE", 1)
     flags = [f"--run_dir={finished_run}", f"--predict={images}", f"--output={tmp_path}"]
     outcome = program("evaluate", *flags)
