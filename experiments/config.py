@@ -134,8 +134,8 @@ class RunConfig:
     )
     model: str = setting(
         AUTO_MODEL,
-        "`auto`: `cnn`, or `mlp` for a table; a trunk that all tasks share: `cnn`, `mlp`, `resnet18` or any "
-        "`keras.applications` name; or [soft sharing](sharing.md) of any trunk: `mmoe(experts=4)`, `ple`, "
+        "`auto`: `cnn`, or `mlp` for a table; a trunk that all tasks share: `cnn`, `lenet`, `mlp`, `resnet18` "
+        "or any `keras.applications` name; or [soft sharing](sharing.md) of any trunk: `mmoe(experts=4)`, `ple`, "
         "`cross_stitch(resnet18)`, ...; or a whole network: `two_paths`, `strided`, `vgg16_dense`, `face_groups`; "
         "arguments as in `cnn(filters=16)`; or [your own](from_keras_model.md): `keras_hub('resnet_18_imagenet')`, or "
         "the path of a `.keras` file",

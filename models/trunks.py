@@ -80,6 +80,45 @@ def _normalisation(name: str) -> layers.Layer:
 
 
 @TRUNKS.register
+def lenet(kernel: int = 5, dense: int = 50) -> Trunk:
+    """Returns the small LeNet of multi-task benchmarks on MultiMNIST and MultiFashion.
+
+    Two convolutions without padding, of 10 and 20 channels, each followed by 2x2 max-pooling and ReLU, and a fully
+    connected layer.
+
+    Args:
+        kernel: side of the first convolution's kernel: 5 in Sener and Koltun, 9 in Pareto MTL (for 36x36 images). The
+            second convolution is 5x5.
+        dense: number of features.
+
+    References:
+        O. Sener, V. Koltun, "Multi-Task Learning as Multi-Objective Optimization", NeurIPS 2018,
+        https://arxiv.org/abs/1810.04650
+        X. Lin, H.-L. Zhen, Z. Li, Q. Zhang, S. Kwong, "Pareto Multi-Task Learning", NeurIPS 2019,
+        https://arxiv.org/abs/1912.12854
+    """
+
+    def trunk(images: Any) -> Any:
+        check_images("Trunk 'lenet'", images.shape[1:])
+        least = kernel + 11  # leaves 12 positions for the first pooling and 2 for the second
+        if min(images.shape[1:3]) < least:
+            raise ValueError(
+                f"Trunk 'lenet' with kernel={kernel} takes images of at least {least}x{least}. "
+                f"Received: image_shape={tuple(images.shape[1:])}"
+            )
+        x = images
+        for block, (filters, size) in enumerate([(10, kernel), (20, 5)], start=1):
+            x = layers.Conv2D(filters, size, name=f"trunk_conv{block}")(x)
+            x = layers.MaxPooling2D(name=f"trunk_pool{block}")(x)
+            x = layers.ReLU(name=f"trunk_relu{block}")(x)
+        x = layers.Flatten(name="trunk_flatten")(x)
+        x = layers.Dense(dense, name="trunk_dense")(x)
+        return layers.ReLU(name="trunk_features")(x)
+
+    return trunk
+
+
+@TRUNKS.register
 def mlp(dense: int | Sequence[int] = 256, depth: int = 2, dropout: float = 0.2) -> Trunk:
     """Returns fully connected layers on the flattened image, or on a vector.
 

@@ -10,6 +10,7 @@ import pytest
 from keras import layers
 
 from models import trunks
+from models.stages import stage_ends
 
 
 @pytest.mark.parametrize(("name", "features"), [("cnn", 128), ("mlp", 256)])
@@ -21,7 +22,7 @@ def test_registered_trunks_give_features(name: str, features: int, shape: tuple[
 
 
 def test_every_registered_trunk_builds_by_name() -> None:
-    assert trunks.TRUNKS.names == ["cnn", "keras_hub", "mlp", "resnet18"]
+    assert trunks.TRUNKS.names == ["cnn", "keras_hub", "lenet", "mlp", "resnet18"]
 
 
 def test_arguments_in_the_name() -> None:
@@ -55,6 +56,21 @@ def test_cnn_features_tell_where_things_are() -> None:
     model = trunks.get("cnn(filters=4)", (16, 16, 1))
     left, right = np.asarray(model(np.concatenate([image, image[:, :, ::-1]])))
     assert np.abs(left - right).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "count"),
+    [
+        # Weights and biases of two convolutions and a dense layer.
+        ("lenet", 28, (25 + 1) * 10 + (250 + 1) * 20 + (4 * 4 * 20 + 1) * 50),
+        ("lenet(kernel=9)", 36, (81 + 1) * 10 + (250 + 1) * 20 + (5 * 5 * 20 + 1) * 50),
+        ("lenet(dense=3)", 16, (25 + 1) * 10 + (250 + 1) * 20 + (20 + 1) * 3),
+    ],
+)
+def test_lenet_has_the_layers_of_its_sources(name: str, side: int, count: int) -> None:
+    model = trunks.get(name, (side, side, 1))
+    assert model.count_params() == count
+    assert stage_ends(model) == ["trunk_relu1", "trunk_relu2", "trunk_features"]
 
 
 @pytest.mark.parametrize(("name", "shape"), [("MobileNetV3Small", (32, 32, 3)), ("vgg16", (32, 32, 1))])
@@ -137,6 +153,8 @@ def test_features_must_be_one_vector(mine: trunks.Trunk, received: str) -> None:
         ("resnet5O", (32, 32, 3), r"Unknown trunk. Did you mean 'resnet50'\? Received: 'resnet5O'.*cnn.*vgg19"),
         ("cnnn", (32, 32, 3), r"Did you mean 'cnn'\?"),
         ("cnn(width=3)", (32, 32, 3), r"Unknown argument of trunk 'cnn'.*filters"),
+        ("lenet", (15, 28, 1), r"'lenet' with kernel=5 takes images of at least 16x16. Received: .*\(15, 28, 1\)"),
+        ("lenet", (28,), "'lenet' takes images"),
         (3, (8, 8, 1), "Received: 3"),
     ],
 )
