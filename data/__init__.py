@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
-from data import celeb_a, cifar10, cifar100, fashion_mnist
+from data import celeb_a, cifar10, cifar100, fashion_mnist, multi_fashion
 from data.bad_examples import Skipped
 from data.custom.arrays import from_arrays
 from data.custom.files import FORMS, absolute_name, from_csv, from_folder, names_files, open_files
@@ -55,6 +55,7 @@ __all__ = [
     "from_tfds",
     "load",
     "mixed",
+    "multi_fashion",
     "names",
     "names_files",
     "recipes",
@@ -92,7 +93,7 @@ def load(
             `TFDS_DATA_DIR`, else `~/tensorflow_datasets`. With `synthetic`, where the drawn examples are stored. For
             your own files, their current folder, if they moved from the path in the name.
         synthetic: whether to generate a synthetic look-alike instead.
-        seed: seed of the synthetic look-alike.
+        seed: seed of the synthetic look-alike, and of the training pairs of `multi_fashion`.
         sizes: how many examples to draw for each TFDS split, or one number for all of them.
         cache: where decoded images are cached: `"memory"`; `"disk"`, in `MTL_KERAS_CACHE` or `~/.cache/mtl_keras`,
             where other processes find them; `"none"`, which decodes them in every epoch; or `"auto"`, in memory if a
@@ -155,10 +156,10 @@ def load(
 
         if isinstance(sizes, int):
             sizes = dict.fromkeys((expression.split("[")[0] for expression in recipe.splits.values()), sizes)
-        data_dir = materialise(name, sizes, seed=seed, cache_dir=data_dir)
+        data_dir = materialise(recipe.source.name, sizes, seed=seed, cache_dir=data_dir)
     elif sizes is not None:
         raise ValueError(f"`sizes` is for synthetic=True. Received: sizes={sizes!r}")
-    reader = open_reader(recipe, data_dir)
+    reader = recipe.compose(open_reader(recipe.source, data_dir), seed)
     synthetic = synthetic or reader.synthetic
     return Dataset(
         name, reader.version, synthetic, recipe.tasks, recipe.image_shape, recipe, reader, cache, on_bad_example

@@ -61,6 +61,8 @@ class Recipe(abc.ABC):
     """Whether stored examples may have no label for some tasks."""
     text_fields: ClassVar[tuple[str, ...]] = ()
     """Stored text features, which `number` converts to numbers."""
+    no_flips: ClassVar[str] = ""
+    """Why images must not be flipped from left to right; empty if they may be."""
 
     def __init__(self, tasks: Sequence[str] | None = None) -> None:
         wanted = self.default_tasks if tasks is None else tasks
@@ -70,6 +72,20 @@ class Recipe(abc.ABC):
     def name(self) -> str:
         """The dataset's name, here and in TFDS."""
         return snake_case(type(self).__name__)
+
+    @property
+    def source(self) -> Recipe:
+        """The recipe of the stored dataset: this one, unless its examples are composed of another dataset's."""
+        return self
+
+    def compose(self, reader: Reader, seed: int) -> Reader:
+        """Returns the reader of this dataset's examples.
+
+        Args:
+            reader: the reader of `source`.
+            seed: seed of random choices, >= 0.
+        """
+        return reader
 
     @property
     @abc.abstractmethod
@@ -105,6 +121,11 @@ class Recipe(abc.ABC):
     @abc.abstractmethod
     def labels(self, vectors: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the labels of each task except reconstructions, from label vectors (batch, fields)."""
+
+    def check_augment(self, augment: bool) -> None:
+        """Raises a ValueError if images are to be flipped that must not be."""
+        if augment and self.no_flips:
+            raise ValueError(f"Images of {self.name} cannot be flipped: {self.no_flips}. Received: augment=True")
 
     def mirror(self, labels: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the labels of the images flipped from left to right: by default the same."""

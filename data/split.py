@@ -97,10 +97,10 @@ class Split:
 
     @tf.autograph.experimental.do_not_convert
     def encoded(self, count: int) -> tf.data.Dataset:
-        """Returns the first `count` stored images in batches (batch,)."""
+        """Returns the stored images of the first `count` examples in batches (batch,)."""
 
         def read(examples: tf.Tensor) -> tf.Tensor:
-            return self.reader.images(self.reader.fetch(examples, ("image",))["image"])
+            return tf.reshape(self.reader.images(self.reader.fetch(examples, ("image",))["image"]), [-1])
 
         return self.stored().take(count).batch(_BATCH_SIZE).map(read)
 

@@ -76,8 +76,8 @@ class RunConfig:
     experiment: str | None = setting(None, "a preset; other flags override its settings. `--list` shows the presets")
     dataset: str = setting(
         "fashion_mnist",
-        "`fashion_mnist`, `cifar10`, `cifar100` or `celeb_a`; [your own](own_data.md): `csv:PATH` (images or "
-        "[a table](table_data.md)) or `folder:PATH`",
+        "`fashion_mnist`, `multi_fashion`, `cifar10`, `cifar100` or `celeb_a`; [your own](own_data.md): `csv:PATH` "
+        "(images or [a table](table_data.md)) or `folder:PATH`",
     )
     synthetic: bool = setting(False, "train on a synthetic look-alike of the dataset; needs no download")
     examples: int | None = setting(
@@ -169,10 +169,15 @@ class RunConfig:
     )
     optimizer: str = setting("adam", "any of `keras.optimizers`; arguments as in `sgd(momentum=0.9)`")
     augment: bool = setting(
-        False, "flip training images at random; landmarks are flipped with them, left and right exchanged"
+        False,
+        "flip training images at random; landmarks are flipped with them, left and right exchanged. Not for "
+        "`multi_fashion`",
     )
     seed: int = setting(
-        0, "seed of the weights, the order of the images, the random draws and the synthetic images", at_least=0
+        0,
+        "seed of the weights, the order of the images, the random draws, the synthetic images and the training pairs "
+        "of `multi_fashion`",
+        at_least=0,
     )
     jit_compile: str = setting("auto", "compile steps with XLA: `auto`, `true` or `false`", ("auto", "true", "false"))
     mixed_precision: bool = setting(False, "compute in 16 bits (float16 on a GPU, bfloat16 on a CPU)")
@@ -236,7 +241,7 @@ class RunConfig:
         self._check_tasks()
 
     def _check_tasks(self) -> None:
-        """Checks the names of tasks; those of other datasets are checked when the data are opened."""
+        """Checks the names of tasks and `augment`; those of other datasets are checked when the data are opened."""
         import data
         from experiments.building import check_task_names
         from mtl_keras.checks import unknown_value
@@ -244,6 +249,7 @@ class RunConfig:
         if self.dataset not in data.names():
             return
         recipe = data.recipes[self.dataset]()
+        recipe.check_augment(self.augment)
         tasks = self.tasks or recipe.tasks.names
         for task in tasks:
             if task not in recipe.available:

@@ -75,6 +75,15 @@ def test_they_are_left_out_of_every_epoch(bad_garments: Path, cache: str) -> Non
         assert dataset.description()["skipped"] == {"train": 3, "validation": 0, "test": 0}
 
 
+@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+def test_pairs_with_a_bad_garment_are_left_out(bad_garments: Path, cache: str) -> None:
+    dataset = data.load("multi_fashion", data_dir=bad_garments, cache=cache, on_bad_example="skip")
+    bad = {*BAD, CUT}
+    left_out = sorted(bad | set(np.flatnonzero(np.isin(data.multi_fashion.partners(18, seed=0), list(bad))).tolist()))
+    assert dataset.skipped("train") == data.Skipped(len(left_out), tuple(map(str, left_out[:5])))
+    assert list(itertools.chain(*seen(dataset, 99))) == [number for number in range(18) if number not in left_out]
+
+
 def test_files_are_named(tmp_path: Path) -> None:
     folder = write_celeb_a_folder(tmp_path / "faces", {"train": 8, "validation": 1, "test": 1})
     for number in range(1, 8):

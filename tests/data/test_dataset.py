@@ -102,6 +102,7 @@ def test_unknown_split_and_bad_numbers_are_refused(fashion: Dataset) -> None:
         ("celeb_a", {"train": 6, "validation": 3, "test": 2}, [6, 3, 2]),
         ("cifar10", {"train": 30, "test": 5}, [27, 3, 5]),
         ("cifar100", {"train": 30, "test": 5}, [27, 3, 5]),
+        ("multi_fashion", {"train": 30, "test": 5}, [27, 3, 5]),
     ],
 )
 def test_synthetic_data_go_the_same_way(tmp_path: Path, name: str, sizes: dict[str, int], expected: list[int]) -> None:

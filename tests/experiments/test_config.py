@@ -84,6 +84,11 @@ def _command(config: RunConfig) -> list[str]:
     return shlex.split(command)[2:]
 
 
+def test_images_that_must_not_be_flipped() -> None:
+    with pytest.raises(ValueError, match=r"Images of multi_fashion cannot be flipped: .* Received: augment=True"):
+        RunConfig(dataset="multi_fashion", augment=True).check()
+
+
 def test_the_form_of_your_own_files_is_suggested(tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.touch()
