@@ -10,10 +10,11 @@ from experiments.presets import (
     cifar10_wide,
     cifar100,
     fashion_mnist,
+    multi_fashion,
 )
 from mtl_keras.checks import unknown_value
 
-_MODULES = (fashion_mnist, cifar10, cifar10_wide, cifar100, celeba_attributes, celeba_landmarks)
+_MODULES = (fashion_mnist, multi_fashion, cifar10, cifar10_wide, cifar100, celeba_attributes, celeba_landmarks)
 PRESETS: dict[str, Preset] = {name: preset for module in _MODULES for name, preset in module.PRESETS.items()}
 
 
