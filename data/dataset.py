@@ -251,8 +251,6 @@ class Dataset(AnyDataset):
 
     def _batches(self, request: BatchRequest) -> tf.data.Dataset:
         split, part, shuffle, seed, first_epoch, first_step, augment = request
-        if augment and self.features is not None:
-            raise ValueError("augment flips images, and the rows of a table have none. Received: augment=True")
         self._recipe.check_augment(augment)
         if split not in self._examples:
             self._examples[split] = open_examples(self._split(split), self._cache)

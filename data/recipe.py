@@ -125,7 +125,10 @@ class Recipe(abc.ABC):
     def check_augment(self, augment: bool) -> None:
         """Raises a ValueError if images are to be flipped that must not be."""
         if augment and self.no_flips:
-            raise ValueError(f"Images of {self.name} cannot be flipped: {self.no_flips}. Received: augment=True")
+            raise ValueError(
+                f"augment flips images, and examples of {self.name} cannot be flipped: {self.no_flips}. "
+                "Received: augment=True"
+            )
 
     def mirror(self, labels: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the labels of the images flipped from left to right: by default the same."""

@@ -63,6 +63,7 @@ def recipe_from_tasks(
         label_dtype = tf.float32
         array_dtype = image_dtype
         labels_may_be_missing = True
+        no_flips = "they are the rows of a table" if is_row(shape) else ""
 
         @property
         def name(self) -> str:

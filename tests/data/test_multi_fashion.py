@@ -124,7 +124,7 @@ def test_images_stored_as_floats(tmp_path: Path) -> None:
 
 
 def test_images_are_not_flipped(fashion_dir: str) -> None:
-    with pytest.raises(ValueError, match=r"Images of multi_fashion cannot be flipped: .* Received: augment=True"):
+    with pytest.raises(ValueError, match=r"examples of multi_fashion cannot be flipped: .* Received: augment=True"):
         data.load("multi_fashion", data_dir=fashion_dir).batches("train", 4, shuffle=True, augment=True)
 
 

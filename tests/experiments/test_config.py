@@ -85,7 +85,7 @@ def _command(config: RunConfig) -> list[str]:
 
 
 def test_images_that_must_not_be_flipped() -> None:
-    with pytest.raises(ValueError, match=r"Images of multi_fashion cannot be flipped: .* Received: augment=True"):
+    with pytest.raises(ValueError, match=r"examples of multi_fashion cannot be flipped: .* Received: augment=True"):
         RunConfig(dataset="multi_fashion", augment=True).check()
 
 
