@@ -136,7 +136,7 @@ def _side(reach: dict[Any, frozenset[str]], tensor: Any, key: Any) -> tuple[int,
 
 
 def _label(name: str) -> str:
-    return {"images": "input"}.get(name, name.removeprefix("trunk_").replace("_", " "))
+    return {"features": "input"}.get(name, name.removeprefix("trunk_").replace("_", " "))
 
 
 def main() -> None:

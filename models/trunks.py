@@ -193,8 +193,8 @@ def get(identifier: str | Trunk, input_shape: tuple[int, ...], weights: str | No
     if isinstance(trunk, keras.Model) and hasattr(trunk, "inputs"):
         model = trunk
     else:
-        images = keras.Input(input_shape, name="images")
-        model = keras.Model(images, trunk(images), name="trunk")
+        inputs = keras.Input(input_shape, name="images" if len(input_shape) == 3 else "features")
+        model = keras.Model(inputs, trunk(inputs), name="trunk")
     _check(model, tuple(input_shape))
     if not (imagenet and name.lower() in APPLICATIONS):  # these weights are already loaded
         load_trunk_weights(model, weights, name)
