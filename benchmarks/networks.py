@@ -21,13 +21,13 @@ from mtl_keras import MultiTaskModel, Task, TaskSet
 
 BATCH = 128
 
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
 Graph = tuple[Any, dict[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A network to measure: `graph` returns inputs and named outputs for its tasks and the shape of its images."""
+    """A network to measure: `graph` returns inputs and named outputs for its tasks and the shape of its inputs."""
 
     title: str
     tasks: TaskSet

@@ -37,7 +37,7 @@ class TorchProcess:
 
         Args:
             python: interpreter of an environment with PyTorch and TorchJD.
-            network: one of `torch_worker.NETWORKS`.
+            network: one of `torch_networks.NETWORKS`.
             method: is timed to find out.
         """
         if not python.is_file():

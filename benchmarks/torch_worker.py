@@ -1,4 +1,4 @@
-"""Trains with PyTorch and the methods of TorchJD; `steps.py` and `weightings.py` start it with `--torch_python PATH`.
+"""Trains with PyTorch and the methods of TorchJD, for the benchmarks that take `--torch_python PATH`.
 
 It runs with the Python of an environment of its own, since TensorFlow and PyTorch need not share one:
 
@@ -10,8 +10,8 @@ It reads and writes lines of JSON. First it writes its versions; then it answers
 - `{"prepare": [names]}` -> `{"known": [names]}`: builds a network for each method that TorchJD has, and forgets others.
 - `{"method": name, "steps": n}` -> `{"seconds": s}`: takes n steps.
 
-Each network is that of the Keras side, layer by layer, in the memory format and with the chunks of the backward pass
-that are fastest here. Losses are computed from logits, which is faster than from probabilities. There are no metrics,
+Each network of `torch_networks.py` is trained in the memory format and with the chunks of the backward pass that are
+fastest here. Losses are computed from logits, which is faster than from probabilities. There are no metrics,
 and the batch is in memory. As on the Keras side, each step reads its loss.
 """
 
@@ -22,23 +22,21 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any
 
 import torch
 from harness import clock, interleave
 from torch import Tensor, nn
-from torch.nn import functional
+from torch_networks import NETWORKS
 from torchjd import aggregation, scalarization
 from torchjd.aggregation import CRMOGMWeighting, GramianWeightedAggregator, MGDAWeighting, MoDoWeighting
 from torchjd.autojac import jac, jac_to_grad, mtl_backward
 
-BATCH = 128
 TASKS = 3
 EQUAL = "static"  # the sum of the losses
 PAUSE = 0.05  # seconds until idle OpenMP threads have stopped spinning
-IMAGE, BINARY = 0, 1  # instead of a number of classes
 
 AGGREGATORS: dict[str, Callable[[], Any]] = {
     "aligned_mtl": aggregation.AlignedMTL,
@@ -74,113 +72,12 @@ SCALARIZERS: dict[str, Callable[[], Any]] = {
 }
 METHODS = {EQUAL, *AGGREGATORS, *HALVES, *SCALARIZERS}
 
-Ints = Sequence[int]
-Layers = list[nn.Module]
-
-
-class TorchNetwork(nn.Module):
-    """A trunk, and one head and one loss per task.
-
-    Args:
-        shape: (channels, height, width) of its images.
-        trunk: layers of the shared part.
-        heads: layers of each task, from the features to its output.
-        classes: number of classes of each task, or `IMAGE` or `BINARY`.
-        clipnorm: limit of the norm of each gradient; 0 for none.
-    """
-
-    def __init__(
-        self, shape: Ints, trunk: Layers, heads: Sequence[Layers], classes: Ints, clipnorm: float = 0.0
-    ) -> None:
-        super().__init__()
-        self.shape, self.classes, self.clipnorm = shape, classes, clipnorm
-        self.trunk = nn.Sequential(*trunk)
-        self.heads = nn.ModuleList(nn.Sequential(*layers) for layers in heads)
-        losses = {IMAGE: functional.mse_loss, BINARY: functional.binary_cross_entropy_with_logits}
-        self.losses = [losses.get(count, functional.cross_entropy) for count in classes]
-
-    def forward(self, images: Tensor, targets: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Returns the features and the losses."""
-        features = self.trunk(images)
-        outputs = [head(features) for head in self.heads]
-        return features, [loss(output, y) for loss, output, y in zip(self.losses, outputs, targets, strict=True)]
-
-    def noise(self, memory_format: torch.memory_format) -> tuple[Tensor, list[Tensor]]:
-        """Returns a batch of images, and its targets."""
-        images = torch.rand(BATCH, *self.shape).contiguous(memory_format=memory_format)
-        targets = [torch.randint(max(count, 2), (BATCH,)) for count in self.classes]
-        kinds = zip(self.classes, targets)
-        return images, [images if n == IMAGE else y.float() if n == BINARY else y for n, y in kinds]
-
-
-def cifar10() -> TorchNetwork:
-    """The network of the preset cifar10_3: `models.strided(dropout="each")`."""
-    trunk: Layers = []
-    for before, filters in ((3, 8), (8, 16), (16, 32)):
-        trunk += [nn.Conv2d(before, filters, 3, stride=2, padding=1), nn.ReLU(), nn.Dropout(0.2), _norm(filters)]
-    image: Layers = [nn.Flatten(), nn.Linear(512, 32), nn.Linear(32, 512), nn.Unflatten(1, (32, 4, 4))]
-    for before, filters in ((32, 32), (32, 16), (16, 8)):
-        image += _up(before, filters)
-    image += [nn.ConvTranspose2d(8, 3, 3, padding=1), nn.Sigmoid()]
-    return _with_decoder(trunk, 512, image, clipnorm=1.0)
-
-
-def decoder() -> TorchNetwork:
-    """`networks.DECODER`, whose decoder is most of the work."""
-    trunk: Layers = []
-    for before, filters in ((3, 32), (32, 64), (64, 128)):
-        trunk += [nn.Conv2d(before, filters, 3, stride=2, padding=1), nn.ReLU(), _norm(filters)]
-    trunk += [nn.Flatten(), nn.Linear(2048, 128), nn.ReLU()]
-    image: Layers = [nn.Linear(128, 2048), nn.ReLU(), nn.Unflatten(1, (128, 4, 4))]
-    for before, filters in ((128, 128), (128, 64), (64, 32)):
-        image += [*_up(before, filters), _norm(filters)]
-    image += [nn.Conv2d(32, 3, 3, padding=1), nn.Sigmoid()]
-    return _with_decoder(trunk, 128, image)
-
-
-def _with_decoder(trunk: Layers, features: int, image: Layers, clipnorm: float = 0.0) -> TorchNetwork:
-    def classifier(outputs: int) -> Layers:
-        return [nn.Flatten(), nn.Linear(features, 256), nn.ReLU(), nn.Linear(256, outputs)]
-
-    heads = [classifier(10), [*classifier(1), nn.Flatten(0)], image]
-    return TorchNetwork((3, 32, 32), trunk, heads, (10, BINARY, IMAGE), clipnorm)
-
-
-def _cnn(shape: Ints, classes: Ints, clipnorm: float = 0.0) -> TorchNetwork:
-    """The trunk `cnn` of `models.trunks`, with classifiers of one layer."""
-    channels, height, width = shape
-    trunk: Layers = []
-    for before, filters in ((channels, 32), (32, 64), (64, 128)):
-        trunk += [nn.Conv2d(before, filters, 3, padding=1, bias=False)]
-        trunk += [nn.MaxPool2d(2)] if filters < 128 else []
-        trunk += [_norm(filters, 0.1), nn.ReLU()]
-    trunk += [nn.Flatten(), nn.Dropout(0.5), nn.Linear(128 * (height // 4) * (width // 4), 128, bias=False)]
-    trunk += [nn.BatchNorm1d(128, eps=1e-3), nn.ReLU()]
-    heads: list[Layers] = [[nn.Dropout(0.3), nn.Linear(128, size)] for size in classes]
-    return TorchNetwork(shape, trunk, heads, classes, clipnorm)
-
-
-def _up(before: int, filters: int) -> Layers:
-    return [nn.ConvTranspose2d(before, filters, 3, stride=2, padding=1, output_padding=1), nn.ReLU()]
-
-
-def _norm(filters: int, momentum: float = 0.01) -> nn.Module:
-    return nn.BatchNorm2d(filters, eps=1e-3, momentum=momentum)
-
-
-NETWORKS: dict[str, Callable[[], TorchNetwork]] = {
-    "cifar10": cifar10,
-    "decoder": decoder,
-    "fashion_mnist": lambda: _cnn((1, 28, 28), (10, 3)),
-    "trunk": lambda: _cnn((3, 32, 32), (10, 5, 2), clipnorm=1.0),
-}
-
 
 class Training:
     """Training steps of one method.
 
     Args:
-        network: one of `NETWORKS`.
+        network: one of `torch_networks.NETWORKS`.
         method: one of `METHODS`, or `"mean"`, the gradient-based method that costs least.
         memory_format: of images and kernels.
         chunk: number of tasks in one backward pass through the trunk; None for all.
@@ -240,7 +137,8 @@ class Training:
 
 def fastest(network: str, method: str, chunks: list[int | None]) -> tuple[torch.memory_format, Any]:
     """Returns the memory format and the chunk of the backward pass with the fastest step."""
-    layouts = (torch.contiguous_format, torch.channels_last)
+    images = len(NETWORKS[network]().shape) == 3
+    layouts = (torch.contiguous_format, torch.channels_last) if images else (torch.contiguous_format,)
     choices = [(layout, chunk) for layout in layouts for chunk in chunks]
     found = interleave({choice: clock(Training(network, method, *choice).step) for choice in choices}, 16, warm_up=2)
     return min(choices, key=lambda choice: statistics.median(found[choice]))
@@ -249,7 +147,9 @@ def fastest(network: str, method: str, chunks: list[int | None]) -> tuple[torch.
 def answers(network: str) -> Iterator[dict[str, Any]]:
     """Yields the versions and settings, then the answer to each request."""
     plain = fastest(network, EQUAL, [None])
-    per_task = fastest(network, "mean", [None, 1])
+    # Gradients of single tasks need a trunk that all tasks share.
+    shared = isinstance(NETWORKS[network]().trunk, nn.Sequential)
+    per_task = fastest(network, "mean", [None, 1]) if shared else plain
     versions = f"PyTorch {torch.__version__}, TorchJD {version('torchjd')}, {torch.get_num_threads()} threads"
     layouts = [str(layout).removeprefix("torch.") for layout, _ in (plain, per_task)]
     chunk = "all at once" if per_task[1] is None else f"{per_task[1]} at a time"

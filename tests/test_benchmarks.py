@@ -13,11 +13,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 
 import data
 from benchmarks import __main__ as program
-from benchmarks import growth, harness, long_training, networks, start_up, torch_process
+from benchmarks import expert_layers, growth, harness, long_training, networks, sharing, start_up, torch_process
 from benchmarks import weightings as weightings_benchmark
 from benchmarks.harness import Figure
 from benchmarks.many_heads import KINDS
@@ -134,6 +135,15 @@ def test_the_quick_benchmarks_exist(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 SMALL = TINY.subset(["class", "animal"])
+VECTORS = TaskSet(Task.binary(name) for name in "ab")
+EXPERTS = Network("tiny", VECTORS, (3,), functools.partial(network, "mmoe(mlp(dense=[4, 2]), experts=2)"))
+LAYER = expert_layers.one_layer(expert_layers.MMoE, widths=(4, 2), experts=2)
+SHARING = {
+    "DROPPING": ((EXPERTS, 2),),
+    "LIBRARIES": ((EXPERTS, 2, "mmoe", {"stock layer": LAYER}),),
+    "ARCHITECTURES": (("vectors", "mlp(dense=4)", VECTORS, (3,), 2),),
+    "NAMES": ("cgc",),
+}
 DATA = SimpleNamespace(batches=lambda *_, **__: SMALL.batches(2), label_counts=lambda: {"class": 2, "animal": 1})
 GROWTH = {"TASKS": (1, 2, 4), "ACTIVE": (1, 2), "start": lambda net, kind, _: (net.compiled(KINDS[kind]), 1.0)}
 
@@ -185,6 +195,9 @@ GROWTH = {"TASKS": (1, 2, 4), "ACTIVE": (1, 2), "start": lambda net, kind, _: (n
             "start-up, tiny: MultiTaskModel / stock",
         ),
         ("growth", "--rounds=1 --stock=2 --parts tasks", GROWTH, "step, against tasks, MultiTaskModel: 4 / 1"),
+        ("sharing", "--rounds=1 --parts dropping", SHARING, "tiny: one dropped / without its output"),
+        ("sharing", "--rounds=1 --steps=1 --parts libraries", SHARING, "tiny: examples/s, `fit` / stock layer"),
+        ("sharing", "--rounds=1 --parts architectures", SHARING, "vectors, cgc: step / hard sharing"),
         ("growth", "--rounds=1 --parts active", GROWTH, "step, against active tasks of 2, two layers each: 2 / 1"),
         (
             "weightings",
@@ -279,14 +292,33 @@ def test_the_torch_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_torch_worker_names_methods_and_networks_as_we_do() -> None:
     # Without importing it: PyTorch is not installed here.
-    tree = ast.parse((program.HERE / "torch_worker.py").read_text("utf-8"))
+    files = (program.HERE / name for name in ("torch_worker.py", "torch_networks.py"))
     tables = {
         node.target.id: {ast.literal_eval(key) for key in node.value.keys}
-        for node in tree.body
+        for file in files
+        for node in ast.parse(file.read_text("utf-8")).body
         if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict)
     }
-    assert tables.pop("NETWORKS") == {*weightings_benchmark.NETWORKS, "decoder", "fashion_mnist"}
+    here = {*weightings_benchmark.NETWORKS, "decoder", "fashion_mnist", *(name for _, _, name, _ in sharing.LIBRARIES)}
+    assert tables.pop("NETWORKS") == here
     assert {*weightings_benchmark.LIMITED} <= set().union(*tables.values()) <= set(WEIGHTINGS.names)
+
+
+@pytest.mark.parametrize("entry", [entry for entry in sharing.LIBRARIES if entry[-1]], ids=lambda entry: entry[2])
+def test_stock_layers_compute_the_same_networks(entry: Any) -> None:
+    net, _, _, graphs = entry
+    ours = keras.Model(*net.graph(net.tasks, net.shape))
+    alone, *others = (keras.Model(*graph(net.tasks, net.shape)) for graph in graphs.values())
+    assert [each.count_params() for each in (alone, *others)] == [ours.count_params()] * len(graphs)
+    # By path, experts and tasks are in the order of the stock layer.
+    unused = sorted(ours.weights, key=lambda weight: weight.path)
+    for weight in alone.weights:
+        source = next(each for each in unused if each.shape == weight.shape)
+        unused = [each for each in unused if each is not source]
+        weight.assign(source)
+    x = keras.random.normal((5, *net.shape))
+    for task, output in ours(x).items():
+        np.testing.assert_allclose(alone(x)[task], output, rtol=1e-5)
 
 
 def test_the_plain_programs_do_the_same_as_train() -> None:
