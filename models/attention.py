@@ -51,7 +51,7 @@ def mtan(
         raise unknown_value("refine", refine, _REFINEMENTS)
 
     def build(tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
-        source = stages.Trunk.get(trunk, image_shape, weights)
+        source = stages.CopiedTrunk.get(trunk, image_shape, weights)
         found = _stages(source.model, after)
         maps = [last for _, last in found]
         refinements = [

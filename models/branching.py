@@ -64,7 +64,7 @@ def ltb(
         return BranchChoice(temperature, decay, lowest, name=name)(features) if len(features) > 1 else features[0]
 
     def build(tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
-        source = stages.Trunk.get(trunk, image_shape, weights)
+        source = stages.CopiedTrunk.get(trunk, image_shape, weights)
         ends = stages.stage_ends(source.model, after)
         parts = stages.cut(source.model, ends)
         if not list(parts.values())[-1].weights:  # such as pooling: a part of the last stage
@@ -91,21 +91,29 @@ def branches(model: keras.Model) -> Branches:
         ValueError: for another model.
     """
     inputs, outputs = graph.graph_of(model)
-    pruned = {name: _pruned(output) for name, output in outputs.items()}
+    known: dict[int, Any] = {}
+    pruned = {name: _pruned(output, known) for name, output in outputs.items()}
     paths = {name: tuple(reversed(list(_nodes(output)))) for name, output in pruned.items()}
     return Branches(paths, type(model)(inputs, pruned, name=model.name))
 
 
-def _pruned(tensor: Any) -> Any:
-    """Returns a tensor computed by the same layers, but each choice replaced by the chosen parent."""
-    operation, node, _ = symbolic_producer(tensor)
-    sources = call_inputs(operation, node)
-    if isinstance(operation, BranchChoice):
-        return _pruned(sources[operation.choice()])
-    found = [_pruned(source) for source in sources]
-    if all(one is other for one, other in zip(found, sources)):
-        return tensor
-    return operation(found[0] if len(found) == 1 else found)
+def _pruned(tensor: Any, known: dict[int, Any]) -> Any:
+    """Returns a tensor computed by the same layers, but each choice replaced by the chosen parent.
+
+    Args:
+        tensor: a symbolic tensor.
+        known: `id` of a tensor -> its replacement, so that nodes that several tasks read are called once.
+    """
+    if id(tensor) not in known:
+        operation, node, _ = symbolic_producer(tensor)
+        sources = call_inputs(operation, node)
+        if isinstance(operation, BranchChoice):
+            known[id(tensor)] = _pruned(sources[operation.choice()], known)
+        else:
+            found = [_pruned(source, known) for source in sources]
+            same = all(one is other for one, other in zip(found, sources))
+            known[id(tensor)] = tensor if same else operation(found[0] if len(found) == 1 else found)
+    return known[id(tensor)]
 
 
 def _nodes(tensor: Any) -> Any:

@@ -191,7 +191,7 @@ class _Experts:
             check_integer("tower", width, 1)
 
     def __call__(self, tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
-        trunk = stages.Trunk.get(self.trunk, image_shape, weights)
+        trunk = stages.CopiedTrunk.get(self.trunk, image_shape, weights)
         of_shared, levels = self._parts(trunk.model)
         of_task = dict.fromkeys(tasks, of_shared)
         for level, stage in enumerate(levels, start=1):
@@ -247,7 +247,7 @@ class _Experts:
 class _Copies:
     """The experts of a level: copies of a stage, numbered so that all start from different weights."""
 
-    trunk: stages.Trunk
+    trunk: stages.CopiedTrunk
     stage: keras.Model
     made: int = 0
 

@@ -146,7 +146,7 @@ class _Parallel:
         stages.check_arguments(self.trunk, self.after)
 
     def __call__(self, tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
-        trunk = stages.Trunk.get(self.trunk, image_shape, weights)
+        trunk = stages.CopiedTrunk.get(self.trunk, image_shape, weights)
         ends = stages.stage_ends(trunk.model, self.after)
         features = [trunk.model.input] * len(tasks)
         found: list[list[Any]] = []

@@ -13,12 +13,13 @@ from keras import layers
 from models import trunks
 from mtl_keras.checks import unknown_value
 from mtl_keras.keras_private import call_inputs, symbolic_producer
+from mtl_keras.training import graph
 
 _ACTIVATIONS = ("ReLU", "LeakyReLU", "ELU", "PReLU", "Add")  # `Add` is a layer, and the operation of `x + y`
 
 
 @dataclass(frozen=True)
-class Trunk:
+class CopiedTrunk:
     """A trunk of which copies are made.
 
     Args:
@@ -30,7 +31,9 @@ class Trunk:
     same_weights: bool
 
     @classmethod
-    def get(cls, identifier: str | trunks.Trunk | None, input_shape: tuple[int, ...], weights: str | None) -> Trunk:
+    def get(
+        cls, identifier: str | trunks.Trunk | None, input_shape: tuple[int, ...], weights: str | None
+    ) -> CopiedTrunk:
         """Returns a trunk by its identifier.
 
         Args:
@@ -157,9 +160,9 @@ def activations(trunk: keras.Model) -> list[Any]:
 
     Those before the first layer with weights, such as of preprocessing, are left out.
     """
-    order = _calls(trunk.output)
-    first = next((place for place, (operation, *_) in enumerate(order) if getattr(operation, "weights", ())), 0)
-    preprocessing = {id(tensor) for *_, tensor in order[:first]}
+    order = graph.in_order([trunk.output])
+    first = next((place for place, tensor in enumerate(order) if getattr(_producer(tensor)[0], "weights", ())), 0)
+    preprocessing = set(map(id, order[:first]))
     return [
         tensor
         for tensor in _separators(trunk)
@@ -175,14 +178,15 @@ def _is_activation(operation: keras.Operation) -> bool:
 
 def _separators(trunk: keras.Model) -> list[Any]:
     """Returns the tensors that every path from the input to the output passes, in order, without the input."""
-    order = _calls(trunk.output)
+    order = graph.in_order([trunk.output])
     readers: dict[int, int] = {id(trunk.output): 1}
-    for _, inputs, _ in order:
-        for source in inputs:
+    for tensor in order:
+        for source in _producer(tensor)[1]:
             readers[id(source)] = readers.get(id(source), 0) + 1
     unread: set[int] = set()
     found = []
-    for operation, inputs, tensor in order:
+    for tensor in order:
+        operation, inputs = _producer(tensor)
         for source in inputs:
             readers[id(source)] -= 1
             if not readers[id(source)]:
@@ -193,20 +197,7 @@ def _separators(trunk: keras.Model) -> list[Any]:
     return found
 
 
-def _calls(output: Any) -> list[tuple[keras.Operation, list[Any], Any]]:
-    """Returns `(operation, inputs, output)` of each call that a tensor depends on, inputs before outputs."""
-    order: list[tuple[keras.Operation, list[Any], Any]] = []
-    done: set[int] = set()
-    stack = [output]
-    while stack:
-        operation, node, _ = symbolic_producer(stack[-1])
-        inputs = call_inputs(operation, node)
-        waiting = [tensor for tensor in inputs if id(tensor) not in done]
-        if waiting:
-            stack.extend(waiting)
-            continue
-        tensor = stack.pop()
-        if id(tensor) not in done:
-            done.add(id(tensor))
-            order.append((operation, inputs, tensor))
-    return order
+def _producer(tensor: Any) -> tuple[keras.Operation, list[Any]]:
+    """Returns the operation that computes a tensor, and the tensors that its call reads."""
+    operation, node, _ = symbolic_producer(tensor)
+    return operation, call_inputs(operation, node)

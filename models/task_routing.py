@@ -38,7 +38,7 @@ def task_routing(
     TaskRouting(rate, check_integer("seed", seed, 0))  # checks the arguments
 
     def build(tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
-        model = stages.Trunk.get(trunk, image_shape, weights).model
+        model = stages.CopiedTrunk.get(trunk, image_shape, weights).model
         every = [symbolic_producer(tensor)[0].name for tensor in stages.activations(model)]
         ends = every if after is None else stages.layer_names(after)
         features: dict[str, Any] = dict.fromkeys(tasks, model.input)

@@ -81,7 +81,7 @@ class SharingLayers:
 
     def __init__(self, model: keras.Model) -> None:
         self._inputs, self._outputs = graph.graph_of(model)
-        self._order = _in_order(self._outputs.values())
+        self._order = graph.in_order(self._outputs.values())
         self._tasks = graph.reach(self._outputs)
         self._gates, self._stitches, self._attention, self._branches = (
             self._calls(kinds) for kinds in (_GATES, _STITCHES, (TaskAttention,), (BranchChoice,))
@@ -330,20 +330,6 @@ def _output(tensor: Any) -> tuple[int, int, int]:
 def _sources(tensor: Any) -> list[Any]:
     operation, node, _ = symbolic_producer(tensor)
     return call_inputs(operation, node)
-
-
-def _in_order(tensors: Iterable[Any]) -> list[Any]:
-    """Returns a tensor of each call that some tensors depend on, each behind those that the call reads."""
-    found: dict[Key, Any] = {}
-    stack = list(tensors)[::-1]
-    while stack:
-        waiting = [source for source in _sources(stack[-1]) if _key(source) not in found]
-        if waiting:
-            stack += waiting[::-1]
-        else:
-            tensor = stack.pop()
-            found.setdefault(_key(tensor), tensor)
-    return list(found.values())
 
 
 def _nearest(tensors: Iterable[Any], kinds: tuple[type, ...]) -> list[Any]:

@@ -79,6 +79,20 @@ def _ancestors(tensor: Any) -> list[tuple[keras.Operation, Any]]:
     return found
 
 
+def in_order(tensors: Iterable[Any]) -> list[Any]:
+    """Returns symbolic tensors and all that they depend on, each behind those that its call reads."""
+    found: dict[tuple[keras.Operation, int, int], Any] = {}
+    stack = list(tensors)[::-1]
+    while stack:
+        waiting = [source for source in _producer(stack[-1])[1] if symbolic_producer(source) not in found]
+        if waiting:
+            stack += waiting[::-1]
+        else:
+            tensor = stack.pop()
+            found.setdefault(symbolic_producer(tensor), tensor)
+    return list(found.values())
+
+
 def units(outputs: Mapping[str, Any]) -> list[Unit]:
     """Returns the units of a graph: the outputs of a `TaskSplit` are one unit, and each other output is one.
 

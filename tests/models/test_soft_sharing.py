@@ -16,7 +16,9 @@ from models.experts import cgc, dselect_k, mmoe, ple
 from models.parallel import cross_stitch, nddr, sluice
 from models.task_routing import task_routing
 from mtl_keras import MultiTaskModel, Task, TaskSet
+from mtl_keras.keras_private import symbolic_producer
 from mtl_keras.layers import NDDR, CrossStitch, DSelectKGate, SoftmaxGate, TaskRouting
+from mtl_keras.training import graph
 
 TWO = TaskSet([Task.classification("item", 4), Task.binary("worn")])
 THREE = TaskSet([*TWO.values(), Task.regression("price")])
@@ -334,6 +336,8 @@ def test_branches_returns_the_tree_and_its_network() -> None:
     }
     for task, output in model(X).items():
         np.testing.assert_array_equal(tree.model(X)[task], output)
+    calls = [symbolic_producer(tensor)[0].name for tensor in graph.in_order(tree.model.outputs)]
+    assert len(set(calls)) == len(calls)  # what two tasks share is computed once
     nodes = [layer.name for layer in tree.model.layers if layer.name.startswith("node")]
     assert sorted(nodes) == ["node1_1", "node1_2", "node2_1", "node2_3", "node3_1", "node3_2"]
     assert tree.model.get_layer("node1_1") is model.get_layer("node1_1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mtl_keras.layers import DSelectKGate, ExpertMixture, SoftmaxGate
 from mtl_keras.layers.gates import smooth_step
@@ -71,8 +72,6 @@ def test_codes_at_the_limits_pick_one_expert() -> None:
 
 
 def test_the_smooth_step_and_its_slope_are_continuous() -> None:
-    import tensorflow as tf
-
     for gamma in (0.5, 1.0, 3.0):
         edges = tf.constant([-gamma / 2 - 1e-3, -gamma / 2 + 1e-3, 0.0, gamma / 2 - 1e-3, gamma / 2 + 1e-3])
         with tf.GradientTape() as tape:
