@@ -6,7 +6,9 @@ Specifications are parsed with `ast` and never evaluated: only names, calls and 
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
+import pkgutil
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -114,14 +116,24 @@ class Registry(Generic[T]):
         base: the class of the objects; `get` refuses others.
         use: how to pass the objects, for error messages (`"pass it to compile(weighting=...)"`). If an unknown name is
             registered in another registry that has `use`, the error says so.
+        package: a package whose modules register objects. They are imported when the registry is first used.
     """
 
     _all: ClassVar[list[Registry[Any]]] = []
 
-    def __init__(self, kind: str, base: type = object, use: str = "") -> None:
-        self.kind, self.base, self.use = kind, base, use
-        self._factories: dict[str, Callable[..., T]] = {}
+    def __init__(self, kind: str, base: type = object, use: str = "", package: str = "") -> None:
+        self.kind, self.base, self.use, self._package = kind, base, use, package
+        self._registered: dict[str, Callable[..., T]] = {}
         Registry._all.append(self)
+
+    @property
+    def _factories(self) -> dict[str, Callable[..., T]]:
+        if self._package:
+            package = importlib.import_module(self._package)
+            for module in pkgutil.iter_modules(package.__path__, f"{self._package}."):
+                importlib.import_module(module.name)
+            self._package = ""
+        return self._registered
 
     @property
     def names(self) -> list[str]:
@@ -155,9 +167,10 @@ class Registry(Generic[T]):
             ValueError: if the name is registered already.
         """
         name = name_of(factory)
-        if name in self._factories:
+        loading = self._package and factory.__module__.startswith(f"{self._package}.")
+        if name in (self._registered if loading else self._factories):
             raise ValueError(f"A {self.kind} named {name!r} is registered already.")
-        self._factories[name] = factory
+        self._registered[name] = factory
         return factory
 
     def get(self, identifier: str | Spec | Mapping[str, Any] | T) -> T:

@@ -47,7 +47,7 @@ def run_page(page: Path) -> dict[str, Any]:
 def own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forgets afterwards what a page registers."""
     for registry in (SCHEDULES, WEIGHTINGS, recipes):
-        monkeypatch.setattr(registry, "_factories", dict(registry._factories))
+        monkeypatch.setattr(registry, "_registered", dict(registry._factories))
 
 
 @pytest.fixture

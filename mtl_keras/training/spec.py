@@ -14,6 +14,7 @@ from mtl_keras import arguments, weightings
 from mtl_keras.keras_private import CompileMetrics, get_keras_mask, get_loss
 from mtl_keras.metrics import SampleStatistics
 from mtl_keras.tasks import Task
+from mtl_keras.weightings.static import Static
 
 # Functions of the last axis alone, so that a task axis before it has no effect.
 _ON_LAST_AXIS = frozenset(
@@ -230,7 +231,7 @@ class CompileSpec:
     class_weight: Mapping[str, dict[int, float]] = field(default_factory=dict)
     missing_labels: Mapping[str, bool] = field(default_factory=dict)
     max_specializations: int = 8
-    weighting: weightings.Weighting = field(default_factory=weightings.Static)
+    weighting: weightings.Weighting = field(default_factory=Static)
 
     @classmethod
     def checked(
@@ -309,7 +310,7 @@ class CompileSpec:
             "class_weight": tables,
             "missing_labels": dict(self.missing_labels),
             "max_specializations": self.max_specializations if self.max_specializations != 8 else None,
-            "weighting": None if self.weighting == weightings.Static() else weightings.serialize(self.weighting),
+            "weighting": None if self.weighting == Static() else weightings.serialize(self.weighting),
         }
         return {name: value for name, value in given.items() if value}
 

@@ -19,8 +19,9 @@ from mtl_keras.training.batch_logs import MonitoredTotals
 from mtl_keras.training.gradients import GradientStatistics, shared_variables
 from mtl_keras.training.objective import Objective
 from mtl_keras.training.spec import CompileSpec
-from mtl_keras.weightings import Previous, State, Static, Weighting
+from mtl_keras.weightings import Previous, State, Weighting
 from mtl_keras.weightings.base import StepResult
+from mtl_keras.weightings.static import Static
 
 # Variables are created in this scope: those created while a function is traced would belong to that function.
 outside_of_graphs = tf.init_scope

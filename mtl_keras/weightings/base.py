@@ -304,5 +304,8 @@ def _next(finite: Any, value: Any, old: Any) -> Any:
 
 
 WEIGHTINGS: Registry[Weighting] = Registry(
-    "weighting", Weighting, "pass it to compile(weighting=...), or to train.py as --weighting"
+    "weighting",
+    Weighting,
+    "pass it to compile(weighting=...), or to train.py as --weighting",
+    "mtl_keras.weightings",
 )

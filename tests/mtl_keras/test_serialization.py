@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import importlib
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,6 +106,22 @@ def test_unknown_names_and_arguments_are_refused(identifier: Any, message: str) 
 def test_a_name_is_taken_once() -> None:
     with pytest.raises(ValueError, match="'always' is registered already"):
         REGISTRY.register(always)
+
+
+def test_a_package_is_imported_when_the_registry_is_first_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shapes").mkdir()
+    (tmp_path / "shapes" / "__init__.py").write_text(
+        "from mtl_keras.serialization import Registry\nSHAPES = Registry('shape', package='shapes')\n"
+    )
+    (tmp_path / "shapes" / "cube.py").write_text(
+        "from shapes import SHAPES\n@SHAPES.register\ndef cube():\n    return 6\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    shapes = importlib.import_module("shapes").SHAPES
+    assert "shapes.cube" not in sys.modules
+    with pytest.raises(ValueError, match="'cube' is registered already"):
+        shapes.register(type("Cube", (), {}))
+    assert shapes.get("cube") == 6
 
 
 def test_snake_case() -> None:
