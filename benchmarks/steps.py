@@ -8,33 +8,43 @@ without metrics.
 With `--torch_python`, the Python of an environment with PyTorch (see `benchmarks/torch_worker.py`), the first two
 networks are trained there too, without metrics, with its fused Adam, in the faster of two memory formats and of two
 ways of waiting. Run nothing else on these cores then.
+
+`--parts adam` measures the update of Adam instead: TensorFlow's kernel against single operations, for variables of
+several sizes.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import keras
+import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import harness
 from benchmarks.networks import BATCH, DECODER, FASHION_MNIST, Network, binary_heads, handwritten_step
 from benchmarks.torch_process import EQUAL, TorchProcess
 from mtl_keras import MultiTaskModel
+from mtl_keras.training import kernels
 
 OURS, STOCK, HANDWRITTEN, TORCH = "MultiTaskModel.fit", "keras.Model.fit", "handwritten loop", "PyTorch"
 NETWORKS = ((FASHION_MNIST, BATCH), (DECODER, BATCH), (binary_heads(10), 32))
 IN_PYTORCH = {FASHION_MNIST: ("fashion_mnist", ">= 1.25"), DECODER: ("decoder", ">= 1.4")}  # name there, target
+PARTS = ("networks", "adam")
+SIZES = (512, 8192, 32768, 65536, 131072)  # numbers in a variable
 PAUSE = 0.03  # seconds until idle threads have stopped spinning
 
 
-def measure(rounds: int = 12, steps: int = 32, torch_python: Path | None = None) -> list[harness.Figure]:
-    figures = []
-    for net, batch in NETWORKS:
+def measure(
+    rounds: int = 12, steps: int = 32, parts: Sequence[str] = PARTS[:1], torch_python: Path | None = None
+) -> list[harness.Figure]:
+    figures = [measure_adam(size, rounds) for size in SIZES if "adam" in parts]
+    for net, batch in NETWORKS if "networks" in parts else ():
         torch = None
         if torch_python and net in IN_PYTORCH:
             torch = TorchProcess.fastest(torch_python, IN_PYTORCH[net][0], EQUAL)
@@ -79,5 +89,29 @@ def measure_network(
     return figures
 
 
+def measure_adam(size: int, rounds: int, count: int = 20) -> harness.Figure:
+    """Returns the ratio of the times of an update of `count` variables of a size: Adam's kernel / operations."""
+
+    def update(least_size: int) -> Callable[[], float]:
+        model = keras.Sequential()
+        variables = [keras.Variable(keras.random.normal((size,))) for _ in range(count)]
+        model.compile(keras.optimizers.Adam())
+        model.optimizer.build(variables)
+
+        @tf.function(autograph=False)
+        def run() -> tf.Tensor:
+            with patch.object(kernels, "_LEAST_SIZE", least_size), kernels.fused_kernels(model):
+                model.optimizer.apply([variable.value for variable in variables])
+            return tf.constant(0.0)
+
+        run()
+        return harness.clock(lambda: [float(run()) for _ in range(10)], 10)
+
+    seconds = harness.interleave({"kernel": update(0), "operations": update(sys.maxsize)}, rounds)
+    return harness.ratio(
+        f"update of {size:,} numbers: kernel / operations", seconds["kernel"], seconds["operations"], ""
+    )
+
+
 if __name__ == "__main__":
-    harness.run(measure)
+    harness.run(measure, parts=PARTS)

@@ -57,6 +57,7 @@ ATTRIBUTES: dict[str, tuple[Any, str]] = {
     "_trainable": (keras.Layer, "freezes BatchNorm without changing `trainable` of its variables"),
     "_trainable_variables": (keras.optimizers.Optimizer, "the variable that a slot belongs to"),
     "_get_variable_index": (keras.optimizers.Optimizer, "the same, for the fused update of Adam"),
+    "_backend_update_step": (keras.optimizers.Optimizer, "wrapped: one update of all variables"),
     "_momentums": (keras.optimizers.Adam, "slots of the fused update"),
     "_velocities": (keras.optimizers.Adam, "slots of the fused update"),
     "_all_reduce_sum_gradients": (

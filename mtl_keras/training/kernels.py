@@ -1,11 +1,13 @@
 """Replaces sequences of small operations of Keras by TensorFlow's fused kernels.
 
 Batch normalisation in training and Adam's update are one kernel each in TensorFlow. Composed of a dozen operations that
-each go through memory, as Keras has them for all its backends, they are up to a third of a step on a CPU.
+each go through memory, as Keras has them for all its backends, they are up to a third of a step on a CPU. For small
+variables, starting Adam's kernel takes longer than the operations that it replaces.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +19,9 @@ from keras import ops
 
 # On a GPU, the kernel raises a smaller epsilon to this value.
 _LEAST_EPSILON = 1.001e-5
+# On a CPU, variables with fewer numbers are updated by single operations, as in Keras:
+# `benchmarks/steps.py --parts adam` measures both.
+_LEAST_SIZE = 50_000
 
 
 @contextmanager
@@ -40,7 +45,8 @@ def fused_kernels(model: keras.Model) -> Iterator[None]:
         and type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW)
         and not optimizer.amsgrad
     ):
-        replaced.append((optimizer, "update_step", partial(_adam_step, optimizer, optimizer.update_step)))
+        adam = _Adam(optimizer)
+        replaced += [(optimizer, name, getattr(adam, name)) for name in ("_backend_update_step", "update_step")]
     for owner, name, function in replaced:
         vars(owner)[name] = function
     try:
@@ -81,24 +87,59 @@ def _normalise(layer: Any, otherwise: Any, inputs: Any, training: Any = None, ma
     return ops.cast(normalised if rank == 4 else tf.reshape(normalised, tf.shape(x)), layer.compute_dtype)
 
 
-def _adam_step(optimizer: Any, otherwise: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
-    """`keras.optimizers.Adam.update_step`; see there."""
-    if isinstance(gradient, tf.IndexedSlices):  # of an embedding
-        otherwise(gradient, variable, learning_rate)
-        return
-    dtype = variable.dtype
-    index = optimizer._get_variable_index(variable)
-    step = ops.cast(optimizer.iterations + 1, dtype)
-    beta_1, beta_2 = ops.cast(optimizer.beta_1, dtype), ops.cast(optimizer.beta_2, dtype)
-    tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle,
-        m=optimizer._momentums[index].value.handle,
-        v=optimizer._velocities[index].value.handle,
-        beta1_power=ops.power(beta_1, step),
-        beta2_power=ops.power(beta_2, step),
-        lr=ops.cast(learning_rate, dtype),
-        beta1=beta_1,
-        beta2=beta_2,
-        epsilon=ops.cast(optimizer.epsilon, dtype),
-        grad=ops.cast(gradient, dtype),
-    )
+class _Adam:
+    """Replaces the update of Adam and AdamW; see `keras.optimizers.Adam.update_step`.
+
+    What all variables need is computed once for all of them.
+    """
+
+    def __init__(self, optimizer: Any) -> None:
+        self.optimizer = optimizer
+        self.update_all, self.update_one = optimizer._backend_update_step, optimizer.update_step
+        self.shared: dict[str, Any] = {}
+
+    def _backend_update_step(self, gradients: Any, variables: Any, learning_rate: Any) -> None:
+        self.shared.clear()  # tensors of another step, or of another function
+        self.update_all(gradients, variables, learning_rate)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        optimizer = self.optimizer
+        if isinstance(gradient, tf.IndexedSlices) or variable.dtype != "float32":  # slices: of an embedding
+            self.update_one(gradient, variable, learning_rate)
+            return
+        gradient = ops.cast(gradient, "float32")
+        index = optimizer._get_variable_index(variable)
+        m, v = optimizer._momentums[index], optimizer._velocities[index]
+        if not self.shared:
+            self.shared = self._shared(learning_rate)
+        if math.prod(variable.shape) >= _LEAST_SIZE or "CPU" not in variable.device:
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=m.value.handle,
+                v=v.value.handle,
+                grad=gradient,
+                **{name: value for name, value in self.shared.items() if name != "alpha"},
+            )
+            return
+        optimizer.assign_add(m, ops.multiply(ops.subtract(gradient, m), 1 - optimizer.beta_1))
+        optimizer.assign_add(v, ops.multiply(ops.subtract(ops.square(gradient), v), 1 - optimizer.beta_2))
+        root = ops.add(ops.sqrt(v), optimizer.epsilon)
+        optimizer.assign_sub(variable, ops.divide(ops.multiply(m, self.shared["alpha"]), root))
+
+    def _shared(self, learning_rate: Any) -> dict[str, Any]:
+        """Returns the arguments of the kernel that are numbers, and `alpha`, the factor of the update."""
+        optimizer = self.optimizer
+        rate, beta_1, beta_2 = (
+            ops.cast(value, "float32") for value in (learning_rate, optimizer.beta_1, optimizer.beta_2)
+        )
+        step = ops.cast(optimizer.iterations + 1, "float32")
+        power_1, power_2 = ops.power(beta_1, step), ops.power(beta_2, step)
+        return {
+            "beta1": beta_1,
+            "beta2": beta_2,
+            "beta1_power": power_1,
+            "beta2_power": power_2,
+            "epsilon": ops.cast(optimizer.epsilon, "float32"),
+            "lr": rate,
+            "alpha": rate * ops.sqrt(1 - power_2) / (1 - power_1),
+        }
