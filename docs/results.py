@@ -20,13 +20,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from docs.results_tables import (
+    GRADIENT_METRICS,
     Record,
     comparison_tables,
     draw_totals,
+    methods_table,
     run_tables,
     source_table,
     target_table,
-    weightings_table,
 )
 from experiments import presets
 from experiments.config import RunConfig
@@ -36,7 +37,6 @@ from experiments.method_comparison import MethodComparison, compare_methods
 from experiments.plan import METHOD, Plan, is_comparison
 from experiments.run_directory import PROVENANCE, RunDirectory
 from experiments.run_results import read_methods
-from mtl_keras.weightings import WEIGHTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "docs" / "results"
@@ -48,6 +48,7 @@ FIGURES = {
 BLOCK = re.compile(r"(<!-- (\w+): ([\w ]+) -->).*?(<!-- end -->)", re.DOTALL)
 _STORED_AS_JPEG = ("celeb_a",)  # originally
 _SINGLE = "single_task"
+_MOST_TABLES = 3  # a comparison with more baselines has one table, with a row for each method
 
 
 def main(folders: Sequence[str]) -> None:
@@ -123,7 +124,7 @@ def _per_record(tables: Callable[[Record], Sequence[str]]) -> Callable[[Mapping[
 
 BLOCKS: dict[str, Callable[[Mapping[str, Record]], list[str]]] = {
     "comparisons": _per_record(comparison_tables),
-    "weightings": _per_record(weightings_table),
+    "methods": _per_record(methods_table),
     "runs": _per_record(run_tables),
     "target": _per_record(target_table),
     "presets": lambda records: [*map(source, records.values()), source_table(records)],
@@ -138,8 +139,8 @@ def record_of(folder: Path) -> Record:
         plan = Plan.load(folder)
         config = plan.config.to_json()
         record["plan"] = {"baselines": list(plan.baselines), "seeds": list(plan.seeds), "judge_at": plan.judge_at}
-        if _SINGLE in plan.baselines and any(name in WEIGHTINGS for name in plan.baselines):
-            record["methods"] = _compare_weightings(folder, plan)
+        if len(plan.baselines) > _MOST_TABLES:
+            record["methods"] = _compare_all(folder, plan)
     if "methods" not in record:
         comparisons = sorted(folder.glob("comparison*.json"), key=lambda file: file.stat().st_mtime)
         record |= {"outcomes": read_json(comparisons[-1])} if comparisons else _run(folder)
@@ -157,26 +158,26 @@ def _run(folder: Path) -> dict[str, Any]:
     }
 
 
-def _compare_weightings(folder: Path, plan: Plan) -> list[dict[str, Any]]:
-    """Returns each method of a comparison against single tasks and equal weights, the plan's own network."""
+def _compare_all(folder: Path, plan: Plan) -> list[dict[str, Any]]:
+    """Returns each method of a comparison against the plan's own and, if they were trained, single-task networks."""
     tasks = [task for task in plan.config.tasks or () if task != "random"] or None  # random labels cannot be learnt
-    names = (_SINGLE, METHOD, *(name for name in plan.baselines if name != _SINGLE))
-    single, *methods = read_methods([folder / name for name in names])
+    first, *others = read_methods([folder / name for name in (METHOD, *plan.baselines)])
+    single = next((method for method in others if method.name == _SINGLE), None)
+    methods = [first, *(method for method in others if method is not single)]
     rows = []
     for method in methods:
-        against_single, *equal = compare_methods([method, single, *methods[: method is not methods[0]]], tasks)
-        rows.append(
-            {
-                "method": "equal weights" if method.name == METHOD else method.name,
-                "against_single_task": _short(against_single),
-                "against_equal_weights": _short(equal[0]) if equal else None,
-                "seconds": min(run.cost.seconds for run in method.runs),  # other work of the machine makes it longer
-                **{
-                    metric: fmean(value for run in method.runs for value in run.history[metric])
-                    for metric in ("conflict_rate", "gradient_cosine", "gradient_norm_ratio")
-                },
-            }
-        )
+        baselines = ({_SINGLE: single} if single else {}) | {METHOD: first}  # of itself too: for its metrics
+        compared = compare_methods([method, *baselines.values()], tasks)
+        row = {
+            "method": method.name,
+            "parameters": compared[-1].cost.method.parameters,
+            "seconds": min(run.cost.seconds for run in method.runs),  # other work of the machine makes it longer
+            "against": {name: _short(comparison) for name, comparison in zip(baselines, compared)},
+        }
+        for metric in GRADIENT_METRICS:
+            if all(metric in run.history for run in method.runs):
+                row[metric] = fmean(value for run in method.runs for value in run.history[metric])
+        rows.append(row)
     return rows
 
 

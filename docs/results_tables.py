@@ -13,10 +13,19 @@ import matplotlib.pyplot as plt
 from rich.console import Console
 
 from experiments.method_comparison import MethodComparison
+from experiments.plan import METHOD
 from experiments.tables import print_comparison
 from mtl_keras.analysis import Interval
+from mtl_keras.weightings import WEIGHTINGS
 
 Record = Mapping[str, Any]
+
+GRADIENT_METRICS = {
+    "conflict_rate": "conflict rate",
+    "gradient_cosine": "cosine",
+    "gradient_norm_ratio": "norm ratio",
+}
+"""Metric of a run with `--monitor_gradients` -> its name in the tables."""
 
 # From the published results of the reproduced experiments.
 _SOURCE_TOTALS = {  # preset -> totals in training and validation
@@ -45,21 +54,46 @@ def comparison_tables(record: Record) -> list[str]:
     return parts
 
 
-def weightings_table(record: Record) -> list[str]:
-    """Returns a table with one row per method: metrics, delta_m, training time and gradient conflicts."""
-    methods = record["methods"]
-    first = methods[0]["against_single_task"]["tasks"]
-    header = ["method", *(f"{task['task']} {task['metric']}" for task in first), "delta_m, single-task (%)"]
-    header += ["delta_m, equal weights (%)", "least training time (s)", "conflict rate", "cosine", "norm ratio"]
-    rows = [["single-task networks", *(_spread(task["baseline"]) for task in first), "0", "", "", "", "", ""]]
+def methods_table(record: Record) -> list[str]:
+    """Returns a table with a row for each method: metrics, delta_m, training time and gradient conflicts.
+
+    Values of delta_m whose interval excludes 0 are bold. If the methods' networks differ, their sizes are shown.
+    """
+    methods, own = record["methods"], _name_of_first(record)
+    first = methods[0]["against"]
+    gradients = [name for name in GRADIENT_METRICS if name in methods[0]]
+    sizes = len({method["parameters"] for method in methods}) > 1
+    header = [
+        "method",
+        *["parameters"] * sizes,
+        *(f"{task['task']} {task['metric']}" for task in first[METHOD]["tasks"]),
+    ]
+    header += [f"delta_m, {'single-task' if name == 'single_task' else own} (%)" for name in first]
+    header += ["least training time (s)", *(GRADIENT_METRICS[name] for name in gradients)]
+    rows = []
+    if "single_task" in first:
+        metrics = [_spread(task["baseline"]) for task in first["single_task"]["tasks"]]
+        rows.append(["single-task networks", *[""] * sizes, *metrics])
+        rows[0] += [""] * (len(header) - len(rows[0]))
     for method in methods:
-        single, equal = method["against_single_task"], method["against_equal_weights"]
-        row = [method["method"], *(_spread(task["method"]) for task in single["tasks"])]
-        row += [f"{Interval(**single['delta_m']):+.2f}", f"{Interval(**equal['delta_m']):+.2f}" if equal else "0"]
-        row.append(f"{method['seconds']:.0f}")
-        row += [_number(method[name], 2) for name in ("conflict_rate", "gradient_cosine", "gradient_norm_ratio")]
-        rows.append(row)
+        name = own if method is methods[0] else f"`{method['method']}`"
+        row = [name, *[f"{method['parameters']:,}"] * sizes]
+        row += [_spread(task["method"]) for task in method["against"][METHOD]["tasks"]]
+        for baseline, comparison in method["against"].items():
+            itself = method is methods[0] and baseline == METHOD
+            row.append("" if itself else _emphasised(Interval(**comparison["delta_m"])))
+        rows.append([*row, f"{method['seconds']:.0f}", *(_number(method[name], 2) for name in gradients)])
     return [_markdown(header, rows)]
+
+
+def _name_of_first(record: Record) -> str:
+    """Returns the name of a comparison's own method: its network if it is compared with others, or its weights."""
+    weightings = any(name in WEIGHTINGS for name in record["plan"]["baselines"])
+    return "equal weights" if weightings else f"`{record['config']['model']}`"
+
+
+def _emphasised(delta_m: Interval) -> str:
+    return f"**{delta_m:+.2f}**" if delta_m.excludes_zero else f"{delta_m:+.2f}"
 
 
 def run_tables(record: Record) -> list[str]:
