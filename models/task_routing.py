@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
+import keras
+
 from models import heads, stages, trunks
 from models.networks import NETWORKS, Graph, Network
 from mtl_keras.checks import check_integer
@@ -21,7 +23,10 @@ def task_routing(
     """Builds a trunk that each task passes by itself, with a part of the channels switched off behind each activation.
 
     All tasks share the trunk's weights, but each has its own pass through it: a step of three tasks costs three passes.
-    The paper trains one task in each step; `--schedule sampling` does that, in which case dropped tasks cost nothing.
+    The paper trains one task in each step; with a schedule such as `random_drop`, dropped tasks cost nothing.
+
+    Batch normalisations behind the first mask are the exception: each task has its own. Masks change the statistics of
+    features, so shared moving averages, a mixture of those of all tasks, would fit none of them in evaluation.
 
     Args:
         trunk: an identifier for `models.trunks.get`; by default `"cnn"` for images and `"mlp"` for vectors.
@@ -41,16 +46,37 @@ def task_routing(
         model = stages.CopiedTrunk.get(trunk, image_shape, weights).model
         every = [symbolic_producer(tensor)[0].name for tensor in stages.activations(model)]
         ends = every if after is None else stages.layer_names(after)
-        features: dict[str, Any] = dict.fromkeys(tasks, model.input)
-        for level, (end, stage) in enumerate(stages.cut(model, ends).items(), start=1):
-            stage.name = f"trunk_stage{level}"
-            # The first stage is the same for all tasks.
-            computed = {id(x): stage(x) for x in features.values()}
-            features = {task: computed[id(x)] for task, x in features.items()}
-            if end in ends:
-                for task, x in features.items():
+        stages.cut(model, ends)  # checks the names
+        levels = {name: level for level, name in enumerate(ends, start=1)}
+        shared = {id(model.input): model.input}  # tensors before the first mask, which are the same for all tasks
+        computed: dict[tuple[int, ...], Any] = {}
+
+        def route(task: str) -> Any:
+            """Returns the features of a task: the trunk, called again with the task's masks."""
+
+            def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+                inputs = [id(x) for x in keras.tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)]
+                if all(x in shared for x in inputs):
+                    key = (id(layer), *inputs)
+                    if key not in computed:
+                        computed[key] = layer(*args, **kwargs)
+                    result = computed[key]
+                    if layer.name not in levels:
+                        shared[id(result)] = result
+                elif isinstance(layer, keras.layers.BatchNormalization):
+                    own = type(layer).from_config({**layer.get_config(), "name": f"{task}_{layer.name}"})
+                    result = own(*args, **kwargs)
+                    own.set_weights(layer.get_weights())
+                else:
+                    result = layer(*args, **kwargs)
+                if layer.name in levels:
+                    level = levels[layer.name]
                     own_seed = stages.derived_seed(seed, level, zlib.crc32(task.encode()))
-                    features[task] = TaskRouting(rate, own_seed, name=f"{task}_routing{level}")(x)
-        return model.input, {task.name: heads.head(task, features[task.name]) for task in tasks.values()}
+                    result = TaskRouting(rate, own_seed, name=f"{task}_routing{level}")(result)
+                return result
+
+            return keras.models.clone_model(model, model.input, lambda layer: layer, call).output
+
+        return model.input, {task.name: heads.head(task, route(task.name)) for task in tasks.values()}
 
     return build

@@ -322,6 +322,19 @@ def test_routing_shares_all_weights_of_the_trunk() -> None:
     assert largest(of_item, "trunk_dense1") > 0
 
 
+def test_routing_has_a_normalisation_for_each_task_and_calls_the_first_layers_once() -> None:
+    model = built(task_routing("cnn(filters=2, dense=4)")(TWO, (32, 32, 1)))
+    normalisations = [each.name for each in model.layers if isinstance(each, layers.BatchNormalization)]
+    behind = ("norm2", "norm3", "dense_norm")
+    assert sorted(normalisations) == sorted(
+        ["trunk_norm1", *(f"{task}_trunk_{name}" for task in TWO for name in behind)]
+    )
+    producers = [symbolic_producer(tensor)[0].name for tensor in graph.in_order(list(model.outputs_by_task.values()))]
+    assert {name: producers.count(name) for name in ("trunk_conv1", "trunk_norm1", "trunk_conv2")} == {
+        "trunk_conv1": 1, "trunk_norm1": 1, "trunk_conv2": 2
+    }  # fmt: skip
+
+
 def test_branches_returns_the_tree_and_its_network() -> None:
     model = built(network("ltb(mlp(dense=8, depth=3, dropout=0))", THREE, (16,)))
     chosen = {"branch2_1": 1, "branch2_2": 1, "branch2_3": 0, "branch3_1": 0, "branch3_2": 2, "branch3_3": 1}
