@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mtl_keras import (
         analysis,
         callbacks,
+        dense_metrics,
         distribution,
         export,
         layers,
@@ -33,6 +34,7 @@ __all__ = [
     "TaskSplit",
     "analysis",
     "callbacks",
+    "dense_metrics",
     "distribution",
     "export",
     "layers",

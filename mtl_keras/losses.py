@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
+from keras import ops
+
+from mtl_keras.checks import unknown_value
+from mtl_keras.keras_private import set_keras_mask
 
 
 @keras.saving.register_keras_serializable("mtl_keras")
@@ -40,3 +44,90 @@ class ScaledLoss(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "loss": self.loss, "scale": self.scale, "dtype": self.dtype}
+
+
+@keras.saving.register_keras_serializable("mtl_keras")
+class DepthLoss(keras.losses.Loss):
+    """Mean error of depth over the valid pixels of the batch.
+
+    Labels and predictions are `(batch, height, width, 1)`, or both `(batch, height, width)`.
+
+    Args:
+        kind: `"absolute"`: `|p - g|`; `"squared"`: `(p - g)^2`, for predictions `p` and labels `g`.
+        invalid: the label of pixels without depth, besides NaN; `None` if every number is a depth.
+        name: name of the loss.
+        reduction: how Keras reduces it over the valid pixels.
+        dtype: dtype of the loss.
+
+    Raises:
+        ValueError: for an unknown kind.
+
+    References:
+        S. Liu, E. Johns, A. J. Davison, "End-to-End Multi-Task Learning with Attention", CVPR 2019, equation 6,
+        https://arxiv.org/abs/1803.10704
+    """
+
+    def __init__(
+        self,
+        kind: Literal["absolute", "squared"] = "absolute",
+        invalid: float | None = 0.0,
+        name: str = "depth_loss",
+        reduction: str = "sum_over_batch_size",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        if kind not in ("absolute", "squared"):
+            raise unknown_value("kind of DepthLoss", kind, ("absolute", "squared"))
+        self.kind, self.invalid = kind, invalid
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns the error `(batch, height, width)` of each pixel, 0 where it is not valid."""
+        if len(y_true.shape) > 3:
+            y_true, y_pred = ops.squeeze(y_true, axis=-1), ops.squeeze(y_pred, axis=-1)
+        valid = ops.logical_not(ops.isnan(y_true))
+        if self.invalid is not None:
+            valid = ops.logical_and(valid, y_true != self.invalid)
+        error = ops.where(valid, y_pred - y_true, 0.0)
+        return _masked(ops.abs(error) if self.kind == "absolute" else ops.square(error), valid)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kind": self.kind, "invalid": self.invalid, "dtype": self.dtype}
+
+
+@keras.saving.register_keras_serializable("mtl_keras")
+class NormalLoss(keras.losses.Loss):
+    """Mean of `1 - cos(angle)` between true and predicted surface normals, over the valid pixels of the batch.
+
+    Labels are unit vectors `(batch, height, width, 3)`, zeros or NaN where there is none. Predictions may have any
+    length; a prediction of zeros counts as one at a right angle.
+
+    Args:
+        name: name of the loss.
+        reduction: how Keras reduces it over the valid pixels.
+        dtype: dtype of the loss.
+
+    References:
+        S. Liu, E. Johns, A. J. Davison, CVPR 2019, equation 7, https://arxiv.org/abs/1803.10704
+    """
+
+    def __init__(self, name: str = "normal_loss", reduction: str = "sum_over_batch_size", dtype: Any = None) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns `1 - cos(angle)` of each pixel, `(batch, height, width)`, 0 where it is not valid."""
+        known = ops.logical_not(ops.any(ops.isnan(y_true), axis=-1))
+        valid = ops.logical_and(known, ops.any(y_true != 0, axis=-1))
+        true = ops.where(valid[..., None], y_true, 0.0)
+        square = ops.sum(ops.square(y_pred), axis=-1)
+        # Without a root of 0, whose gradient is not finite.
+        cosine = ops.sum(true * y_pred, axis=-1) * ops.rsqrt(ops.where(square > 0, square, 1.0))
+        return _masked(ops.where(valid, 1.0 - cosine, 0.0), valid)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dtype": self.dtype}
+
+
+def _masked(values: Any, valid: Any) -> Any:
+    """Returns values that Keras reduces over the valid ones only."""
+    set_keras_mask(values, valid)
+    return values

@@ -19,8 +19,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mtl_keras import MultiTaskModel, TaskSplit, distribution
+from mtl_keras import MultiTaskModel, TaskSplit, dense_metrics, distribution
 from mtl_keras.callbacks import TaskScheduler
+from mtl_keras.losses import DepthLoss, NormalLoss
 
 SAMPLES, BATCH = 36, 8  # the last batch has four samples: one replica may get none of them
 LOSSES = {"one": "binary_crossentropy", "two": "binary_crossentropy", "kind": "sparse_categorical_crossentropy"}
@@ -96,6 +97,37 @@ def used(folder: Path) -> Found:
     return found | {f"loaded {place}": variable.numpy() for place, variable in enumerate(again.weights)}
 
 
+def dense(folder: Path) -> Found:
+    """Evaluates dense tasks with pixels without labels, of which one replica has more than the other."""
+    keras.utils.set_random_seed(1)
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(10, 4, 5, 3)).astype("float32")
+    classes = rng.integers(-1, 3, (10, 4, 5)).astype("int32")
+    classes[::4] = -1
+    labels = {
+        "classes": classes,
+        "depth": np.maximum(images[..., :1], 0),
+        "normals": np.where(classes[..., None] < 0, 0, images / np.linalg.norm(images, axis=-1, keepdims=True)),
+    }
+    inputs = keras.Input((4, 5, 3))
+    model = MultiTaskModel(inputs, {name: keras.layers.Conv2D(2 * (name != "depth") + 1, 1)(inputs) for name in labels})
+    model.compile(
+        loss={
+            "classes": keras.losses.SparseCategoricalCrossentropy(True, ignore_class=-1),
+            "depth": DepthLoss(),
+            "normals": NormalLoss(),
+        },
+        metrics={
+            "classes": [dense_metrics.MeanIoU(3), dense_metrics.PixelAccuracy()],
+            "depth": [dense_metrics.DepthError("rmse"), dense_metrics.DepthAccuracy()],
+            "normals": [dense_metrics.AngularError(), dense_metrics.MedianAngularError()],
+        },
+    )
+    values = model.evaluate(images, labels, batch_size=4, verbose=0, return_dict=True)
+    # Keras' losses are means over the pixels of each replica; metrics are of all pixels.
+    return {name: np.array(value) for name, value in values.items() if not name.endswith("loss")}
+
+
 # Epochs have five steps; from the third on, DST uses all of its metrics.
 CASES: dict[str, dict[str, Callable[[Path], Found]]] = {
     "multi_worker": {
@@ -105,6 +137,7 @@ CASES: dict[str, dict[str, Callable[[Path], Found]]] = {
     },
     "mirrored": {
         "dst and pcgrad": lambda folder: trained(compiled(weighting="pcgrad(update_every=2)"), 3, "dst"),
+        "dense": dense,
     },
 }
 
