@@ -107,39 +107,67 @@ class _Adam:
         if isinstance(gradient, tf.IndexedSlices) or variable.dtype != "float32":  # slices: of an embedding
             self.update_one(gradient, variable, learning_rate)
             return
-        gradient = ops.cast(gradient, "float32")
         index = optimizer._get_variable_index(variable)
-        m, v = optimizer._momentums[index], optimizer._velocities[index]
         if not self.shared:
             self.shared = self._shared(learning_rate)
-        if math.prod(variable.shape) >= _LEAST_SIZE or "CPU" not in variable.device:
-            tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle,
-                m=m.value.handle,
-                v=v.value.handle,
-                grad=gradient,
-                **{name: value for name, value in self.shared.items() if name != "alpha"},
-            )
-            return
-        optimizer.assign_add(m, ops.multiply(ops.subtract(gradient, m), 1 - optimizer.beta_1))
-        optimizer.assign_add(v, ops.multiply(ops.subtract(ops.square(gradient), v), 1 - optimizer.beta_2))
-        root = ops.add(ops.sqrt(v), optimizer.epsilon)
-        optimizer.assign_sub(variable, ops.divide(ops.multiply(m, self.shared["alpha"]), root))
+        is_small = math.prod(variable.shape) < _LEAST_SIZE and "CPU" in variable.device
+        (_update_by_operations if is_small else _update_by_kernel)(
+            variable.handle,
+            optimizer._momentums[index].value.handle,
+            optimizer._velocities[index].value.handle,
+            ops.cast(gradient, "float32"),
+            **self.shared,
+        )
 
     def _shared(self, learning_rate: Any) -> dict[str, Any]:
-        """Returns the arguments of the kernel that are numbers, and `alpha`, the factor of the update."""
         optimizer = self.optimizer
-        rate, beta_1, beta_2 = (
-            ops.cast(value, "float32") for value in (learning_rate, optimizer.beta_1, optimizer.beta_2)
+        rate, beta_1, beta_2, rest_1, rest_2, epsilon = (
+            ops.cast(value, "float32")
+            for value in (
+                *(learning_rate, optimizer.beta_1, optimizer.beta_2),
+                *(1 - optimizer.beta_1, 1 - optimizer.beta_2, optimizer.epsilon),
+            )
         )
         step = ops.cast(optimizer.iterations + 1, "float32")
         power_1, power_2 = ops.power(beta_1, step), ops.power(beta_2, step)
         return {
-            "beta1": beta_1,
-            "beta2": beta_2,
-            "beta1_power": power_1,
-            "beta2_power": power_2,
-            "epsilon": ops.cast(optimizer.epsilon, "float32"),
-            "lr": rate,
+            "rate": rate,
+            "betas": (beta_1, beta_2),
+            "powers": (power_1, power_2),
+            "epsilon": epsilon,
+            "rests": (rest_1, rest_2),
             "alpha": rate * ops.sqrt(1 - power_2) / (1 - power_1),
         }
+
+
+def _update_by_kernel(
+    variable: Any, m: Any, v: Any, gradient: Any, rate: Any, betas: Any, powers: Any, epsilon: Any, **_: Any
+) -> None:
+    """Updates a variable and its slots, given by their handles."""
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable,
+        m=m,
+        v=v,
+        beta1_power=powers[0],
+        beta2_power=powers[1],
+        lr=rate,
+        beta1=betas[0],
+        beta2=betas[1],
+        epsilon=epsilon,
+        grad=gradient,
+    )
+
+
+def _update_by_operations(
+    variable: Any, m: Any, v: Any, gradient: Any, rests: Any, alpha: Any, epsilon: Any, **_: Any
+) -> None:
+    """Does the same with the operations of `keras.optimizers.Adam`, written such that they are traced quickly."""
+    raw = tf.raw_ops
+    averages = []
+    for slot, value, rest in ((m, gradient, rests[0]), (v, raw.Square(x=gradient), rests[1])):
+        old = raw.ReadVariableOp(resource=slot, dtype=tf.float32)
+        new = raw.AddV2(x=old, y=raw.Mul(x=raw.Sub(x=value, y=old), y=rest))
+        raw.AssignVariableOp(resource=slot, value=new)
+        averages.append(new)
+    root = raw.AddV2(x=raw.Sqrt(x=averages[1]), y=epsilon)
+    raw.AssignSubVariableOp(resource=variable, value=raw.RealDiv(x=raw.Mul(x=averages[0], y=alpha), y=root))
