@@ -10,12 +10,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mtl_keras.checks import unknown_value
+from mtl_keras.checks import did_you_mean, unknown_value
 
 NUMERIC, CATEGORICAL = "numeric", "categorical"
 FEATURE_KINDS = (NUMERIC, CATEGORICAL)
 MISSING = ("", "na", "n/a", "nan", "null")
 """Cells that mark a missing label or feature, case-insensitive."""
+BOOLEANS = ("false", "true")
+"""Cells whose case does not matter: programs write them in different ways."""
 OTHER = "other"
 _SLICE = 8192
 """Rows encoded together: one-hot vectors are int64 before they become float32."""
@@ -106,15 +108,35 @@ class FeatureEncoder(tf.Module):
         parts = [encode(columns[feature.name]) for feature, encode in zip(self.features, self._encoders)]
         return tf.concat(parts, axis=1)
 
-    def encode(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Returns float32 (rows, features) of arrays, in slices: it needs little memory besides the result."""
-        rows = len(columns[self.features[0].name])
+    def encode(self, columns: Mapping[str, Any]) -> np.ndarray:
+        """Returns float32 (rows, features) of new rows, such as for `predict`.
+
+        Args:
+            columns: a dict of arrays, or a pandas `DataFrame`: column -> cells (rows,), with `None` or NaN where they
+                are missing. Columns that are not features are ignored.
+
+        Raises:
+            ValueError: if a column is absent, or a numeric one has text.
+        """
+        cells: dict[str, np.ndarray] = {}
+        for feature in self.features:
+            if feature.name not in columns:
+                names = list(columns)
+                raise ValueError(
+                    f"There is no column {feature.name!r}.{did_you_mean(feature.name, names)} Received: "
+                    f"{', '.join(map(str, names)) or 'none'}"
+                )
+            cells[feature.name] = _cells(feature, columns[feature.name])
+        rows = len(cells[self.features[0].name])
         encoded = np.empty((rows, len(self.names)), np.float32)
         with tf.device("cpu"):  # strings are looked up on the CPU only
-            for start in range(0, rows, _SLICE):
-                part = {name: tf.constant(columns[name][start : start + _SLICE]) for name in self.columns}
+            for start in range(0, rows, _SLICE):  # which needs little memory besides the result
+                part = {name: tf.constant(values[start : start + _SLICE]) for name, values in cells.items()}
                 encoded[start : start + _SLICE] = self(part)
         return encoded
+
+    def __repr__(self) -> str:
+        return f"FeatureEncoder({len(self.features)} columns: {', '.join(self.columns)}; {len(self.names)} numbers)"
 
     def to_json(self) -> dict[str, dict[str, Any]]:
         """Returns column -> its `Feature`, as JSON values."""
@@ -150,10 +172,22 @@ class FeatureEncoder(tf.Module):
             stripped = tf.strings.strip(cells)
             lower = tf.strings.lower(stripped, encoding="utf-8")
             missing = tf.reduce_any(lower[:, tf.newaxis] == tf.constant(MISSING), axis=1)
-            one_hot = tf.cast(lookup(tf.where(missing, "", stripped)), tf.float32)
+            boolean = tf.reduce_any(lower[:, tf.newaxis] == tf.constant(BOOLEANS), axis=1)
+            one_hot = tf.cast(lookup(tf.where(missing, "", tf.where(boolean, lower, stripped))), tf.float32)
             return one_hot if feature.other else one_hot[:, 1:]
 
         return encode
+
+
+def _cells(feature: Feature, column: Any) -> np.ndarray:
+    """Returns the cells of a column as the encoder takes them."""
+    values = np.asarray(column)
+    if feature.kind == NUMERIC:
+        try:
+            return values.astype(np.float32)
+        except (TypeError, ValueError) as cause:
+            raise ValueError(f"Column {feature.name!r} is numeric: {cause}") from cause
+    return np.array(["" if value is None or value != value else str(value) for value in values.tolist()], object)
 
 
 def _numbers(feature: Feature) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,18 @@ def _is_network(name: str) -> bool:
     return name in NETWORKS or name in trunks.TRUNKS or name.lower() in trunks.names()
 
 
+def _with_trunk(network: str, model: str) -> str:
+    """Returns a network's specification, with the trunk `model` if it names none and `model` is a trunk."""
+    spec = parse_spec(network)
+    name = model.partition("(")[0].strip()
+    if spec.name not in NETWORKS or name in NETWORKS or not _is_network(name):  # "auto", or a file
+        return network
+    takes_trunk = "trunk" in inspect.signature(NETWORKS[spec.name]).parameters
+    if not takes_trunk or spec.args or "trunk" in spec.kwargs:
+        return network
+    return str(dataclasses.replace(spec, args=(parse_spec(model),)))
+
+
 def _networks(
     baseline: str, config: RunConfig, tasks: Sequence[str], features: tuple[str, ...] | None = None
 ) -> dict[str, RunConfig]:
@@ -65,11 +78,15 @@ def _networks(
     | `equal_weights` | the same network with all weights 1 |
     | `fixed_weights` | the same network and task weights |
     | a schedule or weighting | the same network and task weights under that method |
-    | a network | the same method with that network, as `mmoe(experts=4)`; a trunk (`cnn`) is hard sharing |
+    | a network | the same method with that network; a trunk (`cnn`) is hard sharing. Without a trunk, as in
+    `mmoe(experts=4)`, it has that of `config.model` |
     """
     plain = dataclasses.replace(config, schedule="none", weighting="static")
     if baseline == "single_task":
         alone = dataclasses.replace(plain, init_from=None, features=features)
+        if features is not None:
+            types = {name: kind for name, kind in config.feature_types.items() if name in features}
+            alone = dataclasses.replace(alone, feature_types=types)
         return {task: dataclasses.replace(alone, tasks=(task,), task_weights={task: 1.0}) for task in tasks}
     if baseline == "equal_weights":
         return {"": dataclasses.replace(plain, task_weights=dict.fromkeys(tasks, 1.0))}
@@ -78,7 +95,7 @@ def _networks(
     kind = parse_spec(baseline).name
     if kind not in WEIGHTINGS and _is_network(kind):
         start = config.init_from if kind in COPIES_PER_TASK else None
-        return {"": dataclasses.replace(config, model=baseline, init_from=start)}
+        return {"": dataclasses.replace(config, model=_with_trunk(baseline, config.model), init_from=start)}
     if kind in SCHEDULES:
         return {"": dataclasses.replace(plain, schedule=baseline)}
     return {"": dataclasses.replace(plain, weighting=baseline)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ class Predictor:
             For a table: column -> cells `(batch,)` -> the model's inputs `(batch, features)`.
         predict: inputs `(batch, ...)` -> task -> predictions `(batch, ...)`.
         columns: for a table, column -> dtype of its cells: float32 or string. Empty for images.
+        categories: column -> its categories in training, for the categorical columns whose other categories become
+            zeros. Not known to a SavedModel.
     """
 
     source: Path
@@ -37,6 +39,7 @@ class Predictor:
     decode: Callable[[Any], Any]
     predict: Callable[[Any], Mapping[str, Any]]
     columns: Mapping[str, tf.DType] = field(default_factory=dict)
+    categories: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 def of_run(directory: RunDirectory, *, saved_model: bool = False) -> Predictor:
@@ -57,7 +60,10 @@ def of_run(directory: RunDirectory, *, saved_model: bool = False) -> Predictor:
     source = directory.saved_model if saved_model else directory.best_model
     predict = load_export(source) if saved_model else saved.load_keras_file(source).predict_on_batch
     if encoder is not None:
-        return Predictor(source, outputs, encoder, predict, encoder.columns)
+        categories = {
+            feature.name: feature.categories for feature in encoder.features if feature.categories and not feature.other
+        }
+        return Predictor(source, outputs, encoder, predict, encoder.columns, categories)
     return Predictor(source, outputs, data.decoder(config.dataset, known["image_shape"]), predict)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +68,21 @@ def predict_rows(predictor: Predictor, table: LabelTable, output: Path, console:
     replaced = " (replaced)" if target.exists() else ""
     write_csv(target, rows)
     print(predictor.source)
+    _warn_of_unseen(predictor, columns)
     print_table(printed, console or Console())
     if len(rows) > MAX_PRINTED:
         print(f"and {len(rows) - MAX_PRINTED} more rows")
     print(f"predictions.csv{replaced}: {output}")
+
+
+def _warn_of_unseen(predictor: Predictor, columns: Mapping[str, np.ndarray]) -> None:
+    """Warns of categories that no training row has, which are often the same word written in another way."""
+    for name, categories in predictor.categories.items():
+        unseen = Counter(cell for cell in columns[name] if cell and cell not in categories)
+        if unseen:
+            words = ", ".join(repr(word) for word, _ in unseen.most_common(3))
+            print(
+                f"warning: {sum(unseen.values())} cells of column {name!r} are no category of the training rows: "
+                f"{words}{', ...' if len(unseen) > 3 else ''}. They count as none",
+                file=sys.stderr,
+            )

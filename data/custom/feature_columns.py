@@ -13,7 +13,7 @@ import tensorflow as tf
 from data.custom.inference import parse_number
 from data.custom.table import SPLIT_COLUMN, LabelTable
 from data.custom.table_labels import NothingToLearn
-from data.features import CATEGORICAL, FEATURE_KINDS, MISSING, NUMERIC, Feature, FeatureEncoder
+from data.features import BOOLEANS, CATEGORICAL, FEATURE_KINDS, MISSING, NUMERIC, Feature, FeatureEncoder
 from mtl_keras.checks import did_you_mean, unknown_value
 
 MOST_CATEGORIES = 100
@@ -63,6 +63,12 @@ def feature_columns(
     chosen = [name for name in available if name not in tasks] if features is None else list(features)
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"features must be distinct. Received: {', '.join(chosen)}")
+    for name in types:
+        if name not in chosen:
+            raise ValueError(
+                f"feature_types takes features, and this column is {'a task' if name in tasks else 'not in features'}. "
+                f"Received: {name!r}. Features: {', '.join(chosen)}"
+            )
     found: list[Feature] = []
     left_out = {}
     for name in chosen:
@@ -170,5 +176,6 @@ def _texts(cells: Sequence[str]) -> np.ndarray:
 
 
 def _text(cell: str) -> str:
-    """Returns a cell; `""` if it is missing."""
-    return "" if cell.lower() in MISSING else cell
+    """Returns a cell; `""` if it is missing; `"true"` and `"false"` in lower case."""
+    lower = cell.lower()
+    return "" if lower in MISSING else lower if lower in BOOLEANS else cell

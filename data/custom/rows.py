@@ -57,6 +57,12 @@ def from_table(
         from data.custom.files import from_csv  # which imports this module
 
         return from_csv(table, tasks=tasks, features=features, types=types, feature_types=feature_types)
+    for argument, value in (("tasks", tasks), ("features", features)):
+        if isinstance(value, str):
+            raise ValueError(f"{argument} must be a list of columns. Received: {argument}={value!r}")
+    for argument, mapping in (("types", types), ("feature_types", feature_types)):
+        if not isinstance(mapping, (Mapping, type(None))):
+            raise ValueError(f"{argument} must be a dict from column to kind. Received: {argument}={mapping!r}")
     found = _cells(table)
     return rows_dataset(found, name, "table", tasks, features, types, feature_types)
 
@@ -125,6 +131,8 @@ def rows_dataset(
 
 def _cells(table: Any) -> LabelTable:
     """Returns the columns of a data frame or a mapping as text."""
+    if not hasattr(table, "columns") and not isinstance(table, Mapping):
+        raise ValueError(f"`table` must be a data frame, a dict of columns or a path. Received: {table!r}")
     names = list(table.columns if hasattr(table, "columns") else table)
     columns: dict[str, list[str]] = {}
     for name in names:

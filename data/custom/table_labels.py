@@ -239,7 +239,7 @@ def _binary(column: _Column, train: np.ndarray) -> tuple[Task, np.ndarray]:
         row = column.rows[0]
         raise ValueError(
             f"{column.where(row)}: binary column {column.name!r} should have two different words. "
-            f"Received: {', '.join(names[:4])}{', ...' if len(names) > 4 else ''}"
+            f"Received: {len(names)}: {', '.join(names[:4])}{', ...' if len(names) > 4 else ''}"
         )
     words = ("no", "yes") if pair else tuple(names)
     return Task.binary(column.name, labels=words), _indices(column, names)

@@ -18,17 +18,25 @@ from mtl_keras.reports.style import DIVERGING
 from mtl_keras.reports.svg import svg
 
 _MAX_PANELS = 3
+_DECIDED = 0.6  # least probability of a choice
 
 
 def sharing(run: RunResult) -> dict[str, Any] | None:
-    """Returns the figures of the last epoch, and the gates' entropies over the epochs; `None` without soft sharing."""
+    """Returns the figures of the best epoch, and the gates' entropies over the epochs; `None` without soft sharing.
+
+    They are those of the last measured epoch if the best one was not measured.
+    """
     if not run.sharing:
         return None
-    last = run.sharing[max(run.sharing)]
+    best = run.best_epoch
+    epoch = best if best is not None and best in run.sharing else max(run.sharing)
+    last = run.sharing[epoch]
     if not last:
         return None
     return {
-        "epoch": max(run.sharing) + 1,
+        "epoch": epoch + 1,
+        "best": epoch == best,
+        "undecided": [branch.owner for branch in last.branches if branch.probability < _DECIDED],
         "examples": last.examples,
         "unused": last.unused_experts,
         "partial": len({gate.experts for gate in last.gates}) > 1,

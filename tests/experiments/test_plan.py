@@ -70,6 +70,12 @@ def test_networks_are_compared_with_the_same_method() -> None:
         ("single_task/group/seed-0", "cross_stitch", None),
     ]
     assert found["mmoe(experts=4)/seed-0"].weighting == "uncertainty"
+
+    own_trunk = dataclasses.replace(CONFIG, model="cnn(filters=4)")
+    plan = Plan(own_trunk, ("mmoe(experts=4)", "nddr(mlp)", "ple(trunk=lenet)", "two_paths", "mlp"), (0,))
+    assert [settings.model for _, settings in plan.runs()][1:] == [
+        "mmoe(cnn(filters=4), experts=4)", "nddr(mlp)", "ple(trunk=lenet)", "two_paths", "mlp"
+    ]  # fmt: skip
     with pytest.raises(ValueError, match=r"Unknown argument of network 'mmoe'. Did you mean 'experts'"):
         Plan(CONFIG, ("mmoe(expert=4)",), (0,))
 

@@ -80,6 +80,10 @@ def check_predictions(run: RunDirectory, cells: dict[str, list[str]], folder: Pa
     for number, source in enumerate(sources):
         done = program("evaluate", f"--predict={file}", source, f"--output={folder}/out{number}")
         assert done.code == 0, done.err
+        unseen = (
+            "warning: 1 cells of column 'job' are no category of the training rows: 'astronaut'. They count as none\n"
+        )
+        assert done.err == ("" if number else unseen)  # a SavedModel does not know its categories
         assert "line 21" in done.out
         assert "line 22" not in done.out
         assert "and 11 more rows" in done.out

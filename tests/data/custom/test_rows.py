@@ -129,7 +129,7 @@ def test_values_of_any_kind_in_memory() -> None:
     assert dataset.features is not None
     assert dataset.features.names == [
         *(f"count={number}" for number in ("missing", 1, 2, 4, 5, 6)),
-        "flag=False", "flag=True",
+        "flag=false", "flag=true",
         "when=missing", "when=2020-01-01",
     ]  # fmt: skip
     assert dataset.missing_labels("train") == {"y": 1}

@@ -39,7 +39,7 @@ def section(folder: Path, summary: SharingSummary, tasks: tuple[str, ...] = TASK
 def test_gates(tmp_path: Path) -> None:
     gates = (gate("click", (0.75, 0.245, 0.005)), gate("click_long", (0.25, 0.745, 0.005)))
     page, labels = section(tmp_path / "run", SharingSummary(100, gates))
-    assert "At the end of epoch 3, on 100 examples of the validation split." in page.words
+    assert "At the end of epoch 3, the best, on 100 examples of the validation split." in page.words
     assert "Unused experts: expert1_2. Their mean weight is below 1% in every gate that reads them." in page.words
     assert "clickclick_expert1_1" not in page.words
     assert "gateclick_expert1_1click_long_expert1_1expert1_1expert1_2" in page.words
