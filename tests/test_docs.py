@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 import shlex
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ import evaluate
 import train
 from data import recipes
 from docs import flags
+from models import NETWORKS
+from models.parallel import COPIES_PER_TASK
 from mtl_keras.schedules import SCHEDULES
 from mtl_keras.weightings import WEIGHTINGS
 from tests.sources import ROOT
@@ -107,3 +110,12 @@ def test_the_tables_of_flags_are_those_of_the_programs() -> None:
 
 def test_the_readme_has_code_to_run() -> None:
     assert python_blocks((ROOT / "README.md").read_text("utf-8"))
+
+
+def test_the_arguments_of_soft_sharing_are_those_of_the_builders() -> None:
+    page = (ROOT / "docs" / "sharing.md").read_text("utf-8")
+    for name in ("mmoe", "dselect_k", "cgc", "ple", *COPIES_PER_TASK, "mtan", "task_routing", "ltb"):
+        first, *others = inspect.signature(NETWORKS[name]).parameters.values()
+        assert (first.name, first.default) == ("trunk", None)
+        arguments = ", ".join(f"`{each.name}={each.default!r}`" for each in others)
+        assert f"| `{name}` | {arguments} |\n" in page

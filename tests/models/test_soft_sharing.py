@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import keras
@@ -12,12 +11,10 @@ import tensorflow as tf
 from keras import layers
 
 from models import (
-    NETWORKS,
     branches,
     check_network,
     hard_sharing,
     network,
-    parallel,
     stages,
     start_from_single_task,
     trunks,
@@ -30,7 +27,6 @@ from mtl_keras import MultiTaskModel, Task, TaskSet
 from mtl_keras.keras_private import symbolic_producer
 from mtl_keras.layers import NDDR, CrossStitch, DSelectKGate, SoftmaxGate, TaskRouting
 from mtl_keras.training import graph
-from tests.sources import ROOT
 
 TWO = TaskSet([Task.classification("item", 4), Task.binary("worn")])
 THREE = TaskSet([*TWO.values(), Task.regression("price")])
@@ -311,15 +307,6 @@ def test_experts_of_images_are_the_last_stages() -> None:
     experts = {name: model.get_layer(name).layers[-1].name for name in ("expert1_1", "item_expert2_1")}
     assert experts == {"expert1_1": "expert1_1_relu3", "item_expert2_1": "item_expert2_1_features"}
     assert {"trunk_conv1", "trunk_relu1"} <= {layer.name for layer in model.layers}  # the shared bottom
-
-
-def test_the_documented_arguments_are_those_of_the_builders() -> None:
-    page = (ROOT / "docs" / "sharing.md").read_text("utf-8")
-    for name in ("mmoe", "dselect_k", "cgc", "ple", *parallel.COPIES_PER_TASK, "mtan", "task_routing", "ltb"):
-        first, *others = inspect.signature(NETWORKS[name]).parameters.values()
-        assert (first.name, first.default) == ("trunk", None)
-        arguments = ", ".join(f"`{each.name}={each.default!r}`" for each in others)
-        assert f"| `{name}` | {arguments} |\n" in page
 
 
 def test_routing_masks_depend_on_seed_layer_and_task() -> None:
