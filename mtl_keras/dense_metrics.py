@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import keras
 import numpy as np
@@ -29,13 +29,18 @@ class DenseMetric(keras.metrics.Metric):
     Args:
         per_batch: whether the result is the mean over the batches of the metric of each, rather than the metric of all
             pixels. Batches without a valid pixel do not count.
-        name: name of the metric in the logs.
+        name: name of the metric in the logs; by default `NAME`.
         dtype: dtype of the sums.
         size: number of sums.
+
+    Attributes:
+        NAME: the default name.
     """
 
-    def __init__(self, per_batch: bool, name: str, dtype: Any, size: int = 2) -> None:
-        super().__init__(name=name, dtype=dtype)
+    NAME: ClassVar[str]
+
+    def __init__(self, per_batch: bool = False, name: str | None = None, dtype: Any = None, size: int = 2) -> None:
+        super().__init__(name=name or self.NAME, dtype=dtype)
         check_bool("per_batch", per_batch)
         self.per_batch = per_batch
         self.totals = self.add_variable((2 if per_batch else size,), "zeros", name="totals")
@@ -94,7 +99,9 @@ class _SegmentationMetric(DenseMetric):
 
     _direction = "up"
 
-    def __init__(self, ignore: int, per_batch: bool, name: str, dtype: Any, size: int = 2) -> None:
+    def __init__(
+        self, ignore: int = -1, per_batch: bool = False, name: str | None = None, dtype: Any = None, size: int = 2
+    ) -> None:
         super().__init__(per_batch, name, dtype, size)
         self.ignore = ignore
 
@@ -129,10 +136,7 @@ class PixelAccuracy(_SegmentationMetric):
         dtype: dtype of the sums.
     """
 
-    def __init__(
-        self, ignore: int = -1, per_batch: bool = False, name: str = "pixel_accuracy", dtype: Any = None
-    ) -> None:
-        super().__init__(ignore, per_batch, name, dtype)
+    NAME = "pixel_accuracy"
 
 
 @keras.saving.register_keras_serializable("mtl_keras")
@@ -157,8 +161,10 @@ class MeanIoU(_SegmentationMetric):
     ```
     """
 
+    NAME = "mean_iou"
+
     def __init__(
-        self, classes: int, ignore: int = -1, per_batch: bool = False, name: str = "mean_iou", dtype: Any = None
+        self, classes: int, ignore: int = -1, per_batch: bool = False, name: str | None = None, dtype: Any = None
     ) -> None:
         self.classes = check_integer("classes", classes, 1)
         super().__init__(ignore, per_batch, name, dtype, self.classes**2)
@@ -321,10 +327,8 @@ class AngularError(_NormalMetric):
         dtype: dtype of the sums.
     """
 
+    NAME = "angle"
     _direction = "down"
-
-    def __init__(self, per_batch: bool = False, name: str = "angle", dtype: Any = None) -> None:
-        super().__init__(per_batch, name, dtype)
 
 
 @keras.saving.register_keras_serializable("mtl_keras")
@@ -339,9 +343,10 @@ class MedianAngularError(_NormalMetric):
         dtype: dtype of the sums.
     """
 
+    NAME = "median_angle"
     _direction = "down"
 
-    def __init__(self, per_batch: bool = False, name: str = "median_angle", dtype: Any = None) -> None:
+    def __init__(self, per_batch: bool = False, name: str | None = None, dtype: Any = None) -> None:
         super().__init__(per_batch, name, dtype, _BINS)
 
     def sums(self, y_true: Any, y_pred: Any, weight: Any) -> Any:
