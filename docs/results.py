@@ -94,7 +94,7 @@ def command(record: Record) -> str:
         words += ["--experiment", config.experiment]
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.name not in ("experiment", "data_dir", "export", "seed") and value != getattr(usual, field.name):
+        if field.name not in ("experiment", "data_dir", "export", "seed", "verbose") and value != getattr(usual, field.name):
             words += _flag(field.name, value)
     if "plan" in record:
         words += ["--compare", ",".join(record["plan"]["baselines"])]
