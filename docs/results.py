@@ -47,6 +47,13 @@ FIGURES = {
 }
 BLOCK = re.compile(r"(<!-- (\w+): ([\w ]+) -->).*?(<!-- end -->)", re.DOTALL)
 _STORED_AS_JPEG = ("celeb_a",)  # originally
+_NOT_SHOWN = (
+    "experiment",
+    "data_dir",
+    "export",
+    "seed",
+    "verbose",
+)  # settings that change no result, or are shown apart
 _SINGLE = "single_task"
 _MOST_TABLES = 3  # a comparison with more baselines has one table, with a row for each method
 
@@ -94,7 +101,7 @@ def command(record: Record) -> str:
         words += ["--experiment", config.experiment]
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.name not in ("experiment", "data_dir", "export", "seed", "verbose") and value != getattr(usual, field.name):
+        if field.name not in _NOT_SHOWN and value != getattr(usual, field.name):
             words += _flag(field.name, value)
     if "plan" in record:
         words += ["--compare", ",".join(record["plan"]["baselines"])]
