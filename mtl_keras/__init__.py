@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mtl_keras import schedules  # imported at once, so that an error can point out a schedule given as weighting
+# Imported at once: dense metrics so that models with them can be loaded, schedules so that an error can point out a
+# schedule given as weighting.
+from mtl_keras import dense_metrics, schedules
 from mtl_keras.layers import TaskSplit
 from mtl_keras.model import MultiTaskModel
 from mtl_keras.tasks import Task, TaskSet
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from mtl_keras import (
         analysis,
         callbacks,
-        dense_metrics,
         distribution,
         export,
         layers,

@@ -31,7 +31,6 @@ class DenseMetric(keras.metrics.Metric):
             pixels. Batches without a valid pixel do not count.
         name: name of the metric in the logs; by default `NAME`.
         dtype: dtype of the sums.
-        size: number of sums.
 
     Attributes:
         NAME: the default name.
@@ -39,11 +38,15 @@ class DenseMetric(keras.metrics.Metric):
 
     NAME: ClassVar[str]
 
-    def __init__(self, per_batch: bool = False, name: str | None = None, dtype: Any = None, size: int = 2) -> None:
+    def __init__(self, per_batch: bool = False, name: str | None = None, dtype: Any = None) -> None:
         super().__init__(name=name or self.NAME, dtype=dtype)
         check_bool("per_batch", per_batch)
         self.per_batch = per_batch
-        self.totals = self.add_variable((2 if per_batch else size,), "zeros", name="totals")
+        self.totals = self.add_variable((2 if per_batch else self.size(),), "zeros", name="totals")
+
+    def size(self) -> int:
+        """Returns the number of sums."""
+        return 2
 
     @abstractmethod
     def valid(self, y_true: Any) -> Any:
@@ -99,10 +102,8 @@ class _SegmentationMetric(DenseMetric):
 
     _direction = "up"
 
-    def __init__(
-        self, ignore: int = -1, per_batch: bool = False, name: str | None = None, dtype: Any = None, size: int = 2
-    ) -> None:
-        super().__init__(per_batch, name, dtype, size)
+    def __init__(self, ignore: int = -1, per_batch: bool = False, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(per_batch, name, dtype)
         self.ignore = ignore
 
     def valid(self, y_true: Any) -> Any:
@@ -167,7 +168,10 @@ class MeanIoU(_SegmentationMetric):
         self, classes: int, ignore: int = -1, per_batch: bool = False, name: str | None = None, dtype: Any = None
     ) -> None:
         self.classes = check_integer("classes", classes, 1)
-        super().__init__(ignore, per_batch, name, dtype, self.classes**2)
+        super().__init__(ignore, per_batch, name, dtype)
+
+    def size(self) -> int:
+        return self.classes**2
 
     def sums(self, y_true: Any, y_pred: Any, weight: Any) -> Any:
         """Returns the confusion matrix `(classes * classes,)`, a row for each class of the labels."""
@@ -346,8 +350,8 @@ class MedianAngularError(_NormalMetric):
     NAME = "median_angle"
     _direction = "down"
 
-    def __init__(self, per_batch: bool = False, name: str | None = None, dtype: Any = None) -> None:
-        super().__init__(per_batch, name, dtype, _BINS)
+    def size(self) -> int:
+        return _BINS
 
     def sums(self, y_true: Any, y_pred: Any, weight: Any) -> Any:
         """Returns the histogram `(180000,)` of the angles."""

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from mtl_keras import MultiTaskModel, TaskSplit
+from mtl_keras import MultiTaskModel, TaskSplit, dense_metrics
 from mtl_keras.layers import (
     NDDR,
     BranchChoice,
@@ -23,7 +23,7 @@ from mtl_keras.layers import (
     TaskAttention,
     TaskRouting,
 )
-from mtl_keras.losses import ScaledLoss
+from mtl_keras.losses import DepthLoss, NormalLoss, ScaledLoss
 from mtl_keras.metrics import BalancedAccuracy, PointError, ScaledError
 from mtl_keras.testing import toy_data, toy_graph
 
@@ -44,6 +44,15 @@ OBJECTS = [
     PointError(scale=128.0, name="pixels"),
     ScaledError(scale=3.0, name="years"),
     ScaledLoss("mae", 3.0, name="mine", reduction="mean"),
+    DepthLoss("squared", None, name="mine", reduction="mean"),
+    NormalLoss(name="mine", reduction="sum"),
+    dense_metrics.MeanIoU(3, 255, True, name="mine"),
+    dense_metrics.PixelAccuracy(255, True, name="mine"),
+    dense_metrics.DepthError("rmse", None, True, name="mine"),
+    dense_metrics.DepthAccuracy(2.0, None, True, name="mine"),
+    dense_metrics.AngularError(True, name="mine"),
+    dense_metrics.MedianAngularError(True, name="mine"),
+    dense_metrics.AngularAccuracy(30.0, True, name="mine"),
 ]
 
 
