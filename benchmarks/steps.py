@@ -108,9 +108,7 @@ def measure_adam(size: int, rounds: int, count: int = 20) -> harness.Figure:
         return harness.clock(lambda: [float(run()) for _ in range(10)], 10)
 
     seconds = harness.interleave({"kernel": update(0), "operations": update(sys.maxsize)}, rounds)
-    return harness.ratio(
-        f"update of {size:,} numbers: kernel / operations", seconds["kernel"], seconds["operations"], ""
-    )
+    return harness.ratio(f"update of {size:,} numbers: kernel / operations", *seconds.values())
 
 
 if __name__ == "__main__":

@@ -187,7 +187,19 @@ def _cells(feature: Feature, column: Any) -> np.ndarray:
             return values.astype(np.float32)
         except (TypeError, ValueError) as cause:
             raise ValueError(f"Column {feature.name!r} is numeric: {cause}") from cause
-    return np.array(["" if value is None or value != value else str(value) for value in values.tolist()], object)
+    return np.array([cell(value) for value in values.tolist()], object)
+
+
+def cell(value: Any) -> str:
+    """Returns a value as the cell of a CSV file would have it; `""` if it is missing."""
+    if isinstance(value, bytes):
+        value = value.decode()
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # a column of integers with missing values is float in pandas
+    text = str(value)
+    return "" if text in ("None", "nan", "NaN", "<NA>", "NaT") else text
 
 
 def _numbers(feature: Feature) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -16,6 +16,7 @@ from data.custom.table import SPLIT_COLUMN, LabelTable, rows_by_split
 from data.custom.table_labels import label_columns
 from data.custom.task_recipe import recipe_from_tasks
 from data.dataset import Dataset
+from data.features import cell
 from data.pipeline import CachedExamples
 
 
@@ -139,20 +140,8 @@ def _cells(table: Any) -> LabelTable:
         values = np.asarray(table[name])
         if values.ndim != 1:
             raise ValueError(f"columns of `table` must be (rows,). Received: {name!r} {values.shape}")
-        columns[str(name)] = [_cell(value) for value in values.tolist()]
+        columns[str(name)] = [cell(value) for value in values.tolist()]
     sizes = {name: len(cells) for name, cells in columns.items()}
     if not columns or len(set(sizes.values())) > 1 or not next(iter(sizes.values())):
         raise ValueError(f"`table` must have columns of one length, at least 1. Received: {sizes}")
     return LabelTable(Path("table"), columns, range(next(iter(sizes.values()))), None)
-
-
-def _cell(value: Any) -> str:
-    """Returns a value as the cell of a CSV file would have it; `""` if it is missing."""
-    if isinstance(value, bytes):
-        value = value.decode()
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # a column of integers with missing values is float in pandas
-    text = str(value)
-    return "" if text in ("None", "nan", "NaN", "<NA>", "NaT") else text

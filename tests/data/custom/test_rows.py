@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -268,3 +269,39 @@ def test_what_is_no_table(columns: dict[str, Any], says: str) -> None:
 def test_an_error_in_memory_names_the_row() -> None:
     with pytest.raises(ValueError, match=r"^table, row 3: 'old' in column 'age'"):
         data.from_table(table(age=[1, 2, 3, "old", 5, 6, 7, 8]), tasks=["y"])
+
+
+def test_new_rows_are_encoded_as_the_rows_of_the_table() -> None:
+    people = {"age": [39, 50, 28, 44] * 5, "zip": [1000.0, np.nan, 2000.0, 1000.0] * 5, "rich": [0, 1, 0, 1] * 5}
+    dataset = data.from_table(people, tasks=["rich"], feature_types={"zip": "categorical"})
+    encoder = dataset.features
+    assert encoder is not None
+    assert repr(encoder) == "FeatureEncoder(2 columns: age, zip; 4 numbers)"
+    found = encoder.encode({"age": [39, None], "zip": [1000.0, None], "other": [1, 2]})
+    assert encoder.names == ["age", "zip=missing", "zip=1000", "zip=2000"]
+    np.testing.assert_array_equal(found[:, 1:], [[0, 1, 0], [1, 0, 0]])
+    assert found[1, 0] == 0
+    for wrong, says in (
+        ({"agee": [1], "zip": [1]}, r"There is no column 'age'\. Did you mean 'agee'\?"),
+        ({"age": ["old"], "zip": [1]}, "Column 'age' is numeric: could not convert string to float: .*'old'"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            encoder.encode(wrong)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"tasks": "y"}, "tasks must be a list of columns. Received: tasks='y'"),
+        ({"tasks": ["y"], "features": "a"}, "features must be a list of columns. Received: features='a'"),
+        ({"tasks": ["y"], "feature_types": "a=numeric"}, "feature_types must be a dict from column to kind"),
+        ({"tasks": ["y"], "feature_types": {"y": "numeric"}}, "this column is a task. Received: 'y'. Features: a, b"),
+        ({"tasks": ["y"], "features": ["a"], "feature_types": {"b": "numeric"}}, "this column is not in features"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(arguments: dict[str, Any], says: str) -> None:
+    table = {"a": [1, 2, 3, 4], "b": [4, 3, 2, 1], "y": [0, 1, 0, 1]}
+    with pytest.raises(ValueError, match=re.escape(says)):
+        data.from_table(table, **arguments)
+    with pytest.raises(ValueError, match="must be a data frame, a dict of columns or a path"):
+        data.from_table([1, 2], tasks=["y"])

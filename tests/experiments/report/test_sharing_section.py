@@ -83,13 +83,14 @@ def test_attention(tmp_path: Path) -> None:
 
 def test_tree(tmp_path: Path) -> None:
     branches = (
-        BranchSummary("branch", "node2_1", 1, ("node1_1", "node1_2"), (0.25, 0.75), "node1_2"),
+        BranchSummary("branch", "node2_1", 1, ("node1_1", "node1_2"), (0.45, 0.55), "node1_2"),
         BranchSummary("click_branch", "click", 2, ("node2_1", "node2_2"), (0.9, 0.1), "node2_1"),
     )
     paths = {"click": ("node1_2", "node2_1"), "click_long": ("node1_2", "node2_2")}
     page, labels = section(tmp_path / "run", SharingSummary(branches=branches, paths=paths))
     assert "node1_2 node2_1: click node2_2: click_long" in page.words
-    assert "node2_1node1_275%2" in page.words
+    assert "node2_1node1_255%2" in page.words
+    assert "Undecided choices: node2_1. Their most likely node has a probability below 60%" in page.words
     assert labels == []
 
 
