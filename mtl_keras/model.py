@@ -17,7 +17,7 @@ from mtl_keras import arguments, weightings
 from mtl_keras.distribution import one_replica
 from mtl_keras.keras_private import CompileLoss, no_automatic_dependency_tracking
 from mtl_keras.labels import LabelReport
-from mtl_keras.tasks import check_reserved
+from mtl_keras.task_checks import check_reserved
 from mtl_keras.training import graph
 from mtl_keras.training.batch_logs import BatchLogs, MonitoredTotals, batch_logs_are_read
 from mtl_keras.training.frozen import named_layers, variable_ids

@@ -6,23 +6,23 @@ A task's name is also the key of its model output and the prefix of its logs.
 from __future__ import annotations
 
 import math
-import operator
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
+from mtl_keras import dense_metrics as dense
 from mtl_keras.arguments import copy_metric
-from mtl_keras.checks import checked_weight, unknown_value
-from mtl_keras.losses import ScaledLoss
+from mtl_keras.checks import check_integer, checked_weight, unknown_value
+from mtl_keras.losses import DepthLoss, NormalLoss, ScaledLoss
 from mtl_keras.metrics import BalancedAccuracy, PointError, ScaledError
+from mtl_keras.task_checks import check_task_name, checked_shape, class_names
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
-_RESERVED = ("loss", "mtl", "val")
-HEADS = ("classification", "binary", "regression", "reconstruction")
+DENSE_HEADS = ("segmentation", "mask", "depth", "normals", "dense_regression")
+"""Kinds of heads that predict something for every pixel."""
+HEADS = ("classification", "binary", "regression", "reconstruction", *DENSE_HEADS)
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,15 @@ class Task:
     """One output to predict, and how it is trained and evaluated.
 
     Most tasks are made with `Task.classification`, `Task.binary`, `Task.regression`, `Task.landmarks` or
-    `Task.reconstruction`.
+    `Task.reconstruction`; those of pixels with `Task.segmentation`, `Task.mask`, `Task.depth`, `Task.normals` or
+    `Task.dense_regression`.
 
     Args:
         name: the key of the model's output, of the label and of every log of the task. Letters, digits,
             `_`, `-` and `.`.
         head: kind of head that predicts it, one of `mtl_keras.tasks.HEADS`.
-        shape: the output's shape without the batch axis: `(classes,)`, `(1,)`, `(height, width, channels)`.
+        shape: the output's shape without the batch axis: `(classes,)`, `(1,)`, `(height, width, channels)`. For a
+            dense task also `(channels,)`, if its size is that of the images: see `TaskSet.at_size`.
         loss: a `keras.losses.Loss` or its name.
         metrics: `keras.metrics.Metric` objects or their names; the first is the task's primary metric.
         labels: names of the classes, in the order of their indices.
@@ -44,6 +46,7 @@ class Task:
         class_weight: class index -> loss weight of the samples of that class; 1 for absent classes.
         mean: mean of a regression's labels, if they are not about in [0, 1]; the head adds it to its outputs.
         deviation: standard deviation of those labels; the head multiplies its outputs by it before adding `mean`.
+        invalid: for a dense task, the label of pixels that have none, besides NaN.
 
     Raises:
         ValueError: for an invalid name, an unknown head, a shape that is not made of integers >= 1, a negative weight
@@ -60,22 +63,32 @@ class Task:
     class_weight: Mapping[int, float] | None = field(default=None)
     mean: float | None = None
     deviation: float | None = None
+    invalid: float | None = None
 
     def __post_init__(self) -> None:
         check_task_name(self.name)
         if self.head not in HEADS:
             raise unknown_value(f"head of task {self.name!r}", self.head, HEADS)
-        object.__setattr__(self, "shape", _checked_shape(self.name, self.shape))
+        object.__setattr__(self, "shape", checked_shape(self.name, self.shape))
         checked_weight(f"weight of task {self.name!r}", self.weight)
         if self.head == "classification" and not self.shape:
             raise ValueError(f"shape of task {self.name!r} must be (classes,). Received: ()")
-        if self.head == "classification" and self.labels and len(self.labels) != self.shape[-1]:
+        if self.is_dense and len(self.shape) not in (1, 3):
+            raise ValueError(
+                f"shape of task {self.name!r} must be (channels,) or (height, width, channels). Received: {self.shape}"
+            )
+        if self.head in ("classification", "segmentation") and self.labels and len(self.labels) != self.shape[-1]:
             raise ValueError(
                 f"labels of task {self.name!r} must name its {self.shape[-1]} classes. Received: {self.labels!r}"
             )
 
     def __repr__(self) -> str:
         return f"Task({', '.join(self.summary())})"
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it predicts something for every pixel."""
+        return self.head in DENSE_HEADS
 
     def summary(self) -> tuple[str, ...]:
         """Returns the name, the head, the shape, the loss, the metrics and the weight as short texts."""
@@ -99,7 +112,7 @@ class Task:
             weight: weight in the total loss.
             class_weight: class index -> loss weight of its samples.
         """
-        names = () if isinstance(labels, Integral) else _class_names(name, labels)
+        names = () if isinstance(labels, Integral) else class_names(name, labels)
         classes = int(labels) if isinstance(labels, Integral) else len(names)
         loss, metrics = "sparse_categorical_crossentropy", ("accuracy",)
         return cls(name, "classification", (classes,), loss, metrics, names, weight, class_weight)
@@ -185,58 +198,100 @@ class Task:
         """
         return cls(name, "reconstruction", tuple(shape), loss, ("mae",), (), weight)
 
+    @classmethod
+    def segmentation(
+        cls,
+        name: str,
+        classes: int | Sequence[str],
+        ignore: int = -1,
+        *,
+        weight: float = 1.0,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> Task:
+        """Returns a task that predicts the class of every pixel; labels are integers `(batch, height, width)`.
+
+        Args:
+            name: the task's name.
+            classes: the class names, or the number of classes.
+            ignore: the label of pixels without a class.
+            weight: weight in the total loss.
+            class_weight: class index -> loss weight of its pixels.
+        """
+        names = () if isinstance(classes, Integral) else class_names(name, classes)
+        count = check_integer("classes", classes, 2) if isinstance(classes, Integral) else len(names)
+        loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=ignore)
+        metrics = (dense.MeanIoU(count, ignore), dense.PixelAccuracy(ignore))
+        return cls(name, "segmentation", (count,), loss, metrics, names, weight, class_weight, invalid=ignore)
+
+    @classmethod
+    def mask(cls, name: str, *, weight: float = 1.0, pos_weight: float | None = None) -> Task:
+        """Returns a task that predicts whether each pixel belongs to something.
+
+        Labels are 0 or 1 `(batch, height, width, 1)`, NaN (floats) or -1 (integers) where missing.
+
+        Args:
+            name: the task's name.
+            weight: weight in the total loss.
+            pos_weight: weight of the positive pixels in the loss (negatives count 1).
+        """
+        metrics = (dense.MaskIoU(), dense.PixelAccuracy())
+        class_weight = None if pos_weight is None else {1: pos_weight}
+        return cls(name, "mask", (1,), "binary_crossentropy", metrics, ("no", "yes"), weight, class_weight, invalid=-1)
+
+    @classmethod
+    def depth(
+        cls,
+        name: str,
+        invalid: float | None = 0.0,
+        *,
+        loss: Literal["absolute", "squared"] = "absolute",
+        weight: float = 1.0,
+    ) -> Task:
+        """Returns a task that predicts the distance of every pixel; labels are floats `(batch, height, width, 1)`.
+
+        Args:
+            name: the task's name.
+            invalid: the label of pixels without depth, besides NaN; `None` if every number is a depth.
+            loss: `"absolute"` or `"squared"`: see `mtl_keras.losses.DepthLoss`.
+            weight: weight in the total loss.
+        """
+        errors = [dense.DepthError(kind, invalid) for kind in ("absolute", "relative", "rmse")]
+        shares = [dense.DepthAccuracy(1.25**power, invalid) for power in (1, 2, 3)]
+        metrics = (*errors, *shares)
+        return cls(name, "depth", (1,), DepthLoss(loss, invalid), metrics, (), weight, invalid=invalid)
+
+    @classmethod
+    def normals(cls, name: str, *, weight: float = 1.0) -> Task:
+        """Returns a task that predicts the direction of the surface at every pixel.
+
+        Labels are unit vectors `(batch, height, width, 3)`: x to the right, y and z by the convention of the data;
+        zeros or NaN where there is none.
+
+        Args:
+            name: the task's name.
+            weight: weight in the total loss.
+        """
+        shares = [dense.AngularAccuracy(degrees) for degrees in (11.25, 22.5, 30)]
+        metrics = (dense.AngularError(), dense.MedianAngularError(), *shares)
+        return cls(name, "normals", (3,), NormalLoss(), metrics, (), weight, invalid=0)
+
+    @classmethod
+    def dense_regression(cls, name: str, channels: int = 1, *, loss: str = "mse", weight: float = 1.0) -> Task:
+        """Returns a task that predicts numbers for every pixel.
+
+        Labels are floats `(batch, height, width, channels)`, about in [0, 1]; NaN where missing.
+
+        Args:
+            name: the task's name.
+            channels: how many numbers.
+            loss: the name of a Keras loss.
+            weight: weight in the total loss.
+        """
+        return cls(name, "dense_regression", (channels,), loss, ("mae",), (), weight)
+
 
 def _short(part: str | keras.losses.Loss | keras.metrics.Metric) -> str:
     return part if isinstance(part, str) else str(part.name)
-
-
-def _checked_shape(name: str, shape: Any) -> tuple[int, ...]:
-    """Returns a shape as a tuple of Python integers, also if they are NumPy integers."""
-    try:
-        sizes = tuple(operator.index(size) for size in shape)
-    except TypeError:
-        sizes = (0,)
-    if not all(size > 0 for size in sizes):
-        raise ValueError(f"shape of task {name!r} must be of whole numbers >= 1. Received: {shape!r}")
-    return sizes
-
-
-def _class_names(name: str, labels: Any) -> tuple[str, ...]:
-    try:
-        names = () if isinstance(labels, str) else tuple(labels)
-    except TypeError:
-        names = ()
-    if not names:
-        raise ValueError(f"labels of task {name!r} must be class names, or their number. Received: {labels!r}")
-    return names
-
-
-def check_task_name(name: object) -> str:
-    """Returns `name` if it is a valid task name.
-
-    Raises:
-        ValueError: if it is not a string of letters, digits, `_`, `-` and `.`, or is reserved for the logs.
-    """
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ValueError(
-            "A task name starts with a letter or digit, continues with letters, digits, '_', '-' or '.', does not "
-            f"start with 'val_' and is none of {', '.join(_RESERVED)}. Received: {name!r}"
-        )
-    return check_reserved(name)
-
-
-def check_reserved(name: str) -> str:
-    """Returns `name` unless it is reserved for the logs.
-
-    Raises:
-        ValueError: if it is reserved.
-    """
-    if name in _RESERVED or name.startswith("val_"):
-        raise ValueError(
-            f"A task name does not start with 'val_' and is none of {', '.join(_RESERVED)}, which have a meaning in "
-            f"the logs. Received: {name!r}"
-        )
-    return name
 
 
 class TaskSet(Mapping[str, Task]):
@@ -299,6 +354,18 @@ class TaskSet(Mapping[str, Task]):
             if not isinstance(name, str) or name not in self._tasks:
                 raise unknown_value("task", name, self._tasks)
         return TaskSet(self._tasks[name] for name in chosen)
+
+    def at_size(self, height: int, width: int) -> TaskSet:
+        """Returns the tasks for images of a size: dense tasks that have no size get it.
+
+        Args:
+            height: height of the images.
+            width: width of the images.
+        """
+        return TaskSet(
+            replace(task, shape=(height, width, *task.shape)) if task.is_dense and len(task.shape) == 1 else task
+            for task in self.values()
+        )
 
     def compile_args(self) -> dict[str, Any]:
         """Returns the arguments of `MultiTaskModel.compile` for these tasks.

@@ -20,7 +20,8 @@ LAYERS = [
     "mtl_keras.training",
     "mtl_keras.analysis mtl_keras.arguments mtl_keras.checks mtl_keras.dense_metrics mtl_keras.distribution "
     "mtl_keras.extras mtl_keras.keras_private mtl_keras.labels mtl_keras.layers mtl_keras.logs mtl_keras.losses "
-    "mtl_keras.metrics mtl_keras.schedules mtl_keras.serialization mtl_keras.tasks mtl_keras.weightings",
+    "mtl_keras.metrics mtl_keras.schedules mtl_keras.serialization mtl_keras.task_checks mtl_keras.tasks "
+    "mtl_keras.weightings",
 ]
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules.split()}
 INDEPENDENT = [{"models", "data"}, {"mtl_keras.schedules", "mtl_keras.weightings"}]

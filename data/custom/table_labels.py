@@ -12,7 +12,8 @@ from data.custom.inference import BINARY_WORDS, find_stray, is_placeholder, pars
 from data.custom.table import LabelTable
 from data.features import MISSING
 from mtl_keras.checks import unknown_value
-from mtl_keras.tasks import Task, TaskSet, check_task_name
+from mtl_keras.task_checks import check_task_name
+from mtl_keras.tasks import Task, TaskSet
 
 KINDS = ("classification", "binary", "regression")
 FEW = 20

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mtl_keras import Task, TaskSet
 from mtl_keras.logs import SUMMARY, LogKey, group_by_task, parse_key
-from mtl_keras.tasks import check_task_name
+from mtl_keras.task_checks import check_task_name
 from mtl_keras.training.spec import CompileSpec
 from tests.fuzzing.values import odd_values, refused, task_names
 

@@ -46,6 +46,7 @@ OBJECTS = [
     ScaledLoss("mae", 3.0, name="mine", reduction="mean"),
     DepthLoss("squared", None, name="mine", reduction="mean"),
     NormalLoss(name="mine", reduction="sum"),
+    dense_metrics.MaskIoU(255, True, name="mine"),
     dense_metrics.MeanIoU(3, 255, True, name="mine"),
     dense_metrics.PixelAccuracy(255, True, name="mine"),
     dense_metrics.DepthError("rmse", None, True, name="mine"),

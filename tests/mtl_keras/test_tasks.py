@@ -7,7 +7,7 @@ import pytest
 
 from mtl_keras import MultiTaskModel, Task, TaskSet
 from mtl_keras.metrics import BalancedAccuracy
-from mtl_keras.tasks import check_task_name
+from mtl_keras.task_checks import check_task_name
 
 
 @pytest.mark.parametrize(

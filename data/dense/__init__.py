@@ -1,0 +1,1 @@
+"""Datasets with labels for every pixel: `DenseDataset`, and the sources of its examples."""
