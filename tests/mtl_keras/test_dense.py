@@ -19,6 +19,7 @@ from mtl_keras.dense_metrics import (
     DenseMetric,
     DepthAccuracy,
     DepthError,
+    MaskIoU,
     MeanIoU,
     MedianAngularError,
     PixelAccuracy,
@@ -39,6 +40,8 @@ NORMALS = RNG.normal(size=(*SHAPE, 3)).astype("float32")
 NORMALS /= np.linalg.norm(NORMALS, axis=-1, keepdims=True)
 VECTORS = (3 * NORMALS + RNG.normal(size=NORMALS.shape)).astype("float32")
 NORMALS[RNG.random(SHAPE) < 0.3] = 0
+MASK = np.where(RNG.random((*SHAPE, 1)) < 0.2, np.nan, RNG.random((*SHAPE, 1)) < 0.4).astype("float32")
+CHANCES = RNG.random((*SHAPE, 1), "float32")
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -48,6 +51,11 @@ def iou(true: np.ndarray, scores: np.ndarray) -> Any:
     predicted = scores.argmax(-1)[known]
     present = np.union1d(true[known], predicted)
     return jaccard_score(true[known], predicted, labels=present, average="macro") if known.any() else np.nan
+
+
+def mask_iou(true: np.ndarray, chances: np.ndarray) -> Any:
+    known = ~np.isnan(true)
+    return jaccard_score(true[known], chances[known] > 0.5)
 
 
 def depth(function: Callable[[np.ndarray, np.ndarray], Any]) -> Callable[..., Any]:
@@ -75,6 +83,7 @@ SEGMENTATION, DISTANCE, NORMAL = (SEGMENTS, SCORES), (DEPTH, DISTANCES), (NORMAL
 CASES: dict[str, tuple[Callable[..., DenseMetric], Arrays, Callable[..., Any]]] = {
     "mean_iou": (lambda **kwargs: MeanIoU(CLASSES, **kwargs), SEGMENTATION, iou),
     "pixel_accuracy": (PixelAccuracy, SEGMENTATION, lambda t, p: (p.argmax(-1) == t)[t >= 0].mean()),
+    "mask_iou": (MaskIoU, (MASK, CHANCES), mask_iou),
     "depth_error": (DepthError, DISTANCE, depth(lambda t, p: np.abs(p - t).mean())),
     "relative_error": (
         lambda **kwargs: DepthError("relative", **kwargs), DISTANCE, depth(lambda t, p: (np.abs(p - t) / t).mean())
@@ -113,7 +122,8 @@ def test_sample_weights_configs_and_no_pixel(name: str) -> None:
     make, (true, predicted), expected = CASES[name]
     metric = type(made := make()).from_config(made.get_config())
     assert np.isnan(metric.result())
-    metric.update_state(np.full_like(true, -1) if name in ("mean_iou", "pixel_accuracy") else 0 * true, predicted)
+    ignored = -1 if "iou" in name or name == "pixel_accuracy" else 0
+    metric.update_state(np.full_like(true, ignored), predicted)
     assert np.isnan(metric.result())
     chosen = np.arange(SAMPLES) % 2
     metric.update_state(true, predicted, chosen)
