@@ -6,7 +6,7 @@ import dataclasses
 import glob
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -24,6 +24,9 @@ from mtl_keras.checks import unknown_value
 from mtl_keras.schedules.base import Records
 from mtl_keras.serialization import Spec, parse_spec
 from mtl_keras.weightings import WEIGHTINGS
+
+_HALVED_EVERY = 100
+"""Epochs after which the learning rate is halved, as in the published recipes for NYUv2 and Cityscapes."""
 
 
 def open_dataset(config: RunConfig) -> data.Dataset:
@@ -48,6 +51,7 @@ def open_dataset(config: RunConfig) -> data.Dataset:
         image_column=config.image_column,
         image_extension=config.image_extension,
         image_size=config.image_size,
+        color_jitter=config.color_jitter,
     )
     if config.train_examples is None:
         return dataset
@@ -98,7 +102,8 @@ def with_network(config: RunConfig, dataset: data.AnyDataset) -> RunConfig:
     """Returns the settings with the name of a network in place of "auto"."""
     if config.model != AUTO_MODEL:
         return config
-    return dataclasses.replace(config, model=default_network(dataset.image_shape))
+    heads = [task.head for task in dataset.tasks.values()]
+    return dataclasses.replace(config, model=default_network(dataset.image_shape, heads))
 
 
 def make_scheduler(config: RunConfig, dataset: data.AnyDataset) -> TaskScheduler | None:
@@ -197,7 +202,12 @@ def learning_rate_callbacks(config: RunConfig) -> list[keras.callbacks.Callback]
     """Returns the callback that decays the learning rate, epoch by epoch, if any."""
     if config.learning_rate_decay == "none":
         return []
-    curve = schedules.Cosine(config.learning_rate, 0.0, config.epochs)
+    rate = config.learning_rate
+    curves: dict[str, Callable[[int], float]] = {
+        "cosine": schedules.Cosine(rate, 0.0, config.epochs),
+        "halve": lambda epoch: rate * 0.5 ** (epoch // _HALVED_EVERY),
+    }
+    curve = curves[config.learning_rate_decay]
     return [keras.callbacks.LearningRateScheduler(curve)]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
@@ -76,8 +76,9 @@ class RunConfig:
     experiment: str | None = setting(None, "a preset; other flags override its settings. `--list` shows the presets")
     dataset: str = setting(
         "fashion_mnist",
-        "`fashion_mnist`, `multi_fashion`, `cifar10`, `cifar100` or `celeb_a`; [your own](own_data.md): `csv:PATH` "
-        "(images or [a table](table_data.md)) or `folder:PATH`",
+        "`fashion_mnist`, `multi_fashion`, `cifar10`, `cifar100`, `celeb_a`, `nyuv2` or `cityscapes`; "
+        "[your own](own_data.md): `csv:PATH` (images or [a table](table_data.md)), `folder:PATH` or "
+        "[`npy:PATH`](dense.md#files)",
     )
     synthetic: bool = setting(False, "train on a synthetic look-alike of the dataset; needs no download")
     examples: int | None = setting(
@@ -134,9 +135,11 @@ class RunConfig:
     )
     model: str = setting(
         AUTO_MODEL,
-        "`auto`: `cnn`, or `mlp` for a table; a trunk that all tasks share: `cnn`, `lenet`, `mlp`, `resnet18` "
+        "`auto`: `cnn`, `mlp` for a table, `unet` for labels of pixels; a trunk that all tasks share: `cnn`, `lenet`, "
+        "`mlp`, `resnet18` "
         "or any `keras.applications` name; or [soft sharing](sharing.md) of any trunk: `mmoe(experts=4)`, `ple`, "
         "`cross_stitch(resnet18)`, ...; or a whole network: `two_paths`, `strided`, `vgg16_dense`, `face_groups`; "
+        "for [labels of pixels](dense.md#networks): `unet`, `segnet`, `segnet_mtan`, `deeplab(resnet50)`; "
         "arguments as in `cnn(filters=16)`; or [your own](from_keras_model.md): `keras_hub('resnet_18_imagenet')`, or "
         "the path of a `.keras` file",
     )
@@ -165,13 +168,20 @@ class RunConfig:
     batch_size: int = setting(128, "images in a training step", at_least=1)
     learning_rate: float = setting(1e-3, "learning rate of the optimizer in the first epoch")
     learning_rate_decay: str = setting(
-        "cosine", "decay of the learning rate over the epochs: `cosine` (to nearly 0) or `none`", ("cosine", "none")
+        "cosine",
+        "decay of the learning rate over the epochs: `cosine` (to nearly 0), `halve` (every 100 epochs) or `none`",
+        ("cosine", "halve", "none"),
     )
     optimizer: str = setting("adam", "any of `keras.optimizers`; arguments as in `sgd(momentum=0.9)`")
     augment: bool = setting(
         False,
-        "flip training images at random; landmarks are flipped with them, left and right exchanged. Not for "
-        "`multi_fashion`",
+        "flip training images at random; landmarks are flipped with them, left and right exchanged. With "
+        "[labels for every pixel](dense.md#augmentation) also scale and crop. Not for `multi_fashion`",
+    )
+    color_jitter: float = setting(
+        0.0,
+        "with `--augment` and [labels for every pixel](dense.md): greatest random change of brightness, contrast and "
+        "saturation, as a share, in [0, 1)",
     )
     seed: int = setting(
         0,
@@ -332,8 +342,17 @@ class Preset:
         return dataclasses.replace(self.config, **{"epochs": 1, "examples": 64, "batch_size": 16, **self.smoke})
 
 
-def default_network(image_shape: Sequence[int]) -> str:
-    """Returns the network that the setting `model` "auto" means, for inputs of this shape."""
+def default_network(image_shape: Sequence[int], heads: Iterable[str] = ()) -> str:
+    """Returns the network that the setting `model` "auto" means.
+
+    Args:
+        image_shape: shape of the inputs.
+        heads: the kinds of heads of the tasks.
+    """
+    from mtl_keras.tasks import DENSE_HEADS
+
+    if set(heads) & set(DENSE_HEADS):
+        return "unet"
     return "mlp" if len(image_shape) == 1 else "cnn"
 
 
@@ -343,8 +362,9 @@ def default_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         config: the content of the run's `config.json`.
     """
-    shape = (config.get("data") or {}).get("image_shape")
-    usual = RunConfig() if shape is None else RunConfig(model=default_network(shape))
+    known = config.get("data") or {}
+    heads = [task.get("head") for task in known.get("tasks", {}).values()]
+    usual = RunConfig(model=default_network(known["image_shape"], heads)) if "image_shape" in known else RunConfig()
     return dict(json.loads(json.dumps(usual.to_json())))
 
 

@@ -32,6 +32,7 @@ _DATA_SETTINGS = (
     "image_column",
     "image_extension",
     "image_size",
+    "color_jitter",
 )
 _WIDTH = 79
 

@@ -9,12 +9,24 @@ from experiments.presets import (
     cifar10,
     cifar10_wide,
     cifar100,
+    cityscapes,
     fashion_mnist,
     multi_fashion,
+    nyuv2,
 )
 from mtl_keras.checks import unknown_value
 
-_MODULES = (fashion_mnist, multi_fashion, cifar10, cifar10_wide, cifar100, celeba_attributes, celeba_landmarks)
+_MODULES = (
+    fashion_mnist,
+    multi_fashion,
+    cifar10,
+    cifar10_wide,
+    cifar100,
+    celeba_attributes,
+    celeba_landmarks,
+    nyuv2,
+    cityscapes,
+)
 PRESETS: dict[str, Preset] = {name: preset for module in _MODULES for name, preset in module.PRESETS.items()}
 
 
