@@ -115,8 +115,7 @@ class NormalLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Returns `1 - cos(angle)` of each pixel, `(batch, height, width)`, 0 where it is not valid."""
-        known = ops.logical_not(ops.any(ops.isnan(y_true), axis=-1))
-        valid = ops.logical_and(known, ops.any(y_true != 0, axis=-1))
+        valid = ops.sum(ops.square(y_true), axis=-1) > 0  # false for NaN too
         true = ops.where(valid[..., None], y_true, 0.0)
         square = ops.sum(ops.square(y_pred), axis=-1)
         # Without a root of 0, whose gradient is not finite.

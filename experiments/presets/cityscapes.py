@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.config import Preset
 from experiments.presets import nyuv2
 
 _BATCHES = {"segnet_mtan": 8, "deeplab": 64}

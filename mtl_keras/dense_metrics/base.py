@@ -11,6 +11,8 @@ from keras import ops
 
 from mtl_keras.checks import check_bool
 
+_MANY_BINS = 10_000
+
 
 class DenseMetric(keras.metrics.Metric):
     """A metric computed from sums over pixels: by default the mean of a number for each pixel.
@@ -89,3 +91,18 @@ def ratio(total: Any, count: Any) -> Any:
 def without_channel(values: Any) -> Any:
     """Returns values `(batch, height, width)` or `(batch, height, width, 1)` without the last axis."""
     return ops.squeeze(values, axis=-1) if len(values.shape) > 3 else values
+
+
+def histogram(bins: Any, weight: Any, count: int) -> Any:
+    """Returns the sum of the weights in each of `count` bins.
+
+    Args:
+        bins: indices `(batch, height, width)`, int32.
+        weight: weights of the same shape.
+        count: number of bins.
+    """
+    # By example, then summed, if there are few bins: TensorFlow divides segments, not pixels, among the cores.
+    examples = ops.shape(bins)[0] if count < _MANY_BINS else 1
+    segments = bins + count * ops.reshape(ops.arange(examples, dtype="int32"), (-1, 1, 1))
+    sums = ops.segment_sum(ops.reshape(weight, (-1,)), ops.reshape(segments, (-1,)), examples * count)
+    return ops.sum(ops.reshape(sums, (-1, count)), axis=0)

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from mtl_keras.checks import check_positive
-from mtl_keras.dense_metrics.base import DenseMetric
+from mtl_keras.dense_metrics.base import DenseMetric, histogram
 
 _BINS = 180_000  # of 0.001 degrees
 
@@ -22,14 +22,20 @@ class _NormalMetric(DenseMetric):
     """
 
     def valid(self, y_true: Any) -> Any:
-        known = ops.logical_not(ops.any(ops.isnan(y_true), axis=-1))
-        return ops.logical_and(known, ops.any(y_true != 0, axis=-1))
+        return _dot(y_true, y_true) > 0  # false for NaN too
 
     def pixels(self, y_true: Any, y_pred: Any) -> Any:
         """Returns the angles in degrees."""
         true, predicted = ops.cast(y_true, self.dtype), ops.cast(y_pred, self.dtype)
-        cosine = ops.sum(true * ops.normalize(predicted, axis=-1), axis=-1)
+        square = _dot(predicted, predicted)
+        cosine = _dot(true, predicted) * ops.rsqrt(ops.where(square > 0, square, 1.0))
         return ops.arccos(ops.clip(cosine, -1.0, 1.0)) * (180 / math.pi)
+
+
+def _dot(one: Any, other: Any) -> Any:
+    # Faster than a sum over the last axis, which is short.
+    x, y, z = (one[..., axis] * other[..., axis] for axis in range(3))
+    return x + y + z
 
 
 @keras.saving.register_keras_serializable("mtl_keras")
@@ -67,7 +73,7 @@ class MedianAngularError(_NormalMetric):
     def sums(self, y_true: Any, y_pred: Any, weight: Any) -> Any:
         """Returns the histogram `(180000,)` of the angles."""
         bins = ops.minimum(ops.cast(self.pixels(y_true, y_pred) * (_BINS / 180), "int32"), _BINS - 1)
-        return ops.segment_sum(ops.reshape(weight, (-1,)), ops.reshape(bins, (-1,)), _BINS)
+        return histogram(bins, weight, _BINS)
 
     def value(self, totals: Any) -> Any:
         until = ops.cumsum(totals)
