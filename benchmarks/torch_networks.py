@@ -157,6 +157,75 @@ class CrossStitch(nn.Module):
         return features
 
 
+class SegNet(nn.Module):
+    """The trunk `segnet`: an encoder with max-pooling, and a decoder that unpools with the indices of the encoder.
+
+    Args:
+        width: factor of the channels.
+    """
+
+    def __init__(self, width: float) -> None:
+        super().__init__()
+        filters = [round(width * count) for count in (64, 128, 256, 512, 512)]
+        encoder, decoder = [[(3, filters[0]), (filters[0],) * 2]], [[(filters[0],) * 2] * 2]
+        for level, (before, after) in enumerate(itertools.pairwise(filters)):
+            repeats = 1 if level == 0 else 2
+            encoder.append([(before, after), *[(after,) * 2] * repeats])
+            decoder.append([(after, before), *[(before,) * 2] * repeats])
+        self.encoder = nn.ModuleList(nn.Sequential(*itertools.chain(*map(_convolution, each))) for each in encoder)
+        self.decoder = nn.ModuleList(nn.Sequential(*itertools.chain(*map(_convolution, each))) for each in decoder)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns maps of the images' size."""
+        indices = []
+        for block in self.encoder:
+            x, index = functional.max_pool2d(block(x), 2, return_indices=True)
+            indices.append(index)
+        for block in reversed(self.decoder):
+            x = block(functional.max_unpool2d(x, indices.pop(), 2))
+        return x
+
+
+class DenseNetwork(TorchNetwork):
+    """Segmentation, depth and surface normals on `SegNet`, with its losses over the valid pixels.
+
+    Args:
+        width: factor of the channels.
+        classes: number of classes of the segmentation.
+        size: (height, width) of the images.
+        batch: number of images in a step.
+    """
+
+    def __init__(self, width: float, classes: int, size: tuple[int, int], batch: int) -> None:
+        maps = round(64 * width)
+        outputs = (classes, 1, 3)
+        heads = [[nn.Conv2d(maps, maps, 3, padding=1), nn.Conv2d(maps, count, 1)] for count in outputs]
+        super().__init__((3, *size), SegNet(width), heads, (classes, IMAGE, IMAGE), batch=batch)
+
+        def depth_loss(predicted: Tensor, true: Tensor) -> Tensor:
+            valid = true != 0
+            return (torch.abs(predicted - true) * valid).sum() / valid.sum()
+
+        def normal_loss(predicted: Tensor, true: Tensor) -> Tensor:
+            valid = (true != 0).any(dim=1)
+            cosine = (functional.normalize(predicted, dim=1) * true).sum(dim=1)
+            return 1 - (cosine * valid).sum() / valid.sum()
+
+        def segmentation_loss(predicted: Tensor, true: Tensor) -> Tensor:
+            return functional.cross_entropy(predicted, true, ignore_index=-1)
+
+        self.losses = [segmentation_loss, depth_loss, normal_loss]
+
+    def noise(self, memory_format: torch.memory_format) -> tuple[Tensor, list[Tensor]]:
+        """Returns a batch of images and labels; about a tenth of the pixels have no label."""
+        (size, classes), pixels = (self.shape[1:], self.classes[0]), (self.batch, *self.shape[1:])
+        images = torch.rand(self.batch, 3, *size).contiguous(memory_format=memory_format)
+        segments = torch.randint(-1, classes, pixels)
+        valid = (torch.rand(self.batch, 1, *size) > 0.1).float()
+        normals = functional.normalize(torch.randn(self.batch, 3, *size), dim=1) * valid
+        return images, [segments, torch.rand(self.batch, 1, *size) * valid, normals]
+
+
 def cifar10() -> TorchNetwork:
     """The network of the preset cifar10_3: `models.strided(dropout="each")`."""
     trunk: Layers = []
@@ -227,6 +296,11 @@ def _mlp(inputs: int, widths: Ints) -> Layers:
     return [layer for sizes in itertools.pairwise([inputs, *widths]) for layer in (nn.Linear(*sizes), nn.ReLU())]
 
 
+def _convolution(channels: tuple[int, int]) -> Layers:
+    before, after = channels
+    return [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+
+
 def _up(before: int, filters: int) -> Layers:
     return [nn.ConvTranspose2d(before, filters, 3, stride=2, padding=1, output_padding=1), nn.ReLU()]
 
@@ -243,4 +317,5 @@ NETWORKS: dict[str, Callable[[], TorchNetwork]] = {
     "mmoe": lambda: on_a_table(MMoE(32, (64, 32), experts=8, tasks=4), 32, 32, 4),
     "ple": lambda: on_a_table(PLE(32, (64, 32), shared=2, own=1, tasks=4), 32, 32, 4),
     "cross_stitch": cross_stitch,
+    "segnet": lambda: DenseNetwork(0.25, 13, (96, 128), batch=8),
 }

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtl_keras.losses import SegmentationLoss
+
 _LOGGER = logging.getLogger("mtl_keras")
 
 
@@ -150,9 +152,11 @@ def _missing(array: np.ndarray, minus_one: bool) -> np.ndarray:
 def _check_range(spec: Any, array: np.ndarray, missing: np.ndarray, where: str) -> None:
     if array.dtype.kind not in "iuf":
         return
-    if spec.loss_name.startswith("sparse_"):
+    is_segmentation = isinstance(spec.losses[0][0], SegmentationLoss)
+    if spec.loss_name.startswith("sparse_") or is_segmentation:
         classes = int(spec.output.shape[-1])
-        ignored = spec.losses[0][0]._fn_kwargs.get("ignore_class")
+        loss = spec.losses[0][0]
+        ignored = loss.ignore if is_segmentation else loss._fn_kwargs.get("ignore_class")
         outside = ~missing & ((array < 0) | (array >= classes)) & (array != ignored)
         if outside.any():
             index = np.argwhere(outside)[0]

@@ -47,6 +47,45 @@ class ScaledLoss(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable("mtl_keras")
+class SegmentationLoss(keras.losses.Loss):
+    """Mean cross-entropy over the labelled pixels of the batch.
+
+    It is `keras.losses.SparseCategoricalCrossentropy(ignore_class=ignore)`, but computed from the logits of a softmax
+    output, as Keras does without `ignore_class`. From probabilities, the gradient of pixels whose class has a
+    probability below 1e-7 is 0.
+
+    Labels are class indices `(batch, height, width)`, predictions probabilities `(batch, height, width, classes)`.
+
+    Args:
+        ignore: the label of pixels without a class.
+        name: name of the loss.
+        reduction: how Keras reduces it over the labelled pixels.
+        dtype: dtype of the loss.
+    """
+
+    def __init__(
+        self,
+        ignore: int = -1,
+        name: str = "segmentation_loss",
+        reduction: str = "sum_over_batch_size",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.ignore = ignore
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns the cross-entropy `(batch, height, width)` of each pixel, 0 where it has no label."""
+        if len(y_true.shape) == len(y_pred.shape):
+            y_true = ops.squeeze(y_true, axis=-1)
+        valid = y_true != self.ignore
+        values = ops.sparse_categorical_crossentropy(ops.where(valid, y_true, 0), y_pred)
+        return _masked(ops.where(valid, values, 0.0), valid)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "ignore": self.ignore, "dtype": self.dtype}
+
+
+@keras.saving.register_keras_serializable("mtl_keras")
 class DepthLoss(keras.losses.Loss):
     """Mean error of depth over the valid pixels of the batch.
 

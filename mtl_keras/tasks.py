@@ -16,7 +16,7 @@ import keras
 from mtl_keras import dense_metrics as dense
 from mtl_keras.arguments import copy_metric
 from mtl_keras.checks import check_integer, checked_weight, unknown_value
-from mtl_keras.losses import DepthLoss, NormalLoss, ScaledLoss
+from mtl_keras.losses import DepthLoss, NormalLoss, ScaledLoss, SegmentationLoss
 from mtl_keras.metrics import BalancedAccuracy, PointError, ScaledError
 from mtl_keras.task_checks import check_task_name, checked_shape, class_names
 
@@ -219,8 +219,8 @@ class Task:
         """
         names = () if isinstance(classes, Integral) else class_names(name, classes)
         count = check_integer("classes", classes, 2) if isinstance(classes, Integral) else len(names)
-        loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=ignore)
         metrics = (dense.MeanIoU(count, ignore), dense.PixelAccuracy(ignore))
+        loss = SegmentationLoss(ignore)
         return cls(name, "segmentation", (count,), loss, metrics, names, weight, class_weight, invalid=ignore)
 
     @classmethod

@@ -23,7 +23,7 @@ from mtl_keras.layers import (
     TaskAttention,
     TaskRouting,
 )
-from mtl_keras.losses import DepthLoss, NormalLoss, ScaledLoss
+from mtl_keras.losses import DepthLoss, NormalLoss, ScaledLoss, SegmentationLoss
 from mtl_keras.metrics import BalancedAccuracy, PointError, ScaledError
 from mtl_keras.testing import toy_data, toy_graph
 
@@ -44,6 +44,7 @@ OBJECTS = [
     PointError(scale=128.0, name="pixels"),
     ScaledError(scale=3.0, name="years"),
     ScaledLoss("mae", 3.0, name="mine", reduction="mean"),
+    SegmentationLoss(255, name="mine", reduction="mean"),
     DepthLoss("squared", None, name="mine", reduction="mean"),
     NormalLoss(name="mine", reduction="sum"),
     dense_metrics.MaskIoU(255, True, name="mine"),

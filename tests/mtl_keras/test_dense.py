@@ -24,7 +24,7 @@ from mtl_keras.dense_metrics import (
     MedianAngularError,
     PixelAccuracy,
 )
-from mtl_keras.losses import DepthLoss, NormalLoss
+from mtl_keras.losses import DepthLoss, NormalLoss, SegmentationLoss
 
 SAMPLES, CLASSES = 14, 4
 ABSOLUTE = 0.001  # tolerance: the width of the bins of the median
@@ -176,6 +176,23 @@ def test_losses_are_means_over_the_valid_pixels_of_a_batch() -> None:
     cosine = (unit * NORMALS).sum(-1)[(NORMALS != 0).any(-1)]
     assert float(NormalLoss()(NORMALS, VECTORS)) == pytest.approx(1 - cosine.mean(), rel=1e-5)
     assert float(NormalLoss()(0 * NORMALS, VECTORS)) == float(DepthLoss()(0 * DEPTH, DISTANCES)) == 0
+
+
+def test_the_loss_of_segmentation_is_that_of_keras_from_logits() -> None:
+    logits = tf.constant(100 * SCORES)  # the probabilities of some labels are 0 in float32
+
+    def loss_and_gradient(loss: keras.losses.Loss, softmax: bool) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = loss(SEGMENTS, keras.activations.softmax(logits) if softmax else logits)
+        return value, tape.gradient(value, logits)
+
+    expected = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
+    value, gradient = loss_and_gradient(expected, softmax=False)
+    ours, its_gradient = loss_and_gradient(SegmentationLoss(), softmax=True)
+    assert float(ours) == pytest.approx(float(value), rel=1e-6)
+    np.testing.assert_allclose(its_gradient, gradient, atol=1e-7)
+    assert float(SegmentationLoss(7)(np.full(SHAPE, 7), SCORES)) == 0
 
 
 def test_gradients_are_finite_and_zero_where_nothing_is_known() -> None:

@@ -126,3 +126,12 @@ def test_dense_tasks_get_the_size_of_the_images(task: Task, shape: tuple[int, ..
 def test_wrong_dense_tasks(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         make()
+
+
+@pytest.mark.parametrize(("invalid", "received"), [(3, "3"), (-1, "-1")])
+def test_a_class_out_of_range_is_an_error_before_the_first_step(invalid: int, received: str) -> None:
+    segments = LABELS["segments"].copy()
+    segments[2, 1, 1] = invalid
+    message = f"The label of task 'segments' is not one of its 3 classes, 0 to 2. Received: {received} at example 2"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        dense_model().fit(IMAGES, {**LABELS, "segments": segments}, batch_size=8, verbose=0)
