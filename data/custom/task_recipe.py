@@ -98,7 +98,7 @@ def recipe_from_tasks(
             return found
 
         def mirror(self, labels: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            orders = {task.name: _mirrored_order(task.labels) for task in self.tasks.values() if _has_points(task)}
+            orders = {task.name: mirrored_order(task.labels) for task in self.tasks.values() if has_points(task)}
             flipped = {name: images.mirror_points(labels[name], order) for name, order in orders.items()}
             return {**labels, **flipped}
 
@@ -142,11 +142,12 @@ def check_splits(argument: str, found: Mapping[str, object], needed: Sequence[st
             raise ValueError(f"`{argument}` must have {', '.join(needed)}. Received: {', '.join(found) or 'none'}")
 
 
-def _has_points(task: Task) -> bool:
+def has_points(task: Task) -> bool:
+    """Returns whether a task is one of `Task.landmarks`."""
     return any(isinstance(metric, PointError) for metric in task.metrics) and 2 * len(task.labels) == task.shape[0]
 
 
-def _mirrored_order(points: Sequence[str]) -> list[int]:
+def mirrored_order(points: Sequence[str]) -> list[int]:
     """Returns, for each point, the index of the point that replaces it in the flipped image."""
     swapped = [re.sub("left|right", lambda side: "right" if side[0] == "left" else "left", point) for point in points]
     return [points.index(other) if other in points else number for number, other in enumerate(swapped)]
