@@ -37,6 +37,10 @@ class DenseSource(abc.ABC):
     """Whether the images were drawn."""
     kind: str
     """How images are stored, for records: "jpeg", "png", "uint8" or "float"."""
+    in_memory: bool = False
+    """Whether all examples are in memory already, so that caching them would only copy them."""
+    inverse_depth: bool = False
+    """Whether labels of depth are inverse distances (disparities), which grow when an image is magnified."""
 
     @abc.abstractmethod
     def size(self, split: str) -> int:
@@ -56,6 +60,21 @@ class DenseSource(abc.ABC):
         Raises:
             ValueError: for a file that is missing, cannot be read or has invalid values; one line that names it.
         """
+
+    def read_labels(self, split: str, numbers: np.ndarray, tasks: TaskSet) -> dict[str, np.ndarray]:
+        """Returns the labels of examples as `read` does. A source overrides it to leave the images unread."""
+        return self.read(split, numbers, tasks)[1]
+
+    def labelled(self, split: str) -> dict[str, np.ndarray] | None:
+        """Returns which examples have a label, task -> bool (examples,); `None` if the files must be read for that."""
+        return None
+
+    def fingerprint(self, split: str) -> str | None:
+        """Returns a text that changes with the stored examples, to name their cache files on disk.
+
+        `None` if a cache on disk is not worth its space, because files are read without decoding.
+        """
+        return None
 
     def example_name(self, split: str, number: int) -> str:
         """Returns the name of an example: its number in the split, from 0, or its image's file name."""
