@@ -10,12 +10,15 @@ import tensorflow as tf
 from data import celeb_a, cifar10, cifar100, fashion_mnist, multi_fashion
 from data.bad_examples import Skipped
 from data.custom.arrays import from_arrays
-from data.custom.files import FORMS, absolute_name, from_csv, from_folder, names_files, open_files
+from data.custom.files import FORMS, IMAGE_FORMS, absolute_name, from_csv, from_folder, names_files, open_files
 from data.custom.rows import from_table
 from data.custom.streams import from_tf_data
 from data.custom.task_recipe import recipe_from_tasks
 from data.custom.tfds_features import from_tfds
 from data.dataset import AnyDataset, Dataset, describe_tasks
+from data.dense.dataset import DenseDataset
+from data.dense.open import open_preset
+from data.dense.presets import PRESETS
 from data.errors import explain
 from data.features import FeatureEncoder
 from data.images import to_unit_range
@@ -25,6 +28,7 @@ from data.pipeline import CACHES, ON_BAD_EXAMPLE, check_reading
 from data.recipe import Recipe, recipes
 from data.source import DataUnavailable, open_reader
 from data.split import check_train_examples
+from mtl_keras.checks import unknown_value
 from mtl_keras.tasks import Task, TaskSet
 
 __all__ = [
@@ -34,11 +38,13 @@ __all__ = [
     "AnyDataset",
     "DataUnavailable",
     "Dataset",
+    "DenseDataset",
     "FeatureEncoder",
     "Mixture",
     "Recipe",
     "Skipped",
     "absolute_name",
+    "available_tasks",
     "celeb_a",
     "check_train_examples",
     "cifar10",
@@ -64,7 +70,15 @@ __all__ = [
 
 def names() -> list[str]:
     """Returns the names of all datasets."""
-    return recipes.names
+    return sorted([*recipes.names, *PRESETS])
+
+
+def available_tasks(name: str) -> TaskSet:
+    """Returns all tasks of the dataset with one of `names()`, without opening its files.
+
+    Tasks of pixels have no size yet: see `TaskSet.at_size`.
+    """
+    return PRESETS[name].available() if name in PRESETS else recipes[name]().available
 
 
 def load(
@@ -83,21 +97,22 @@ def load(
     image_column: str | None = None,
     image_extension: str = "",
     image_size: tuple[int, int] | None = None,
-) -> Dataset:
+    color_jitter: float = 0.0,
+) -> Dataset | DenseDataset:
     """Opens a dataset.
 
     Args:
-        name: one of `names()`, or `"csv:PATH"` or `"folder:PATH"` for your own files.
+        name: one of `names()`, or `"csv:PATH"`, `"folder:PATH"` or `"npy:PATH"` for your own files.
         tasks: the tasks to load, in order; by default the default tasks of the dataset's recipe.
-        data_dir: the TFDS directory that holds it, or the folder of its plain files (`celeb_a`); by default
-            `TFDS_DATA_DIR`, else `~/tensorflow_datasets`. With `synthetic`, where the drawn examples are stored. For
-            your own files, their current folder, if they moved from the path in the name.
+        data_dir: the TFDS directory that holds it, or the folder of its plain files (`celeb_a`, `nyuv2`,
+            `cityscapes`); by default `TFDS_DATA_DIR`, else `~/tensorflow_datasets`. With `synthetic`, where the drawn
+            examples are stored. For your own files, their current folder, if they moved from the path in the name.
         synthetic: whether to generate a synthetic look-alike instead.
         seed: seed of the synthetic look-alike, and of the training pairs of `multi_fashion`.
-        sizes: how many examples to draw for each TFDS split, or one number for all of them.
-        cache: where decoded images are cached: `"memory"`; `"disk"`, in `MTL_KERAS_CACHE` or `~/.cache/mtl_keras`,
-            where other processes find them; `"none"`, which decodes them in every epoch; or `"auto"`, in memory if a
-            split takes less than 1 GiB.
+        sizes: how many examples to draw for each stored split, or one number for all of them.
+        cache: where decoded images, and labels of pixels, are cached: `"memory"`; `"disk"`, in `MTL_KERAS_CACHE` or
+            `~/.cache/mtl_keras`, where other processes find them; `"none"`, which decodes them in every epoch; or
+            `"auto"`, in memory if a split takes less than 1 GiB.
         on_bad_example: `"error"` raises for an image that cannot be decoded or an invalid label; `"skip"` reads each
             split once before its first use and leaves such examples out: see `Dataset.skipped`.
         types: for a CSV file, column -> kind of task: see `from_csv`.
@@ -105,7 +120,9 @@ def load(
         feature_types: for a CSV file without images, column -> kind of feature: see `from_csv`.
         image_column: for a CSV file, the column of image names: see `from_csv`.
         image_extension: for a CSV file, what to append to the image names, as `".jpg"`.
-        image_size: for your own files, the (height, width) that images are resized to: see `from_csv`.
+        image_size: for your own files, the (height, width) that images are resized to: see `from_csv`. For `nyuv2` and
+            `cityscapes` with `synthetic`, that of the drawn images.
+        color_jitter: for labels of pixels, how much `augment` changes the colours of images: see `DenseDataset`.
 
     Raises:
         ValueError: for an unknown dataset, task or cache, or invalid data.
@@ -133,10 +150,11 @@ def load(
             image_size=image_size,
             cache=cache,
             on_bad_example=on_bad_example,
+            color_jitter=color_jitter,
         )
-    if types or image_size is not None:
+    if types or (image_size is not None and name not in PRESETS):
         raise ValueError(
-            f"`types` and `image_size` are for {' and '.join(FORMS)}. "
+            f"`types` and `image_size` are for {' and '.join(IMAGE_FORMS)}. "
             f"Received: {name!r} with types={types!r}, image_size={image_size!r}"
         )
     if features or feature_types:
@@ -148,6 +166,26 @@ def load(
         raise ValueError(
             f"`image_column` and `image_extension` are for csv:PATH. Received: {name!r} with "
             f"image_column={image_column!r}, image_extension={image_extension!r}"
+        )
+    if name in PRESETS:
+        return open_preset(
+            name,
+            tasks=tasks,
+            data_dir=data_dir,
+            synthetic=synthetic,
+            seed=seed,
+            sizes=sizes,
+            image_size=image_size,
+            cache=cache,
+            on_bad_example=on_bad_example,
+            color_jitter=color_jitter,
+        )
+    if name not in recipes:
+        raise unknown_value("dataset", name, [*names(), *FORMS])
+    if color_jitter:
+        raise ValueError(
+            f"`color_jitter` is for datasets with labels of pixels: {', '.join(PRESETS)}, npy:PATH. "
+            f"Received: {name!r} with color_jitter={color_jitter!r}"
         )
     recipe = recipes[name](tasks)
     check_reading(cache, on_bad_example)

@@ -23,12 +23,16 @@ from data.custom.table_images import (
 from data.custom.table_labels import label_columns
 from data.custom.task_recipe import recipe_from_tasks
 from data.dataset import Dataset
+from data.dense.dataset import DenseDataset
+from data.dense.open import DenseOptions, open_npy
 from data.pipeline import check_reading
 from mtl_keras.checks import unknown_value
 
-FORMS = ("csv:PATH", "folder:PATH")
+IMAGE_FORMS = ("csv:PATH", "folder:PATH")
+"""The forms of dataset names that stand for your own image files."""
+FORMS = (*IMAGE_FORMS, "npy:PATH")
 """The forms of dataset names that stand for your own files."""
-_NAME = re.compile(r"(csv|folder):(.+)", re.DOTALL)
+_NAME = re.compile(r"(csv|folder|npy):(.+)", re.DOTALL)
 
 
 class ImageOptions(TypedDict, total=False):
@@ -165,18 +169,20 @@ def open_files(
     image_extension: str = "",
     features: Sequence[str] | None = None,
     feature_types: Mapping[str, str] | None = None,
+    color_jitter: float = 0.0,
     **options: Unpack[ImageOptions],
-) -> Dataset:
-    """Opens `csv:PATH` or `folder:PATH`; options and errors are those of `from_csv` and `from_folder`.
+) -> Dataset | DenseDataset:
+    """Opens `csv:PATH`, `folder:PATH` or `npy:PATH`; options and errors are those of `from_csv` and `from_folder`.
 
     Args:
         name: the name.
         data_dir: the current place of moved files. For `csv:`, the folder of the images, which is also searched for the
-            CSV file if that is no longer at its path. For `folder:`, the folder to read instead of the named one.
+            CSV file if that is no longer at its path. For the other forms, the folder to read instead of the named one.
         image_column: `image` of `from_csv`; only for `csv:`.
         image_extension: `extension` of `from_csv`; only for `csv:`.
         features: `features` of `from_csv`; only for `csv:`.
         feature_types: `feature_types` of `from_csv`; only for `csv:`.
+        color_jitter: see `DenseDataset`; only for `npy:`.
         **options: as in `from_csv`.
     """
     form, _, place = absolute_name(name).partition(":")
@@ -184,11 +190,18 @@ def open_files(
     moved = None if data_dir is None else Path(data_dir).expanduser()
     if moved is not None and not moved.is_dir():
         raise ValueError(f"data_dir is a folder with the images of {name}. Received: data_dir={str(data_dir)!r}")
-    if form == "folder":
-        columns = {"features": features, "feature_types": feature_types}
-        for option, value in {"image_column": image_column, "image_extension": image_extension, **columns}.items():
+    if form != "csv":
+        given = {"image_column": image_column, "image_extension": image_extension}
+        for option, value in {**given, "features": features, "feature_types": feature_types}.items():
             if value:
                 raise ValueError(f"`{option}` is for csv:PATH. Received: {name!r} with {option}={value!r}")
+    if form == "npy":
+        return _open_npy(name, path, moved or path, color_jitter, options)
+    if color_jitter:
+        raise ValueError(
+            f"`color_jitter` is for datasets with labels of pixels. Received: {name!r} with color_jitter={color_jitter}"
+        )
+    if form == "folder":
         dataset = _from_images(list_folder(moved or path), moved or path, options)
     else:
         file = moved / path.name if moved is not None and not path.exists() else path
@@ -196,6 +209,20 @@ def open_files(
         rows = _RowOptions(features=features, feature_types=feature_types)
         dataset = _from_csv(table, folder, options, rows, image_column, image_extension)
     return dataclasses.replace(dataset, name=record_name(path))
+
+
+def _open_npy(name: str, path: Path, folder: Path, color_jitter: float, options: ImageOptions) -> DenseDataset:
+    for option in ("types", "image_size"):
+        if options.get(option):
+            raise ValueError(
+                f"`{option}` is for {' and '.join(IMAGE_FORMS)}. Received: {name!r} with {option}={options[option]!r}"
+            )
+    reading = DenseOptions(
+        cache=options.get("cache", "auto"),
+        on_bad_example=options.get("on_bad_example", "error"),
+        color_jitter=color_jitter,
+    )
+    return open_npy(folder, record_name(path), options.get("tasks"), **reading)
 
 
 def _from_images(

@@ -45,9 +45,9 @@ def has_label(task: Task, labels: np.ndarray) -> np.ndarray:
     if task.head == "classification":
         known: np.ndarray = labels >= 0
     else:
-        known = np.isfinite(labels)
+        known = np.asarray(np.isfinite(labels))
         if task.is_dense and task.invalid is not None:
-            known &= labels != task.invalid
+            known = known & (labels != task.invalid)
     rows = known.reshape(len(labels), math.prod(labels.shape[1:]))
     result: np.ndarray = rows.any(axis=1) if task.is_dense else rows.all(axis=1)
     return result
