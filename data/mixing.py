@@ -105,6 +105,11 @@ def _image_shape(
                 f"Task {task.name!r} reconstructs images {task.shape}: they cannot be resized. "
                 f"Received: image_shape={shape}"
             )
+        if task.is_dense and task.shape[:2] != shape[:2]:
+            raise ValueError(
+                f"Labels of task {task.name!r} have the size {task.shape[:2]}: they cannot be resized. "
+                f"Received: image_shape={shape}"
+            )
     return shape
 
 

@@ -32,9 +32,9 @@ class Mixture(AnyDataset):
     epoch continues it. Without `shuffle`, all examples of the first source come in order, then those of the second, and
     so on.
 
-    The label of a task that a source does not have is missing: -1 for classes, NaN otherwise. A reconstruction is also
-    learned only from the sources that have the task. A worker's `shard` is cut from whole batches, so each worker reads
-    all of them.
+    The label of a task that a source does not have is missing: -1 for classes, `Task.invalid` for classes of pixels,
+    NaN otherwise. A reconstruction is also learned only from the sources that have the task. A worker's `shard` is cut
+    from whole batches, so each worker reads all of them.
 
     Args:
         name: the name used in records.
@@ -180,7 +180,7 @@ class Mixture(AnyDataset):
         def unify(pictures: tf.Tensor, labels: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             size = tf.shape(pictures)[:1]
             found = {
-                name: unified_labels(task.head, labels.get(name), size, shapes[name])
+                name: unified_labels(task.head, labels.get(name), size, shapes[name], task.invalid)
                 for name, task in self.tasks.items()
             }
             return _resized(pictures, self.image_shape), found
@@ -226,7 +226,9 @@ def spread_evenly(sizes: Sequence[int]) -> np.ndarray:
     return np.argsort(places, kind="stable")
 
 
-def unified_labels(head: str, labels: tf.Tensor | None, size: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
+def unified_labels(
+    head: str, labels: tf.Tensor | None, size: tf.Tensor, shape: Sequence[int], invalid: float | None = None
+) -> tf.Tensor:
     """Returns the labels of a task in the form that all sources have in common.
 
     Args:
@@ -234,13 +236,16 @@ def unified_labels(head: str, labels: tf.Tensor | None, size: tf.Tensor, shape: 
         labels: (size, *shape); `None` for a source without the task, whose labels are all missing.
         size: (1,), the number of examples.
         shape: the shape of one label.
+        invalid: for a segmentation, the label of pixels without a class; by default -1.
     """
-    dtype, missing = (tf.int32, -1) if head == "classification" else (tf.float32, np.nan)
+    dtype, missing = (tf.float32, np.nan)
+    if head in ("classification", "segmentation"):
+        dtype, missing = tf.int32, -1 if head == "classification" or invalid is None else invalid
     if labels is None:
         filled = tf.fill(tf.concat([size, tf.constant(shape, tf.int32)], axis=0), tf.constant(missing, dtype))
         return tf.ensure_shape(filled, (None, *shape))
     numbers = tf.cast(labels, dtype)
-    if labels.dtype.is_integer and head == "binary":
+    if labels.dtype.is_integer and head in ("binary", "mask"):
         numbers = tf.where(numbers == -1, missing, numbers)
     return tf.reshape(numbers, (-1, *shape))
 
