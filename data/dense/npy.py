@@ -89,7 +89,7 @@ class NpySource(DenseSource):
         self.image_shape, self.kind = self._find_image_form(counts, check_files)
         self.version = "files"
         self.synthetic = (self._root / DRAWN).exists()
-        self.inverse_depth = inverse_depth
+        self.inverse_depth = ("depth",) if inverse_depth else ()
         if check_files:
             self._check_headers(counts)
         make = {

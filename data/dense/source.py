@@ -39,8 +39,8 @@ class DenseSource(abc.ABC):
     """How images are stored, for records: "jpeg", "png", "uint8" or "float"."""
     in_memory: bool = False
     """Whether all examples are in memory already, so that caching them would only copy them."""
-    inverse_depth: bool = False
-    """Whether labels of depth are inverse distances (disparities), which grow when an image is magnified."""
+    inverse_depth: tuple[str, ...] = ()
+    """The depth tasks whose labels are inverse distances (disparities), which grow when an image is magnified."""
 
     @abc.abstractmethod
     def size(self, split: str) -> int:

@@ -326,7 +326,7 @@ def test_known_datasets_have_names_of_classes(folder: Path, tmp_path: Path, name
         assert dataset.name == name
         assert dataset.tasks.names == tasks.names
         assert len(dataset.tasks["segmentation"].labels) == classes
-        assert dataset.source.inverse_depth == (name == "cityscapes")
+        assert dataset.source.inverse_depth == (("depth",) if name == "cityscapes" else ())
     assert data.load(name, data_dir=folder, tasks=["depth"]).tasks.names == ("depth",)
     assert data.decoder(name, (8, 12, 3))(tf.io.encode_png(np.zeros((4, 4, 3), np.uint8))).shape == (8, 12, 3)
     with pytest.raises(ValueError, match=r"Unknown task\..*Received: 'normal'"):
