@@ -103,6 +103,8 @@ def test_unknown_split_and_bad_numbers_are_refused(fashion: Dataset) -> None:
         ("cifar10", {"train": 30, "test": 5}, [27, 3, 5]),
         ("cifar100", {"train": 30, "test": 5}, [27, 3, 5]),
         ("multi_fashion", {"train": 30, "test": 5}, [27, 3, 5]),
+        ("nyuv2", {"train": 10, "val": 2}, [9, 1, 2]),
+        ("cityscapes", {"train": 10, "val": 2}, [9, 1, 2]),
     ],
 )
 def test_synthetic_data_go_the_same_way(tmp_path: Path, name: str, sizes: dict[str, int], expected: list[int]) -> None:
@@ -122,7 +124,7 @@ def test_synthetic_data_go_the_same_way(tmp_path: Path, name: str, sizes: dict[s
 def test_every_task_is_in_the_table_of_datasets(name: str) -> None:
     page = (ROOT / "docs" / "datasets.md").read_text("utf-8")
     assert f"| `{name}` |" in page
-    tasks = [task for task in data.recipes[name].available if not re.fullmatch(r"random\d+", task)]
+    tasks = [task for task in data.available_tasks(name) if not re.fullmatch(r"random\d+", task)]
     assert [task for task in tasks if f"`{task}`" not in page] == []
 
 
@@ -132,7 +134,7 @@ def test_the_table_of_garments_is_that_of_the_recipe() -> None:
         assert f"| `{group}` | {', '.join(garments)} |" in page
 
 
-@pytest.mark.parametrize("kind", [data.Dataset, data.Mixture])
+@pytest.mark.parametrize("kind", [data.Dataset, data.DenseDataset, data.Mixture])
 @pytest.mark.parametrize("method", ["size", "steps", "skipped", "batches", "label_counts", "decode", "description"])
 def test_methods_inherit_their_documentation(kind: type, method: str) -> None:
     assert (inspect.getdoc(getattr(kind, method)) or "").startswith("Returns ")

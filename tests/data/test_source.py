@@ -24,7 +24,15 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unknown_names_suggest_the_closest() -> None:
-    assert data.names() == ["celeb_a", "cifar10", "cifar100", "fashion_mnist", "multi_fashion"]
+    assert data.names() == [
+        "celeb_a",
+        "cifar10",
+        "cifar100",
+        "cityscapes",
+        "fashion_mnist",
+        "multi_fashion",
+        "nyuv2",
+    ]
     with pytest.raises(ValueError, match=r"Unknown dataset\. Did you mean 'fashion_mnist'"):
         data.load("fashon_mnist")
     with pytest.raises(ValueError, match=r"Unknown task\. Did you mean 'Smiling'"):

@@ -17,6 +17,8 @@ from data.dense.arrays import ArraySource
 from data.dense.dataset import DenseDataset
 from data.dense.npy import NpySource
 from data.source import DataUnavailable
+from data.synthetic.rooms import ROOM_CLASSES
+from data.synthetic.streets import STREET_CLASSES
 from data.tfds_reader import DRAWN
 from tests.data.dense.examples import CLASSES, TASKS, examples, write_npy
 
@@ -341,6 +343,18 @@ def test_missing_datasets_name_their_source(tmp_path: Path, monkeypatch: pytest.
         part in str(error.value) for part in (str(tmp_path), "github.com/lorenmt/mtan", "--data_dir", "--synthetic")
     )
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "classes"), [("nyuv2", ROOM_CLASSES), ("cityscapes", STREET_CLASSES)])
+def test_drawn_datasets_have_the_labels_of_real_ones(tmp_path: Path, name: str, classes: tuple[str, ...]) -> None:
+    dataset = data.load(name, synthetic=True, sizes=3, seed=1, image_size=(16, 24), data_dir=tmp_path)
+    assert dataset.tasks["segmentation"].labels == classes
+    assert dataset.tasks.names == data.available_tasks(name).names
+    assert [dataset.size(split) for split in ("train", "validation", "test")] == [2, 1, 3]
+    (image, labels), *_ = dataset.batches("train", 2)
+    assert image.shape == (2, 16, 24, 3)
+    assert float(tf.reduce_max(labels["depth"])) > 0
+    assert dataset.description()["synthetic"]
 
 
 def test_drawn_files_are_marked(changeable: Path) -> None:
