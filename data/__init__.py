@@ -34,6 +34,7 @@ from mtl_keras.tasks import Task, TaskSet
 __all__ = [
     "CACHES",
     "FORMS",
+    "IMAGE_FORMS",
     "ON_BAD_EXAMPLE",
     "AnyDataset",
     "DataUnavailable",

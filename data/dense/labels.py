@@ -44,7 +44,7 @@ def has_label(task: Task, labels: np.ndarray) -> np.ndarray:
     """
     known: np.ndarray = labels >= 0 if task.head == "classification" else np.isfinite(labels)
     if task.is_dense and task.invalid is not None:
-        known &= labels != task.invalid
+        known = np.logical_and(known, labels != task.invalid)
     rows = known.reshape(len(labels), math.prod(labels.shape[1:]))
     result: np.ndarray = rows.any(axis=1) if task.is_dense else rows.all(axis=1)
     return result
