@@ -13,6 +13,7 @@ import tensorflow as tf
 from data import images
 from data.bad_examples import Skipped
 from data.dataset import AnyDataset, BatchRequest, describe_missing_labels, describe_tasks
+from data.dense import augmentation
 from data.dense.examples import (
     CachedDenseExamples,
     DenseExamples,
@@ -22,7 +23,7 @@ from data.dense.examples import (
 from data.dense.labels import has_label
 from data.dense.source import DenseSource
 from data.dense.split import DenseSplit
-from data.pipeline import BatchShard, check_reading
+from data.pipeline import check_reading
 from data.recipe import SPLITS
 from data.split import check_train_examples
 from mtl_keras.checks import unknown_value
@@ -147,29 +148,24 @@ class DenseDataset(AnyDataset):
 
         def make_batch(step: tf.Tensor, seeds: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             pictures, labels = examples.take(rows)
-            pictures = images.to_unit_range(pictures)
             if augment:
-                pictures, labels = self._augmented(pictures, labels, part, step, seeds)
+                pictures, labels = augmentation.augment(
+                    pictures,
+                    labels,
+                    self._labelled,
+                    seeds,
+                    color_jitter=self.color_jitter,
+                    inverse_depth=self.source.inverse_depth,
+                    whole=part.whole(step),
+                    begin=part.bounds(step)[0],
+                )
+            pictures = images.to_unit_range(pictures)
             labels |= {name: pictures for name, task in self.tasks.items() if task.head == "reconstruction"}
             return pictures, {name: labels[name] for name in self.tasks}
 
         epochs = tf.data.Dataset.counter(first_epoch)
         chosen = epochs.flat_map(epoch) if shuffle else epoch(tf.constant(first_epoch, tf.int64))
         return chosen.map(make_batch, _PARALLEL_BATCHES, deterministic=True)
-
-    def _augmented(
-        self, pictures: tf.Tensor, labels: dict[str, tf.Tensor], part: BatchShard, step: tf.Tensor, seeds: tf.Tensor
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Returns a worker's part of a batch, augmented at random.
-
-        Args:
-            pictures: float32 (batch, height, width, channels).
-            labels: task -> (batch, ...).
-            part: which part of the batch it is.
-            step: scalar int64, the number of the batch.
-            seeds: (2,), the seeds of the batch.
-        """
-        raise ValueError("Images with labels of pixels cannot be augmented yet. Received: augment=True")
 
     def label_counts(self) -> dict[str, int]:
         if not self._counts:

@@ -46,5 +46,4 @@ def has_label(task: Task, labels: np.ndarray) -> np.ndarray:
     if task.is_dense and task.invalid is not None:
         known = np.logical_and(known, labels != task.invalid)
     rows = known.reshape(len(labels), math.prod(labels.shape[1:]))
-    result: np.ndarray = rows.any(axis=1) if task.is_dense else rows.all(axis=1)
-    return result
+    return np.asarray(rows.any(axis=1) if task.is_dense else rows.all(axis=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import tensorflow as tf
 import data
 from data.dense.arrays import ArraySource
 from data.dense.dataset import DenseDataset
+from data.dense.examples import is_in_memory
 from data.dense.source import Arrays
+from data.dense.split import DenseSplit
+from data.recipe import SPLITS
 from mtl_keras.tasks import Task, TaskSet
 from tests.data.dense.examples import CLASSES, HEIGHT, TASKS, WIDTH, examples
 
@@ -108,20 +112,55 @@ def test_shuffled_epochs_are_permutations_that_depend_on_the_seed(dataset: Dense
 
 def test_an_epoch_is_resumed_where_it_was_left(dataset: DenseDataset) -> None:
     steps = dataset.steps("train", BATCH)
-    whole = taken(dataset, 3 * steps, shuffle=True)
-    assert_same(taken(dataset, 2 * steps - 2, shuffle=True, first_epoch=1, first_step=2), whole[steps + 2 :])
+    whole = taken(dataset, 3 * steps, shuffle=True, augment=True)
+    again = taken(dataset, 2 * steps - 2, shuffle=True, augment=True, first_epoch=1, first_step=2)
+    assert_same(again, whole[steps + 2 :])
     assert_same(taken(dataset, steps, first_step=1), taken(dataset, steps)[1:])
 
 
 def test_the_parts_of_all_workers_are_the_whole(dataset: DenseDataset) -> None:
     steps = dataset.steps("train", BATCH)
-    whole = taken(dataset, 2 * steps - 1, shuffle=True, first_step=1)
-    workers = [taken(dataset, 2 * steps - 1, shuffle=True, first_step=1, shard=(index, 4)) for index in range(4)]
+    how = {"shuffle": True, "first_step": 1, "augment": True}
+    whole = taken(dataset, 2 * steps - 1, **how)
+    workers = [taken(dataset, 2 * steps - 1, shard=(index, 4), **how) for index in range(4)]
     joined = [{name: np.concatenate([part[name] for part in parts]) for name in parts[0]} for parts in zip(*workers)]
     assert_same(joined, whole)
     assert [len(batch["image"]) for batch in workers[0]] == [1, 0, 1, 1, 0]
     assert workers[0][1]["segmentation"].shape == (0, HEIGHT, WIDTH)
     assert [len(taken(dataset, 99, shard=(index, 4))) for index in range(4)] == [steps] * 4
+
+
+def test_images_and_labels_are_augmented_alike() -> None:
+    arrays = {}
+    for split, (images, labels) in splits(100).items():
+        # Each label can be computed from the image, before and after.
+        classes = (images[..., 1] * CLASSES).astype(np.int32)
+        arrays[split] = images, {**labels, "segmentation": classes, "depth": images[..., :1] + 1}
+    source = ArraySource(arrays, TASKS)
+    tasks = TaskSet([*TASKS.subset(["segmentation", "depth"]).values(), Task.reconstruction("picture", SHAPE)])
+    dataset = DenseDataset("own", source, tasks)
+    stored, plain = taken(dataset, 25), taken(dataset, 25, augment=True)
+    both = list(zip(stored, plain))
+    assert any((one["image"] != other["image"]).any() for one, other in both)
+    for batch in plain:
+        np.testing.assert_array_equal(batch["picture"], batch["image"])
+    flipped = [
+        (one[name][row, :, ::-1], other[name][row])
+        for one, other in both
+        for row in range(len(one["image"]))
+        for name in ("segmentation", "depth")
+        if np.allclose(one["image"][row, :, ::-1], other["image"][row])
+    ]
+    assert len(flipped) > 2 * 100 // 12
+    for expected, found in flipped:
+        np.testing.assert_array_equal(found, expected)
+    source.inverse_depth = ("depth",)
+    nearer = taken(dataset, 25, augment=True)
+    ratios = np.unique(np.round([n["depth"].max() / p["depth"].max() for n, p in zip(nearer, plain)], 3))
+    assert ratios.max() > 1
+    jittered = taken(DenseDataset("own", source, tasks, color_jitter=0.5), 25, augment=True)
+    assert_same([{"depth": b["depth"]} for b in jittered], [{"depth": b["depth"]} for b in nearer])
+    assert all((one["image"] != other["image"]).any() for one, other in zip(jittered, nearer))
 
 
 @pytest.mark.parametrize("cache", ["auto", "memory"])
@@ -135,6 +174,17 @@ def test_a_split_is_read_once_into_memory(cache: str, monkeypatch: pytest.Monkey
     streamed = made("auto")
     assert numbers(taken(streamed, 9)) == list(range(SIZE))
     assert streamed.source.reads == 3  # type: ignore[attr-defined]
+
+
+def test_nyuv2_is_not_kept_in_memory_unless_asked_for() -> None:
+    shape = (1, 288, 384)
+    labels = {"segmentation": np.zeros(shape, int), "depth": np.ones((*shape, 1)), "normals": np.ones((*shape, 3))}
+    source = FileSource(dict.fromkeys(SPLITS, (np.zeros((*shape, 3), np.float32), labels)), TASKS)
+    whole = DenseSplit("nyuv2", source, "train", source.tasks, np.zeros(715, int))
+    assert whole.bytes == 715 * 288 * 384 * (12 + 1 + 4 + 12)
+    assert not is_in_memory(whole, "auto")
+    assert is_in_memory(whole, "memory")
+    assert is_in_memory(replace(whole, numbers=whole.numbers[:80]), "auto")
 
 
 def test_a_cache_on_disk_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,46 +350,6 @@ def test_an_unknown_split_is_refused() -> None:
     for method in (dataset.size, dataset.skipped, dataset.missing_labels):
         with pytest.raises(ValueError, match=r"Unknown split\. Did you mean 'validation'.* Received: 'val'"):
             method("val")
-
-
-def changed(task: str, value: Any, where: Any = (3, 0, 0)) -> dict[str, Arrays]:
-    found = splits()
-    images, labels = found["train"]
-    values = images if task == "image" else labels[task].astype(np.float64)
-    values[where] = value
-    return found | {"train": (images, labels | ({} if task == "image" else {task: values}))}
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        (
-            changed("segmentation", 5),
-            "train labels of task 'segmentation': classes are from 0 to 4, and -1 is no class. R",
-        ),
-        (changed("segmentation", 0.5), "segmentation': classes must be whole numbers. Received: 0.5"),
-        (changed("segmentation", np.nan), "segmentation': classes must be whole numbers. Received: NaN"),
-        (changed("depth", np.inf), "train labels of task 'depth': labels must be finite numbers. Received: infinity"),
-        (changed("image", 1.5), "train images: images must be uint8, or floats in .0, 1.. Received: floats from"),
-        (changed("image", np.nan), "floats in .0, 1.. Received: NaN"),
-        ({"train": examples(2)}, "`splits` must have train, validation, test. Received: train"),
-        (splits() | {"test": (examples(2)[0], {})}, "Unknown task, which has no test labels"),
-        (splits() | {"test": (examples(2)[0][:, :4], examples(2)[1])}, "test images must be float"),
-        (splits() | {"dev": examples(2)}, "Unknown split"),
-    ],
-)
-def test_bad_arrays_are_refused(arrays: dict[str, Arrays], message: str) -> None:
-    with pytest.raises(ValueError, match=message) as error:
-        ArraySource(arrays, TASKS)
-    assert "\n" not in str(error.value)
-
-
-def test_arrays_are_not_copied() -> None:
-    source = ArraySource(splits(), TASKS)
-    dataset = DenseDataset("own", source, TASKS)
-    taken(dataset, 1)
-    assert dataset.missing_labels("train") == dict.fromkeys(TASKS, 0)
-    assert np.isnan(ArraySource(changed("depth", np.nan), TASKS).read("train", np.array([3]), TASKS)[1]["depth"]).any()
 
 
 def test_datasets_are_mixed_if_their_images_have_the_same_size() -> None:
