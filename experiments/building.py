@@ -29,7 +29,7 @@ _HALVED_EVERY = 100
 """Epochs after which the learning rate is halved, as in the published recipes for NYUv2 and Cityscapes."""
 
 
-def open_dataset(config: RunConfig) -> data.Dataset:
+def open_dataset(config: RunConfig) -> data.Dataset | data.DenseDataset:
     """Opens the dataset of a run.
 
     Raises:

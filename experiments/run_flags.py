@@ -185,7 +185,8 @@ def _task_numbers(name: str, entries: list[str]) -> dict[str, float]:
 
 def _column_types(name: str, entries: list[str]) -> dict[str, str]:
     try:
-        return {column.strip(): kind.strip() for column, kind in (entry.split("=") for entry in entries)}
+        pairs = (entry.split("=", 1) for entry in specifications(entries))
+        return {column.strip(): kind.strip() for column, kind in pairs}
     except ValueError as cause:
         raise ValueError(f"--{name} takes column=type, separated by commas. Received: {','.join(entries)!r}") from cause
 

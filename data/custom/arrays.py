@@ -10,9 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from data.custom.inference import as_text, infer_task, known_labels
+from data.custom.pixel_arrays import are_pixel_labels, decode_pixels, infer_pixel_labels, stored_labels
+from data.custom.pixel_columns import image_labels
 from data.custom.readers import TensorReader
 from data.custom.task_recipe import check_splits, label_fields, recipe_from_tasks, tasks_with_labels
 from data.dataset import Dataset
+from data.dense.arrays import ArraySource
+from data.dense.dataset import DenseDataset
+from data.dense.pixel_labels import PixelLabels, inverse_depth
 from data.pipeline import CachedExamples
 from data.recipe import SPLITS
 from mtl_keras.checks import unknown_value
@@ -31,17 +36,20 @@ def from_arrays(
     *,
     splits: Mapping[str, float | tuple[Any, Labels]] = HELD_OUT,
     name: str = "own",
-) -> Dataset:
+) -> Dataset | DenseDataset:
     """Makes a dataset from arrays, which are copied.
+
+    If labels are of pixels, the result is a `DenseDataset`.
 
     Args:
         images: uint8, or floats in [0, 1]: (examples, height, width, channels), or (examples, height, width) in grey.
         labels: for each task an array (examples,) of booleans, numbers or strings, or of floats (examples, numbers).
             A missing label is NaN among floats, "" or `None` among strings, and -1 among integers, unless the task is
-            a regression: there -1 is a number.
+            a regression: there -1 is a number. Labels of pixels are (examples, height, width) or (examples, height,
+            width, channels), with the size of the images.
         tasks: the tasks, in order: `Task` objects, or names, whose kind is inferred from the values (see
-            `data.custom.inference.infer_task`). By default all names in `labels`. A `Task.reconstruction` needs no
-            labels.
+            `data.custom.inference.infer_task`, and for pixels `data.dense.pixel_labels.infer_kind`). By default all
+            names in `labels`. A `Task.reconstruction` needs no labels.
         splits: for `"validation"` and `"test"` either the share of the examples that is held out, or other
             examples `(images, labels)`. Which examples are held out depends only on the number of examples.
         name: the name used in records.
@@ -59,7 +67,9 @@ def from_arrays(
     """
     check_splits("splits", splits, SPLITS[1:])
     pixels = _checked_images("images", images)
-    chosen = _tasks(labels, tasks)
+    chosen, forms = _tasks(labels, tasks)
+    if forms:
+        return _dense_dataset(name, pixels, labels, chosen, forms, splits)
     vectors = _vectors("labels", labels, chosen, len(pixels))
     recipe = recipe_from_tasks(name, chosen, pixels.shape[1:], image_dtype=pixels.dtype.type)
     shares = {split: share for split, share in splits.items() if not isinstance(share, tuple)}
@@ -76,6 +86,53 @@ def from_arrays(
         version="arrays",
     )
     return Dataset(name, reader.version, False, chosen, recipe.image_shape, recipe, reader, _examples=dict(arrays))
+
+
+def _dense_dataset(
+    name: str,
+    pixels: np.ndarray,
+    labels: Labels,
+    tasks: TaskSet,
+    forms: Mapping[str, PixelLabels],
+    splits: Mapping[str, float | tuple[Any, Labels]],
+) -> DenseDataset:
+    """Returns a dataset with labels of pixels.
+
+    Args:
+        name: the dataset's name.
+        pixels: the images, checked.
+        labels: task -> labels.
+        tasks: all tasks.
+        forms: task -> how its labels of pixels are stored.
+        splits: as in `from_arrays`.
+    """
+    found = _dense_labels("labels", labels, tasks, forms, pixels)
+    rows = _split_rows(len(pixels), {split: share for split, share in splits.items() if not isinstance(share, tuple)})
+    arrays = {
+        split: (pixels[chosen], {task: values[chosen] for task, values in found.items()})
+        for split, chosen in rows.items()
+    }
+    for split, others in splits.items():
+        if isinstance(others, tuple):
+            images = _other_images(split, others, pixels)
+            arrays[split] = images, _dense_labels(f"splits[{split!r}]", others[1], tasks, forms, images)
+    source = ArraySource(arrays, TaskSet(tasks_with_labels(tasks)))
+    source.inverse_depth = inverse_depth(source.tasks)
+    return DenseDataset(name, source, tasks)
+
+
+def _dense_labels(
+    argument: str, labels: Labels, tasks: TaskSet, forms: Mapping[str, PixelLabels], images: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns the labels of images and of pixels as `DenseSource` documents them."""
+    found = {}
+    for task in tasks_with_labels(tasks):
+        values = _labels_of(argument, labels, task, len(images))
+        if task.name in forms:
+            found[task.name] = decode_pixels(argument, forms[task.name], values, images)
+        else:
+            found[task.name] = image_labels(task, _encoded(task, values))
+    return found
 
 
 def _checked_images(argument: str, images: Any) -> np.ndarray:
@@ -99,14 +156,18 @@ def _checked_images(argument: str, images: Any) -> np.ndarray:
     return pixels.astype(np.float32)
 
 
-def _tasks(labels: Labels, tasks: TaskSet | Sequence[str | Task] | None) -> TaskSet:
-    """Returns the requested tasks; infers the kind of those given by name from their labels."""
+def _tasks(labels: Labels, tasks: TaskSet | Sequence[str | Task] | None) -> tuple[TaskSet, dict[str, PixelLabels]]:
+    """Returns the requested tasks, and how the labels of dense tasks are stored.
+
+    Infers the kind of tasks that are given by name from their labels.
+    """
     if isinstance(tasks, str):
         raise ValueError(f"`tasks` must be a TaskSet, or a list of names and tasks. Received: tasks={tasks!r}")
     wanted: list[str | Task] = list(
         tasks.values() if isinstance(tasks, TaskSet) else labels if tasks is None else tasks
     )
     found = []
+    forms: dict[str, PixelLabels] = {}
     for task in wanted:
         given = isinstance(task, Task)
         key = task.name if isinstance(task, Task) else task
@@ -120,8 +181,16 @@ def _tasks(labels: Labels, tasks: TaskSet | Sequence[str | Task] | None) -> Task
             raise unknown_value("task" if not given else "task, which has no array in `labels`", key, labels)
         elif isinstance(task, Task) and task.head == "binary" and _are_signs(_array(labels[key])):
             raise ValueError(f"labels of task {key!r} must be 0 and 1; -1 is a missing label. Received: -1 and 1")
-        found.append(task if isinstance(task, Task) else infer_task(key, _array(labels[key])))
-    return TaskSet(found)
+        if isinstance(task, Task):
+            if task.is_dense:
+                forms[key] = stored_labels(task, _array(labels[key]))
+            found.append(task)
+        elif are_pixel_labels(_array(labels[key])):
+            forms[key] = infer_pixel_labels(key, _array(labels[key]))
+            found.append(forms[key].task)
+        else:
+            found.append(infer_task(key, _array(labels[key])))
+    return TaskSet(found), forms
 
 
 def _are_signs(values: np.ndarray) -> bool:
@@ -132,20 +201,26 @@ def _are_signs(values: np.ndarray) -> bool:
 def _vectors(argument: str, labels: Labels, tasks: TaskSet, count: int) -> np.ndarray:
     """Returns float32 (examples, numbers): the labels of all tasks, side by side."""
     columns = [np.zeros((count, 0), np.float32)]
-    for task in tasks_with_labels(tasks):
-        if task.name not in labels:
-            raise unknown_value(f"task, which has no array in `{argument}`", task.name, labels)
-        values = _array(labels[task.name])
-        if not values.ndim or len(values) != count:
-            raise ValueError(
-                f"`{argument}` must have as many entries as there are images, {count}. "
-                f"Received: {task.name} {values.shape}"
-            )
-        column = encode_labels(task, values)
-        if column.shape[1] != len(label_fields(task)):
-            raise ValueError(f"labels of task {task.name!r} must be (examples,). Received: {values.shape}")
-        columns.append(column)
+    columns += [_encoded(task, _labels_of(argument, labels, task, count)) for task in tasks_with_labels(tasks)]
     return np.concatenate(columns, axis=1)
+
+
+def _labels_of(argument: str, labels: Labels, task: Task, count: int) -> np.ndarray:
+    if task.name not in labels:
+        raise unknown_value(f"task, which has no array in `{argument}`", task.name, labels)
+    values = _array(labels[task.name])
+    if not values.ndim or len(values) != count:
+        raise ValueError(
+            f"`{argument}` must have as many entries as there are images, {count}. Received: {task.name} {values.shape}"
+        )
+    return values
+
+
+def _encoded(task: Task, values: np.ndarray) -> np.ndarray:
+    column = encode_labels(task, values)
+    if column.shape[1] != len(label_fields(task)):
+        raise ValueError(f"labels of task {task.name!r} must be (examples,). Received: {values.shape}")
+    return column
 
 
 def _array(values: Any) -> np.ndarray:
@@ -177,6 +252,12 @@ def _split_rows(count: int, shares: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 def _split_from_arrays(split: str, others: tuple[Any, ...], tasks: TaskSet, like: np.ndarray) -> CachedExamples:
     """Returns a split from separate arrays."""
+    pixels = _other_images(split, others, like)
+    return _to_tensors(pixels, _vectors(f"splits[{split!r}]", others[1], tasks, len(pixels)))
+
+
+def _other_images(split: str, others: tuple[Any, ...], like: np.ndarray) -> np.ndarray:
+    """Returns the images of a tuple (images, labels), checked to be like those for training."""
     if len(others) != 2 or not isinstance(others[1], Mapping):
         raise ValueError(
             f"`splits` must map {split} to a share, or to a tuple (images, labels). "
@@ -188,7 +269,7 @@ def _split_from_arrays(split: str, others: tuple[Any, ...], tasks: TaskSet, like
             f"The {split} images must be like those for training, {like.dtype} {like.shape[1:]}. "
             f"Received: {pixels.dtype} {pixels.shape[1:]}"
         )
-    return _to_tensors(pixels, _vectors(f"splits[{split!r}]", others[1], tasks, len(pixels)))
+    return pixels
 
 
 def _to_tensors(pixels: np.ndarray, vectors: np.ndarray) -> CachedExamples:

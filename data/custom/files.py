@@ -7,8 +7,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TypeAlias, TypedDict, Unpack
 
+from data.custom.label_folders import list_label_folders
+from data.custom.pixel_columns import file_source, pixel_columns, read_all_columns
 from data.custom.readers import ImageFileReader
 from data.custom.rows import rows_dataset
 from data.custom.table import SPLIT_COLUMN, LabelTable, is_split, read_table, rows_by_split
@@ -20,7 +22,7 @@ from data.custom.table_images import (
     later_image_column,
     names_images,
 )
-from data.custom.table_labels import label_columns
+from data.custom.table_labels import choose_columns, label_columns
 from data.custom.task_recipe import recipe_from_tasks
 from data.dataset import Dataset
 from data.dense.dataset import DenseDataset
@@ -32,6 +34,7 @@ IMAGE_FORMS = ("csv:PATH", "folder:PATH")
 """The forms of dataset names that stand for your own image files."""
 FORMS = (*IMAGE_FORMS, "npy:PATH")
 """The forms of dataset names that stand for your own files."""
+AnyImages: TypeAlias = Dataset | DenseDataset
 _NAME = re.compile(r"(csv|folder|npy):(.+)", re.DOTALL)
 
 
@@ -65,12 +68,13 @@ def from_csv(
     image_size: tuple[int, int] | None = None,
     cache: str = "auto",
     on_bad_example: str = "error",
-) -> Dataset:
+) -> AnyImages:
     """Makes a dataset from a CSV file: of images, or of the rows of a table.
 
-    With a column of image names, each row is an image and each other column a task. Without one, each row is an
-    example of its own: some columns are tasks, and the others are the features to predict them from, as in
-    `from_table`. The table has images if it has a column `image`, `file`, `filename` or `path`, if its first column
+    With a column of image names, each row is an image and each other column a task. If such a column names files too,
+    PNG or .npy, they have a label for every pixel, and the result is a `DenseDataset`. Without a column of image names,
+    each row is an example of its own: some columns are tasks, and the others are the features to predict them from, as
+    in `from_table`. The table has images if it has a column `image`, `file`, `filename` or `path`, if its first column
     names image files, or if one of the arguments for images is given, but not if `features` or `feature_types` is.
 
     Args:
@@ -82,7 +86,10 @@ def from_csv(
             column `split` is not a task: it assigns rows to train, validation or test. Without it, a tenth of the
             images or rows is held out for validation and a tenth for test (`data.custom.table.rows_by_split`).
         types: column -> `"classification"`, `"binary"` or `"regression"`, if the kind inferred from its cells is wrong
-            (`data.custom.table_labels.label_columns`).
+            (`data.custom.table_labels.label_columns`). For a column that names files with a label for every pixel:
+            `"segmentation"`, `"mask"`, `"depth"`, `"normals"` or `"dense_regression"`, possibly with arguments such as
+            `"segmentation(classes=5, ignore=255)"` or `"depth(scale=0.001)"`; see
+            `data.dense.pixel_labels.make_labels`, and `infer_kind` there for the kinds inferred from the files.
         features: for a table without images, the columns to predict from: see `from_table`.
         feature_types: for a table without images, column -> `"numeric"` or `"categorical"`: see `from_table`.
         image_size: (height, width) that the images are resized to; by default their own if all have the same and it is
@@ -115,7 +122,7 @@ def _from_csv(
     extension: str,
     *,
     has_images: bool = False,
-) -> Dataset:
+) -> AnyImages:
     """Returns the dataset of the images or the rows of a CSV file; `has_images`: whether it is known to have images."""
     has_images = has_images or column is not None or bool(extension) or options.get("image_size") is not None
     given = {name: value for name, value in rows.items() if value}
@@ -138,16 +145,21 @@ def _from_csv(
 def from_folder(
     path: str | os.PathLike[str],
     **options: Unpack[ImageOptions],
-) -> Dataset:
+) -> AnyImages:
     """Makes a dataset from a folder that has a folder of images for each class; its only task is `class`.
 
+    A folder `images` beside folders such as `masks` and `depth` is a dataset with labels for every pixel instead: each
+    of the other folders is a task, and has a file of the same name for each image
+    (`data.custom.label_folders.list_label_folders`).
+
     If the folders are called `train`, `validation` (or `val`) and `test`, they are the splits, and their subfolders are
-    the classes. For the options (`tasks`, `types`, `image_size`, `cache`, `on_bad_example`) see `from_csv`.
+    the classes, or the images and the labels. For the options (`tasks`, `types`, `image_size`, `cache`,
+    `on_bad_example`) see `from_csv`.
 
     Raises:
-        ValueError: if there are no such folders.
+        ValueError: if there are no such folders, or for invalid files.
     """
-    return _from_images(list_folder(Path(path)), Path(path), options)
+    return _from_images(_list_folder(Path(path)), Path(path), options)
 
 
 def names_files(name: str) -> bool:
@@ -171,7 +183,7 @@ def open_files(
     feature_types: Mapping[str, str] | None = None,
     color_jitter: float = 0.0,
     **options: Unpack[ImageOptions],
-) -> Dataset | DenseDataset:
+) -> AnyImages:
     """Opens `csv:PATH`, `folder:PATH` or `npy:PATH`; options and errors are those of `from_csv` and `from_folder`.
 
     Args:
@@ -197,17 +209,19 @@ def open_files(
                 raise ValueError(f"`{option}` is for csv:PATH. Received: {name!r} with {option}={value!r}")
     if form == "npy":
         return _open_npy(name, path, moved or path, color_jitter, options)
-    if color_jitter:
-        raise ValueError(
-            f"`color_jitter` is for datasets with labels of pixels. Received: {name!r} with color_jitter={color_jitter}"
-        )
     if form == "folder":
-        dataset = _from_images(list_folder(moved or path), moved or path, options)
+        dataset: AnyImages = _from_images(_list_folder(moved or path), moved or path, options)
     else:
         file = moved / path.name if moved is not None and not path.exists() else path
         table, folder = read_table(file if file.exists() else path), moved or file.parent
         rows = _RowOptions(features=features, feature_types=feature_types)
         dataset = _from_csv(table, folder, options, rows, image_column, image_extension)
+    if isinstance(dataset, DenseDataset):
+        return dataclasses.replace(dataset, name=record_name(path), color_jitter=color_jitter)
+    if color_jitter:
+        raise ValueError(
+            f"`color_jitter` is for datasets with labels of pixels. Received: {name!r} with color_jitter={color_jitter}"
+        )
     return dataclasses.replace(dataset, name=record_name(path))
 
 
@@ -227,7 +241,7 @@ def _open_npy(name: str, path: Path, folder: Path, color_jitter: float, options:
 
 def _from_images(
     table: LabelTable, folder: Path, options: ImageOptions, column: str | None = None, extension: str = ""
-) -> Dataset:
+) -> AnyImages:
     for name in options:
         if name not in ImageOptions.__annotations__:
             raise unknown_value("option", name, ImageOptions.__annotations__)
@@ -237,13 +251,21 @@ def _from_images(
     images = table.columns[column]
     paths = image_paths(table, column, folder, extension, must_exist=on_bad_example == "error")
     rows = rows_by_split(table, images)
-    found, labels, left_out = label_columns(
-        table, (column, SPLIT_COLUMN), rows["train"], options.get("tasks"), options.get("types")
-    )
-    shape = image_shape(table, paths, checked_size(options.get("image_size")))
+    tasks, types = options.get("tasks"), options.get("types") or {}
+    columns = choose_columns(table, (column, SPLIT_COLUMN), tasks, types)
+    pixels = pixel_columns(table, columns, types)
+    size = checked_size(options.get("image_size"))
+    if pixels:
+        strict = on_bad_example == "error"
+        labels, left_out = read_all_columns(table, columns, pixels, folder, rows["train"], tasks, types, strict=strict)
+        source = file_source(table, images, paths, labels, image_shape(table, paths, size), rows)
+        name = record_name(table.path)
+        return DenseDataset(name, source, source.tasks, cache, on_bad_example, left_out=left_out)
+    found, vectors, left_out = label_columns(table, (column, SPLIT_COLUMN), rows["train"], tasks, types)
+    shape = image_shape(table, paths, size)
     recipe = recipe_from_tasks(record_name(table.path), found, shape)
     names = [f"{table.where(row)}: {name}" if table.lines else name for row, name in enumerate(images)]
-    reader = ImageFileReader.from_rows(paths, names, labels, recipe.fields, rows)
+    reader = ImageFileReader.from_rows(paths, names, vectors, recipe.fields, rows)
     return Dataset(
         recipe.name, reader.version, False, found, shape, recipe, reader, cache, on_bad_example, _left_out=left_out
     )
@@ -267,6 +289,10 @@ def checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:
     if len(sizes) != 2 or not all(type(side) is int and side > 0 for side in sizes):
         raise ValueError(f"image_size must be (height, width), whole numbers > 0. Received: image_size={size!r}")
     return sizes[0], sizes[1]
+
+
+def _list_folder(folder: Path) -> LabelTable:
+    return list_label_folders(folder) or list_folder(folder)
 
 
 def list_folder(folder: Path) -> LabelTable:

@@ -16,6 +16,7 @@ from data.custom.table import SPLIT_COLUMN, LabelTable, rows_by_split
 from data.custom.table_labels import label_columns
 from data.custom.task_recipe import recipe_from_tasks
 from data.dataset import Dataset
+from data.dense.dataset import DenseDataset
 from data.features import cell
 from data.pipeline import CachedExamples
 
@@ -28,7 +29,7 @@ def from_table(
     feature_types: Mapping[str, str] | None = None,
     *,
     name: str = "own",
-) -> Dataset:
+) -> Dataset | DenseDataset:
     """Makes a dataset from the columns of a table; each row is an example, encoded as one vector.
 
     `batches` returns float32 vectors (batch, features) in place of images, `image_shape` is `(features,)`, and

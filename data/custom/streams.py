@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from data.custom.pixel_streams import dense_streams
 from data.custom.readers import TensorReader
 from data.custom.task_recipe import check_splits, label_fields, recipe_from_tasks, tasks_with_labels
 from data.dataset import Dataset
+from data.dense.dataset import DenseDataset
 from data.errors import scope
 from data.pipeline import check_reading
 from data.recipe import Recipe
@@ -31,7 +33,7 @@ def from_tf_data(
     name: str = "own",
     cache: str = "auto",
     on_bad_example: str = "error",
-) -> Dataset:
+) -> Dataset | DenseDataset:
     """Makes a dataset from pipelines of single examples.
 
     They should give the same examples in the same order in each pass: the order of an epoch, its augmentation and the
@@ -43,7 +45,8 @@ def from_tf_data(
         splits: `"train"`, `"validation"` and `"test"`: finite datasets of (image, {task: label}), not batched and not
             repeated. An image is uint8 or a float in [0, 1], (height, width, channels), or a scalar string: the bytes
             of a JPEG or PNG file. Labels are integers for classes, integers, floats or booleans for binary tasks (-1 is
-            missing), and numbers for regressions (NaN is missing, -1 is a number).
+            missing), and numbers for regressions (NaN is missing, -1 is a number). Labels of pixels are (height, width)
+            or (height, width, channels), with the size of the image; then all examples are read at once, into memory.
         tasks: the tasks of the labels; a `Task.reconstruction` needs no label.
         image_shape: (height, width, channels) that images are resized to; required if images are strings or of
             unknown shape.
@@ -79,7 +82,7 @@ def open_streams(
     version: str = "tf.data",
     stamp: str = "",
     synthetic: bool = False,
-) -> Dataset:
+) -> Dataset | DenseDataset:
     """Implements `from_tf_data`; `version`, `stamp` and `synthetic` are those of `TensorReader`."""
     images = {split: _checked_spec(split, dataset, tasks) for split, dataset in splits.items()}
     encoded = images["train"].dtype == tf.string
@@ -91,8 +94,21 @@ def open_streams(
             )
     shape = _image_shape(images["train"], image_shape)
     kind = np.uint8 if images["train"].dtype in (tf.uint8, tf.string) else np.float32
-    recipe = recipe_from_tasks(name, tasks, shape, image_dtype=kind)
     sizes = {split: _size(split, dataset) for split, dataset in splits.items()}
+    if any(task.is_dense for task in tasks.values()):
+        return dense_streams(
+            splits,
+            sizes,
+            tasks,
+            shape,
+            name,
+            cache,
+            on_bad_example,
+            version=version,
+            stamp=stamp,
+            synthetic=synthetic,
+        )
+    recipe = recipe_from_tasks(name, tasks, shape, image_dtype=kind)
     if _passes_differ(splits["train"]):
         warnings.warn(
             f"Dataset {name}: two passes over the training examples differ, so nothing is cached, and a resumed run "
@@ -131,6 +147,13 @@ def _checked_spec(split: str, dataset: tf.data.Dataset, tasks: TaskSet) -> tf.Te
 
 
 def _check_label(split: str, task: Task, label: tf.TensorSpec) -> None:
+    if task.is_dense:
+        if label.dtype == tf.string or label.shape.rank not in (None, 2, 3):
+            raise ValueError(
+                f"labels of task {task.name!r} in splits[{split!r}] must be numbers (height, width) or (height, width, "
+                f"channels). Received: {label.dtype.name} {label.shape}"
+            )
+        return
     fits = label.dtype.is_integer or (task.head != "classification" and label.dtype.is_floating)
     if not fits and not (label.dtype == tf.bool and task.head == "binary"):
         expected = "integers" if task.head == "classification" else "numbers"

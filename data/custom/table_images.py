@@ -81,7 +81,7 @@ def image_paths(table: LabelTable, column: str, folder: Path, extension: str = "
         if not name:
             raise ValueError(f"{table.where(row)}: no image is named in column {column!r}")
     paths = [os.path.join(folder, name + extension) for name in names]
-    missing = _missing(paths)
+    missing = missing_files(paths)
     if missing and (must_exist or len(missing) == len(paths)):
         others = f"; {len(missing)} rows lack theirs" if len(missing) > 1 else ""
         hint = "" if column.lower() in NAMES else f" Column {column!r} was used as the image column."
@@ -111,8 +111,11 @@ def _similar_file(folder: Path, name: str, extension: str) -> str:
     return ""
 
 
-def _missing(paths: Sequence[str]) -> list[int]:
-    """Returns the indices of missing files. Lists each folder once, as checking every file is slow on a network."""
+def missing_files(paths: Sequence[str]) -> list[int]:
+    """Returns the indices of files that do not exist.
+
+    Lists each folder once, as checking every file is slow on a network.
+    """
     listed: dict[str, set[str]] = {}
     missing = []
     for row, path in enumerate(paths):

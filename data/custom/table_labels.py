@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from mtl_keras.checks import unknown_value
 from mtl_keras.task_checks import check_task_name
 from mtl_keras.tasks import Task, TaskSet
 
+T = TypeVar("T")
 KINDS = ("classification", "binary", "regression")
 FEW = 20
 """Up to this many different whole numbers are classes."""
@@ -88,36 +90,81 @@ def label_columns(
     Raises:
         ValueError: for unknown columns or kinds, and invalid cells; the message names the file and the line.
     """
+    names = choose_columns(table, others, tasks, types or {})
+    for name, kind in (types or {}).items():
+        if kind not in KINDS:
+            raise unknown_value(f"type of column {name!r}", kind, KINDS)
+    found, left_out = read_columns(
+        table, names, lambda name: label_column(table, name, train, (types or {}).get(name)), tasks, types or {}
+    )
+    columns = found.values()
+    return TaskSet(task for task, _ in columns), np.stack([labels for _, labels in columns], axis=1), left_out
+
+
+def choose_columns(
+    table: LabelTable, others: Sequence[str], tasks: Sequence[str] | None, types: Mapping[str, str]
+) -> list[str]:
+    """Returns the names of the columns that are to be tasks: `tasks`, or by default all but `others`.
+
+    Raises:
+        ValueError: for unknown columns in `tasks` or `types`.
+    """
     available = [name for name in table.columns if name not in others]
-    types = types or {}
     for argument, names in (("tasks", tasks or ()), ("types (--task_types)", types)):
         for name in names:
             if name not in available:
                 raise unknown_value(f"column in {argument} ({table.where()})", name, available)
-    for name, kind in types.items():
-        if kind not in KINDS:
-            raise unknown_value(f"type of column {name!r}", kind, KINDS)
-    found = []
+    return available if tasks is None else list(tasks)
+
+
+def read_columns(
+    table: LabelTable,
+    names: Sequence[str],
+    read: Callable[[str], T],
+    tasks: Sequence[str] | None,
+    types: Mapping[str, str],
+) -> tuple[dict[str, T], dict[str, str]]:
+    """Returns `read(name)` of each column, and column -> reason of those that are left out with a warning.
+
+    Args:
+        table: the table.
+        names: the columns, from `choose_columns`.
+        read: reads one column; may raise `NothingToLearn`.
+        tasks: the requested columns; `None` if none were requested.
+        types: the columns whose kind was requested.
+
+    Raises:
+        ValueError: if a requested column cannot be a task, or no column can.
+    """
+    found: dict[str, T] = {}
     left_out = {}
-    for name in available if tasks is None else tasks:
+    for name in names:
+        if name in found:
+            raise ValueError(f"Task names must be distinct. Received twice: {name!r}")
         try:
             check_task_name(name)
         except ValueError as cause:
             raise ValueError(f"{table.where()}: rename the column, or leave it out of the tasks. {cause}") from cause
         try:
-            found.append(_label_column(table, name, train, types.get(name)))
+            found[name] = read(name)
         except NothingToLearn as cause:
             if tasks is not None or name in types:
                 given = "types (--task_types)" if tasks is None else "tasks"
                 raise ValueError(f"{cause} Remove {name!r} from {given}.") from cause
             left_out[name] = cause.reason
-            warnings.warn(f"{cause} It is left out.", stacklevel=2)
+            warnings.warn(f"{cause} It is left out.", stacklevel=3)
     if not found:
-        raise ValueError(f"{table.where()}: no column can be a task. Received: {', '.join(available) or 'none'}")
-    return TaskSet(task for task, _ in found), np.stack([labels for _, labels in found], axis=1), left_out
+        raise ValueError(f"{table.where()}: no column can be a task. Received: {', '.join(names) or 'none'}")
+    return found, left_out
 
 
-def _label_column(table: LabelTable, name: str, train: np.ndarray, kind: str | None) -> tuple[Task, np.ndarray]:
+def label_column(table: LabelTable, name: str, train: np.ndarray, kind: str | None) -> tuple[Task, np.ndarray]:
+    """Returns the task of one column and its labels (rows,), as `label_columns` does.
+
+    Raises:
+        NothingToLearn: if the column cannot be a task.
+        ValueError: for invalid cells.
+    """
     cells = table.columns[name]
     known = np.array([cell.lower() not in MISSING for cell in cells])
     column = _Column(name, cells, known, table.where)

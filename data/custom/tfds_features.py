@@ -13,6 +13,8 @@ import tensorflow_datasets as tfds
 from data.custom.streams import open_streams
 from data.custom.task_recipe import check_splits
 from data.dataset import Dataset
+from data.dense.dataset import DenseDataset
+from data.dense.pixel_labels import NO_CLASS
 from data.pipeline import check_reading
 from data.reader import feature_at
 from data.source import DataUnavailable, quiet
@@ -30,15 +32,17 @@ def from_tfds(
     splits: Mapping[str, str] | None = None,
     cache: str = "auto",
     on_bad_example: str = "error",
-) -> Dataset:
+) -> Dataset | DenseDataset:
     """Makes a dataset from a prepared TFDS dataset; nothing is downloaded.
 
     Args:
         dataset: its TFDS name, with `"/config"` and `":version"` if there are several, or its builder.
         tasks: the label features, such as `"label"` or `"attributes/Smiling"`, each with its `Task`. `None`, or a list
             of names, infers the task: a `ClassLabel` is a classification with its names, a boolean is binary, a float
-            is a regression. An inferred task has the last part of the path as its name. A `Task.reconstruction`
-            belongs to the feature `image`.
+            is a regression, a `LabeledImage` is a segmentation. An inferred task has the last part of the path as its
+            name. A `Task.reconstruction` belongs to the feature `image`. Images and tensors (height, width, channels)
+            are labels of pixels, as in `{"segmentation_mask": Task.segmentation("segmentation_mask", 4)}`; then all
+            examples are read at once, into memory or with `cache="disk"` into files.
         data_dir: the TFDS directory; by default `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
         image: the feature that is the image.
         image_shape: (height, width, channels) that images are resized to; required if the feature has no fixed shape.
@@ -137,8 +141,12 @@ def _infer_task(path: str, feature: Any) -> Task:
         return Task.binary(name)
     if len(feature.shape) <= 1 and kind == "f" and None not in feature.shape:
         return Task.regression(name, *feature.shape)
+    if isinstance(feature, tfds.features.LabeledImage) and feature.num_classes:
+        ignore = NO_CLASS if feature.num_classes <= NO_CLASS else -1
+        return Task.segmentation(name, feature.names or feature.num_classes, ignore)
+    advice = f", as Task.segmentation({name!r}, 4)" if len(feature.shape) == 3 else ""
     raise ValueError(
-        f"`tasks` needs a Task for a feature that is neither a class label nor a boolean nor floats. "
+        f"`tasks` needs a Task for a feature that is neither a class label nor a boolean nor floats{advice}. "
         f"Received: {path}, {np.dtype(feature.np_dtype).name} {feature.shape}"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -50,6 +50,7 @@ class DenseDataset(AnyDataset):
             source has to decode them, and is `"none"` otherwise.
         on_bad_example: see `data.load`.
         color_jitter: how much `augment` changes brightness, contrast and saturation, from 0 to 1.
+        left_out: column of a table -> the reason why it is no task, for records.
 
     Raises:
         ValueError: for an unknown task, an invalid name or option, or a reconstruction of another size.
@@ -61,6 +62,7 @@ class DenseDataset(AnyDataset):
     cache: str = field(default="auto", repr=False)
     on_bad_example: str = field(default="error", repr=False)
     color_jitter: float = 0.0
+    left_out: Mapping[str, str] = field(default_factory=dict, repr=False)
     image_shape: tuple[int, int, int] = field(init=False)
     version: str = field(init=False)
     synthetic: bool = field(init=False)
@@ -220,6 +222,7 @@ class DenseDataset(AnyDataset):
             "tasks": describe_tasks(self.tasks),
             **describe_missing_labels(self),
             **({"skipped": skipped} if skipped else {}),
+            **({"left_out": dict(self.left_out)} if self.left_out else {}),
         }
 
     def _split(self, name: str) -> DenseSplit:
