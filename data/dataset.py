@@ -382,12 +382,13 @@ def describe_missing_labels(dataset: AnyDataset) -> dict[str, dict[str, dict[str
 
 
 def describe_tasks(tasks: TaskSet) -> dict[str, dict[str, Any]]:
-    """Returns task -> its `head`, the `shape` of its output and its `labels` (names of classes or points).
+    """Returns task -> `head`, `shape` of its output, `labels` (names of classes or points); if dense, `invalid` too.
 
     It is part of the record of a run, so that its predictions can be read without the data.
     """
     return {
         name: {"head": task.head, "shape": list(task.shape), "labels": list(task.labels)}
+        | ({"invalid": task.invalid} if task.is_dense else {})
         for name, task in tasks.items()
     }
 

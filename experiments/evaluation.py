@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.metrics import r2_score
 
+from experiments.dense_evaluation import DenseEvaluation, DenseResult, best_value, iou_by_class
 from mtl_keras import labels as missing
 from mtl_keras.analysis import binary_scores, inter_ocular_error, macro_f1, macro_scores, micro_scores
 from mtl_keras.arguments import copy_metric
@@ -49,14 +50,17 @@ class Evaluation:
         tasks: task -> its own metrics, then its `"loss"`, then further metrics that are usual for its kind.
         overall: `macro_` (mean over the tasks) and `micro_` (pooled decisions) accuracy, precision, recall and F1 of
             the binary tasks together. Empty for fewer than two binary tasks.
+        iou: segmentation or mask -> class -> intersection over union of all pixels; NaN for a class that did not occur.
     """
 
     tasks: Mapping[str, Scores]
     overall: Scores
+    iou: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the evaluation as JSON values; unknown numbers are NaN."""
-        return asdict(self)
+        """Returns the evaluation as JSON values, `iou` only if there is any; unknown numbers are NaN."""
+        values = asdict(self)
+        return values if self.iou else {name: value for name, value in values.items() if name != "iou"}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Evaluation:
@@ -66,20 +70,26 @@ class Evaluation:
             KeyError, TypeError, ValueError, AttributeError: if the values are not those of an evaluation.
         """
         tasks = {task: _scores(scores) for task, scores in values["tasks"].items()}
-        return cls(tasks, _scores(values["overall"]))
+        iou = {
+            task: {name: number(value) for name, value in classes.items()}
+            for task, classes in values.get("iou", {}).items()
+        }
+        return cls(tasks, _scores(values["overall"]), iou)
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The labels and predictions of a split.
+    """The labels and predictions of a split; of dense tasks, whose maps may not fit into memory, their evaluation.
 
     Args:
         true: task -> labels `(samples, ...)`; some may be missing.
         pred: task -> outputs `(samples, ...)`.
+        dense: dense task -> its evaluation.
     """
 
     true: Mapping[str, np.ndarray]
     pred: Mapping[str, np.ndarray]
+    dense: Mapping[str, DenseResult] = field(default_factory=dict)
 
 
 def evaluate(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Evaluation:
@@ -92,15 +102,24 @@ def evaluate_outputs(outputs: Outputs, tasks: TaskSet) -> Evaluation:
 
     The baseline is the best constant prediction: the shares of the classes among the evaluated labels (as a decision,
     the most frequent class); for numbers and images the mean of the labels or their median, whichever has the better
-    value of the metric.
+    value of the metric. The metrics of dense tasks are those of all labelled pixels. Their constants are the same for
+    every pixel: the shares of the classes or the most frequent class (of a mask, either class), the mean or the median
+    of each channel, and of normals the mean direction or the axis that most of them are closest to.
 
     Args:
         outputs: labels and predictions of a whole split.
         tasks: the tasks to evaluate, with their metrics.
     """
     evaluated: dict[str, Scores] = {}
+    iou: dict[str, Mapping[str, float]] = {}
     binary: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for name, task in tasks.items():
+        if task.is_dense:
+            result = outputs.dense[name]
+            evaluated[name] = _paired(result.values, result.baselines)
+            if "confusion" in result.arrays:
+                iou[name] = iou_by_class(result, task.labels)
+            continue
         loss, labels, predicted, _ = _labelled(task, outputs.true[name], outputs.pred[name])
         constants = constant_predictions(task, labels)
         metrics = task_spec(task, outputs.true[name].shape[1:], predicted.shape[1:]).metrics
@@ -110,17 +129,17 @@ def evaluate_outputs(outputs: Outputs, tasks: TaskSet) -> Evaluation:
         own = {}
         for key, metric in fresh.items():
             better = "down" if key == "loss" else getattr(metric, "_direction", None)
-            baseline = _best([_measure(metric, labels, constant) for constant in constants], better)
+            baseline = best_value([_measure(metric, labels, constant) for constant in constants], better)
             own[key] = Score(_measure(metric, labels, predicted), baseline)
         baselines = [further_metrics(task, labels, constant) for constant in constants]
         for key, value in further_metrics(task, labels, predicted).items():
             if key not in own:
                 better = "down" if key in _ERRORS else "up"
-                own[key] = Score(value, _best([baseline[key] for baseline in baselines], better))
+                own[key] = Score(value, best_value([baseline[key] for baseline in baselines], better))
         evaluated[name] = own
         if task.head == "binary":
             binary.append((labels, predicted, constants[0]))
-    return Evaluation(evaluated, _overall(binary))
+    return Evaluation(evaluated, _overall(binary), iou)
 
 
 def further_metrics(task: Task, true: np.ndarray, pred: np.ndarray) -> dict[str, float]:
@@ -170,30 +189,43 @@ def primary_metric(task: Task) -> PrimaryMetric:
 
 
 def predict_split(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Outputs:
-    """Predicts a whole split.
+    """Predicts a whole split. Dense tasks are evaluated batch by batch.
 
     Args:
         predict: images `(batch, height, width, channels)` -> task -> outputs `(batch, ...)`.
-        batches: (images, {task: labels}), one pass.
+        batches: (images, {task: labels}). With dense tasks they are read twice: the second time to evaluate the best
+            constant predictions, which depend on all labels.
         tasks: the predicted tasks.
 
     Raises:
         ValueError: if there are no batches, or an output of a task is missing.
     """
-    true: dict[str, list[np.ndarray]] = {name: [] for name in tasks}
-    pred: dict[str, list[np.ndarray]] = {name: [] for name in tasks}
+    dense = {name: DenseEvaluation(task) for name, task in tasks.items() if task.is_dense}
+    kept = [name for name in tasks if name not in dense]
+    if dense and iter(batches) is batches:
+        raise ValueError(f"batches must be iterable twice for dense tasks. Received: {type(batches).__name__}")
+    true: dict[str, list[np.ndarray]] = {name: [] for name in kept}
+    pred: dict[str, list[np.ndarray]] = {name: [] for name in kept}
+    is_empty = True
     for images, labels in batches:
+        is_empty = False
         outputs = predict(images)
         for name in tasks:
             if name not in outputs:
                 raise ValueError(f"The model has no output for task {name!r}. Its outputs: {', '.join(outputs)}")
+            if name in dense:
+                dense[name].update(labels[name], outputs[name])
+                continue
             true[name].append(np.asarray(labels[name]))
             pred[name].append(np.asarray(outputs[name], "float32"))
-    if not true[tasks.names[0]]:
+    if is_empty:
         raise ValueError("There is nothing to evaluate: the split is empty.")
     # Task by task, so that at most one task is in memory twice.
-    joined = [{name: np.concatenate(parts.pop(name)) for name in tasks} for parts in (true, pred)]
-    return Outputs(*joined)
+    all_true, all_pred = ({name: np.concatenate(parts.pop(name)) for name in kept} for parts in (true, pred))
+    for _, labels in batches if dense else ():
+        for name, evaluation in dense.items():
+            evaluation.update_constants(labels[name])
+    return Outputs(all_true, all_pred, {name: evaluation.result() for name, evaluation in dense.items()})
 
 
 def sample_losses(task: Task, true: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -259,12 +291,6 @@ def _measure(metric: keras.metrics.Metric, true: np.ndarray, pred: np.ndarray) -
     for start in range(0, len(true), _SLICE):
         metric.update_state(true[start : start + _SLICE], pred[start : start + _SLICE])
     return float(metric.result())
-
-
-def _best(values: Sequence[float], direction: str | None) -> float:
-    """Returns the best value of a metric; the first if its direction, `"up"` or `"down"`, is not known."""
-    known = [value for value in values if not math.isnan(value)]
-    return values[0] if direction is None or not known else max(known) if direction == "up" else min(known)
 
 
 def _overall(binary: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> dict[str, Score]:

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 import data
+from experiments.dense_evaluation import DenseResult
 from experiments.evaluation import Outputs, evaluate_outputs, predict_split, primary_metric
 from experiments.recorder import Recorder
 from experiments.run_directory import RunDirectory
@@ -131,13 +132,16 @@ def judge(
     for split in ("train",) if judge_at == "best_mean" else ("test", "train"):
         true: dict[str, np.ndarray] = {}
         pred: dict[str, np.ndarray] = {}
+        dense: dict[str, DenseResult] = {}
         for file, names in sources.items():
             model.load_weights(file)
             batches = dataset.batches(split, batch_size)
             outputs = predict_split(model.predict_on_batch, batches, dataset.tasks.subset(names))
             true |= outputs.true
             pred |= outputs.pred
-        directory.write_evaluation(_MODELS[judge_at], split, evaluate_outputs(Outputs(true, pred), dataset.tasks))
+            dense |= outputs.dense
+        evaluation = evaluate_outputs(Outputs(true, pred, dense), dataset.tasks)
+        directory.write_evaluation(_MODELS[judge_at], split, evaluation)
 
 
 def forget_best_weights(directory: RunDirectory) -> None:
