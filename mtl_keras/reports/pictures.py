@@ -46,9 +46,8 @@ def picture(
     pixels = to_bytes(np.asarray(image))
     pixels = pixels[..., :3] if pixels.shape[-1] >= 3 else np.repeat(pixels[..., :1], 3, axis=-1)
     drawn = Image.fromarray(np.ascontiguousarray(pixels), "RGB")
-    scale = side / max(drawn.size)
-    size = (max(1, round(drawn.width * scale)), max(1, round(drawn.height * scale)))
-    drawn = drawn.resize(size, Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.BICUBIC)
+    size = fitted_size(drawn.size, side)
+    drawn = drawn.resize(size, Image.Resampling.NEAREST if side >= 2 * max(drawn.size) else Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(drawn)
     radius = max(2.0, side / 40)
     for x, y in _points(true_points, size):
@@ -59,6 +58,12 @@ def picture(
     return drawn
 
 
+def fitted_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Returns a size (width, height) enlarged or reduced so that its longer side has `side` pixels."""
+    scale = side / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
 def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
     """Returns pictures side by side, with a small gap between them."""
     width = sum(each.width for each in pictures) + _MARGIN * (len(pictures) - 1)
@@ -67,6 +72,17 @@ def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
     for each in pictures:
         joined.paste(each, (left, 0))
         left += each.width + _MARGIN
+    return joined
+
+
+def stacked(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Returns pictures below each other, with a small gap between them."""
+    height = sum(each.height for each in pictures) + _MARGIN * (len(pictures) - 1)
+    joined = Image.new("RGB", (max(each.width for each in pictures), height), "white")
+    top = 0
+    for each in pictures:
+        joined.paste(each, (0, top))
+        top += each.height + _MARGIN
     return joined
 
 
@@ -85,8 +101,7 @@ def with_caption(drawn: Image.Image, lines: Sequence[str], least_width: int = 20
     """Returns a picture with lines of text below it, wrapped to about its width or to `least_width` pixels."""
     letters = int((max(drawn.width, least_width) - 2 * _MARGIN) / _LETTER)
     wrapped = [part for line in lines for part in textwrap.wrap(line, letters) or [""]]
-    # Matplotlib's font has Greek and Cyrillic letters too; Pillow's does not.
-    font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 11)
+    font = text_font()
     widest = max((math.ceil(font.getlength(line)) for line in wrapped), default=0)
     width = max(drawn.width, least_width, widest + 2 * _MARGIN)
     sheet = Image.new("RGB", (width, drawn.height + 2 * _MARGIN + _LINE * len(wrapped)), "white")
@@ -97,11 +112,22 @@ def with_caption(drawn: Image.Image, lines: Sequence[str], least_width: int = 20
     return sheet
 
 
+def text_font() -> ImageFont.FreeTypeFont:
+    """Returns the font of text in pictures."""
+    # Matplotlib's font has Greek and Cyrillic letters too; Pillow's does not.
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 11)
+
+
 def data_uri(drawn: Image.Image) -> str:
-    """Returns a picture as JPEG in a `data:` URI, for the `src` of an `<img>`."""
+    """Returns a picture in a `data:` URI, for the `src` of an `<img>`: PNG for one with a palette, else JPEG."""
     content = io.BytesIO()
-    drawn.save(content, "JPEG", quality=82)
-    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
+    if drawn.mode == "P":
+        drawn.save(content, "PNG", optimize=True)
+        kind = "png"
+    else:
+        drawn.save(content, "JPEG", quality=82)
+        kind = "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
 
 
 def _points(values: np.ndarray | None, size: tuple[int, int]) -> list[tuple[float, float]]:
