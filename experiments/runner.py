@@ -153,7 +153,7 @@ def _run(
     names = find_example_names(dataset, "test")
     save_predictions(directory.predictions_file, outputs, dataset.tasks, names)
     if has_images(dataset):
-        save_examples(directory.examples_file, outputs, dataset.tasks, batches, names)
+        save_examples(directory.examples_file, outputs, dataset.tasks, batches, names, best.predict_on_batch)
     _export(config, directory, best, dataset)
     if judge_at:
         judge(judge_at, directory, dataset, config.batch_size, best, recorder)
