@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -121,3 +122,19 @@ def pixels(name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         elif name in ("depth", "normals"):
             known &= labels.any(axis=-1)
         yield labels[known], output[known]
+
+
+def network(tasks: TaskSet = TASKS) -> dict[str, Any]:
+    """Returns a small convolutional network as the arguments `inputs` and `outputs` of a model."""
+    inputs = keras.Input((HEIGHT, WIDTH, 3), name="images")
+    features = keras.layers.Conv2D(6, 3, padding="same", activation="relu")(inputs)
+    outputs = {}
+    for name, task in tasks.items():
+        if task.head == "classification":
+            pooled = keras.layers.GlobalAveragePooling2D()(features)
+            outputs[name] = keras.layers.Dense(task.shape[-1], "softmax")(pooled)
+            continue
+        activation = {"segmentation": "softmax", "mask": "sigmoid"}.get(task.head)
+        values = keras.layers.Conv2D(task.shape[-1], 1, activation=activation)(features)
+        outputs[name] = keras.layers.UnitNormalization()(values) if task.head == "normals" else values
+    return {"inputs": inputs, "outputs": outputs}

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, r2_score
 
 from experiments.predictions import SavedArrays
+from experiments.report.dense import dense_examples, dense_task
 from mtl_keras.reports.diagnostics import (
     MAX_CURVES,
     Calibration,
@@ -28,8 +29,8 @@ from mtl_keras.reports.svg import Drawing, svg
 
 MAX_FIGURES = 8
 """Up to this many binary tasks, each has its own figures; for more there is a table."""
-_SIDE, _SMALL_SIDE = 128, 96
-"""Pixels of the longer side of an image, and of a small one if there are many tasks."""
+_SIDE, _SMALL_SIDE, _MAP_SIDE = 128, 96, 160
+"""Pixels of the longer side of an image, of a small one if there are many tasks, and of a map."""
 
 
 def predictions(saved: SavedArrays, outputs: Mapping[str, Output]) -> dict[str, Any]:
@@ -44,12 +45,16 @@ def predictions(saved: SavedArrays, outputs: Mapping[str, Output]) -> dict[str, 
     """
     binary: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
+    dense: list[dict[str, Any]] = []
     unlabelled: list[str] = []
     rows: list[list[object]] = []
     many = sum(output.head == "binary" for output in outputs.values()) > MAX_FIGURES
     try:
         for name, output in outputs.items():
             if output.head == "reconstruction":
+                continue
+            if output.is_dense:
+                dense.append(dense_task(saved, name, output))
                 continue
             true, predicted = labelled(output, saved.get(f"true/{name}"), saved.get(f"pred/{name}"))
             if not len(true):
@@ -64,7 +69,7 @@ def predictions(saved: SavedArrays, outputs: Mapping[str, Output]) -> dict[str, 
                 binary.append(_binary(name, output, true > 0.5, predicted.reshape(-1)))
     except (IndexError, TypeError) as cause:
         raise ValueError(f"{saved.path} is damaged: {cause}") from cause
-    return {"unlabelled": unlabelled, "binary_rows": rows, "tasks": [*binary, *others]}
+    return {"unlabelled": unlabelled, "binary_rows": rows, "tasks": [*binary, *others, *dense]}
 
 
 def labelled(output: Output, true: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,18 +155,19 @@ def _regression(name: str, output: Output, true: np.ndarray, predicted: np.ndarr
 def examples(saved: SavedArrays, outputs: Mapping[str, Output]) -> dict[str, Any]:
     """Returns, for each task, the images of the test split with the smallest and the largest loss.
 
-    `saved` is `examples.npz`; other arguments and errors are those of `predictions`.
+    `tasks` has the pictures of each task, or for a dense task the result of `dense_examples`. `saved` is
+    `examples.npz`; other arguments and errors are those of `predictions`.
     """
     many = len(outputs) > MAX_FIGURES
+    tasks: dict[str, Any] = {}
     try:
-        tasks = {
-            name: [
-                _example(saved, int(row), kind, name, output, _SMALL_SIDE if many else _SIDE)
-                for kind in ("best", "worst")
-                for row in saved.get(f"{kind}/{name}")
-            ]
-            for name, output in outputs.items()
-        }
+        for name, output in outputs.items():
+            rows = [(kind, int(row)) for kind in ("best", "worst") for row in saved.get(f"{kind}/{name}")]
+            if output.is_dense:
+                tasks[name] = dense_examples(saved, rows, name, output, _SMALL_SIDE if many else _MAP_SIDE)
+            else:
+                side = _SMALL_SIDE if many else _SIDE
+                tasks[name] = [_example(saved, row, kind, name, output, side) for kind, row in rows]
     except (IndexError, TypeError, ValueError) as cause:
         raise ValueError(f"{saved.path} is damaged: {cause}") from cause
     return {"many": many, "tasks": tasks}

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from experiments.config import FEW_STEPS
 from experiments.evaluation import Score
 from experiments.predictions import SavedArrays
+from experiments.report.dense import metric_rows
 from experiments.report.predictions import labelled
 from experiments.run_flags import train_command
 from experiments.run_results import RunResult
@@ -41,12 +42,14 @@ def results(run: RunResult, predicted: SavedArrays | None = None) -> dict[str, A
         verdicts[task] = verdict
         numbers = decimal(score.value), decimal(score.baseline), decimal(score.value - score.baseline, sign=True)
         rows.append([task, *numbers, verdict, f"{run.primary(task)}{arrow(run.higher_is_better(task))}"])
-    overall = run.evaluations["best_mean", "test"].overall if run.finished else {}
+    evaluation = run.evaluations["best_mean", "test"] if run.finished else None
+    overall = evaluation.overall if evaluation else {}
     return {
         "rows": rows,
         "better": [task for task, verdict in verdicts.items() if verdict == _BETTER],
         "not_better": [task for task, verdict in verdicts.items() if verdict in (_UNCLEAR, _WORSE)],
         "unknown": [task for task, verdict in verdicts.items() if verdict == _UNKNOWN],
+        "dense": metric_rows(outputs, evaluation.tasks) if evaluation else [],
         "overall": [[name, *_averages(overall, name)] for name in SCORES] if overall else [],
     }
 
@@ -56,7 +59,7 @@ def _gains(saved: SavedArrays, task: str, output: Output, metric: str) -> Interv
 
     `None` if the metric is not a mean over examples that is known here, or there are no predictions.
     """
-    if output.head == "reconstruction":
+    if output.head == "reconstruction" or output.is_dense:
         return None
     true, pred = labelled(output, saved.get(f"true/{task}"), saved.get(f"pred/{task}"))
     if not len(true):

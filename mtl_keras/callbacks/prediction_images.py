@@ -24,8 +24,9 @@ class PredictionImages(keras.callbacks.Callback):
     """Writes a few images with their predictions and labels to TensorBoard's tab IMAGES.
 
     Points are drawn on the images, true ones as circles and predicted ones as crosses; reconstructions are next to
-    them, classes and numbers below. The tag is `predictions`, in a run of that name. The callback draws no random
-    numbers and does not change the state of the model, so it does not affect training.
+    them, classes and numbers below. Of each dense task there are the image, the label, the prediction and the errors
+    side by side, with the colours of `mtl_keras.reports.maps`. The tag is `predictions`, in a run of that name. The
+    callback draws no random numbers and does not change the state of the model, so it does not affect training.
 
     Args:
         log_dir: the folder to write to, that of `TensorBoard`.
@@ -85,23 +86,31 @@ class PredictionImages(keras.callbacks.Callback):
     def _draw(self, predicted: Mapping[str, np.ndarray]) -> np.ndarray:
         """Returns uint8 pictures (batch, height, width, 3)."""
         # Imported here because they import slowly and most training runs do not need them.
+        from mtl_keras.reports.maps import legend, legend_picture, panels
         from mtl_keras.reports.outputs import Output
-        from mtl_keras.reports.pictures import picture, same_size, side_by_side, with_caption
+        from mtl_keras.reports.pictures import picture, same_size, side_by_side, stacked, with_caption
 
-        outputs = {name: Output(task.head, task.shape, task.labels) for name, task in self._tasks.items()}
+        outputs = {name: Output.of(task) for name, task in self._tasks.items()}
         sheets = []
         for row, image in enumerate(self._images):
             points = [(self._labels[name][row], predicted[name][row]) for name, o in outputs.items() if o.is_points]
             true_points, predicted_points = (np.concatenate(side) for side in zip(*points)) if points else (None, None)
-            parts = [picture(image, true_points=true_points, predicted_points=predicted_points, side=_SIDE)]
             images = [predicted[name][row] for name, output in outputs.items() if output.head == "reconstruction"]
-            parts += [picture(each, side=_SIDE) for each in images]
+            rows = []
+            if points or images or not any(output.is_dense for output in outputs.values()):
+                first = picture(image, true_points=true_points, predicted_points=predicted_points, side=_SIDE)
+                rows.append(side_by_side([first, *(picture(each, side=_SIDE) for each in images)]))
+            for name, output in outputs.items():
+                if output.is_dense:
+                    maps = output.label_map(self._labels[name][row]), output.prediction_map(predicted[name][row])
+                    rows.append(side_by_side(list(panels(output, image, *maps, side=_SIDE).values())))
+                    if entries := legend(output, maps):
+                        rows.append(legend_picture(entries, rows[-1].width))
             texts = {
                 name: o.describe_result(self._labels[name][row], predicted[name][row]) for name, o in outputs.items()
             }
             if len(texts) > _MAX_LISTED_TASKS:
                 texts = {name: text for name, text in texts.items() if not text.startswith("right")}
-            sheets.append(
-                with_caption(side_by_side(parts), [f"{name}: {text}" for name, text in texts.items()], _WIDTH)
-            )
+            lines = [f"{name}: {text}" for name, text in texts.items()]
+            sheets.append(with_caption(stacked(rows), lines, _WIDTH))
         return np.stack([np.asarray(sheet) for sheet in same_size(sheets)])

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 
 from mtl_keras.analysis.pixels import CLASS_HEADS, is_labelled
 from mtl_keras.reports.outputs import Output
-from mtl_keras.reports.pictures import fitted_size, text_font
+from mtl_keras.reports.pictures import fitted_size, picture, text_font
 from mtl_keras.reports.style import GREY, VERMILLION
 
 PALETTE = {
@@ -151,6 +151,37 @@ def error_limit(errors: Iterable[np.ndarray]) -> float:
     known = np.concatenate([each[np.isfinite(each)] for each in errors] or [np.zeros(0)])
     limit = float(np.quantile(known, 0.98)) if len(known) else 0.0
     return float(f"{limit:.2g}") if math.isfinite(limit) and limit > 0 else 1.0
+
+
+def panels(
+    output: Output,
+    image: np.ndarray,
+    true: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    limits: tuple[float, float] | None = None,
+    limit: float | None = None,
+    side: int = 128,
+) -> dict[str, Image.Image]:
+    """Returns `image`, `label`, `prediction` and `error` as pictures. Label and prediction have the same colours.
+
+    Args:
+        output: the task.
+        image: uint8 `(height, width, channels)`, or floats in [0, 1].
+        true: map of the label.
+        predicted: map of the prediction.
+        limits: the numbers at the ends of the colour map; by default those of the label.
+        limit: the error at the end of its colour map; by default `error_limit`.
+        side: longer side of each picture, in pixels.
+    """
+    errors = output.pixel_errors(true, predicted)
+    limits = limits or limits_of([true])
+    return {
+        "image": picture(image, side=side),
+        "label": map_picture(output, true, limits=limits, side=side),
+        "prediction": map_picture(output, predicted, limits=limits, side=side),
+        "error": error_picture(output, errors, limit=limit or error_limit([errors]), side=side),
+    }
 
 
 def palette_picture(classes: np.ndarray, count: int) -> Image.Image:
