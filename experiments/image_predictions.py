@@ -15,13 +15,16 @@ from rich.table import Table
 
 from experiments.prediction_tables import MAX_PRINTED, class_or_text, csv_cells, print_table, write_csv
 from experiments.predictor import Predictor
+from mtl_keras.analysis.pixels import CLASS_HEADS
 from mtl_keras.export.replacing import replacing
-from mtl_keras.reports.pictures import picture, side_by_side, with_caption
+from mtl_keras.reports.maps import legend, legend_picture, map_picture, palette_picture
+from mtl_keras.reports.outputs import Output
+from mtl_keras.reports.pictures import picture, side_by_side, stacked, with_caption
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 """Suffixes of the images in a folder, case-insensitive."""
 _BATCH_SIZE = 32
-_SIDE, _MAX_BINARY = 256, 8
+_SIDE, _MAX_BINARY, _MAX_PALETTE = 256, 8, 256
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,9 @@ def files_to_predict(path: Path) -> list[Path]:
 def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, console: Console | None = None) -> None:
     """Prints a table of predictions, and writes `predictions.csv` and a picture for each image into a folder.
 
+    The map of a dense task is written into a folder of the task's name: of classes a PNG whose values are the class
+    indices, of numbers a float32 array `(height, width, channels)` as `.npy` and a PNG in colours.
+
     Among several files, those that are not images are reported on stderr and skipped. The first 20 are printed.
 
     Args:
@@ -87,6 +93,9 @@ def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, co
             table.add_row("" if number else prediction.file.name, task, words, confidence)
         with replacing(output / _picture_name(prediction.file)) as temporary:
             _sheet(prediction, predictor).save(temporary, "PNG")
+        for task, entry in predictor.outputs.items():
+            if entry.is_dense:
+                _write_map(output / task, prediction.file, entry, prediction.values[task])
     if rows:
         target = output / "predictions.csv"
         replaced = " (replaced)" if target.exists() else ""
@@ -96,6 +105,8 @@ def predict_images(predictor: Predictor, files: Sequence[Path], output: Path, co
         if len(rows) > MAX_PRINTED:
             print(f"and {len(rows) - MAX_PRINTED} more images")
         print(f"Pictures and predictions.csv{replaced}: {output}")
+        if folders := [task for task, entry in predictor.outputs.items() if entry.is_dense]:
+            print(f"Maps: the folders {', '.join(folders)} in it")
     if bad and len(files) == 1:
         raise ValueError(_undecodable(bad[0]))
     if bad:
@@ -130,15 +141,43 @@ def _undecodable(file: Path) -> str:
     return f"{file} cannot be decoded as an image (JPEG, PNG, GIF or BMP)"
 
 
+def _write_map(folder: Path, file: Path, output: Output, value: np.ndarray) -> None:
+    """Writes the map of an image.
+
+    Args:
+        folder: the folder of the task.
+        file: the image.
+        output: the description of the task's output.
+        value: the prediction `(height, width, channels)`.
+    """
+    values = output.prediction_map(value)
+    picture_file, array_file = folder / _picture_name(file), folder / f"{file.name}.npy"
+    is_palette = output.head in CLASS_HEADS and len(output.classes) <= _MAX_PALETTE
+    if is_palette:
+        drawn = palette_picture(values, len(output.classes))
+    else:
+        with replacing(array_file) as temporary:
+            np.save(temporary, values)
+        drawn = map_picture(output, values, side=max(values.shape[:2]))
+    with replacing(picture_file) as temporary:
+        drawn.save(temporary, "PNG")
+
+
 def _sheet(prediction: Prediction, predictor: Predictor) -> Image.Image:
-    """Returns the image with its points, its reconstructions to the right, and the predictions as text below."""
+    """Returns the image with its points, reconstructions and maps to the right, and the predictions as text below."""
     predictions = [(task, output, prediction.values[task]) for task, output in predictor.outputs.items()]
     points = [value for _, output, value in predictions if output.is_points]
     joined = np.concatenate(points) if points else None
     pictures = [picture(prediction.image, predicted_points=joined, side=_SIDE)]
     pictures += [picture(value, side=_SIDE) for _, output, value in predictions if output.head == "reconstruction"]
+    maps = [(output, output.prediction_map(value)) for _, output, value in predictions if output.is_dense]
+    pictures += [map_picture(output, values, side=_SIDE) for output, values in maps]
+    rows = [side_by_side(pictures)]
+    rows += [legend_picture(entries, rows[0].width) for each in maps if (entries := legend(each[0], [each[1]]))]
     if sum(output.head == "binary" for _, output, _ in predictions) > _MAX_BINARY:
         # With many binary tasks, show only the positive ones.
         predictions = [entry for entry in predictions if entry[1].head != "binary" or entry[1].class_of(entry[2])]
-    words = [(task, output.describe(value)) for task, output, value in predictions if not output.is_drawn]
-    return with_caption(side_by_side(pictures), [": ".join(each) for each in words])
+    words = [
+        (task, output.describe(value)) for task, output, value in predictions if output.is_dense or not output.is_drawn
+    ]
+    return with_caption(stacked(rows), [": ".join(each) for each in words])

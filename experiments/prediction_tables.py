@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from mtl_keras.analysis.pixels import CLASS_HEADS
 from mtl_keras.export.replacing import replacing
 from mtl_keras.reports.outputs import Output
 
@@ -28,6 +29,8 @@ def class_or_text(output: Output, value: np.ndarray) -> tuple[str, str]:
 def csv_cells(values: Mapping[str, np.ndarray], outputs: Mapping[str, Output]) -> dict[str, str]:
     """Returns the CSV columns of an example: the name of the predicted class and its probability, else the numbers.
 
+    Of a map they are the shares of its classes, or the mean of each channel.
+
     Args:
         values: task -> prediction `(...)`.
         outputs: task -> description of its output.
@@ -35,7 +38,9 @@ def csv_cells(values: Mapping[str, np.ndarray], outputs: Mapping[str, Output]) -
     cells: dict[str, str] = {}
     for task, output in outputs.items():
         value = values[task]
-        if output.head in ("classification", "binary"):
+        if output.is_dense:
+            cells |= {f"{task}_{name}": f"{number:.6g}" for name, number in _map_numbers(output, value).items()}
+        elif output.head in ("classification", "binary"):
             cells[task] = output.classes[output.class_of(value)]
             cells[f"{task}_confidence"] = f"{output.confidence(value):.6f}"
         elif output.head == "regression":
@@ -44,6 +49,17 @@ def csv_cells(values: Mapping[str, np.ndarray], outputs: Mapping[str, Output]) -
             for name, number in zip(names, value.reshape(-1)):
                 cells[task if value.size == 1 else f"{task}_{name}"] = f"{number:.6g}"
     return cells
+
+
+def _map_numbers(output: Output, value: np.ndarray) -> dict[str, float]:
+    """Returns name -> number: a few that describe a map."""
+    values = output.prediction_map(value)
+    if output.head in CLASS_HEADS:
+        shares = dict(zip(output.classes, output.class_shares(values).tolist()))
+        return shares if output.head == "segmentation" else {output.classes[1]: shares[output.classes[1]]}
+    means = values.reshape(-1, values.shape[-1]).mean(axis=0, dtype="float64").tolist()
+    names = "xyz" if output.head == "normals" else [str(channel) for channel in range(len(means))]
+    return {"mean" if len(means) == 1 else f"mean_{name}": mean for name, mean in zip(names, means)}
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> None:

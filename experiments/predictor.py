@@ -13,7 +13,7 @@ import data
 from experiments.files import read_json
 from experiments.run_directory import RunDirectory
 from models import saved
-from mtl_keras.export import class_names, load_export
+from mtl_keras.export import class_names, heads, load_export
 from mtl_keras.export.columns import read_columns
 from mtl_keras.export.loading import open_saved_model
 from mtl_keras.reports.outputs import Output
@@ -70,8 +70,8 @@ def of_run(directory: RunDirectory, *, saved_model: bool = False) -> Predictor:
 def of_saved_model(path: Path) -> Predictor:
     """Loads a predictor from a SavedModel written by `train.py --export`.
 
-    Its tasks are inferred from the stored names of their classes or points and from the output shapes. Classes without
-    names are treated as numbers.
+    Its tasks are inferred from the stored names of their classes or points and from the output shapes; those of dense
+    tasks from the stored kinds of their heads. Classes without names are treated as numbers.
 
     Raises:
         OSError: if it does not exist or is damaged.
@@ -86,19 +86,20 @@ def of_saved_model(path: Path) -> Predictor:
             f"`encode`. Received: {path}"
         )
     (argument,) = serve.structured_input_signature[1]
-    names = class_names(path)
+    names, known = class_names(path), heads(path)
     # A SavedModel does not keep the order of outputs.
     shapes = {name: tuple(spec.shape[1:]) for name, spec in sorted(serve.structured_outputs.items())}
-    outputs = {name: _output(shape, names.get(name, ())) for name, shape in shapes.items()}
+    outputs = {name: _output(shape, names.get(name, ()), known.get(name)) for name, shape in shapes.items()}
     return Predictor(path, outputs, decode, lambda inputs: serve(**{argument: tf.constant(inputs)}), columns)
 
 
-def _output(shape: tuple[int, ...], names: Sequence[str]) -> Output:
-    head = "regression"
-    if len(shape) == 3:
-        head = "reconstruction"
-    elif shape == (1,) and len(names) == 2:
-        head = "binary"
-    elif len(shape) == 1 and len(names) == shape[0]:
-        head = "classification"
+def _output(shape: tuple[int, ...], names: Sequence[str], head: str | None) -> Output:
+    if head is None:
+        head = "regression"
+        if len(shape) == 3:
+            head = "reconstruction"
+        elif shape == (1,) and len(names) == 2:
+            head = "binary"
+        elif len(shape) == 1 and len(names) == shape[0]:
+            head = "classification"
     return Output(head, shape, tuple(names))

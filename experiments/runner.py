@@ -295,12 +295,13 @@ def _export(config: RunConfig, directory: RunDirectory, model: MultiTaskModel, d
     """Writes the requested formats, and compares their predictions with those of the model on a few test examples."""
     images, _ = next(iter(dataset.batches("test", min(_PARITY_IMAGES, config.batch_size))))
     class_names = {name: task.labels for name, task in dataset.tasks.items() if task.labels}
+    heads = {name: task.head for name, task in dataset.tasks.items() if task.is_dense} or None
     for name in config.export:
         path = directory.exported_model(name)
         if name == "saved_model":
             encoder = getattr(dataset, "features", None)
             decode = dataset.decode if has_images(dataset) else None
-            export(model, path, decode=decode, encode=encoder, class_names=class_names)
+            export(model, path, decode=decode, encode=encoder, class_names=class_names, heads=heads)
         else:
             export(model, path, name)
         parity(model, path, images.numpy())

@@ -76,14 +76,16 @@ def _classes(name: str, output: Output, confusion: np.ndarray) -> dict[str, Any]
         ]
         alt = f"Confusion matrix of the pixels of {name}. Most often confused: {listed(confused)}."
         drawings.append(svg(confusion_figure(confusion, classes), alt))
-    header = ["class", "IoU", "share of the labels", "share of the predictions", "found"]
+    header = ["class", "IoU", "share of the labels", "share of the predictions", "recall"]
     table = {"header": header, "rows": rows, "caption": caption}
     return {"heading": f"{name}: classes of the pixels", "drawings": drawings, "tables": [table]}
 
 
 def _swatch(index: int, label: str) -> Markup:
     """Returns a class with a spot of its colour."""
-    return Markup('<span class="swatch" style="background:{}"></span>{}').format(class_colour(int(index))[0], label)
+    return Markup('<span class="class"><span class="swatch" style="background:{}"></span>{}</span>').format(
+        class_colour(int(index))[0], label
+    )
 
 
 def _angles(name: str, counts: np.ndarray) -> dict[str, Any]:
@@ -163,7 +165,10 @@ def dense_examples(
 def _scale(output: Output, limits: tuple[float, float], limit: float) -> str:
     """Returns what the colours of maps mean."""
     if output.head in CLASS_HEADS:
-        return "Errors: vermillion where the class is wrong, almost white where it is right, grey without a label."
+        return (
+            "Black: without a label. Errors: vermillion where the class is wrong, almost white where it is right, grey "
+            "without a label."
+        )
     errors = (
         f"Errors: from 0 (black) to {limit:g}{' degrees' if output.head == 'normals' else ''} or more (light yellow)"
     )

@@ -30,6 +30,7 @@ def export(
     decode: Callable[[tf.Tensor], tf.Tensor] | None = None,
     encode: Encoder | None = None,
     class_names: Mapping[str, Sequence[str]] | None = None,
+    heads: Mapping[str, str] | None = None,
 ) -> None:
     """Writes a model as a SavedModel, or in another format that Keras can write.
 
@@ -45,6 +46,7 @@ def export(
         decode: for SavedModels only; see `export_saved_model`.
         encode: for SavedModels only; see `export_saved_model`.
         class_names: for SavedModels only; see `export_saved_model`.
+        heads: for SavedModels only; see `export_saved_model`.
 
     Raises:
         ValueError: for an unknown format, a path with another suffix, a model that is not float32 or an argument that
@@ -65,10 +67,10 @@ def export(
     if format not in SUFFIXES:
         raise unknown_value("format", format, SUFFIXES)
     if format == "saved_model":
-        return export_saved_model(model, path, decode=decode, encode=encode, class_names=class_names)
-    if any(argument is not None for argument in (decode, encode, class_names)):
+        return export_saved_model(model, path, decode=decode, encode=encode, class_names=class_names, heads=heads)
+    if any(argument is not None for argument in (decode, encode, class_names, heads)):
         raise ValueError(
-            f"`decode`, `encode` and `class_names` are for format='saved_model'. Received: format={format!r}"
+            f"`decode`, `encode`, `class_names` and `heads` are for format='saved_model'. Received: format={format!r}"
         )
     path = Path(path)
     if path.suffix != SUFFIXES[format] or path.is_dir():

@@ -16,8 +16,9 @@ from mtl_keras.checks import unknown_value
 from mtl_keras.export.columns import Encoder, add_columns, write_columns
 from mtl_keras.export.replacing import replacing
 from mtl_keras.model import MultiTaskModel
+from mtl_keras.tasks import HEADS
 
-_CLASS_NAMES = "class_names.json"
+_CLASS_NAMES, _HEADS = "class_names.json", "heads.json"
 
 
 def export_saved_model(
@@ -27,6 +28,7 @@ def export_saved_model(
     decode: Callable[[tf.Tensor], tf.Tensor] | None = None,
     encode: Encoder | None = None,
     class_names: Mapping[str, Sequence[str]] | None = None,
+    heads: Mapping[str, str] | None = None,
 ) -> None:
     """Writes a SavedModel with the signatures `serving_default` and `serve_encoded` or `serve_columns`.
 
@@ -54,10 +56,13 @@ def export_saved_model(
         class_names: task -> names of its classes, in the order of their indices. They become the asset
             `assets/class_names.json`; read them with `mtl_keras.export.class_names(path)` or, without this library,
             from `tf.saved_model.load(path).class_names.asset_path`.
+        heads: task -> kind of its head, one of `mtl_keras.tasks.HEADS`, for tasks whose kind does not follow from the
+            shape of the output: those of dense tasks. They become the asset `assets/heads.json`; read them with
+            `mtl_keras.export.heads(path)`.
 
     Raises:
-        ValueError: if `class_names` has an unknown task, if `decode` or `encode` does not return what the model takes,
-            or if something other than a SavedModel is at `path`.
+        ValueError: if `class_names` or `heads` has an unknown task, for an unknown head, if `decode` or `encode` does
+            not return what the model takes, or if something other than a SavedModel is at `path`.
         OSError: if `path` cannot be written. An existing export is left unchanged.
 
     Example:
@@ -74,9 +79,13 @@ def export_saved_model(
     path = Path(path)
     if path.exists() and not (path / "saved_model.pb").is_file():
         raise ValueError(f"Will not replace something that is not a SavedModel. Received: path={str(path)!r}")
-    for task in class_names or ():
-        if task not in model.outputs_by_task:
-            raise unknown_value("task in `class_names`", task, model.outputs_by_task)
+    for argument, given in (("class_names", class_names), ("heads", heads)):
+        for task in given or ():
+            if task not in model.outputs_by_task:
+                raise unknown_value(f"task in `{argument}`", task, model.outputs_by_task)
+    for task, head in (heads or {}).items():
+        if head not in HEADS:
+            raise unknown_value(f"head of task {task!r}", head, HEADS)
     serving = serving_model(model)
     module = tf.Module()
     # Lookup tables, such as those of `StringLookup` layers, are not variables.
@@ -94,10 +103,10 @@ def export_saved_model(
         signatures["serve_columns"] = add_columns(module, encode, serving.inputs[0].shape[1:])
     with tempfile.TemporaryDirectory() as folder, replacing(path) as temporary:
         if class_names is not None:
-            asset = Path(folder, _CLASS_NAMES)
             names = {task: list(names) for task, names in class_names.items()}
-            asset.write_text(json.dumps(names, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            module.class_names = tf.saved_model.Asset(str(asset))
+            module.class_names = _asset(Path(folder, _CLASS_NAMES), names)
+        if heads is not None:
+            module.heads = _asset(Path(folder, _HEADS), dict(heads))
         if encode is not None:
             module.columns = write_columns(encode, Path(folder))
         tf.saved_model.save(module, str(temporary), signatures)
@@ -109,7 +118,28 @@ def class_names(path: str | PathLike[str]) -> dict[str, list[str]]:
     Raises:
         ValueError: if they cannot be read; the message names the file.
     """
-    asset = Path(path, "assets", _CLASS_NAMES)
+    found: dict[str, list[str]] = _read_asset(path, _CLASS_NAMES)
+    return found
+
+
+def heads(path: str | PathLike[str]) -> dict[str, str]:
+    """Returns the kinds of heads by task in an exported SavedModel; empty if it has none.
+
+    Raises:
+        ValueError: if they cannot be read; the message names the file.
+    """
+    found: dict[str, str] = _read_asset(path, _HEADS)
+    return found
+
+
+def _asset(file: Path, content: Any) -> Any:
+    """Writes JSON and returns it as an asset."""
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return tf.saved_model.Asset(str(file))
+
+
+def _read_asset(path: str | PathLike[str], name: str) -> Any:
+    asset = Path(path, "assets", name)
     try:
         return json.loads(asset.read_text(encoding="utf-8")) if asset.exists() else {}
     except ValueError as cause:

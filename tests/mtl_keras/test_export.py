@@ -280,10 +280,13 @@ def test_nothing_but_exports_is_replaced(tmp_path: Path) -> None:
         ({"format": "onx"}, "Unknown format. Did you mean 'onnx'.*Choices: litert, onnx, saved_model"),
         ({"format": "onnx"}, r"'onnx' is written to a file \*.onnx. Received: path="),
         ({"format": "litert"}, r"'litert' is written to a file \*.tflite. Received: path="),
-        ({"format": "onnx", "decode": decode}, "`decode`, `encode` and `class_names` are for format='saved_model'"),
+        (
+            {"format": "onnx", "decode": decode},
+            "`decode`, `encode`, `class_names` and `heads` are for format='saved_model'",
+        ),
         (
             {"format": "litert", "class_names": NAMES},
-            "`decode`, `encode` and `class_names` are for format='saved_model'",
+            "`decode`, `encode`, `class_names` and `heads` are for format='saved_model'",
         ),
         ({"class_names": {"item": []}}, "Unknown task in `class_names`. Did you mean 'items'"),
         ({"decode": decode}, r"float32 \(2, 2, 1\). Received: float32 \(8, 8, 1\)"),
