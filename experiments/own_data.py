@@ -52,7 +52,9 @@ def data_summary(dataset: data.AnyDataset, config: RunConfig) -> str:
         lines += _feature_lines(encoder)
     kinds: dict[str, list[str]] = {}
     for name, task in dataset.tasks.items():
-        labels = f" ({', '.join(task.labels)})" if task.labels and task.head == "classification" else ""
+        labels = (
+            f" ({', '.join(task.labels)})" if task.labels and task.head in ("classification", "segmentation") else ""
+        )
         kinds.setdefault(task.head, []).append(f"{name}{labels}")
     lines += [f"{kind}: {', '.join(names)}" for kind, names in kinds.items()]
     missing = describe_missing_labels(dataset).get("missing_labels", {})

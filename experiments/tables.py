@@ -19,6 +19,8 @@ _CAPTION = (
     "In brackets: the best constant prediction (majority class, mean or median).",
     "More metrics are in the JSON file.",
 )
+_MAX_METRICS = 8
+"""With more different metrics than this, each task and metric has a row."""
 _WIDTH = 160  # of files and pipes
 # Column numbers that a narrow terminal leaves out: the values of both sides, the metric, the difference.
 _LEFT_OUT: tuple[Collection[int], ...] = ((), (2, 3), (1, 2, 3), (1, 2, 3, 4))
@@ -31,6 +33,8 @@ def print_evaluation(evaluation: Evaluation, title: str, *, console: Console | N
     Only a title with long paths is wrapped. In a narrow terminal, only the metrics that fit are printed; a file or pipe
     gets all of them. Further metrics, which the tasks were not trained with, are only in the JSON file.
 
+    With more than eight different metrics, such as those of depth and normals, there is one row per metric of a task.
+
     Args:
         evaluation: the evaluation.
         title: title of the table.
@@ -42,20 +46,24 @@ def print_evaluation(evaluation: Evaluation, title: str, *, console: Console | N
     primary = {own_metrics(scores)[0] for scores in table.values()}
     metrics.sort(key=lambda metric: (metric == "loss", metric not in primary))
     shown = len(metrics)
-    view = _scores_view(table, metrics)
-    if console.is_terminal:
-        while _natural_width(view, console) > console.width and shown > 1:
-            shown -= 1
-            view = _scores_view(table, metrics[:shown])
-    else:
+    is_long = shown > _MAX_METRICS
+    view = _long_view(table) if is_long else _scores_view(table, metrics)
+    if not console.is_terminal:
         console.width = max(console.width, _natural_width(view, console))
+    while console.is_terminal and not is_long and shown > 1 and _natural_width(view, console) > console.width:
+        shown -= 1
+        view = _scores_view(table, metrics[:shown])
     # Not as title and caption of the table, since rich wraps those to its width.
     console.print(title, style="table.title", highlight=False, markup=False, soft_wrap=True)
     console.print(view)
-    for line in _CAPTION:
+    for line in _CAPTION[1 if is_long else 0 :]:
         console.print(line, style="table.caption", highlight=False)
     if evaluation.overall:
         console.print(_overall_view(evaluation.overall))
+    for task, classes in evaluation.iou.items():
+        found = ", ".join(f"{name} {_number(value)}" for name, value in classes.items())
+        # Wrap at words in a terminal, and do not wrap elsewhere.
+        console.print(f"IoU of {task}: {found}", highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
 
 def _scores_view(table: Mapping[str, Scores], metrics: Sequence[str]) -> Table:
@@ -65,6 +73,20 @@ def _scores_view(table: Mapping[str, Scores], metrics: Sequence[str]) -> Table:
         view.add_column(metric, justify="right", no_wrap=True)
     for task, scores in table.items():
         view.add_row(task, *(_cell(scores.get(metric)) for metric in metrics))
+    return view
+
+
+def _long_view(table: Mapping[str, Scores]) -> Table:
+    view = Table()
+    view.add_column("task", no_wrap=True)
+    view.add_column("metric", no_wrap=True)
+    view.add_column("value", justify="right", no_wrap=True)
+    view.add_column("best constant", justify="right", no_wrap=True)
+    for task, scores in table.items():
+        for position, metric in enumerate(names := own_metrics(scores)):
+            score, is_last = scores[metric], position == len(names) - 1
+            row = ("" if position else task, metric, _number(score.value), _number(score.baseline))
+            view.add_row(*row, end_section=is_last)
     return view
 
 

@@ -46,6 +46,25 @@ def printed(width: int, terminal: bool, overall: Scores | None = None, table: Ma
     return Text.from_ansi(out.getvalue()).plain
 
 
+def test_many_different_metrics_have_a_row_each() -> None:
+    tasks: dict[str, Scores] = {
+        "depth": {name: Score(0.25, 0.5) for name in ("depth_error", "relative_error", "rmse", "within_1.25", "loss")},
+        "normals": {name: Score(20.5, 30) for name in ("angle", "median_angle", "within_30", "loss", "further")},
+        "room": {"accuracy": Score(0.75, float("nan")), "loss": Score(1.0, 2.0)},
+    }
+    out = io.StringIO()
+    console = Console(file=out, width=60, force_terminal=True, no_color=True)
+    iou = {"segments": {"wall": 0.5, "bed": float("nan")}}
+    print_evaluation(Evaluation(tasks, {}, iou), TITLE, console=console)
+    lines = [line.replace("│", " ").split() for line in Text.from_ansi(out.getvalue()).plain.splitlines()]
+    assert ["depth", "depth_error", "0.2500", "0.5000"] in lines
+    assert ["relative_error", "0.2500", "0.5000"] in lines
+    assert ["normals", "angle", "20.5000", "30.0000"] in lines
+    assert ["room", "accuracy", "0.7500", "-"] in lines
+    assert not any("further" in line for line in lines)
+    assert "IoU of segments: wall 0.5000, bed -".split() in lines
+
+
 @pytest.mark.parametrize(("width", "terminal"), [(80, True), (200, True), (80, False)])
 def test_nothing_is_cut_or_wrapped(width: int, terminal: bool) -> None:
     text = printed(width, terminal, OVERALL)
