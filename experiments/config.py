@@ -109,8 +109,9 @@ class RunConfig:
     )
     task_types: Mapping[str, str] = setting(
         {},
-        "with `csv:PATH`: types of columns, `age=regression,sex=binary`; or `classification`. By default inferred from "
-        "the cells",
+        "with `csv:PATH`: types of columns, `age=regression,sex=binary`; or `classification`; of "
+        "[files with labels of pixels](own_data.md#labels-for-every-pixel) `segmentation(classes=5)`, `mask`, `depth`, "
+        "`normals`, `dense_regression`. By default inferred from the cells",
     )
     features: tuple[str, ...] | None = setting(
         None,
@@ -128,7 +129,7 @@ class RunConfig:
     image_size: tuple[int, int] | None = setting(
         None,
         "with `csv:PATH` or `folder:PATH`: size that images are resized to, `64` or `64x96` (height x width); by "
-        "default that of the images, at most 128x128",
+        "default that of the images, at most 128x128. With `--synthetic` also for `nyuv2` and `cityscapes`",
     )
     task_weights: Mapping[str, float] = setting(
         {}, "loss weights, `item=1,group=0.5`; 0 drops the task. By default each task's own (1; `landmarks` 1000)"
@@ -258,12 +259,16 @@ class RunConfig:
 
         if self.dataset not in data.names():
             return
-        recipe = data.recipes[self.dataset]()
-        recipe.check_augment(self.augment)
-        tasks = self.tasks or recipe.tasks.names
+        available = data.available_tasks(self.dataset)
+        usual: Sequence[str] = available.names
+        if self.dataset in data.recipes.names:
+            recipe = data.recipes[self.dataset]()
+            recipe.check_augment(self.augment)
+            usual = recipe.tasks.names
+        tasks = self.tasks or usual
         for task in tasks:
-            if task not in recipe.available:
-                raise unknown_value("task in tasks", task, recipe.available)
+            if task not in available:
+                raise unknown_value("task in tasks", task, available)
             if tasks.count(task) > 1:
                 raise ValueError(f"tasks must be distinct. Received twice: {task!r}")
         check_task_names(self, tasks)
@@ -282,9 +287,12 @@ class RunConfig:
                 raise ValueError(f"For your own files, use dataset={form}:{path}. Received: {path}")
             raise unknown_value("dataset", self.dataset, [*data.names(), *data.FORMS])
         usual = RunConfig()
+        drawn_to_size = self.synthetic and self._is_dense()
         for name in ("task_types", "image_size", "image_column", "image_extension", "features", "feature_types"):
-            forms = data.FORMS if name in ("task_types", "image_size") else ("csv:PATH",)
+            forms = data.IMAGE_FORMS if name in ("task_types", "image_size") else ("csv:PATH",)
             given, prefixes = getattr(self, name), tuple(form.removesuffix("PATH") for form in forms)
+            if name == "image_size" and drawn_to_size:
+                continue
             if given != getattr(usual, name) and not self.dataset.startswith(prefixes):
                 raise ValueError(
                     f"{name} is for a dataset {' or '.join(forms)}. "
@@ -294,6 +302,15 @@ class RunConfig:
             raise ValueError(f"examples is only for synthetic data. Received: examples={self.examples}")
         if self.train_examples is not None:
             data.check_train_examples(self.train_examples)
+        if self.color_jitter and not self.augment:
+            raise ValueError(f"color_jitter is a part of augment. Received: color_jitter={self.color_jitter}")
+
+    def _is_dense(self) -> bool:
+        """Returns whether the dataset is a built-in one with labels of pixels."""
+        import data
+
+        known = self.dataset in data.names()
+        return known and any(task.is_dense for task in data.available_tasks(self.dataset).values())
 
     def to_json(self) -> dict[str, Any]:
         """Returns the settings as JSON values."""
