@@ -41,15 +41,16 @@ def face_groups(trunk: str = "resnet18", hidden: int = 256, frozen: bool = True)
         model = trunks.get(trunk, image_shape, weights)
         if frozen:
             model.trainable = False
+        features = heads.pooled("trunk", model.output)
         outputs = {}
         binary = [task for task in tasks.values() if task.head == "binary"]
         if binary:
             owner = binary[0].name if len(binary) == 1 else heads.SHARED
-            x = layers.Dense(hidden, activation="relu", name=f"{owner}_hidden")(model.output)
+            x = layers.Dense(hidden, activation="relu", name=f"{owner}_hidden")(features)
             outputs = heads.binary(binary, x)
         for task in tasks.values():
             if task.head == "regression":
-                outputs[task.name] = heads.regression(task, model.output, hidden)
+                outputs[task.name] = heads.regression(task, features, hidden)
         return model.input, {name: outputs[name] for name in tasks}
 
     return build

@@ -1,4 +1,4 @@
-"""Heads: the task-specific layers, from features to the output of a task.
+"""Heads: the task-specific layers, from features or feature maps to the output of a task.
 
 The output layer of a task has the task's name, and names of the layers before it begin with that name, so `summary()`
 shows which task they belong to. Outputs are float32 under every dtype policy: half precision is not enough for losses
@@ -13,8 +13,9 @@ from typing import Any
 from keras import layers
 from keras.initializers import Constant
 
+from models import dense_heads
 from mtl_keras.layers import TaskSplit
-from mtl_keras.tasks import Task
+from mtl_keras.tasks import DENSE_HEADS, Task
 
 SHARED = "binary_tasks"
 """Name prefix of the layers that all binary tasks share."""
@@ -52,8 +53,10 @@ def binary(tasks: Sequence[Task], features: Any) -> dict[str, Any]:
 
     Args:
         tasks: tasks whose head is `"binary"`.
-        features: a Keras tensor `(batch, features)`.
+        features: a Keras tensor `(batch, features)`, or `(batch, rows, columns, features)`, which is averaged over the
+            positions.
     """
+    features = pooled(tasks[0].name if len(tasks) == 1 else SHARED, features)
     if len(tasks) == 1:
         (task,) = tasks
         return {task.name: probabilities(task, features)}
@@ -118,14 +121,42 @@ SINGLE: dict[str, Callable[[Task, Any], Any]] = {
     "classification": classification,
     "regression": regression,
     "reconstruction": reconstruction,
+    **dict.fromkeys(DENSE_HEADS, dense_heads.dense),
 }
 
 
 def head(task: Task, features: Any) -> Any:
-    """Returns the output of a task from features `(batch, features)` of its own.
+    """Returns the output of a task from features of its own.
+
+    Dense tasks and reconstructions read feature maps as they are (`models.dense_heads`); for other tasks, maps are
+    averaged over the positions.
 
     Args:
         task: the task.
-        features: a Keras tensor `(batch, features)`.
+        features: a Keras tensor `(batch, features)` or `(batch, rows, columns, features)`.
+
+    Raises:
+        ValueError: for a dense task without feature maps, or whose shape has no height and width.
     """
+    is_map = len(features.shape) == 4
+    if task.is_dense and not is_map:
+        raise ValueError(
+            f"Task {task.name!r} ({task.head}) predicts every pixel, so its trunk must give feature maps (batch, rows, "
+            "columns, features). Choices: unet, segnet, dilated(resnet50), or the name of an architecture in "
+            f"keras.applications. Received: features of shape {tuple(features.shape)}"
+        )
+    if task.head == "reconstruction" and is_map:
+        return dense_heads.dense(task, features)
+    if not task.is_dense:
+        features = pooled(task.name, features)
     return probabilities(task, features) if task.head == "binary" else SINGLE[task.head](task, features)
+
+
+def pooled(owner: str, features: Any) -> Any:
+    """Returns features `(batch, features)`: feature maps are averaged over the positions.
+
+    Args:
+        owner: name of the task, or prefix of the layers, to which the pooling belongs.
+        features: a Keras tensor `(batch, features)` or `(batch, rows, columns, features)`.
+    """
+    return layers.GlobalAveragePooling2D(name=f"{owner}_pool")(features) if len(features.shape) == 4 else features

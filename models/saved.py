@@ -13,6 +13,7 @@ from mtl_keras.tasks import Task, TaskSet
 from mtl_keras.training import graph
 
 SUFFIX = ".keras"
+_ENDINGS = {"classification": "softmax", "segmentation": "softmax", "binary": "sigmoid", "mask": "sigmoid"}
 _LARGE_LABELS = 10.0
 """Above this mean or deviation, an output layer that begins near 0 takes too many steps to reach the labels."""
 
@@ -95,8 +96,8 @@ def _check_output(path: Path, task: Task, output: Any) -> None:
     if shape != task.shape:
         raise ValueError(f"Output {task.name!r} of {path} must have the shape {task.shape}. Received: {shape}")
     last = output._keras_history.operation
-    if task.head in ("classification", "binary") and getattr(last, "activation", None) is keras.activations.linear:
-        ending = "softmax" if task.head == "classification" else "sigmoid"
+    ending = _ENDINGS.get(task.head)
+    if ending and getattr(last, "activation", None) is keras.activations.linear:
         raise ValueError(
             f"Output {task.name!r} of {path} must be probabilities. Received: the linear layer {last.name!r}; "
             f"end it with activation={ending!r}"
