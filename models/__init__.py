@@ -2,12 +2,16 @@
 
 from models.attention import mtan
 from models.branching import branches, ltb
+from models.deeplab import deeplab
+from models.dilated import dilated
+from models.encoder_decoders import segnet, unet
 from models.experts import cgc, dselect_k, mmoe, ple
 from models.face_groups import face_groups
 from models.hub import keras_hub
 from models.networks import NETWORKS, check_network, hard_sharing, network, trunk_layers
 from models.parallel import cross_stitch, nddr, sluice, start_from_single_task
 from models.resnet import resnet18
+from models.segnet_mtan import segnet_mtan
 from models.strided import strided
 from models.task_routing import task_routing
 from models.two_paths import two_paths
@@ -19,6 +23,8 @@ __all__ = [
     "cgc",
     "check_network",
     "cross_stitch",
+    "deeplab",
+    "dilated",
     "dselect_k",
     "face_groups",
     "hard_sharing",
@@ -30,11 +36,14 @@ __all__ = [
     "network",
     "ple",
     "resnet18",
+    "segnet",
+    "segnet_mtan",
     "sluice",
     "start_from_single_task",
     "strided",
     "task_routing",
     "trunk_layers",
     "two_paths",
+    "unet",
     "vgg16_dense",
 ]

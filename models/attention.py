@@ -30,11 +30,11 @@ def mtan(
 
     A module's mask is computed from the first activation of a stage and from what the task selected in the stage
     before; it is applied to the stage's output. Between two stages, the selected features go through layers that all
-    tasks share, and are pooled to the next stage's size. What follows the last feature map, such as the fully connected
+    tasks share, and are pooled to the next stage's size, or upsampled in a decoder. What follows the last feature map, such as the fully connected
     layer of `"cnn"`, is copied for each task.
 
     Args:
-        trunk: an identifier for `models.trunks.get`; by default `"cnn"` for images and `"mlp"` for vectors.
+        trunk: an identifier for `models.trunks.get`; by default see `models.trunks.default_trunk`.
         after: names of the layers that end the stages; by default see `models.stages.stage_ends`.
         hidden: hidden channels of a module, as a share of its stage's channels: 0.25 as in the authors' ResNet; 1 as in
             their SegNet.
@@ -51,7 +51,7 @@ def mtan(
         raise unknown_value("refine", refine, _REFINEMENTS)
 
     def build(tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
-        source = stages.CopiedTrunk.get(trunk, image_shape, weights)
+        source = stages.CopiedTrunk.get(trunk, tasks, image_shape, weights)
         found = _stages(source.model, after)
         maps = [last for _, last in found]
         refinements = [
@@ -80,8 +80,8 @@ def _stages(trunk: keras.Model, after: str | Sequence[str] | None) -> list[tuple
 
     The first activation is one of the output's shape; if there is none, it is the output itself.
     """
-    tensors = stages.activations(trunk)
-    ends = stages.stage_ends(trunk, after)
+    tensors = stages.activations(trunk, skips=True)
+    ends = stages.stage_ends(trunk, after, skips=True)
     names = [symbolic_producer(tensor)[0].name for tensor in tensors]
     for end in ends:
         if end not in names:
@@ -115,7 +115,9 @@ def _refinement(name: str, here: Any, following: Any, bottleneck: bool) -> keras
         kind = layers.Conv2D(channels, 3, padding="same") if is_map else layers.Dense(channels)
         kind.name = f"{name}_{'conv' if is_map else 'dense'}"
         x = layers.ReLU(name=f"{name}_relu")(_normalised(kind(inputs), name))
-    if is_map and x.shape[1:3] != following.shape[1:3]:
+    if is_map and x.shape[1] < following.shape[1]:  # in a decoder
+        x = layers.Resizing(*following.shape[1:3], name=f"{name}_resize")(x)
+    elif is_map and x.shape[1:3] != following.shape[1:3]:
         pool = [max(1, -(-size // smaller)) for size, smaller in zip(x.shape[1:3], following.shape[1:3])]
         x = layers.MaxPooling2D(pool, padding="same", name=f"{name}_pool")(x)
         if x.shape[1:3] != following.shape[1:3]:  # the trunk's convolutions are not padded

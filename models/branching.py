@@ -44,7 +44,7 @@ def ltb(
     further or from new weights. While the network is trained, each step computes all nodes.
 
     Args:
-        trunk: an identifier for `models.trunks.get`; by default `"cnn"` for images and `"mlp"` for vectors.
+        trunk: an identifier for `models.trunks.get`; by default see `models.trunks.default_trunk`.
         after: names of the layers that end the stages; by default see `models.stages.stage_ends`.
         nodes: number of copies of each stage; by default one per task.
         temperature: see `mtl_keras.layers.BranchChoice`.
@@ -64,7 +64,7 @@ def ltb(
         return BranchChoice(temperature, decay, lowest, name=name)(features) if len(features) > 1 else features[0]
 
     def build(tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
-        source = stages.CopiedTrunk.get(trunk, image_shape, weights)
+        source = stages.CopiedTrunk.get(trunk, tasks, image_shape, weights)
         ends = stages.stage_ends(source.model, after)
         parts = stages.cut(source.model, ends)
         if not list(parts.values())[-1].weights:  # such as pooling: a part of the last stage

@@ -32,8 +32,8 @@ def mmoe(
     """Builds experts that all tasks share, and for each task a gate that weights them by the example (MMoE).
 
     Args:
-        trunk: what is made into experts: an identifier for `models.trunks.get`. By default `"cnn"` for images and
-            `"mlp"` for vectors.
+        trunk: what is made into experts: an identifier for `models.trunks.get`. By default see
+            `models.trunks.default_trunk`.
         experts: number of experts.
         split: name of the layer of the trunk behind which the experts begin; the layers up to it are shared. By default
             experts of vectors are the whole trunk, as in the paper, and experts of images are its last stage with
@@ -191,7 +191,7 @@ class _Experts:
             check_integer("tower", width, 1)
 
     def __call__(self, tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
-        trunk = stages.CopiedTrunk.get(self.trunk, image_shape, weights)
+        trunk = stages.CopiedTrunk.get(self.trunk, tasks, image_shape, weights)
         of_shared, levels = self._parts(trunk.model)
         of_task = dict.fromkeys(tasks, of_shared)
         for level, stage in enumerate(levels, start=1):

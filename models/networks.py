@@ -49,7 +49,7 @@ def network(
         identifier: the name of a network, with or without arguments (`"two_paths"`, `"strided(width=2)"`); a trunk that
             all tasks share: an identifier for `models.trunks.get`; or the path of a `.keras` file: see
             `models.saved.saved_network`.
-        tasks: the tasks to predict.
+        tasks: the tasks to predict. Dense tasks without a size get that of the images.
         image_shape: `(height, width, channels)` of the images, which are in [0, 1], or `(features,)` of vectors.
         weights: initial weights of the trunk: `None` for random weights, `"imagenet"`, or the path of a file. See
             `models.trunks.get`.
@@ -70,6 +70,7 @@ def network(
     alone = MultiTaskModel(*network("two_paths", tasks.subset(["item"]), (28, 28, 1)))
     ```
     """
+    tasks = _sized(tasks, image_shape)
     if not isinstance(identifier, str):
         return hard_sharing(identifier, tasks, image_shape, weights)
     if identifier.endswith(saved.SUFFIX):
@@ -108,6 +109,7 @@ def hard_sharing(
         trunk: an identifier for `models.trunks.get`: a name (`"cnn"`, `"cnn(filters=16)"`, `"mobilenetv2"`), a model, a
             layer or a function from images to features.
         tasks: the tasks to predict. Each task's `head` selects the kind of its head; all binary tasks share one layer.
+            Dense tasks need feature maps, such as those of `"unet"`, `"segnet"` and `"dilated(resnet50)"`.
         image_shape: `(height, width, channels)` of the images, which are in [0, 1], or `(features,)` of vectors.
         weights: initial weights of the trunk: see `models.trunks.get`.
 
@@ -128,14 +130,28 @@ def hard_sharing(
     References:
         R. Caruana, "Multitask Learning", Machine Learning 28, 1997, https://doi.org/10.1023/A:1007379606734
     """
-    model = trunks.get(trunk, image_shape, weights)
+    tasks = _sized(tasks, image_shape)
+    model = trunks.get(trunk, image_shape, weights, tasks)
     features = model.output
     binary = [task for task in tasks.values() if task.head == "binary"]
     outputs = heads.binary(binary, features) if binary else {}
     for task in tasks.values():
         if task.head != "binary":
-            outputs[task.name] = heads.SINGLE[task.head](task, features)
+            outputs[task.name] = heads.head(task, features)
     return model.input, {name: outputs[name] for name in tasks}
+
+
+def _sized(tasks: TaskSet, image_shape: tuple[int, ...]) -> TaskSet:
+    """Returns the tasks with the size of the images for dense tasks that have none; checks those that have one."""
+    if len(image_shape) == 3:
+        tasks = tasks.at_size(*image_shape[:2])
+    for task in tasks.values():
+        if task.is_dense and task.shape[:-1] != tuple(image_shape[:-1]):
+            raise ValueError(
+                f"Task {task.name!r} ({task.head}) predicts every pixel: its height and width must be those of the "
+                f"images. Received: shape {task.shape}, image_shape={tuple(image_shape)}"
+            )
+    return tasks
 
 
 def trunk_layers(outputs: Mapping[str, Any]) -> list[str]:

@@ -36,10 +36,10 @@ def cross_stitch(
     The paper starts from the weights of single-task networks.
 
     Args:
-        trunk: what is copied: an identifier for `models.trunks.get`. By default `"cnn"` for images and `"mlp"` for
-            vectors.
+        trunk: what is copied: an identifier for `models.trunks.get`. By default see `models.trunks.default_trunk`.
         after: names of the layers of the trunk behind which units stand; by default the ends of its stages (see
-            `models.stages.stage_ends`).
+            `models.stages.stage_ends`). In an encoder-decoder, what skip connections give to the decoder of a task is
+            what the units behind the encoder's stages gave to this task.
         own: see `mtl_keras.layers.CrossStitch`.
         others: see there.
         per_channel: see there.
@@ -146,18 +146,26 @@ class _Parallel:
         stages.check_arguments(self.trunk, self.after)
 
     def __call__(self, tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
-        trunk = stages.CopiedTrunk.get(self.trunk, image_shape, weights)
-        ends = stages.stage_ends(trunk.model, self.after)
-        features = [trunk.model.input] * len(tasks)
+        trunk = stages.CopiedTrunk.get(self.trunk, tasks, image_shape, weights)
+        ends = stages.stage_ends(trunk.model, self.after, skips=True)
+        # What each task has in the place of a tensor of the trunk.
+        known = {id(trunk.model.input): [trunk.model.input] * len(tasks)}
+        features: list[Any] = []
         found: list[list[Any]] = []
-        for level, (end, stage) in enumerate(stages.cut(trunk.model, ends).items(), start=1):
-            copies = [trunk.copy(stage, f"stage{level}_{task}", number) for number, task in enumerate(tasks)]
-            features = [copy(x) for copy, x in zip(copies, features)]
-            if end in ends and len(tasks) > 1:
+        for level, stage in enumerate(stages.cut_with_skips(trunk.model, ends), start=1):
+            copies = [trunk.copy(stage.model, f"stage{level}_{task}", number) for number, task in enumerate(tasks)]
+            for number, copy in enumerate(copies):
+                read = [known[id(tensor)][number] for tensor in stage.reads]
+                given = copy(read[0] if len(read) == 1 else read)
+                for tensor, own in zip(stage.gives, given if len(stage.gives) > 1 else [given]):
+                    known.setdefault(id(tensor), []).append(own)
+            features = known[id(stage.gives[0])]
+            if stage.name in ends and len(tasks) > 1:
                 features = [self.unit(i, f"stitch{level}_{task}")(features) for i, task in enumerate(tasks)]
-            if end in ends:
+                known[id(stage.gives[0])] = features
+            if stage.name in ends:
                 found.append(features)
-            for copy in copies if self.penalty and end in ends else ():
+            for copy in copies if self.penalty and stage.name in ends else ():
                 _penalise_last_kernel(copy, self.penalty)
         outputs = {}
         for number, task in enumerate(tasks.values()):

@@ -29,7 +29,7 @@ def task_routing(
     features, so shared moving averages, a mixture of those of all tasks, would fit none of them in evaluation.
 
     Args:
-        trunk: an identifier for `models.trunks.get`; by default `"cnn"` for images and `"mlp"` for vectors.
+        trunk: an identifier for `models.trunks.get`; by default see `models.trunks.default_trunk`.
         after: names of the layers whose channels are switched off; by default all activations that each path through
             the trunk passes. For ReLU this equals the paper's masks, which stand before it.
         rate: share of the channels that are off for each task.
@@ -43,7 +43,7 @@ def task_routing(
     TaskRouting(rate, check_integer("seed", seed, 0))  # checks the arguments
 
     def build(tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
-        model = stages.CopiedTrunk.get(trunk, image_shape, weights).model
+        model = stages.CopiedTrunk.get(trunk, tasks, image_shape, weights).model
         every = [symbolic_producer(tensor)[0].name for tensor in stages.activations(model)]
         ends = every if after is None else stages.layer_names(after)
         stages.cut(model, ends)  # checks the names

@@ -1,8 +1,9 @@
 """Trunks: the part of a network that all tasks share, from images to features.
 
-A trunk is any callable from images `(batch, height, width, channels)` in [0, 1] to features `(batch, features)`: a
-function, a `keras.layers.Layer`, a `keras.Model`. Trunks registered in `TRUNKS` can be selected by name, with arguments
-(`"cnn(filters=16)"`), and so can every architecture in `keras.applications` (`"mobilenetv2"`).
+A trunk is any callable from images `(batch, height, width, channels)` in [0, 1] to features `(batch, features)` or, for
+tasks that predict every pixel, feature maps `(batch, rows, columns, features)`: a function, a `keras.layers.Layer`, a
+`keras.Model`. Trunks registered in `TRUNKS` can be selected by name, with arguments (`"cnn(filters=16)"`), and so can
+every architecture in `keras.applications` (`"mobilenetv2"`).
 """
 
 from __future__ import annotations
@@ -11,20 +12,40 @@ import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 from keras import layers
 
 from models.applications import APPLICATIONS, application_trunk, check_images
 from mtl_keras.checks import unknown_value
-from mtl_keras.serialization import Registry, parse_spec
+from mtl_keras.serialization import Registry, Spec, parse_spec
+from mtl_keras.tasks import TaskSet
 
 Trunk = Callable[[Any], Any]
 
 IMAGENET = "imagenet"
 
-TRUNKS: Registry[Trunk] = Registry("trunk")
+
+@runtime_checkable
+class LoadsWeights(Protocol):
+    """A trunk that loads initial weights in its own way."""
+
+    def __call__(self, images: Any) -> Any: ...
+
+    def load_into(self, model: keras.Model, weights: str) -> None:
+        """Loads weights into a model of the trunk: see `get`, which calls this."""
+
+
+class _TrunkRegistry(Registry[Trunk]):
+    """Registry of trunks. Architectures in arguments are names: `"dilated(resnet50)"`."""
+
+    def _resolve(self, value: Any) -> Any:
+        is_architecture = isinstance(value, Spec) and value.name.lower() in APPLICATIONS
+        return value.name if is_architecture and not (value.args or value.kwargs) else super()._resolve(value)
+
+
+TRUNKS: Registry[Trunk] = _TrunkRegistry("trunk")
 
 _FULL_RESOLUTION = 64  # images of up to this size are convolved at every position
 _GRID = 8  # feature maps are halved until they are at most this size
@@ -139,6 +160,18 @@ def mlp(dense: int | Sequence[int] = 256, depth: int = 2, dropout: float = 0.2) 
     return trunk
 
 
+def default_trunk(input_shape: Sequence[int], tasks: TaskSet | None = None) -> str:
+    """Returns the name of the usual trunk: `"mlp"` for vectors, `"unet"` for dense tasks, else `"cnn"`.
+
+    Args:
+        input_shape: shape of the inputs, without the batch axis.
+        tasks: the tasks to predict.
+    """
+    if len(input_shape) == 1:
+        return "mlp"
+    return "unet" if tasks is not None and _any_dense(tasks) else "cnn"
+
+
 def names() -> list[str]:
     """Returns the names that `get` accepts: registered trunks and the architectures of `keras.applications`."""
     return [*TRUNKS.names, *APPLICATIONS]
@@ -164,7 +197,9 @@ def check_name(identifier: str, kind: str = "trunk", others: Iterable[str] = ())
         raise ValueError(f"Trunk {spec.name.lower()!r} takes no arguments. Received: {identifier!r}")
 
 
-def get(identifier: str | Trunk, input_shape: tuple[int, ...], weights: str | None = None) -> keras.Model:
+def get(
+    identifier: str | Trunk, input_shape: tuple[int, ...], weights: str | None = None, tasks: TaskSet | None = None
+) -> keras.Model:
     """Returns a trunk as a model.
 
     Args:
@@ -175,9 +210,12 @@ def get(identifier: str | Trunk, input_shape: tuple[int, ...], weights: str | No
         weights: `None` for random weights (or those of the given trunk), `"imagenet"` for the weights that Keras
             fetches for an architecture of `keras.applications`, or the path of a file of the trunk's weights: see
             `load_trunk_weights`.
+        tasks: the tasks to predict. If one is dense, the name of an architecture means its trunk of feature maps:
+            `"resnet50"` is `"dilated(resnet50)"`.
 
     Returns:
-        A model from images `(batch, height, width, channels)` in [0, 1] to features `(batch, features)`.
+        A model from images `(batch, height, width, channels)` in [0, 1] to features `(batch, features)` or feature maps
+        `(batch, rows, columns, features)`.
 
     Raises:
         ValueError: for an unknown name, wrong arguments, images that the trunk does not support, a trunk whose output
@@ -185,7 +223,7 @@ def get(identifier: str | Trunk, input_shape: tuple[int, ...], weights: str | No
     """
     imagenet = weights == IMAGENET
     if isinstance(identifier, str):
-        name, trunk = identifier, _by_name(identifier, imagenet)
+        name, trunk = identifier, _by_name(identifier, imagenet, tasks is not None and _any_dense(tasks))
     elif callable(identifier):
         name, trunk = getattr(identifier, "name", "trunk"), identifier
     else:
@@ -196,7 +234,10 @@ def get(identifier: str | Trunk, input_shape: tuple[int, ...], weights: str | No
         inputs = keras.Input(input_shape, name="images" if len(input_shape) == 3 else "features")
         model = keras.Model(inputs, trunk(inputs), name="trunk")
     _check(model, tuple(input_shape))
-    if not (imagenet and name.lower() in APPLICATIONS):  # these weights are already loaded
+    if isinstance(trunk, LoadsWeights):
+        if weights is not None:
+            trunk.load_into(model, weights)
+    elif not (imagenet and name.lower() in APPLICATIONS):  # these weights are already loaded
         load_trunk_weights(model, weights, name)
     return model
 
@@ -234,11 +275,17 @@ def load_trunk_weights(trunk: keras.Model, weights: str | None, name: str) -> No
         raise ValueError(f"{path} does not hold weights for {name!r}: {reason[:300]}") from cause
 
 
-def _by_name(identifier: str, imagenet: bool) -> Trunk:
+def _any_dense(tasks: TaskSet) -> bool:
+    return any(task.is_dense for task in tasks.values())
+
+
+def _by_name(identifier: str, imagenet: bool, maps: bool) -> Trunk:
     check_name(identifier)
     name = parse_spec(identifier).name
     if name in TRUNKS:
         return TRUNKS.get(identifier)
+    if maps:
+        return TRUNKS.get(Spec("dilated", (name.lower(),)))
     return partial(application_trunk, name.lower(), imagenet=imagenet)
 
 
@@ -250,8 +297,8 @@ def _check(model: keras.Model, input_shape: tuple[int, ...]) -> None:
             f"The trunk must take one batch of images of shape {input_shape}. Received: inputs of shape {shapes}"
         )
     shapes = [tuple(tensor.shape[1:]) for tensor in model.outputs]
-    if len(shapes) != 1 or len(shapes[0]) != 1 or shapes[0][0] is None:
+    if len(shapes) != 1 or len(shapes[0]) not in (1, 3) or None in shapes[0]:
         raise ValueError(
-            "The trunk must give one tensor of features (batch, features): flatten or pool feature maps. "
-            f"Received: outputs of shape {shapes}"
+            "The trunk must give one tensor of features (batch, features), or of feature maps (batch, rows, columns, "
+            f"features) of known size. Received: outputs of shape {shapes}"
         )

@@ -22,7 +22,7 @@ def test_registered_trunks_give_features(name: str, features: int, shape: tuple[
 
 
 def test_every_registered_trunk_builds_by_name() -> None:
-    assert trunks.TRUNKS.names == ["cnn", "keras_hub", "lenet", "mlp", "resnet18"]
+    assert trunks.TRUNKS.names == ["cnn", "dilated", "keras_hub", "lenet", "mlp", "resnet18", "segnet", "unet"]
 
 
 def test_arguments_in_the_name() -> None:
@@ -135,11 +135,11 @@ def test_other_images_than_the_model_was_made_for() -> None:
 @pytest.mark.parametrize(
     ("mine", "received"),
     [
-        (lambda x: x, r"\[\(8, 8, 1\)\]"),
+        (lambda x: layers.Reshape((8, 8))(x), r"\[\(8, 8\)\]"),
         (lambda x: [layers.Flatten()(x), layers.Flatten()(x)], r"\[\(64,\), \(64,\)\]"),
     ],
 )
-def test_features_must_be_one_vector(mine: trunks.Trunk, received: str) -> None:
+def test_features_must_be_one_vector_or_map(mine: trunks.Trunk, received: str) -> None:
     with pytest.raises(ValueError, match=rf"must give one tensor of features .*outputs of shape {received}"):
         trunks.get(mine, (8, 8, 1))
 
