@@ -20,6 +20,7 @@ from data.synthetic import (
     street,
     street_camera,
 )
+from data.synthetic.raycast import Box, Ellipsoid, Material, Pose, Shape, view
 from data.tfds_reader import DRAWN
 
 Scene = dict[str, np.ndarray]
@@ -106,6 +107,25 @@ def test_depths_agree_with_normals(index: int) -> None:
         assert (slope[plane] < 2e-3).mean() > 0.96
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Box(0, Material((1.0, 1.0, 1.0)), (0.2, 0.1, 3.0), (0.7, 0.4, 0.5), 0.7),
+        Ellipsoid(0, Material((1.0, 1.0, 1.0)), (0.2, 0.1, 3.0), (1.0, 0.5, 0.6)),
+    ],
+)
+def test_normals_are_at_right_angles_to_surfaces(shape: Shape) -> None:
+    camera = Camera(100.0, 90.0, 66.0, 45.0)
+    seen = view([shape], camera, Pose((-0.5, -0.7, 0.1), 0.2, 0.25), 96, 128)
+    assert 0.1 < np.isfinite(seen.depth).mean() < 0.9
+    place = np.where(np.isfinite(seen.depth), seen.depth, np.nan)[..., None] * np.moveaxis(camera.rays(96, 128), 0, -1)
+    inner = seen.normal[1:-1, 1:-1]
+    for step in (place[2:, 1:-1] - place[:-2, 1:-1], place[1:-1, 2:] - place[1:-1, :-2]):
+        slope = np.abs((inner * step).sum(-1)) / np.linalg.norm(step, axis=-1)
+        assert np.nanmedian(slope) < 5e-3
+        assert np.nanquantile(slope, 0.9) < 0.03
+
+
 @pytest.mark.parametrize("index", range(5))
 def test_floor_ceiling_and_walls_are_planes(index: int) -> None:
     scene = room(0, "train", index, clean=True)
@@ -164,6 +184,7 @@ def test_inverse_depths_of_streets(streets: list[Scene]) -> None:
         depth = scene["depth"][..., 0]
         assert 0 <= depth.min() < 0.01 < depth.max() < 0.5
         assert (depth[scene["label"] == sky] == 0).all()
+        assert depth[depth > 0].min() >= 0.01  # up to 100 m
         assert 0 < (scene["label"] == -1).mean() < 0.25
     road = street(0, "train", 0, clean=True)["depth"][-1]
     assert 1 / 8 < road.mean() < 1 / 2
