@@ -73,7 +73,7 @@ def _network(title: str, identifier: str) -> _DenseNetwork:
 
 
 SEGNET = _network("SegNet", "segnet(width=0.25)")
-DECODERS = _network("SegNet with a decoder for each task", "segnet_decoders(width=0.25)")
+DECODERS = _network("SegNet with a decoder for each task", "decoders(segnet(width=0.25))")
 
 
 def measure(

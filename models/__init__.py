@@ -2,6 +2,7 @@
 
 from models.attention import mtan
 from models.branching import branches, ltb
+from models.decoders import decoders
 from models.deeplab import deeplab
 from models.dilated import dilated
 from models.encoder_decoders import segnet, unet
@@ -23,6 +24,7 @@ __all__ = [
     "cgc",
     "check_network",
     "cross_stitch",
+    "decoders",
     "deeplab",
     "dilated",
     "dselect_k",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,56 @@ from mtl_keras.checks import check_integer, check_positive
 from mtl_keras.layers import MaxUnpooling2D
 
 _SEGNET_FILTERS = (64, 128, 256, 512, 512)
+
+
+class EncoderDecoder(ABC):
+    """A trunk with feature maps in the resolution of the image, whose decoder may also be copied for each task."""
+
+    def __call__(self, images: Any) -> Any:
+        """Returns feature maps `(batch, height, width, features)` of images `(batch, height, width, channels)`."""
+        return self.decode(self.encode(images), images)
+
+    @abstractmethod
+    def encode(self, images: Any) -> list[Any]:
+        """Returns the maps of each level that the decoder reads, from fine to coarse."""
+
+    @abstractmethod
+    def decode(self, encoded: Sequence[Any], images: Any, name: str = "trunk") -> Any:
+        """Returns maps in the resolution of the images.
+
+        Args:
+            encoded: the result of `encode`.
+            images: the images.
+            name: prefix of the names of the layers.
+        """
+
+
+@dataclass(frozen=True)
+class _UNet(EncoderDecoder):
+    filters: int
+    depth: int
+
+    def __post_init__(self) -> None:
+        check_integer("filters", self.filters, 1)
+        check_integer("depth", self.depth, 1)
+
+    def encode(self, images: Any) -> list[Any]:
+        check_images("Trunk 'unet'", images.shape[1:])
+        x = padded(images, 2**self.depth)
+        found = []
+        for level in range(1, self.depth + 1):
+            found.append(_level(x, self.filters * 2 ** (level - 1), f"trunk_down{level}"))
+            x = layers.MaxPooling2D(name=f"trunk_pool{level}")(found[-1])
+        return [*found, _level(x, self.filters * 2**self.depth, "trunk_middle")]
+
+    def decode(self, encoded: Sequence[Any], images: Any, name: str = "trunk") -> Any:
+        *skips, x = encoded
+        for level in range(self.depth, 0, -1):
+            channels = self.filters * 2 ** (level - 1)
+            x = layers.Conv2DTranspose(channels, 2, strides=2, name=f"{name}_up{level}")(x)
+            x = layers.Concatenate(name=f"{name}_skip{level}")([x, skips[level - 1]])
+            x = _level(x, channels, f"{name}_up{level}")
+        return cropped(x, images, f"{name}_crop")
 
 
 @TRUNKS.register
@@ -32,25 +84,7 @@ def unet(filters: int = 16, depth: int = 4) -> Trunk:
         O. Ronneberger, P. Fischer, T. Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI
         2015, https://arxiv.org/abs/1505.04597
     """
-    check_integer("filters", filters, 1)
-    check_integer("depth", depth, 1)
-
-    def trunk(images: Any) -> Any:
-        check_images("Trunk 'unet'", images.shape[1:])
-        x = padded(images, 2**depth)
-        skips = []
-        for level in range(1, depth + 1):
-            skips.append(_level(x, filters * 2 ** (level - 1), f"trunk_down{level}"))
-            x = layers.MaxPooling2D(name=f"trunk_pool{level}")(skips[-1])
-        x = _level(x, filters * 2**depth, "trunk_middle")
-        for level in range(depth, 0, -1):
-            channels = filters * 2 ** (level - 1)
-            x = layers.Conv2DTranspose(channels, 2, strides=2, name=f"trunk_up{level}")(x)
-            x = layers.Concatenate(name=f"trunk_skip{level}")([x, skips[level - 1]])
-            x = _level(x, channels, f"trunk_up{level}")
-        return cropped(x, images, "trunk_crop")
-
-    return trunk
+    return _UNet(filters, depth)
 
 
 def _level(x: Any, channels: int, name: str) -> Any:
@@ -64,6 +98,67 @@ def _normalised_convolution(x: Any, channels: int, name: str, use_bias: bool = T
     # Low momentum, so the moving averages converge in runs of a few hundred steps.
     x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level of a SegNet.
+
+    Args:
+        read: the maps that its convolutions read: images, pooled or unpooled maps.
+        first: the maps behind its first convolution.
+        last: the maps behind its last convolution.
+    """
+
+    read: Any
+    first: Any
+    last: Any
+
+
+@dataclass(frozen=True)
+class SegNet(EncoderDecoder):
+    """The trunk `segnet`, level by level.
+
+    Args:
+        width: factor of the channels.
+    """
+
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive("width", self.width)
+
+    @property
+    def filters(self) -> list[int]:
+        """The channels of each level."""
+        return [max(1, round(count * self.width)) for count in _SEGNET_FILTERS]
+
+    def encode(self, images: Any) -> list[Any]:
+        return [level.last for level in self.encoder(images)]
+
+    def decode(self, encoded: Sequence[Any], images: Any, name: str = "trunk") -> Any:
+        return cropped(self.decoder(encoded, name)[-1].last, images, f"{name}_crop")
+
+    def encoder(self, images: Any) -> list[Level]:
+        """Returns the levels of the encoder, from fine to coarse, of images padded to multiples of 32."""
+        check_images("Trunk 'segnet'", images.shape[1:])
+        x = padded(images, 2 ** len(self.filters))
+        found: list[Level] = []
+        for number, channels in enumerate(self.filters, start=1):
+            found.append(_segnet_level(x, channels, 2 if number < 3 else 3, f"trunk_down{number}"))
+            x = layers.MaxPooling2D(name=f"trunk_pool{number}")(found[-1].last)
+        return found
+
+    def decoder(self, encoded: Sequence[Any], name: str = "trunk") -> list[Level]:
+        """Returns the levels of a decoder, from coarse to fine, of the last maps of each level of the encoder."""
+        x = layers.MaxPooling2D(name=f"{name}_bottom")(encoded[-1])
+        found: list[Level] = []
+        for number in range(len(encoded), 0, -1):
+            x = MaxUnpooling2D(name=f"{name}_unpool{number}")([x, encoded[number - 1]])
+            channels = self.filters[max(0, number - 2)]
+            found.append(_segnet_level(x, channels, 2 if number < 3 else 3, f"{name}_up{number}"))
+            x = found[-1].last
+        return found
 
 
 @TRUNKS.register
@@ -85,52 +180,7 @@ def segnet(width: float = 1.0) -> Trunk:
         S. Liu, E. Johns, A. J. Davison, "End-to-End Multi-Task Learning with Attention", CVPR 2019,
         https://arxiv.org/abs/1803.10704: the version with fewer layers in the decoder
     """
-    check_positive("width", width)
-
-    def trunk(images: Any) -> Any:
-        check_images("Trunk 'segnet'", images.shape[1:])
-        return cropped(segnet_levels(images, width)[-1].last, images, "trunk_crop")
-
-    return trunk
-
-
-@dataclass(frozen=True)
-class Level:
-    """A level of a SegNet.
-
-    Args:
-        read: the maps that its convolutions read: images, pooled or unpooled maps.
-        first: the maps behind its first convolution.
-        last: the maps behind its last convolution.
-    """
-
-    read: Any
-    first: Any
-    last: Any
-
-
-def segnet_levels(images: Any, width: float) -> list[Level]:
-    """Applies a SegNet: see `segnet`.
-
-    Args:
-        images: a Keras tensor `(batch, height, width, channels)`, which is padded to multiples of 32.
-        width: factor of the channels.
-
-    Returns:
-        The five levels of the encoder and those of the decoder, in the order of computation.
-    """
-    filters = [max(1, round(count * width)) for count in _SEGNET_FILTERS]
-    x = padded(images, 2 ** len(filters))
-    encoder: list[Level] = []
-    for number, channels in enumerate(filters, start=1):
-        encoder.append(_segnet_level(x, channels, 2 if number < 3 else 3, f"trunk_down{number}"))
-        x = layers.MaxPooling2D(name=f"trunk_pool{number}")(encoder[-1].last)
-    decoder: list[Level] = []
-    for number in range(len(filters), 0, -1):
-        x = MaxUnpooling2D(name=f"trunk_unpool{number}")([x, encoder[number - 1].last])
-        decoder.append(_segnet_level(x, filters[max(0, number - 2)], 2 if number < 3 else 3, f"trunk_up{number}"))
-        x = decoder[-1].last
-    return [*encoder, *decoder]
+    return SegNet(width)
 
 
 def _segnet_level(read: Any, channels: int, count: int, name: str) -> Level:

@@ -9,15 +9,11 @@ import keras
 from keras import layers
 
 from models import heads
-from models.applications import check_images
-from models.encoder_decoders import cropped, segnet_levels
+from models.encoder_decoders import SegNet, cropped
 from models.networks import NETWORKS, Graph, Network
 from models.trunks import load_trunk_weights
-from mtl_keras.checks import check_positive
 from mtl_keras.layers import TaskAttention
 from mtl_keras.tasks import TaskSet
-
-_LEVELS = 5  # of the encoder, and of the decoder
 
 
 @NETWORKS.register
@@ -39,14 +35,13 @@ def segnet_mtan(width: float = 1.0) -> Network:
         V. Badrinarayanan, A. Kendall, R. Cipolla, "SegNet: A Deep Convolutional Encoder-Decoder Architecture for Image
         Segmentation", TPAMI 2017, https://arxiv.org/abs/1511.00561
     """
-    check_positive("width", width)
+    trunk = SegNet(width)
 
     def build(tasks: TaskSet, image_shape: tuple[int, ...], weights: str | None = None) -> Graph:
-        check_images("Network 'segnet_mtan'", image_shape)
         images = keras.Input(image_shape, name="images")
-        levels = segnet_levels(images, width)
-        load_trunk_weights(keras.Model(images, levels[-1].last, name="trunk"), weights, "segnet_mtan")
-        encoder, decoder = levels[:_LEVELS], levels[_LEVELS:]
+        encoder = trunk.encoder(images)
+        decoder = trunk.decoder([level.last for level in encoder])
+        load_trunk_weights(keras.Model(images, decoder[-1].last, name="trunk"), weights, "segnet_mtan")
         following = [*encoder[1:], encoder[-1]]
         down = [_Shared(f"trunk_refine_down{n}", each.last.shape[-1]) for n, each in enumerate(following, start=1)]
         up = [_Shared(f"trunk_refine_up{n}", each.last.shape[-1]) for n, each in enumerate(decoder, start=1)]
@@ -60,7 +55,7 @@ def segnet_mtan(width: float = 1.0) -> Network:
             for number, (level, shared) in enumerate(zip(decoder, up), start=1):
                 x = layers.UpSampling2D(interpolation="bilinear", name=f"{task.name}_up{number}")(x)
                 sources = [level.read, shared(x)]
-                x = TaskAttention(name=f"{task.name}_attention{_LEVELS + number}")([level.last, *sources])
+                x = TaskAttention(name=f"{task.name}_attention{len(encoder) + number}")([level.last, *sources])
             outputs[task.name] = heads.head(task, cropped(x, images, f"{task.name}_crop"))
         return images, outputs
 

@@ -257,8 +257,8 @@ class Task:
         """
         errors = [dense.DepthError(kind, invalid) for kind in ("absolute", "relative", "rmse")]
         shares = [dense.DepthAccuracy(1.25**power, invalid) for power in (1, 2, 3)]
-        metrics = (*errors, *shares)
-        return cls(name, "depth", (1,), DepthLoss(loss, invalid), metrics, (), weight, invalid=invalid)
+        # Shares first: their mean over tasks, `mtl_score`, needs no unit.
+        return cls(name, "depth", (1,), DepthLoss(loss, invalid), (*shares, *errors), (), weight, invalid=invalid)
 
     @classmethod
     def normals(cls, name: str, *, weight: float = 1.0) -> Task:
@@ -271,8 +271,8 @@ class Task:
             name: the task's name.
             weight: weight in the total loss.
         """
-        shares = [dense.AngularAccuracy(degrees) for degrees in (11.25, 22.5, 30)]
-        metrics = (dense.AngularError(), dense.MedianAngularError(), *shares)
+        shares = [dense.AngularAccuracy(degrees) for degrees in (22.5, 11.25, 30)]
+        metrics = (*shares, dense.AngularError(), dense.MedianAngularError())
         return cls(name, "normals", (3,), NormalLoss(), metrics, (), weight, invalid=0)
 
     @classmethod
