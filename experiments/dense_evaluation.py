@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ from mtl_keras.analysis.pixels import (
     is_labelled,
     label_map,
     mean_of_images,
+    measure_images,
     pixel_errors,
     prediction_map,
     with_rank,
@@ -42,6 +43,7 @@ class DenseResult:
         baselines: metric -> that of the best constant prediction.
         losses: `(examples,)`, the mean loss of the labelled pixels of each example; NaN without any.
         measures: `(examples,)`, `mtl_keras.analysis.pixels.MEASURES` of each example; NaN if it is not defined.
+        constant_measures: `(examples,)`, those of the constant prediction with the best mean.
         arrays: name -> array. Of classes `confusion` (classes, classes), pixels by true and predicted class; of
             `depth` and `dense_regression` `bins` (bins + 1,), the edges of intervals of labels, with their pixels
             `count` (bins,) and mean absolute error `mean_error` (bins,); of `normals` `angles` (180,), pixels by angle
@@ -52,6 +54,7 @@ class DenseResult:
     baselines: Mapping[str, float]
     losses: np.ndarray
     measures: np.ndarray
+    constant_measures: np.ndarray
     arrays: Mapping[str, np.ndarray]
 
 
@@ -69,7 +72,7 @@ class DenseEvaluation:
         self._task = task
         self._classes = 2 if task.head == "mask" else task.shape[-1]
         self._predicted: _Measured | None = None
-        self._constants: list[tuple[np.ndarray, _Measured]] | None = None
+        self._constants: list[_Constant] | None = None
         self._losses: list[np.ndarray] = []
         self._measures: list[np.ndarray] = []
         self._statistics: _ClassCounts | _Directions | _Numbers
@@ -95,13 +98,18 @@ class DenseEvaluation:
     def update_constants(self, labels: Any) -> None:
         """Adds the labels of a batch to the metrics of the constant predictions."""
         labels = np.asarray(labels)
-        _, given, known = self._labelled(labels)
+        true, given, known = self._labelled(labels)
         shape = (*known.shape, self._task.shape[-1])
         if self._constants is None:
-            found = self._statistics.constants()
-            self._constants = [(each, _Measured(self._task, labels, np.empty(shape, "float32"))) for each in found]
-        for constant, measured in self._constants:
-            measured.update(given, np.broadcast_to(constant.astype("float32"), shape), known)
+            self._constants = [
+                _Constant(each.astype("float32"), _Measured(self._task, labels, np.empty(shape, "float32")))
+                for each in self._statistics.constants()
+            ]
+        head = self._task.head
+        for constant in self._constants:
+            outputs = np.broadcast_to(constant.output, shape)
+            constant.measured.update(given, outputs, known)
+            constant.measures.append(measure_images(head, true, prediction_map(head, outputs), self._classes))
 
     def result(self) -> DenseResult:
         """Returns the evaluation.
@@ -112,13 +120,18 @@ class DenseEvaluation:
         if self._predicted is None:
             raise ValueError("There is nothing to evaluate: the split is empty.")
         values = self._predicted.values()
-        found = [measured.values() for _, measured in self._constants or ()]
+        found = [constant.measured.values() for constant in self._constants or ()]
         directions = self._predicted.directions
         baselines = {
             name: best_value([each[name] for each in found], directions[name]) if found else math.nan for name in values
         }
         losses, measures = np.concatenate(self._losses), np.concatenate(self._measures)
-        return DenseResult(values, baselines, losses, measures, self._statistics.arrays())
+        candidates = [np.concatenate(constant.measures) for constant in self._constants or ()]
+        sign = 1 if self._task.head in CLASS_HEADS else -1
+        constant_measures = max(
+            candidates, key=lambda each: sign * float(np.nansum(each)), default=np.full(len(measures), np.nan)
+        )
+        return DenseResult(values, baselines, losses, measures, constant_measures, self._statistics.arrays())
 
     def _labelled(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns the map of labels, the labels for losses and metrics, with 0 where missing, and which are present."""
@@ -182,6 +195,15 @@ class _Measured:
             return dict.fromkeys((*self._metrics, "loss"), math.nan)
         values = {name: float(metric.result()) for name, metric in self._metrics.items()}
         return {**values, "loss": self._total / self._pixels}
+
+
+@dataclass(frozen=True)
+class _Constant:
+    """A constant prediction `(channels,)`, its metrics, and its measures of the examples of each batch."""
+
+    output: np.ndarray
+    measured: _Measured
+    measures: list[np.ndarray] = field(default_factory=list)
 
 
 class _ClassCounts:

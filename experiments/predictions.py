@@ -38,7 +38,8 @@ def save_predictions(path: Path, outputs: Outputs, tasks: TaskSet, names: Sequen
     file names of all images of the split.
 
     Of a dense task the file has `iou/<task>` for classes, else `error/<task>`: (examples,), the IoU or mean error of
-    each example, NaN if it is not defined; and the arrays of `DenseResult`, as `confusion/<task>`.
+    each example, NaN if it is not defined; `constant_iou/<task>` or `constant_error/<task>` of the best constant
+    prediction; and the arrays of `DenseResult`, as `confusion/<task>`.
     """
     saved = [name for name, task in tasks.items() if task.head != "reconstruction" and not task.is_dense]
     sides = {"true": outputs.true, "pred": outputs.pred}
@@ -47,6 +48,7 @@ def save_predictions(path: Path, outputs: Outputs, tasks: TaskSet, names: Sequen
     arrays = {name: values[:rows] for name, values in arrays.items()}
     for name, result in outputs.dense.items():
         arrays[f"{measure_name(tasks[name])}/{name}"] = result.measures[:rows].astype("float32")
+        arrays[f"constant_{measure_name(tasks[name])}/{name}"] = result.constant_measures[:rows].astype("float32")
         arrays |= {f"{key}/{name}": values for key, values in result.arrays.items()}
     if names is not None:
         arrays["name"] = np.array(names[:rows], str)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from experiments.config import FEW_STEPS
 from experiments.evaluation import Score
-from experiments.predictions import SavedArrays
+from experiments.predictions import SavedArrays, measure_name
 from experiments.report.dense import metric_rows
 from experiments.report.predictions import labelled
 from experiments.run_flags import train_command
@@ -22,6 +22,8 @@ from mtl_keras.reports.outputs import Output
 
 _BETTER, _UNCLEAR, _WORSE, _UNKNOWN = "▲ better", "● no clear difference", "▼ worse", "not known"
 _SMALL_SPLIT = 500
+_MEASURED = ("mean_iou", "mask_iou", "depth_error", "angle", "mae")
+"""Metrics of dense tasks that `predictions.npz` has for single images."""
 
 
 def results(run: RunResult, predicted: SavedArrays | None = None) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def results(run: RunResult, predicted: SavedArrays | None = None) -> dict[str, A
         verdict = _verdict(score, bool(run.higher_is_better(task)))
         if verdict in (_BETTER, _WORSE) and predicted and task in outputs:
             gains = _gains(predicted, task, outputs[task], run.primary(task) or "")
-            if gains is not None and not gains.excludes_zero:
+            if gains is not None and not (gains.excludes_zero and (gains.mean > 0) == (verdict == _BETTER)):
                 verdict = _UNCLEAR
         verdicts[task] = verdict
         numbers = decimal(score.value), decimal(score.baseline), decimal(score.value - score.baseline, sign=True)
@@ -59,8 +61,10 @@ def _gains(saved: SavedArrays, task: str, output: Output, metric: str) -> Interv
 
     `None` if the metric is not a mean over examples that is known here, or there are no predictions.
     """
-    if output.head == "reconstruction" or output.is_dense:
+    if output.head == "reconstruction":
         return None
+    if output.is_dense:
+        return _dense_gains(saved, task, output) if metric in _MEASURED else None
     true, pred = labelled(output, saved.get(f"true/{task}"), saved.get(f"pred/{task}"))
     if not len(true):
         return None
@@ -76,6 +80,14 @@ def _gains(saved: SavedArrays, task: str, output: Output, metric: str) -> Interv
         offsets = np.hypot(offsets[..., 0::2], offsets[..., 1::2])
     constant, error = np.abs(offsets).mean(axis=-1)
     return mean_interval(constant - error)
+
+
+def _dense_gains(saved: SavedArrays, task: str, output: Output) -> Interval | None:
+    """Returns the mean gain of an image over the best constant prediction, in IoU or mean error, with its interval."""
+    measure = measure_name(output)
+    gains = saved.get(f"{measure}/{task}") - saved.get(f"constant_{measure}/{task}")
+    gains = gains[np.isfinite(gains)] * (1 if measure == "iou" else -1)
+    return mean_interval(gains.astype("float64")) if len(gains) else None
 
 
 def _averages(overall: Mapping[str, Score], name: str) -> Iterator[str]:

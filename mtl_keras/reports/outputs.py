@@ -12,7 +12,7 @@ from mtl_keras.analysis import pixels
 from mtl_keras.tasks import DENSE_HEADS, HEADS, Task
 
 _NO_LABEL = "no label"
-_LISTED_CLASSES = 4
+_LISTED_CLASSES, _LISTED_SHARE = 4, 0.005
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,8 @@ class Output:
         if self.head == "segmentation":
             shares = self.class_shares(values)
             order = [index for index in np.argsort(-shares, kind="stable") if shares[index] > 0]
-            words = [f"{self.classes[index]} {shares[index]:.0%}" for index in order[:_LISTED_CLASSES]]
+            large = [index for index in order[:_LISTED_CLASSES] if shares[index] >= _LISTED_SHARE]
+            words = [f"{self.classes[index]} {shares[index]:.0%}" for index in large]
             return ", ".join(words + ([f"{len(order) - len(words)} more"] if len(order) > len(words) else []))
         numbers = values[known].astype("float64")
         if self.head == "normals":

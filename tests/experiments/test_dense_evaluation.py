@@ -149,6 +149,19 @@ def test_what_is_kept_of_each_example_and_of_the_pixels() -> None:
     for name, function in measures.items():
         by_image = [function(*image) if len(image[0]) else np.nan for image in pixels(name)]
         assert outputs.dense[name].measures.tolist() == pytest.approx(by_image, rel=1e-3, nan_ok=True)
+        sign = 1 if name in ("segments", "edge") else -1
+        true = np.concatenate([labels for labels, _ in pixels(name)])
+        of_constants = [
+            [
+                function(labels, np.broadcast_to(each, (len(labels), len(each))))
+                for labels, _ in pixels(name)
+                if len(labels)
+            ]
+            for each in constants(name, true)
+        ]
+        best = max(of_constants, key=lambda each: sign * sum(each))
+        found = outputs.dense[name].constant_measures
+        assert found[np.isfinite(found)].tolist() == pytest.approx(best, rel=2e-3)
     true, predicted = map(np.concatenate, zip(*pixels("segments")))
     counts = confusion_matrix(true[:, 0], predicted.argmax(-1), labels=range(4))
     np.testing.assert_array_equal(outputs.dense["segments"].arrays["confusion"], counts)

@@ -29,8 +29,9 @@ def test_the_whole_split_has_numbers_and_sums_but_no_maps(tmp_path: Path) -> Non
     kept = read(tmp_path / "predictions.npz")
     measures = {"iou/segments", "iou/edge", "error/depth", "error/normals", "error/flow"}
     intervals = {f"{what}/{task}" for task in ("depth", "flow") for what in ("bins", "count", "mean_error")}
+    constants = {f"constant_{name}" for name in measures}
     sums = {"confusion/segments", "confusion/edge", "angles/normals"} | intervals
-    assert set(kept) == {"name", "true/room", "pred/room"} | measures | sums
+    assert set(kept) == {"name", "true/room", "pred/room"} | measures | constants | sums
     for name in measures:
         np.testing.assert_allclose(kept[name], EVALUATED.dense[name.split("/")[1]].measures, rtol=1e-6)
     assert kept["confusion/segments"].shape == (4, 4)
