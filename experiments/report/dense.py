@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from experiments.evaluation import Scores
 from experiments.predictions import SavedArrays, measure_name
 from mtl_keras.analysis.pixels import CLASS_HEADS, MEASURES, class_iou
 from mtl_keras.reports.diagnostics import confusion_figure, most_confused
@@ -184,11 +185,10 @@ def _scale(output: Output, limits: tuple[float, float], limit: float) -> str:
     return f"{colours}; black without a label. {errors}, grey without a label."
 
 
-def metric_rows(outputs: Mapping[str, Output], scores: Mapping[str, Any]) -> list[list[str]]:
-    """Returns a row for each metric of each dense task: task, metric, its value, that of the best constant."""
-    return [
-        [name, metric, decimal(score.value), decimal(score.baseline)]
+def metric_tables(outputs: Mapping[str, Output], scores: Mapping[str, Scores]) -> dict[str, list[list[str]]]:
+    """Returns, for each dense task, a row for each metric: its name, its value, that of the best constant."""
+    return {
+        name: [[metric, decimal(score.value), decimal(score.baseline)] for metric, score in scores[name].items()]
         for name, output in outputs.items()
-        if output.is_dense
-        for metric, score in scores.get(name, {}).items()
-    ]
+        if output.is_dense and name in scores
+    }

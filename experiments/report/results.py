@@ -12,7 +12,7 @@ from markupsafe import Markup
 from experiments.config import FEW_STEPS
 from experiments.evaluation import Score
 from experiments.predictions import SavedArrays, measure_name
-from experiments.report.dense import metric_rows
+from experiments.report.dense import metric_tables
 from experiments.report.predictions import labelled
 from experiments.run_flags import train_command
 from experiments.run_results import RunResult
@@ -51,7 +51,7 @@ def results(run: RunResult, predicted: SavedArrays | None = None) -> dict[str, A
         "better": [task for task, verdict in verdicts.items() if verdict == _BETTER],
         "not_better": [task for task, verdict in verdicts.items() if verdict in (_UNCLEAR, _WORSE)],
         "unknown": [task for task, verdict in verdicts.items() if verdict == _UNKNOWN],
-        "dense": metric_rows(outputs, evaluation.tasks) if evaluation else [],
+        "dense": metric_tables(outputs, evaluation.tasks) if evaluation else {},
         "overall": [[name, *_averages(overall, name)] for name in SCORES] if overall else [],
     }
 

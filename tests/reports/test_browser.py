@@ -12,10 +12,11 @@ from selenium import webdriver
 
 from experiments.comparison_report import report_comparison
 from experiments.run_report import run_report
+from tests.reports.dense_run import write_dense_run
 from tests.reports.records import FORTY_ONE, write_comparison, write_run
 
 MOST = 3 * 1024 * 1024
-PAGES = ("faces", "garments", "comparison")
+PAGES = ("faces", "garments", "rooms", "comparison")
 RUN = "results curves schedule weights gradients predictions examples cost configuration".split()
 
 _LAYOUT = """
@@ -37,13 +38,14 @@ return {
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A run with 41 tasks, one with two, and a comparison."""
+    """A run with 41 tasks, one with two, one with dense tasks, and a comparison."""
     folder = tmp_path_factory.mktemp("pages")
     comparison = write_comparison(folder / "comparison")
     report_comparison([comparison])
     return {
         "faces": run_report(write_run(folder / "faces", FORTY_ONE, epochs=30, gradients=True, predictions=True)),
         "garments": run_report(write_run(folder / "garments", gradients=True, predictions=True)),
+        "rooms": run_report(write_dense_run(folder / "rooms")),
         "comparison": comparison / "comparison.html",
     }
 
