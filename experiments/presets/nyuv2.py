@@ -24,7 +24,7 @@ from experiments.config import Preset, RunConfig
 PRESETS = {
     "nyuv2": Preset(
         "segmentation, depth and normals on a small U-Net",
-        RunConfig(dataset="nyuv2", model="unet", augment=True, epochs=20, batch_size=8, learning_rate=2e-3),
+        RunConfig(dataset="nyuv2", model="unet(filters=8)", augment=True, epochs=25, batch_size=8, learning_rate=3e-3),
         smoke={"model": "unet(filters=4, depth=3)", "batch_size": 8},
     ),
     "nyuv2_segnet_mtan": Preset(
