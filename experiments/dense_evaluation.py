@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
+import tensorflow as tf
 
 from mtl_keras.analysis.pixels import (
     CLASS_HEADS,
@@ -72,7 +72,7 @@ class DenseEvaluation:
         self._task = task
         self._classes = 2 if task.head == "mask" else task.shape[-1]
         self._predicted: _Measured | None = None
-        self._constants: list[_Constant] | None = None
+        self._constants: list[_Measured] | None = None
         self._losses: list[np.ndarray] = []
         self._measures: list[np.ndarray] = []
         self._statistics: _ClassCounts | _Directions | _Numbers
@@ -89,10 +89,12 @@ class DenseEvaluation:
             outputs: `(batch, height, width, channels)`.
         """
         labels, outputs = np.asarray(labels), np.asarray(outputs, "float32")
-        if self._predicted is None:
-            self._predicted = _Measured(self._task, labels, outputs)
         true, given, known = self._labelled(labels)
-        self._losses.append(self._predicted.update(given, outputs, known))
+        if self._predicted is None:
+            self._predicted = _Measured(self._task, labels, outputs.shape[1:])
+            self._step = _compiled([self._predicted], given, outputs.shape[-1])
+        (losses,) = self._step(given, known.astype("float32"), outputs)
+        self._losses.append(self._predicted.add(losses.numpy(), known))
         self._measures.append(self._statistics.update(true, prediction_map(self._task.head, outputs)))
 
     def update_constants(self, labels: Any) -> None:
@@ -101,15 +103,15 @@ class DenseEvaluation:
         true, given, known = self._labelled(labels)
         shape = (*known.shape, self._task.shape[-1])
         if self._constants is None:
-            self._constants = [
-                _Constant(each.astype("float32"), _Measured(self._task, labels, np.empty(shape, "float32")))
-                for each in self._statistics.constants()
-            ]
+            found = self._statistics.constants()
+            self._constants = [_Measured(self._task, labels, shape[1:], each.astype("float32")) for each in found]
+            self._constant_step = _compiled(self._constants, given, shape[-1])
         head = self._task.head
-        for constant in self._constants:
-            outputs = np.broadcast_to(constant.output, shape)
-            constant.measured.update(given, outputs, known)
-            constant.measures.append(measure_images(head, true, prediction_map(head, outputs), self._classes))
+        predicted = np.zeros((0, *shape[1:]), "float32")
+        for constant, losses in zip(self._constants, self._constant_step(given, known.astype("float32"), predicted)):
+            constant.add(losses.numpy(), known)
+            outputs = prediction_map(head, np.broadcast_to(np.asarray(constant.constant), shape))
+            constant.measures.append(measure_images(head, true, outputs, self._classes))
 
     def result(self) -> DenseResult:
         """Returns the evaluation.
@@ -120,7 +122,7 @@ class DenseEvaluation:
         if self._predicted is None:
             raise ValueError("There is nothing to evaluate: the split is empty.")
         values = self._predicted.values()
-        found = [constant.measured.values() for constant in self._constants or ()]
+        found = [constant.values() for constant in self._constants or ()]
         directions = self._predicted.directions
         baselines = {
             name: best_value([each[name] for each in found], directions[name]) if found else math.nan for name in values
@@ -156,15 +158,20 @@ class _Measured:
     Args:
         task: the task.
         labels: a batch of labels.
-        outputs: a batch of predictions.
+        shape: shape of a prediction, `(height, width, channels)`.
+        constant: the prediction for every pixel, `(channels,)`, if it is the same for all.
     """
 
-    def __init__(self, task: Task, labels: np.ndarray, outputs: np.ndarray) -> None:
-        spec = task_spec(task, labels.shape[1:], outputs.shape[1:])
+    def __init__(
+        self, task: Task, labels: np.ndarray, shape: Sequence[int], constant: np.ndarray | None = None
+    ) -> None:
+        spec = task_spec(task, labels.shape[1:], shape)
         ((self._loss, _),) = spec.losses
         # The metric objects of a task are shared, so measure with copies.
         self._metrics = {name: copy_metric(metric) for name, metric, _ in spec.metrics}
         self._total, self._pixels = 0.0, 0
+        self.constant = constant
+        self.measures: list[np.ndarray] = []
 
     @property
     def directions(self) -> dict[str, str | None]:
@@ -172,19 +179,21 @@ class _Measured:
         known = {name: getattr(metric, "_direction", None) for name, metric in self._metrics.items()}
         return {**known, "loss": "down"}
 
-    def update(self, labels: np.ndarray, outputs: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """Adds a batch; returns the mean loss of each example `(batch,)`, NaN without a labelled pixel."""
-        # Converted once, for all metrics.
-        true, predicted = keras.ops.convert_to_tensor(labels), keras.ops.convert_to_tensor(outputs)
-        weight = None if known.all() else keras.ops.convert_to_tensor(known.astype("float32"))
+    def update(self, true: tf.Tensor, weight: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
+        """Updates the metrics with a batch and returns its losses, for each pixel or for each example."""
+        if self.constant is not None:
+            predicted = tf.broadcast_to(self.constant, tf.concat([tf.shape(weight), self.constant.shape], axis=0))
         for metric in self._metrics.values():
             metric.update_state(true, predicted, weight)
-        values = np.asarray(self._loss.call(true, predicted), "float64")
+        return self._loss.call(true, predicted)
+
+    def add(self, losses: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Adds the losses of a batch; returns the mean of each example `(batch,)`, NaN without a labelled pixel."""
         counts = known.sum(axis=(1, 2))
-        if values.shape == known.shape:
-            totals = np.where(known, values, 0).sum(axis=(1, 2))
+        if losses.shape == known.shape:
+            totals = np.where(known, losses, 0).sum(axis=(1, 2), dtype="float64")
         else:  # a loss with fewer numbers than pixels
-            totals = values.reshape(len(values), -1).mean(axis=1) * counts
+            totals = losses.reshape(len(losses), -1).mean(axis=1, dtype="float64") * counts
         self._total += float(totals.sum())
         self._pixels += int(counts.sum())
         return np.divide(totals, counts, out=np.full(len(counts), np.nan), where=counts > 0)
@@ -197,13 +206,24 @@ class _Measured:
         return {**values, "loss": self._total / self._pixels}
 
 
-@dataclass(frozen=True)
-class _Constant:
-    """A constant prediction `(channels,)`, its metrics, and its measures of the examples of each batch."""
+def _compiled(measured: Sequence[_Measured], labels: np.ndarray, channels: int) -> Callable[..., list[tf.Tensor]]:
+    """Returns one function of all `_Measured.update`, from (labels, weights, predictions) to the losses of each.
 
-    output: np.ndarray
-    measured: _Measured
-    measures: list[np.ndarray] = field(default_factory=list)
+    In one graph, TensorFlow computes what several metrics have in common once, such as angles, and the metrics in
+    parallel.
+    """
+    pixels = (None, None, None)
+    signature = [
+        tf.TensorSpec((*pixels, *labels.shape[3:]), labels.dtype),
+        tf.TensorSpec(pixels, tf.float32),
+        tf.TensorSpec((*pixels, channels), tf.float32),
+    ]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def step(true: tf.Tensor, weight: tf.Tensor, predicted: tf.Tensor) -> list[tf.Tensor]:
+        return [each.update(true, weight, predicted) for each in measured]
+
+    return step
 
 
 class _ClassCounts:
