@@ -66,7 +66,10 @@ def _classes(name: str, output: Output, confusion: np.ndarray) -> dict[str, Any]
         for index in occurring[:_MAX_ROWS]
     ]
     left_out = [classes[index] for index in order if index not in occurring[:_MAX_ROWS]]
-    caption = f"Classes of {name}, by their share of the labelled pixels. IoU: intersection over union of all pixels."
+    caption = (
+        f"Classes of {name}. IoU: intersection over union of all labelled pixels; labels, predictions: share of these "
+        "pixels; recall: share of the pixels of a class that are predicted as it."
+    )
     if left_out:
         caption += f" Not shown, rare or never labelled and predicted: {listed(left_out)}."
     drawings = []
@@ -77,7 +80,7 @@ def _classes(name: str, output: Output, confusion: np.ndarray) -> dict[str, Any]
         ]
         alt = f"Confusion matrix of the pixels of {name}. Most often confused: {listed(confused)}."
         drawings.append(svg(confusion_figure(confusion, classes), alt))
-    header = ["class", "IoU", "share of the labels", "share of the predictions", "recall"]
+    header = ["class", "IoU", "labels", "predictions", "recall"]
     table = {"header": header, "rows": rows, "caption": caption}
     return {"heading": f"{name}: classes of the pixels", "drawings": drawings, "tables": [table]}
 
