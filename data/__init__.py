@@ -51,6 +51,7 @@ __all__ = [
     "cifar10",
     "cifar100",
     "decoder",
+    "default_tasks",
     "describe_tasks",
     "explain",
     "fashion_mnist",
@@ -80,6 +81,11 @@ def available_tasks(name: str) -> TaskSet:
     Tasks of pixels have no size yet: see `TaskSet.at_size`.
     """
     return PRESETS[name].available() if name in PRESETS else recipes[name]().available
+
+
+def default_tasks(name: str) -> TaskSet:
+    """Returns the tasks that `load` opens if none are named, for a dataset with one of `names()`."""
+    return available_tasks(name) if name in PRESETS else recipes[name]().tasks
 
 
 def load(

@@ -259,13 +259,10 @@ class RunConfig:
 
         if self.dataset not in data.names():
             return
-        available = data.available_tasks(self.dataset)
-        usual: Sequence[str] = available.names
         if self.dataset in data.recipes.names:
-            recipe = data.recipes[self.dataset]()
-            recipe.check_augment(self.augment)
-            usual = recipe.tasks.names
-        tasks = self.tasks or usual
+            data.recipes[self.dataset]().check_augment(self.augment)
+        available = data.available_tasks(self.dataset)
+        tasks = self.tasks or data.default_tasks(self.dataset).names
         for task in tasks:
             if task not in available:
                 raise unknown_value("task in tasks", task, available)

@@ -136,7 +136,7 @@ class Plan:
             tasks = dataset.tasks.names
             features = tuple(dataset.features.columns) if dataset.features is not None else None
         else:
-            tasks = data.recipes[self.config.dataset](self.config.tasks).tasks.names
+            tasks = self.config.tasks or data.default_tasks(self.config.dataset).names
         methods = {Path(METHOD): self.config}
         for name in self.baselines:
             methods |= {
