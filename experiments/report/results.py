@@ -184,29 +184,23 @@ def small_test_split(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
 
 
-_UNSCALED = {
-    (
-        "mae",
-    ): "the primary metric mae is in the unit of the labels: {}. It dominates mtl_score, the mean of the primary "
-    "metrics, which selects the best epoch. Give Task.regression the mean and the deviation of the labels.",
-    ("depth_error", "angle"): "the primary metric is in the unit of the labels, or in degrees: {}. It dominates "
-    "mtl_score, the mean of the primary metrics, which selects the best epoch.",
-}
-"""Primary metrics -> the warning if they are large."""
-
-
 def _unscaled(run: RunResult) -> Iterator[tuple[str, str]]:
     """Yields a warning if a task's errors are in a large unit, so that they dominate the mean over the tasks."""
     if len(run.tasks) < 2:
         return
-    for metrics, text in _UNSCALED.items():
-        large = []
-        for task in run.tasks:
-            values = np.array(run.column(f"val_{task}_{run.primary(task)}"))
-            if run.primary(task) in metrics and np.isfinite(values).any() and np.nanmax(values) > 1:
-                large.append(f"{task} (up to {np.nanmax(values):.3g})")
-        if large:
-            yield "Task in data units", text.format(listed(large))
+    errors = {task: np.array(run.column(f"val_{task}_mae")) for task in run.tasks if run.primary(task) == "mae"}
+    large = [
+        f"{task} (up to {np.nanmax(values):.3g})"
+        for task, values in errors.items()
+        if np.isfinite(values).any() and np.nanmax(values) > 1
+    ]
+    if large:
+        yield (
+            "Task in data units",
+            f"the primary metric mae is in the unit of the labels: {listed(large)}. It dominates mtl_score, the mean "
+            "of the primary metrics, which selects the best epoch. Give Task.regression the mean and the deviation of "
+            "the labels.",
+        )
 
 
 def _overfitted(run: RunResult, task: str) -> str | None:

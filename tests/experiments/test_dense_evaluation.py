@@ -60,16 +60,16 @@ METRICS: dict[str, dict[str, Metric]] = {
     "segments": {"mean_iou": iou, "pixel_accuracy": right, "loss": cross_entropy},
     "edge": {"mask_iou": mask_iou, "pixel_accuracy": right, "loss": binary_cross_entropy},
     "depth": {
+        **{f"within_{1.25**power:.3g}": within_factor(1.25**power) for power in (1, 2, 3)},
         "depth_error": mae,
         "relative_error": lambda g, p: float((np.abs(p - g) / g).mean()),
         "rmse": lambda g, p: float(np.sqrt(np.square(p - g).mean())),
-        **{f"within_{1.25**power:.3g}": within_factor(1.25**power) for power in (1, 2, 3)},
         "loss": mae,
     },
     "normals": {
+        **{f"within_{degrees:g}": within_angle(degrees) for degrees in (22.5, 11.25, 30)},
         "angle": lambda g, p: float(angles(g, p).mean()),
         "median_angle": lambda g, p: float(np.sort(angles(g, p))[(len(g) - 1) // 2]),
-        **{f"within_{degrees:g}": within_angle(degrees) for degrees in (11.25, 22.5, 30)},
         "loss": lambda g, p: float((1 - (g * p).sum(axis=-1)).mean()),
     },
     "flow": {"mae": mae, "loss": lambda g, p: float(np.square(g - p).mean())},
@@ -215,8 +215,8 @@ def test_bins_keep_the_order_and_the_size_of_numbers() -> None:
     [
         ("segments", ("mean_iou", True)),
         ("edge", ("mask_iou", True)),
-        ("depth", ("depth_error", False)),
-        ("normals", ("angle", False)),
+        ("depth", ("within_1.25", True)),
+        ("normals", ("within_22.5", True)),
         ("flow", ("mae", False)),
     ],
 )

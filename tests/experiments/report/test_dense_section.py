@@ -59,12 +59,6 @@ def test_classes_have_an_iou_a_share_and_a_colour(directory: RunDirectory, sourc
     assert re.search(r"Single images: mean IoU from 0\.\d+ to 0\.\d+, median 0\.\d+\.", words)
 
 
-def test_a_large_unit_is_warned_about(source: str) -> None:
-    words = Page(source).words
-    assert re.search(r"Task in data units: the primary metric is in the unit of the labels, or in degrees: ", words)
-    assert re.search(r"normals \(up to [\d.]+\)\. It dominates mtl_score", words)
-
-
 def test_figures_of_errors(source: str) -> None:
     labels = [drawing.attrib["aria-label"] for drawing in drawings(source)]
     assert any(label.startswith("Mean absolute error of depth over the label") for label in labels)
