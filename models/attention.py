@@ -30,8 +30,8 @@ def mtan(
 
     A module's mask is computed from the first activation of a stage and from what the task selected in the stage
     before; it is applied to the stage's output. Between two stages, the selected features go through layers that all
-    tasks share, and are pooled to the next stage's size, or upsampled in a decoder. What follows the last feature map, such as the fully connected
-    layer of `"cnn"`, is copied for each task.
+    tasks share, and are pooled to the next stage's size, or upsampled in a decoder. What follows the last feature map,
+    such as the fully connected layer of `"cnn"`, is copied for each task.
 
     Args:
         trunk: an identifier for `models.trunks.get`; by default see `models.trunks.default_trunk`.

@@ -70,6 +70,8 @@ def deeplab(
         outputs = {}
         for task in tasks.values():
             is_map = task.is_dense or task.head == "reconstruction"
+            if is_map:
+                heads.check_maps(task, model.output)
             outputs[task.name] = (head if is_map else heads.head)(task, model.output)
         return model.input, outputs
 

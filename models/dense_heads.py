@@ -1,7 +1,7 @@
 """Heads that predict something for every pixel, from feature maps to maps of a task.
 
-A head ends with the activation of its task: softmax for classes, sigmoid for masks and images, unit vectors for normals,
-none for depth and other numbers. Names and types are those of `models.heads`.
+A head ends with the activation of its task: softmax for classes, sigmoid for masks and images, unit vectors for
+normals, none for depth and other numbers. Names and types are those of `models.heads`.
 """
 
 from __future__ import annotations

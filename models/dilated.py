@@ -52,7 +52,7 @@ def dilated(architecture: str = "resnet50", stride: int = 8) -> Trunk:
     if not isinstance(architecture, str) or architecture.lower() not in APPLICATIONS:
         raise unknown_value("architecture", architecture, APPLICATIONS)
     if stride not in _STRIDES:
-        raise unknown_value("stride", stride, _STRIDES)
+        raise ValueError(f"stride must be one of {', '.join(map(str, _STRIDES))}. Received: stride={stride!r}")
     return _Dilated(architecture.lower(), stride)
 
 
@@ -94,7 +94,7 @@ class _Dilated:
                 return
             except ValueError as error:
                 if "does not hold weights" not in str(error):
-                    raise
+                    raise  # else it may be a file of the architecture
         source = self._source(tuple(model.input.shape[1:]), imagenet=weights == IMAGENET)
         if weights != IMAGENET:
             load_trunk_weights(source, weights, name)

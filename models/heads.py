@@ -138,18 +138,31 @@ def head(task: Task, features: Any) -> Any:
     Raises:
         ValueError: for a dense task without feature maps, or whose shape has no height and width.
     """
-    is_map = len(features.shape) == 4
-    if task.is_dense and not is_map:
+    if task.is_dense:
+        check_maps(task, features)
+    elif task.head == "reconstruction" and len(features.shape) == 4:
+        return dense_heads.dense(task, features)
+    else:
+        features = pooled(task.name, features)
+    return probabilities(task, features) if task.head == "binary" else SINGLE[task.head](task, features)
+
+
+def check_maps(task: Task, features: Any) -> None:
+    """Raises an error if features are not maps, which dense tasks need.
+
+    Args:
+        task: a task.
+        features: a Keras tensor `(batch, ...)`.
+
+    Raises:
+        ValueError: naming the task and trunks that give maps.
+    """
+    if len(features.shape) != 4:
         raise ValueError(
             f"Task {task.name!r} ({task.head}) predicts every pixel, so its trunk must give feature maps (batch, rows, "
             "columns, features). Choices: unet, segnet, dilated(resnet50), or the name of an architecture in "
             f"keras.applications. Received: features of shape {tuple(features.shape)}"
         )
-    if task.head == "reconstruction" and is_map:
-        return dense_heads.dense(task, features)
-    if not task.is_dense:
-        features = pooled(task.name, features)
-    return probabilities(task, features) if task.head == "binary" else SINGLE[task.head](task, features)
 
 
 def pooled(owner: str, features: Any) -> Any:

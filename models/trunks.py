@@ -8,6 +8,7 @@ every architecture in `keras.applications` (`"mobilenetv2"`).
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -268,8 +269,11 @@ def load_trunk_weights(trunk: keras.Model, weights: str | None, name: str) -> No
             f"There is no file {path}. weights is 'imagenet' or the path of a file. Received: weights={weights!r}"
         )
     try:
-        trunk.load_weights(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as cause:
+        with warnings.catch_warnings():
+            # Keras only warns of layers that the file does not have and that keep their random weights.
+            warnings.filterwarnings("error", "Skipping nested container", UserWarning)
+            trunk.load_weights(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, UserWarning) as cause:
         # Messages of Keras have many lines, and the reason is not always in the first.
         reason = " ".join(str(cause).split())
         raise ValueError(f"{path} does not hold weights for {name!r}: {reason[:300]}") from cause
