@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras import layers
+from keras.initializers import Constant
 
 from mtl_keras.tasks import Task
 
@@ -47,6 +48,7 @@ def convolutions(task: Task, maps: Any) -> Any:
         task.shape[-1],
         1,
         activation=_ACTIVATIONS.get(task.head),
+        bias_initializer=_bias(task),
         dtype="float32",
         name=f"{task.name}_vectors" if normals else task.name,
     )(x)
@@ -110,12 +112,20 @@ def _size(task: Task) -> tuple[int, ...]:
     return task.shape[:2]
 
 
+def _bias(task: Task) -> Any:
+    """Returns the initial bias of the output: not 0 for unit vectors.
+
+    The gradient of the normalisation is infinite at 0, where a position would start if ReLU made all its features 0.
+    """
+    return Constant(0.5) if task.head == "normals" else "zeros"
+
+
 def _upsampled(task: Task, x: Any) -> Any:
     """Applies a 1x1 convolution to the task's channels, bilinear upsampling and the task's activation, in float32."""
     name, activation = task.name, _ACTIVATIONS.get(task.head)
     height, width = _size(task)
     linear = activation is None and task.head != "normals"
-    x = layers.Conv2D(task.shape[-1], 1, dtype="float32", name=f"{name}_coarse")(x)
+    x = layers.Conv2D(task.shape[-1], 1, bias_initializer=_bias(task), dtype="float32", name=f"{name}_coarse")(x)
     x = layers.Resizing(height, width, dtype="float32", name=name if linear else f"{name}_resize")(x)
     if task.head == "normals":
         return layers.UnitNormalization(dtype="float32", name=name)(x)

@@ -47,14 +47,15 @@ LABELS: dict[str, np.ndarray] = {
 }
 TRUNKS = ["unet(filters=2, depth=2)", "segnet(width=0.05)", "dilated(mobilenetv3small)"]
 NETWORKS = [
-    *(f"{name}({trunk})" for name in ("cross_stitch", "nddr", "mtan") for trunk in TRUNKS[:2]),
-    "sluice(segnet(width=0.04))",
+    "cross_stitch(segnet(width=0.05))",
+    "nddr(unet(filters=2, depth=2))",
+    "mtan(unet(filters=2, depth=2))",
+    "sluice(unet(filters=2, depth=1))",
     "mmoe(segnet(width=0.05), split=trunk_up1_1_relu)",
     "ltb(unet(filters=2, depth=1))",
     "task_routing(unet(filters=4, depth=1))",
     "segnet_mtan(width=0.05)",
     "deeplab(mobilenetv3small, filters=4, rates=[1, 2], skip=True)",
-    "unet",
 ]
 
 
@@ -68,9 +69,9 @@ def small_heads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heads.dense_heads, "deeplab", lambda task, maps: default(task, maps, 4, (1, 2)))
 
 
-def trained(identifier: str, tasks: TaskSet, **options: Any) -> MultiTaskModel:
+def trained(identifier: Any, tasks: TaskSet, **options: Any) -> MultiTaskModel:
     model = MultiTaskModel(*network(identifier, tasks, SHAPE))
-    model.compile("adam", **tasks.compile_args(), jit_compile=False, **options)
+    model.compile("adam", **tasks.compile_args(), **{"run_eagerly": True, **options})
     return model
 
 
@@ -82,34 +83,33 @@ def test_every_task_trains_on_every_trunk(trunk: str, tmp_path: Path, monkeypatc
         name: task.shape for name, task in TASKS.at_size(32, 32).items()
     }
     before = [variable.numpy() for variable in model.trainable_variables]
-    logs = model.fit(X, labels(TASKS), batch_size=2, verbose=0).history
+    logs = model.fit(X, labels(TASKS), batch_size=4, verbose=0).history
     assert np.isfinite(logs["loss"]).all()
     moved = [(new.numpy() != old).any() for new, old in zip(model.trainable_variables, before)]
     assert np.mean(moved) > 0.8
-    predicted = model.predict(X, verbose=0)
+    predicted = {task: np.asarray(values) for task, values in model(X).items()}
     np.testing.assert_allclose(np.linalg.norm(predicted["normals"], axis=-1), 1, atol=1e-5)
     np.testing.assert_allclose(predicted["seg"].sum(-1), 1, atol=1e-5)
     for task in ("mask", "copy"):
         assert ((predicted[task] >= 0) & (predicted[task] <= 1)).all()
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    for task, values in loaded.predict(X, verbose=0).items():
+    for task, values in loaded(X).items():
         np.testing.assert_allclose(values, predicted[task], atol=1e-5)
 
 
 @pytest.mark.parametrize("identifier", NETWORKS)
 def test_ways_to_share_train_and_are_saved(identifier: str, tmp_path: Path) -> None:
     model = trained(identifier, FEW)
-    logs = model.fit(X, labels(FEW), batch_size=2, verbose=0).history
+    logs = model.fit(X, labels(FEW), batch_size=4, verbose=0).history
     assert np.isfinite(logs["loss"]).all()
-    predicted = model.predict(X, verbose=0)
     model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    for task, values in loaded.predict(X, verbose=0).items():
-        np.testing.assert_allclose(values, predicted[task], atol=1e-5)
+    predicted, loaded = model(X), keras.models.load_model(tmp_path / "model.keras")(X)
+    for task in FEW:
+        np.testing.assert_allclose(loaded[task], predicted[task], atol=1e-5)
 
 
-@pytest.mark.parametrize("identifier", [*TRUNKS, "segnet_mtan(width=0.05)", "cross_stitch(segnet(width=0.05))"])
+@pytest.mark.parametrize("identifier", [TRUNKS[2], "segnet_mtan(width=0.05)", "cross_stitch(unet(filters=2, depth=1))"])
 def test_a_dropped_dense_task_keeps_its_weights(identifier: str, monkeypatch: pytest.MonkeyPatch) -> None:
     small_heads(monkeypatch)
     model = trained(identifier, FEW)
@@ -119,7 +119,7 @@ def test_a_dropped_dense_task_keeps_its_weights(identifier: str, monkeypatch: py
     private = [entry.variable for entry in found if entry.reached[:, column].all() and entry.reached.sum() == 1]
     assert private
     before = [variable.numpy() for variable in private]
-    model.fit(X, labels(FEW), batch_size=2, verbose=0)
+    model.fit(X, labels(FEW), batch_size=4, verbose=0)
     for variable, old in zip(private, before):
         np.testing.assert_array_equal(variable.numpy(), old)
 
@@ -130,18 +130,29 @@ def test_outputs_are_float32_in_half_precision(identifier: str, monkeypatch: pyt
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = trained(identifier, FEW)
     assert {str(output.dtype) for output in model.output.values()} == {"float32"}
-    assert np.isfinite(model.fit(X, labels(FEW), batch_size=4, verbose=0).history["loss"]).all()
+    assert {str(values.dtype) for values in keras.tree.flatten(model(X))} == {"<dtype: 'float32'>"}
 
 
-def test_xla_compiles_every_head(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_xla_compiles_heads_and_unpooling(monkeypatch: pytest.MonkeyPatch) -> None:
     small_heads(monkeypatch)
-    tasks = TASKS.subset(["seg", "normals", "depth", "item"])
-    images = keras.Input(SHAPE)
+    tasks = TASKS.subset(["seg", "normals"])
+    images = keras.Input((32, 32, 3))
     coarse = keras.Model(images, layers.Conv2D(4, 3, 4, padding="same", name="trunk_conv")(images))
     for trunk in (coarse, "segnet(width=0.02)"):
         model = MultiTaskModel(*network(trunk, tasks, SHAPE))
         model.compile("sgd", **tasks.compile_args(), jit_compile=True)
-        assert np.isfinite(model.fit(X, labels(tasks), batch_size=2, verbose=0).history["loss"]).all()
+        assert np.isfinite(model.fit(X, labels(tasks), batch_size=4, verbose=0).history["loss"]).all()
+
+
+def test_normals_train_where_all_features_are_zero() -> None:
+    """The gradient of a normalised zero would be infinite."""
+    tasks = TASKS.subset(["normals"])
+    images = keras.Input(SHAPE)
+    dead = keras.Model(images, layers.Conv2D(2, 1, kernel_initializer="zeros", name="trunk_conv")(images))
+    model = trained(dead, tasks)
+    model.fit(X, labels(tasks), batch_size=4, verbose=0)
+    assert all(np.isfinite(variable.numpy()).all() for variable in model.variables)
+    assert np.abs(model.get_layer("normals_vectors").bias.numpy()).max() < 1
 
 
 def test_names_of_the_layers_begin_with_the_task() -> None:
@@ -170,7 +181,7 @@ def test_trunks_of_vectors_have_no_dense_tasks(trunk: str) -> None:
 def test_the_size_of_dense_tasks_is_that_of_the_images() -> None:
     with pytest.raises(ValueError, match=r"'depth' .*those of the images. Received: shape \(16, 16, 1\)"):
         network("unet", TASKS.subset(["depth"]).at_size(16, 16), SHAPE)
-    with pytest.raises(ValueError, match=r"'depth' .*image_shape=\(12,\)"):
+    with pytest.raises(ValueError, match=r"'depth' .* must give feature maps"):
         network("mlp", TASKS.subset(["depth"]), (12,))
     with pytest.raises(ValueError, match=r"use tasks.at_size\(height, width\)"):
         heads.head(TASKS["depth"], keras.Input((8, 8, 3)))
@@ -190,5 +201,5 @@ def test_a_network_of_dense_tasks_from_a_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(loaded(X)["seg"], model(X)["seg"], atol=1e-6)
     images = keras.Input(SHAPE)
     keras.Model(images, {"seg": layers.Conv2D(3, 1, name="seg")(images)}).save(file)
-    with pytest.raises(ValueError, match="'seg' .* must be probabilities.*activation='softmax'"):
+    with pytest.raises(ValueError, match=r"'seg' .* must be probabilities.*activation='softmax'"):
         network(file, tasks.subset(["seg"]), SHAPE)

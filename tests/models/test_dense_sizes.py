@@ -79,5 +79,5 @@ def test_options_of_deeplab() -> None:
             NETWORKS.get(f"deeplab({wrong})")
     with pytest.raises(ValueError, match="needs maps of 8x8 within the trunk for skip=True"):
         network("deeplab(segnet(width=0.05), skip=True)", CITYSCAPES, (32, 32, 3))
-    with pytest.raises(ValueError, match="'segmentation' .* must give feature maps"):
+    with pytest.raises(ValueError, match=r"'segmentation' .* must give feature maps"):
         network("deeplab(resnet18)", CITYSCAPES, (32, 32, 3))

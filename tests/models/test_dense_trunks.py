@@ -113,7 +113,7 @@ def test_dilated_maps_hold_those_of_the_architecture(name: str, tmp_path: Path) 
         np.testing.assert_allclose(maps[:, ::every, ::every], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
-def test_batches_are_normalised_without_biases(tmp_path: Path) -> None:
+def test_batches_are_normalised_without_biases() -> None:
     shape = (32, 32, 3)
     source = plain("resnet50", shape)
     model = trunks.get("dilated(resnet50, stride=32)", shape)
