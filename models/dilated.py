@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import layers
@@ -17,7 +17,7 @@ from mtl_keras.training import graph
 
 _STRIDES = (1, 2, 4, 8, 16, 32)
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
-_POOLINGS = {layers.MaxPooling2D: "max", layers.AveragePooling2D: "average"}
+_POOLINGS: dict[type, Literal["max", "average"]] = {layers.MaxPooling2D: "max", layers.AveragePooling2D: "average"}
 
 Padding = tuple[tuple[int, int], tuple[int, int]]  # rows above and below, columns left and right
 _NO_PADDING: Padding = ((0, 0), (0, 0))
