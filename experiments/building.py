@@ -13,11 +13,12 @@ import keras
 import tensorflow as tf
 
 import data
-from experiments.config import AUTO_MODEL, RunConfig, default_network
+from experiments.config import AUTO_MODEL, RunConfig
 from experiments.own_data import check_can_be_opened
 from experiments.run_directory import RunDirectory
 from models import network, start_from_single_task, trunk_layers
 from models.saved import load_keras_file
+from models.trunks import default_trunk
 from mtl_keras import MultiTaskModel, schedules
 from mtl_keras.callbacks import FreezeLayers, TaskScheduler
 from mtl_keras.checks import unknown_value
@@ -103,7 +104,7 @@ def with_network(config: RunConfig, dataset: data.AnyDataset) -> RunConfig:
     if config.model != AUTO_MODEL:
         return config
     heads = [task.head for task in dataset.tasks.values()]
-    return dataclasses.replace(config, model=default_network(dataset.image_shape, heads))
+    return dataclasses.replace(config, model=default_trunk(dataset.image_shape, heads))
 
 
 def make_scheduler(config: RunConfig, dataset: data.AnyDataset) -> TaskScheduler | None:

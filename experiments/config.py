@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
@@ -21,7 +21,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 OWN_DATASET = "own"
 """The name of a dataset made in Python."""
 AUTO_MODEL = "auto"
-"""The setting `model` that means `default_network`."""
+"""The setting `model` that means `models.trunks.default_trunk`."""
 FEW_STEPS = 200
 """A run with fewer training steps gets a warning that its network is hardly trained."""
 
@@ -356,29 +356,17 @@ class Preset:
         return dataclasses.replace(self.config, **{"epochs": 1, "examples": 64, "batch_size": 16, **self.smoke})
 
 
-def default_network(image_shape: Sequence[int], heads: Iterable[str] = ()) -> str:
-    """Returns the network that the setting `model` "auto" means.
-
-    Args:
-        image_shape: shape of the inputs.
-        heads: the kinds of heads of the tasks.
-    """
-    from mtl_keras.tasks import DENSE_HEADS
-
-    if set(heads) & set(DENSE_HEADS):
-        return "unet"
-    return "mlp" if len(image_shape) == 1 else "cnn"
-
-
 def default_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the default settings as JSON values, with the network that "auto" means for the data of a run.
 
     Args:
         config: the content of the run's `config.json`.
     """
+    from models.trunks import default_trunk
+
     known = config.get("data") or {}
     heads = [task.get("head") for task in known.get("tasks", {}).values()]
-    usual = RunConfig(model=default_network(known["image_shape"], heads)) if "image_shape" in known else RunConfig()
+    usual = RunConfig(model=default_trunk(known["image_shape"], heads)) if "image_shape" in known else RunConfig()
     return dict(json.loads(json.dumps(usual.to_json())))
 
 

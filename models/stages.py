@@ -49,7 +49,7 @@ class CopiedTrunk:
             ValueError: as `models.trunks.get`.
         """
         if identifier is None:
-            identifier = trunks.default_trunk(input_shape, tasks)
+            identifier = trunks.default_trunk(input_shape, [task.head for task in tasks.values()])
         pretrained = weights is not None or isinstance(identifier, keras.Model)
         return cls(trunks.get(identifier, input_shape, weights, tasks), pretrained)
 

@@ -21,7 +21,7 @@ from keras import layers
 from models.applications import APPLICATIONS, application_trunk, check_images
 from mtl_keras.checks import unknown_value
 from mtl_keras.serialization import Registry, Spec, parse_spec
-from mtl_keras.tasks import TaskSet
+from mtl_keras.tasks import DENSE_HEADS, TaskSet
 
 Trunk = Callable[[Any], Any]
 
@@ -161,16 +161,16 @@ def mlp(dense: int | Sequence[int] = 256, depth: int = 2, dropout: float = 0.2) 
     return trunk
 
 
-def default_trunk(input_shape: Sequence[int], tasks: TaskSet | None = None) -> str:
+def default_trunk(input_shape: Sequence[int], heads: Iterable[str] = ()) -> str:
     """Returns the name of the usual trunk: `"mlp"` for vectors, `"unet"` for dense tasks, else `"cnn"`.
 
     Args:
         input_shape: shape of the inputs, without the batch axis.
-        tasks: the tasks to predict.
+        heads: the kinds of heads of the tasks to predict.
     """
     if len(input_shape) == 1:
         return "mlp"
-    return "unet" if tasks is not None and _any_dense(tasks) else "cnn"
+    return "unet" if set(heads) & set(DENSE_HEADS) else "cnn"
 
 
 def names() -> list[str]:
@@ -223,8 +223,9 @@ def get(
             is not features, or weights that are missing or do not fit.
     """
     imagenet = weights == IMAGENET
+    maps = tasks is not None and any(task.is_dense for task in tasks.values())
     if isinstance(identifier, str):
-        name, trunk = identifier, _by_name(identifier, imagenet, tasks is not None and _any_dense(tasks))
+        name, trunk = identifier, _by_name(identifier, imagenet, maps)
     elif callable(identifier):
         name, trunk = getattr(identifier, "name", "trunk"), identifier
     else:
@@ -277,10 +278,6 @@ def load_trunk_weights(trunk: keras.Model, weights: str | None, name: str) -> No
         # Messages of Keras have many lines, and the reason is not always in the first.
         reason = " ".join(str(cause).split())
         raise ValueError(f"{path} does not hold weights for {name!r}: {reason[:300]}") from cause
-
-
-def _any_dense(tasks: TaskSet) -> bool:
-    return any(task.is_dense for task in tasks.values())
 
 
 def _by_name(identifier: str, imagenet: bool, maps: bool) -> Trunk:

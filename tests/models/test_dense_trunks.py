@@ -92,7 +92,7 @@ def test_architectures_of_dense_tasks_are_dilated() -> None:
 def test_default_trunk() -> None:
     assert trunks.default_trunk((8, 8, 1)) == "cnn"
     assert trunks.default_trunk((8,)) == "mlp"
-    assert trunks.default_trunk((8, 8, 1), DENSE) == "unet"
+    assert trunks.default_trunk((8, 8, 1), ["binary", "depth"]) == "unet"
 
 
 # Strides of padded depthwise convolutions (MobileNetV2), of max-pooling (VGG), of 1x1 convolutions (ResNet-50), and of
@@ -105,12 +105,10 @@ def test_dilated_maps_hold_those_of_the_architecture(name: str, tmp_path: Path) 
     source.save_weights(tmp_path / "source.weights.h5")
     images = RNG.random((1, *shape), "float32")
     expected = np.asarray(source(images))
-    for stride in (32, 8):
-        model = trunks.get(f"dilated({name}, stride={stride})", shape, str(tmp_path / "source.weights.h5"))
-        maps = np.asarray(model(images))
-        assert maps.shape[1:3] == (64 // stride, 96 // stride)
-        every = 32 // stride
-        np.testing.assert_allclose(maps[:, ::every, ::every], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    model = trunks.get(f"dilated({name}, stride=8)", shape, str(tmp_path / "source.weights.h5"))
+    maps = np.asarray(model(images))
+    assert maps.shape[1:3] == (8, 12)
+    np.testing.assert_allclose(maps[:, ::4, ::4], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_batches_are_normalised_without_biases() -> None:
