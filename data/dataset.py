@@ -228,10 +228,7 @@ class Dataset(AnyDataset):
         Raises:
             ValueError: for another amount, or if the training split has fewer examples.
         """
-        check_train_examples(amount)
-        available = self.size("train")
-        if amount > available:
-            raise ValueError(f"The training split has {available} examples. Received: train_examples={amount}")
+        check_train_examples(amount, self.size("train"))
         return replace(self, _train_examples=(amount, seed), _examples={})
 
     def size(self, split: str) -> int:

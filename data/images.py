@@ -100,6 +100,22 @@ def _begin_with_size(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
     return tf.reduce_all(tf.gather(start, positions, axis=1) == list(b"".join(segments.values())))
 
 
+def decode_to_shape(encoded: tf.Tensor, image_shape: tuple[int, int, int]) -> tf.Tensor:
+    """Decodes JPEG, PNG, GIF or BMP bytes to an image of a shape, resized.
+
+    Args:
+        encoded: scalar string.
+        image_shape: (height, width, channels).
+
+    Returns:
+        float32 (height, width, channels) in [0, 1].
+    """
+    height, width, channels = image_shape
+    image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
+    image.set_shape((None, None, channels))
+    return to_unit_range(resize(image, height, width))
+
+
 def crop_window(height: tf.Tensor, width: tf.Tensor, margin: float) -> tf.Tensor:
     """Returns the window (top, left, height, width) that cuts a share `margin` of the rows at top and bottom."""
     top = tf.cast(tf.round(tf.cast(height, tf.float32) * margin), tf.int32)

@@ -115,10 +115,7 @@ class Mixture(AnyDataset):
     @tf.autograph.experimental.do_not_convert
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
         """Returns the image in JPEG or PNG bytes (scalar string), resized to `image_shape`, float32 in [0, 1]."""
-        height, width, channels = self.image_shape
-        image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
-        image.set_shape((None, None, channels))
-        return images.to_unit_range(images.resize(image, height, width))
+        return images.decode_to_shape(encoded, self.image_shape)
 
     def description(self) -> dict[str, Any]:
         sources = {name: dict(source.description()) for name, source in self.sources.items()}

@@ -163,10 +163,12 @@ class Split:
         return tf.name_scope(scope(self.recipe.name, self.name))
 
 
-def check_train_examples(amount: int | float) -> None:
-    """Raises a ValueError unless `amount` is a whole number >= 1 or a share in (0, 1)."""
+def check_train_examples(amount: int | float, available: int | None = None) -> None:
+    """Raises a ValueError unless `amount` is a whole number >= 1, at most `available`, or a share in (0, 1)."""
     is_count = type(amount) is int and amount >= 1
     if not is_count and not (isinstance(amount, float) and 0 < amount < 1):
         raise ValueError(
             f"train_examples must be a whole number >= 1 or a share in (0, 1). Received: train_examples={amount!r}"
         )
+    if available is not None and amount > available:
+        raise ValueError(f"The training split has {available} examples. Received: train_examples={amount}")

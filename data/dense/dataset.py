@@ -108,10 +108,7 @@ class DenseDataset(AnyDataset):
         Raises:
             ValueError: for another amount, or if the training split has fewer examples.
         """
-        check_train_examples(amount)
-        available = self.size("train")
-        if amount > available:
-            raise ValueError(f"The training split has {available} examples. Received: train_examples={amount}")
+        check_train_examples(amount, self.size("train"))
         return replace(self, _train_examples=(amount, seed))
 
     def size(self, split: str) -> int:
@@ -205,10 +202,7 @@ class DenseDataset(AnyDataset):
 
     @tf.autograph.experimental.do_not_convert
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
-        height, width, channels = self.image_shape
-        image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
-        image.set_shape((None, None, channels))
-        return images.to_unit_range(images.resize(image, height, width))
+        return images.decode_to_shape(encoded, self.image_shape)
 
     def description(self) -> dict[str, Any]:
         skipped = {split: self.skipped(split).count for split in SPLITS if self.on_bad_example == "skip"}

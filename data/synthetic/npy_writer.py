@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from data.cache import cache_folder
 from data.synthetic.rooms import ROOM_SHAPE, ROOM_SIZES, ROOM_VERSION, room
 from data.synthetic.streets import STREET_SHAPE, STREET_SIZES, STREET_VERSION, street
-from data.synthetic.writer import checked_sizes
-from data.tfds_reader import DRAWN
+from data.synthetic.writer import checked_sizes, drawn_folder
 from mtl_keras.checks import check_integer, unknown_value
 
 _SMALLEST = 16
@@ -74,17 +71,7 @@ def materialise_npy(
     wanted = checked_sizes(name, scenes.sizes, sizes, seed)
     shape = scenes.shape if size is None else _checked_shape(size)
     key = "-".join([name, f"v{scenes.version}", *map(str, wanted.values()), f"{shape[0]}x{shape[1]}", f"seed{seed}"])
-    target = cache_folder(cache_dir) / "synthetic" / key
-    if not target.exists():
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _render(scenes, wanted, seed, shape, target)
-        except OSError as cause:
-            raise OSError(
-                f"Cannot store the synthetic dataset in {target}: {cause.strerror or cause}. Name another folder in "
-                "--data_dir or MTL_KERAS_CACHE."
-            ) from cause
-    return target
+    return drawn_folder(key, cache_dir, lambda folder: _render(scenes, wanted, seed, shape, folder))
 
 
 def _checked_shape(size: tuple[int, int]) -> tuple[int, int]:
@@ -93,23 +80,14 @@ def _checked_shape(size: tuple[int, int]) -> tuple[int, int]:
     return check_integer("height", size[0], _SMALLEST), check_integer("width", size[1], _SMALLEST)
 
 
-def _render(scenes: _Scenes, sizes: Mapping[str, int], seed: int, shape: tuple[int, int], target: Path) -> None:
-    """Writes the dataset into a temporary folder next to `target`, and moves it into place when complete."""
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
-        complete = Path(temporary) / "complete"
-        for split, count in sizes.items():
-            for index in range(count):
-                example = scenes.example(seed, split, index, *shape)
-                example["label"] = example["label"].astype(np.int8)
-                for kind, array in example.items():
-                    folder = complete / split / kind
-                    if index == 0:
-                        folder.mkdir(parents=True)
-                    np.save(folder / f"{index}.npy", array)
-        (complete / DRAWN).touch()
-        try:
-            complete.rename(target)
-        except OSError:
-            # Another process wrote the same dataset first.
-            if not target.exists():
-                raise
+def _render(scenes: _Scenes, sizes: Mapping[str, int], seed: int, shape: tuple[int, int], root: Path) -> None:
+    """Writes the dataset into a folder."""
+    for split, count in sizes.items():
+        for index in range(count):
+            example = scenes.example(seed, split, index, *shape)
+            example["label"] = example["label"].astype(np.int8)
+            for kind, array in example.items():
+                folder = root / split / kind
+                if index == 0:
+                    folder.mkdir(parents=True)
+                np.save(folder / f"{index}.npy", array)

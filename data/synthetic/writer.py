@@ -65,38 +65,55 @@ def materialise(
     look_alike = _LOOK_ALIKES[name]
     wanted = checked_sizes(name, look_alike.sizes, sizes, seed)
     key = "-".join([name, f"v{look_alike.version}", *map(str, wanted.values()), f"seed{seed}"])
+    return drawn_folder(key, cache_dir, lambda folder: _draw(name, look_alike, wanted, seed, folder))
+
+
+def _draw(name: str, look_alike: _LookAlike, sizes: Mapping[str, int], seed: int, folder: Path) -> None:
+    """Writes the dataset into a folder."""
+    builder = tfds.builder(name, data_dir=folder, try_gcs=False)
+    builder.data_path.mkdir(parents=True)
+    # One file per split: TFDS interleaves several files, and would not read the examples in numerical order.
+    writer = tfds.core.SequentialWriter(builder.info, max_examples_per_shard=max(sizes.values()))
+    writer.initialize_splits(list(sizes))
+    for split, size in sizes.items():
+        writer.add_examples({split: (look_alike.example(seed, split, index) for index in range(size))})
+    writer.close_all()
+
+
+def drawn_folder(key: str, cache_dir: str | os.PathLike[str] | None, draw: Callable[[Path], None]) -> Path:
+    """Returns the folder of a drawn dataset; draws it if it does not exist.
+
+    It is drawn into a temporary folder next to it, which is moved into place when complete.
+
+    Args:
+        key: name of the folder, which changes with everything drawn.
+        cache_dir: the folder of drawn datasets; by default `MTL_KERAS_CACHE`, else `~/.cache/mtl_keras`.
+        draw: writes the dataset into a new folder.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
     target = cache_folder(cache_dir) / "synthetic" / key
-    if not target.exists():
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _draw(name, look_alike, wanted, seed, target)
-        except OSError as cause:
-            raise OSError(
-                f"Cannot store the synthetic dataset in {target}: {cause.strerror or cause}. Name another folder in "
-                "--data_dir or MTL_KERAS_CACHE."
-            ) from cause
+    if target.exists():
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
+            complete = Path(temporary) / "complete"
+            draw(complete)
+            (complete / DRAWN).touch()
+            try:
+                complete.rename(target)
+            except OSError:
+                # Another process wrote the same dataset first.
+                if not target.exists():
+                    raise
+    except OSError as cause:
+        raise OSError(
+            f"Cannot store the synthetic dataset in {target}: {cause.strerror or cause}. Name another folder in "
+            "--data_dir or MTL_KERAS_CACHE."
+        ) from cause
     return target
-
-
-def _draw(name: str, look_alike: _LookAlike, sizes: Mapping[str, int], seed: int, target: Path) -> None:
-    """Writes the dataset into a temporary folder next to `target`, and moves it into place when complete."""
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
-        complete = Path(temporary) / "complete"
-        builder = tfds.builder(name, data_dir=complete, try_gcs=False)
-        builder.data_path.mkdir(parents=True)
-        # One file per split: TFDS interleaves several files, and would not read the examples in numerical order.
-        writer = tfds.core.SequentialWriter(builder.info, max_examples_per_shard=max(sizes.values()))
-        writer.initialize_splits(list(sizes))
-        for split, size in sizes.items():
-            writer.add_examples({split: (look_alike.example(seed, split, index) for index in range(size))})
-        writer.close_all()
-        (complete / DRAWN).touch()
-        try:
-            complete.rename(target)
-        except OSError:
-            # Another process wrote the same dataset first.
-            if not target.exists():
-                raise
 
 
 def checked_sizes(name: str, default: Mapping[str, int], sizes: Mapping[str, int] | None, seed: int) -> dict[str, int]:

@@ -321,6 +321,7 @@ def test_the_description_is_complete() -> None:
         "head": "segmentation",
         "shape": [HEIGHT, WIDTH, CLASSES],
         "labels": [],
+        "invalid": -1,
     }
 
 
