@@ -29,6 +29,7 @@ QUICK: dict[str, str] = {
     "dst_epochs": "--rounds 6",
     "many_heads": "--rounds 20 --starts 4",
     "sharing": "--rounds 6 --steps 8 --parts dropping libraries",
+    "dense": "--rounds 6 --steps 4",
     "flops": "--rounds 10",
     "pipeline": "--rounds 8",
     "start_up": "--rounds 5",

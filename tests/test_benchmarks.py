@@ -198,6 +198,12 @@ GROWTH = {"TASKS": (1, 2, 4), "ACTIVE": (1, 2), "start": lambda net, kind, _: (n
         ("sharing", "--rounds=1 --parts dropping", SHARING, "tiny: one dropped / without its output"),
         ("sharing", "--rounds=1 --steps=1 --parts libraries", SHARING, "tiny: examples/s, `fit` / stock layer"),
         ("sharing", "--rounds=1 --parts architectures", SHARING, "vectors, cgc: step / hard sharing"),
+        (
+            "dense",
+            "--rounds=1 --steps=1 --parts fit metrics dropping",
+            {"SEGNET": SMALL, "DECODERS": SMALL},
+            "saving of dropping / of building without it",
+        ),
         ("growth", "--rounds=1 --parts active", GROWTH, "step, against active tasks of 2, two layers each: 2 / 1"),
         (
             "weightings",
@@ -299,7 +305,13 @@ def test_the_torch_worker_names_methods_and_networks_as_we_do() -> None:
         for node in ast.parse(file.read_text("utf-8")).body
         if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict)
     }
-    here = {*weightings_benchmark.NETWORKS, "decoder", "fashion_mnist", *(name for _, _, name, _ in sharing.LIBRARIES)}
+    here = {
+        *weightings_benchmark.NETWORKS,
+        "decoder",
+        "fashion_mnist",
+        "segnet",
+        *(name for _, _, name, _ in sharing.LIBRARIES),
+    }
     assert tables.pop("NETWORKS") == here
     assert {*weightings_benchmark.LIMITED} <= set().union(*tables.values()) <= set(WEIGHTINGS.names)
 
