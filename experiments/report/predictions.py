@@ -155,8 +155,8 @@ def _regression(name: str, output: Output, true: np.ndarray, predicted: np.ndarr
 def examples(saved: SavedArrays, outputs: Mapping[str, Output]) -> dict[str, Any]:
     """Returns, for each task, the images of the test split with the smallest and the largest loss.
 
-    `tasks` has the pictures of each task, or for a dense task the result of `dense_examples`. `saved` is
-    `examples.npz`; other arguments and errors are those of `predictions`.
+    `tasks` has the pictures of each task, or for a dense task the result of `dense_examples`; `drawn` is whether points
+    or reconstructions are drawn. `saved` is `examples.npz`; other arguments and errors are those of `predictions`.
     """
     many = len(outputs) > MAX_FIGURES
     tasks: dict[str, Any] = {}
@@ -170,7 +170,8 @@ def examples(saved: SavedArrays, outputs: Mapping[str, Output]) -> dict[str, Any
                 tasks[name] = [_example(saved, row, kind, name, output, side) for kind, row in rows]
     except (IndexError, TypeError, ValueError) as cause:
         raise ValueError(f"{saved.path} is damaged: {cause}") from cause
-    return {"many": many, "tasks": tasks}
+    drawn = any(output.is_drawn and not output.is_dense for output in outputs.values())
+    return {"many": many, "drawn": drawn, "tasks": tasks}
 
 
 def _example(saved: SavedArrays, row: int, kind: str, task: str, output: Output, side: int) -> dict[str, Any]:
