@@ -191,7 +191,7 @@ def load(
         raise unknown_value("dataset", name, [*names(), *FORMS])
     if color_jitter:
         raise ValueError(
-            f"`color_jitter` is for datasets with labels of pixels: {', '.join(PRESETS)}, npy:PATH. "
+            f"`color_jitter` is for datasets with labels of pixels: {', '.join(PRESETS)}, npy:PATH, your masks. "
             f"Received: {name!r} with color_jitter={color_jitter!r}"
         )
     recipe = recipes[name](tasks)

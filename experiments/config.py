@@ -182,7 +182,7 @@ class RunConfig:
     color_jitter: float = setting(
         0.0,
         "with `--augment` and [labels for every pixel](dense.md): greatest random change of brightness, contrast and "
-        "saturation, as a share, in [0, 1)",
+        "saturation, as a share, from 0 to 1",
     )
     seed: int = setting(
         0,
@@ -291,8 +291,9 @@ class RunConfig:
             if name == "image_size" and drawn_to_size:
                 continue
             if given != getattr(usual, name) and not self.dataset.startswith(prefixes):
+                drawn = "; with synthetic, also for nyuv2 and cityscapes" if name == "image_size" else ""
                 raise ValueError(
-                    f"{name} is for a dataset {' or '.join(forms)}. "
+                    f"{name} is for a dataset {' or '.join(forms)}{drawn}. "
                     f"Received: {name}={given!r}, dataset={self.dataset!r}"
                 )
         if self.examples is not None and not self.synthetic:
@@ -300,7 +301,7 @@ class RunConfig:
         if self.train_examples is not None:
             data.check_train_examples(self.train_examples)
         if self.color_jitter and not self.augment:
-            raise ValueError(f"color_jitter is a part of augment. Received: color_jitter={self.color_jitter}")
+            raise ValueError(f"color_jitter needs augment (--augment). Received: color_jitter={self.color_jitter}")
 
     def _is_dense(self) -> bool:
         """Returns whether the dataset is a built-in one with labels of pixels."""

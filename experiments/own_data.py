@@ -46,15 +46,15 @@ def data_summary(dataset: data.AnyDataset, config: RunConfig) -> str:
     sizes = ", ".join(f"{dataset.size(split)} {split}" for split in ("train", "validation", "test"))
     encoder = getattr(dataset, "features", None)
     if encoder is None:
-        lines = [f"Data: {sizes}; images as {'x'.join(map(str, dataset.image_shape))} (--image_size)"]
+        resized = " (--image_size)" if config.dataset.startswith(("csv:", "folder:")) else ""
+        lines = [f"Data: {sizes}; images as {'x'.join(map(str, dataset.image_shape))}{resized}"]
     else:
         lines = [f"Data: {sizes}; {len(encoder.features)} columns as {len(encoder.names)} numbers"]
         lines += _feature_lines(encoder)
     kinds: dict[str, list[str]] = {}
     for name, task in dataset.tasks.items():
-        labels = (
-            f" ({', '.join(task.labels)})" if task.labels and task.head in ("classification", "segmentation") else ""
-        )
+        words = ", ".join(task.labels) or f"{task.shape[-1]} classes"
+        labels = f" ({words})" if task.head in ("classification", "segmentation") else ""
         kinds.setdefault(task.head, []).append(f"{name}{labels}")
     lines += [f"{kind}: {', '.join(names)}" for kind, names in kinds.items()]
     missing = describe_missing_labels(dataset).get("missing_labels", {})

@@ -72,7 +72,8 @@ def deeplab(
         task: a dense task, or a reconstruction.
         maps: a Keras tensor `(batch, rows, columns, features)`.
         filters: channels of each part of the pyramid and of the layers behind it.
-        rates: dilation rates of the 3x3 convolutions.
+        rates: dilation rates of the 3x3 convolutions; at most the longer side of the maps, where a higher rate has the
+            same result.
         dropout: rate of the dropout behind the pyramid.
         low_level: maps of higher resolution, which are reduced to 48 channels and concatenated with the upsampled
             pyramid, as in DeepLab v3+; there are then two 3x3 convolutions. `None` for DeepLab v3.
@@ -133,6 +134,9 @@ def _upsampled(task: Task, x: Any) -> Any:
 
 
 def _convolution(x: Any, filters: int, size: int, rate: int, name: str) -> Any:
+    # Beyond the size of the maps, a higher rate has the same result: only the centre of the kernel meets a value. But
+    # TensorFlow pads by the rate, which took most of the time on small images.
+    rate = min(rate, max(x.shape[1:3]))
     x = layers.Conv2D(filters, size, padding="same", dilation_rate=rate, use_bias=False, name=f"{name}_conv")(x)
     x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)

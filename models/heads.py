@@ -160,8 +160,8 @@ def check_maps(task: Task, features: Any) -> None:
     if len(features.shape) != 4:
         raise ValueError(
             f"Task {task.name!r} ({task.head}) predicts every pixel, so its trunk must give feature maps (batch, rows, "
-            "columns, features). Choices: unet, segnet, dilated(resnet50), or the name of an architecture in "
-            f"keras.applications. Received: features of shape {tuple(features.shape)}"
+            "columns, features). Choices for --model (trunk): unet, segnet, dilated(resnet50), or the name of an "
+            f"architecture in keras.applications. Received: features of shape {tuple(features.shape)}"
         )
 
 

@@ -6,6 +6,8 @@ import operator
 import re
 from typing import Any
 
+from mtl_keras.checks import unknown_value
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 _RESERVED = ("loss", "mtl", "val")
 
@@ -34,6 +36,17 @@ def class_names(name: str, labels: Any) -> tuple[str, ...]:
     if not names:
         raise ValueError(f"labels of task {name!r} must be class names, or their number. Received: {labels!r}")
     return names
+
+
+def class_index(name: str, names: tuple[str, ...], key: int | str) -> int:
+    """Returns the index of a class that is given by its index or its name.
+
+    Raises:
+        ValueError: for an unknown name, naming the task.
+    """
+    if isinstance(key, str) and key not in names:
+        raise unknown_value(f"class in class_weight of task {name!r}", key, names)
+    return names.index(key) if isinstance(key, str) else key
 
 
 def check_task_name(name: object) -> str:

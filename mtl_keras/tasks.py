@@ -18,7 +18,7 @@ from mtl_keras.arguments import copy_metric
 from mtl_keras.checks import check_integer, checked_weight, unknown_value
 from mtl_keras.losses import DepthLoss, NormalLoss, ScaledLoss, SegmentationLoss
 from mtl_keras.metrics import BalancedAccuracy, PointError, ScaledError
-from mtl_keras.task_checks import check_task_name, checked_shape, class_names
+from mtl_keras.task_checks import check_task_name, checked_shape, class_index, class_names
 
 DENSE_HEADS = ("segmentation", "mask", "depth", "normals", "dense_regression")
 """Kinds of heads that predict something for every pixel."""
@@ -206,7 +206,7 @@ class Task:
         ignore: int = -1,
         *,
         weight: float = 1.0,
-        class_weight: Mapping[int, float] | None = None,
+        class_weight: Mapping[int | str, float] | None = None,
     ) -> Task:
         """Returns a task that predicts the class of every pixel; labels are integers `(batch, height, width)`.
 
@@ -215,13 +215,14 @@ class Task:
             classes: the class names, or the number of classes.
             ignore: the label of pixels without a class.
             weight: weight in the total loss.
-            class_weight: class index -> loss weight of its pixels.
+            class_weight: class, by its index or name -> loss weight of its pixels.
         """
         names = () if isinstance(classes, Integral) else class_names(name, classes)
         count = check_integer("classes", classes, 2) if isinstance(classes, Integral) else len(names)
         metrics = (dense.MeanIoU(count, ignore), dense.PixelAccuracy(ignore))
         loss = SegmentationLoss(ignore)
-        return cls(name, "segmentation", (count,), loss, metrics, names, weight, class_weight, invalid=ignore)
+        by_index = {class_index(name, names, key): value for key, value in (class_weight or {}).items()} or None
+        return cls(name, "segmentation", (count,), loss, metrics, names, weight, by_index, invalid=ignore)
 
     @classmethod
     def mask(cls, name: str, *, weight: float = 1.0, pos_weight: float | None = None) -> Task:

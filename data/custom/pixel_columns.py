@@ -18,6 +18,7 @@ from data.dense.file_source import FileSource, PixelFiles
 from data.dense.label_files import LABEL_SUFFIXES, LOSSY_SUFFIXES, read_labels
 from data.dense.pixel_labels import (
     DENSE_KINDS,
+    ColoursAreNoClasses,
     PixelLabels,
     Summary,
     infer_kind,
@@ -31,6 +32,8 @@ from mtl_keras.tasks import Task, TaskSet
 
 _SAMPLED = 100
 """Files read to infer the task of a column, evenly spread over the rows."""
+_MOST_METRES = 200
+"""Greater depths are probably in another unit."""
 Column: TypeAlias = PixelFiles | tuple[Task, np.ndarray]
 
 
@@ -160,6 +163,8 @@ def _labels(table: LabelTable, name: str, spec: Spec | None, found: Sequence[Sum
     except ValueError as cause:
         if spec is not None:
             raise ValueError(f"{table.where()}: {cause}") from cause
+        if isinstance(cause, ColoursAreNoClasses):
+            raise NothingToLearn(table.where(), f"column {name!r} {cause}") from cause
         raise NothingToLearn(
             table.where(),
             f"column {name!r} {cause}. Set its type: --task_types {name}=segmentation (types=), or one of "
@@ -167,6 +172,13 @@ def _labels(table: LabelTable, name: str, spec: Spec | None, found: Sequence[Sum
         ) from cause
     if spec is None and labels.task.head == "segmentation":
         _warn_of_unused(table, name, labels.task.shape[-1], found)
+    greatest = max((int(summary.values[-1]) for summary in found if len(summary.values)), default=0)
+    if spec is None and labels.task.head == "depth" and greatest > _MOST_METRES:
+        warnings.warn(
+            f"{table.where()}: column {name!r} has depths up to {greatest}, which would outweigh the losses of other "
+            f"tasks. If they are millimetres: --task_types '{name}=depth(scale=0.001)' (types=).",
+            stacklevel=4,
+        )
     return labels
 
 

@@ -126,7 +126,7 @@ class FileSource(DenseSource):
         except tf.errors.NotFoundError as cause:
             raise ValueError(f"{self.places[row]}: there is no image {self.names[row]!r}") from cause
         except tf.errors.OpError as cause:
-            reason = cause.message.splitlines()[0].removesuffix(".").partition(" [Op:")[0]
+            reason = cause.message.splitlines()[0].rpartition("}} ")[2].partition(" [Op:")[0].removesuffix(".")
             raise ValueError(f"{self.places[row]}: image {self.names[row]!r} cannot be decoded ({reason})") from cause
 
     def _labels(

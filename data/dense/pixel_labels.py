@@ -54,6 +54,10 @@ class Summary:
         return cls(stored.dtype, channels, np.unique(stored).astype(np.int64))
 
 
+class ColoursAreNoClasses(ValueError):
+    """The files of a column are coloured, so no type makes them labels."""
+
+
 @dataclass(frozen=True)
 class PixelLabels:
     """How the stored labels of an image become those of its pixels.
@@ -170,7 +174,9 @@ def infer_kind(name: str, found: Sequence[Summary]) -> str:
     if channels > 1:
         if channels == 3 and "normal" in name.lower() and all(summary.dtype == np.uint8 for summary in found):
             return "normals"
-        raise ValueError("has colours, which are no classes: the values of a palette or grey image are")
+        raise ColoursAreNoClasses(
+            "has colours, which are no classes. Convert the files to palette or grey PNG whose values are the classes"
+        )
     if kinds == {"b"}:
         return "mask"
     if any(summary.dtype == np.uint16 for summary in found):

@@ -174,7 +174,7 @@ def test_image_level_tasks_read_averages() -> None:
 
 @pytest.mark.parametrize("trunk", ["cnn", "mlp", "lenet", "resnet18", "mmoe(cnn)", "mtan(cnn)", "cross_stitch(cnn)"])
 def test_trunks_of_vectors_have_no_dense_tasks(trunk: str) -> None:
-    with pytest.raises(ValueError, match=r"'depth' \(depth\) .* must give feature maps .*Choices: unet.*segnet"):
+    with pytest.raises(ValueError, match=r"'depth' \(depth\) .* must give feature maps .*Choices .*: unet.*segnet"):
         network(trunk, TASKS.subset(["item", "depth"]), SHAPE)
 
 

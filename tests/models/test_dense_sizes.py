@@ -8,6 +8,7 @@ import pytest
 
 from models import NETWORKS, network
 from models.deeplab import deeplab
+from models.dense_heads import deeplab as deeplab_head
 from mtl_keras import Task, TaskSet
 
 NYUV2 = TaskSet([Task.segmentation("segmentation", 13), Task.depth("depth"), Task.normals("normals")])
@@ -37,7 +38,7 @@ def test_mtan_on_segnet(tasks: TaskSet, expected: int) -> None:
 
 
 def test_deeplab_on_resnet50() -> None:
-    model = keras.Model(*network("deeplab", NYUV2, (32, 32, 3)))
+    model = keras.Model(*network("deeplab", NYUV2, (32, 288, 3)))  # maps of 4x36
     assert trained(model) == 71_888_721
     heads = {task: trained(model, task) for task in NYUV2}
     assert heads == {"segmentation": 16_128_781, "depth": 16_125_697, "normals": 16_126_211}
@@ -70,8 +71,8 @@ def test_deeplab_with_a_skip_connection_is_v3_plus() -> None:
 
 def test_options_of_deeplab() -> None:
     identifier = "deeplab(mobilenetv2, filters=8, rates=[2, 4], dropout=0.1, stride=16)"
-    model = keras.Model(*network(identifier, NYUV2, (32, 32, 3)))
-    assert model.get_layer("depth_coarse").input.shape == (None, 2, 2, 8)
+    model = keras.Model(*network(identifier, NYUV2, (64, 32, 3)))
+    assert model.get_layer("depth_coarse").input.shape == (None, 4, 2, 8)
     assert model.get_layer("depth_aspp3_conv").dilation_rate == (4, 4)
     assert model.get_layer("depth_dropout").rate == 0.1
     for wrong in ("filters=0", "rates=[0]", "dropout=1.0", "stride=3", "trunk=unett"):
@@ -81,3 +82,14 @@ def test_options_of_deeplab() -> None:
         network("deeplab(segnet(width=0.05), skip=True)", CITYSCAPES, (32, 32, 3))
     with pytest.raises(ValueError, match=r"'segmentation' .* must give feature maps"):
         network("deeplab(resnet18)", CITYSCAPES, (32, 32, 3))
+
+
+def test_rates_are_limited_without_another_result() -> None:
+    maps = keras.Input((3, 4, 2))
+    tasks = CITYSCAPES.subset(["depth"]).at_size(6, 8)
+    x = np.random.default_rng(0).random((1, 3, 4, 2), "float32")
+    limited = keras.Model(maps, deeplab_head(tasks["depth"], maps, 2, (36,)))
+    convolution = limited.get_layer("depth_aspp2_conv")
+    assert convolution.dilation_rate == (4, 4)
+    kernel = convolution.kernel.numpy()
+    np.testing.assert_allclose(convolution(x), x @ kernel[1, 1], atol=1e-6)  # the centre, as with any higher rate

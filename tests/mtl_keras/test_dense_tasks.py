@@ -17,7 +17,7 @@ RNG = np.random.default_rng(0)
 SHAPE = (8, *SIZE)
 TASKS = TaskSet(
     [
-        Task.segmentation("segments", CLASSES, 255, class_weight={1: 3.0}),
+        Task.segmentation("segments", ["a", "b", "c"], 255, class_weight={"b": 3.0}),
         Task.mask("mask", pos_weight=2.0),
         Task.depth("depth"),
         Task.normals("normals"),

@@ -16,6 +16,9 @@ import data
 from experiments.run_flags import specifications
 from tests.data.dense import pixel_files as files
 
+MILLIMETRES = "column 'depth' has depths up to"
+pytestmark = pytest.mark.filterwarnings(f"ignore:.*{MILLIMETRES}:UserWarning")
+
 SUFFIXES = {
     "image": ".png",
     "classes": ".png",
@@ -132,6 +135,8 @@ def test_caches_give_the_same_batches(made: Path, tmp_path: Path, cache: str, mo
 
 
 def test_types_have_arguments(folder: Path, drawn: files.Drawn) -> None:
+    with pytest.warns(UserWarning, match=f"{MILLIMETRES} .*depth=depth\\(scale=0.001\\)"):
+        read_all(table(folder, "depth"))
     metres = read_all(table(folder, "depth"), types={"depth": "depth(scale=0.001)"})["depth"]
     expected = np.where(drawn["depth"] == 0, np.nan, drawn["depth"] / 1000)[:6]
     np.testing.assert_allclose(metres[..., 0], expected, atol=1e-6)
