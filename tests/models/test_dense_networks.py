@@ -46,13 +46,7 @@ LABELS: dict[str, np.ndarray] = {
     "copy": X,
 }
 TRUNKS = ["unet(filters=2, depth=2)", "segnet(width=0.05)", "dilated(mobilenetv3small)"]
-NETWORKS = [
-    "cross_stitch(segnet(width=0.05))",
-    "nddr(unet(filters=2, depth=2))",
-    "segnet_mtan(width=0.05)",
-    "decoders(segnet(width=0.05))",
-    "deeplab(mobilenetv3small, filters=4, rates=[1, 2], skip=True)",
-]
+NETWORKS = ["cross_stitch(segnet(width=0.05))", "nddr(unet(filters=2, depth=2))"]
 BUILT = [
     "mtan(unet(filters=2, depth=1))",
     "sluice(segnet(width=0.0625))",
@@ -112,10 +106,8 @@ def test_ways_to_share_train_and_are_saved(identifier: str, tmp_path: Path) -> N
         np.testing.assert_allclose(loaded[task], predicted[task], atol=1e-5)
 
 
-@pytest.mark.parametrize("identifier", [TRUNKS[0], "decoders(unet(filters=2, depth=1))"])
-def test_a_dropped_dense_task_keeps_its_weights(identifier: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    small_heads(monkeypatch)
-    model = trained(identifier, FEW)
+def test_a_dropped_dense_task_keeps_its_weights() -> None:
+    model = trained(TRUNKS[0], FEW)
     model.set_task_weights({"depth": 0.0})
     column = list(model.output).index("depth")
     found = graph.ownership(model.output)

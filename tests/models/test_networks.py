@@ -33,8 +33,9 @@ VARIANTS: dict[str, tuple[str, TaskSet, tuple[int, int, int]]] = {
     ),
     "deeplab": ("deeplab(unet(filters=2, depth=2), filters=4, rates=[1, 2])", DENSE, (12, 8, 3)),
     "segnet_mtan": ("segnet_mtan(width=0.05)", DENSE, (32, 32, 3)),
+    "decoders": ("decoders(unet(filters=2, depth=1))", DENSE, (12, 8, 3)),
 }
-EVERY_HEAD = {"deeplab", "segnet_mtan"}  # the networks that have a head for every task
+EVERY_HEAD = {"decoders", "deeplab", "segnet_mtan"}  # the networks that have a head for every task
 
 
 def labels(tasks: TaskSet, count: int) -> dict[str, np.ndarray]:
