@@ -8,8 +8,8 @@ The presets need the files of MTAN (https://github.com/lorenmt/mtan, 2975 and 50
 FairGrad | as in `nyuv2_segnet_mtan` |
 | `cityscapes_deeplab` | LibMTL (https://github.com/median-research-group/LibMTL) | as in `nyuv2_deeplab` |
 
-The files could not be had here, so these settings were run on synthetic scenes only, as smoke runs; no figure of these
-presets is known.
+The files could not be had here, so these presets were run on synthetic scenes only, in smoke runs with smaller
+networks; no figure of them is known.
 
 Command: `python train.py --experiment cityscapes_segnet_mtan --data_dir ~/tensorflow_datasets`
 """

@@ -11,8 +11,8 @@ mean of the last 10 epochs. Here a tenth of the 795 is held out to choose the ep
 | `nyuv2_deeplab` | LibMTL (https://github.com/median-research-group/LibMTL) | the same, except that the source shows \
 the epoch that is best *on the test images*. Its weight decay is part of the gradient; that of Keras' Adam is not. |
 
-The files could not be had here, so the published settings were run on synthetic scenes only, as smoke runs; no figure
-of these presets is known.
+The files could not be had here, so these two were run on synthetic scenes only, in smoke runs with smaller networks; no
+figure of them is known.
 
 Command: `python train.py --experiment nyuv2 --synthetic`
 """
