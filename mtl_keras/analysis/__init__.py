@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mtl_keras.analysis.affinity import Affinity, Estimate
 from mtl_keras.analysis.comparison import Comparison, TaskComparison, TaskResults, compare
 from mtl_keras.analysis.costs import Cost, CostComparison, compare_costs
 from mtl_keras.analysis.delta_m import CONVENTIONS, POSITIVE_IS_BETTER, POSITIVE_IS_WORSE, delta_m, relative_gains
@@ -21,9 +22,11 @@ __all__ = [
     "POSITIVE_IS_BETTER",
     "POSITIVE_IS_WORSE",
     "SCORES",
+    "Affinity",
     "Comparison",
     "Cost",
     "CostComparison",
+    "Estimate",
     "Interval",
     "TaskComparison",
     "TaskResults",
