@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.judging import RULES, check_rule
-from experiments.plan import METHOD, Plan, is_comparison
+from experiments.plan import METHOD, Plan, folder_name, is_comparison
 from experiments.run_results import Method
 from mtl_keras.analysis import Comparison, CostComparison, Interval, TaskResults, compare, compare_costs
 from mtl_keras.checks import unknown_value
@@ -125,7 +125,7 @@ def method_folders(folders: Sequence[Path]) -> Sequence[Path]:
         ValueError: if there is no baseline.
     """
     if len(folders) == 1 and is_comparison(folders[0]):
-        return [folders[0] / name for name in (METHOD, *Plan.load(folders[0]).baselines)]
+        return [folders[0] / folder_name(name) for name in (METHOD, *Plan.load(folders[0]).baselines)]
     if len(folders) < 2:
         raise ValueError(
             "Give the folder of a comparison, or at least two folders of runs. "

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
-from collections.abc import Iterator, Sequence
+import itertools
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from experiments.building import open_dataset
 from experiments.config import RunConfig
 from experiments.files import read_json, write_json
 from experiments.judging import DEFAULT_RULE, check_rule
+from experiments.task_groups import AFFINITY, GROUPS, AffinityGroups, check_groups, parse_groups
 from models import NETWORKS, check_network, trunks
 from models.parallel import COPIES_PER_TASK
 from mtl_keras import schedules, weightings
@@ -26,13 +29,15 @@ from mtl_keras.weightings import WEIGHTINGS
 METHOD = "multi_task"
 """The folder of the runs that are compared with the baselines."""
 _PLAN_FILE = "plan.json"
-
+_MEASURING_SEED = 10_000
+"""The seed of runs that measure affinities: proposed groups are trained with other seeds."""
+_LONGEST_FOLDER = 100  # most file systems take 255 bytes
 
 BASELINES = ("single_task", "equal_weights", "fixed_weights")
 
 
 def check_baseline(name: str) -> None:
-    """Checks the name of a baseline: one of `BASELINES`, or the specification of a schedule, weighting or network.
+    """Checks a baseline: one of `BASELINES`, groups, or the specification of a schedule, weighting or network.
 
     Raises:
         ValueError: for an unknown name or invalid arguments.
@@ -44,8 +49,20 @@ def check_baseline(name: str) -> None:
         weightings.get(name)
     elif _is_network(kind):
         check_network(name)
+    elif kind == GROUPS:
+        parse_groups(name)
+    elif kind == AFFINITY:
+        AffinityGroups.parse(name)
     elif name not in BASELINES:
-        choices = {*BASELINES, *SCHEDULES.names, *WEIGHTINGS.names, *NETWORKS.names, *trunks.TRUNKS.names}
+        choices = {
+            *BASELINES,
+            GROUPS,
+            AFFINITY,
+            *SCHEDULES.names,
+            *WEIGHTINGS.names,
+            *NETWORKS.names,
+            *trunks.TRUNKS.names,
+        }
         raise unknown_value("value of --compare", name, choices)
 
 
@@ -77,21 +94,25 @@ def _networks(
     | `single_task` | one per task, with the same trunk and the same number of steps |
     | `equal_weights` | the same network with all weights 1 |
     | `fixed_weights` | the same network and task weights |
+    | `groups(a+b, c)` | one per group, with the same trunk, method, task weights and number of steps |
     | a schedule or weighting | the same network and task weights under that method |
     | a network | the same method with that network; a trunk (`cnn`) is hard sharing. Without a trunk, as in
     `mmoe(experts=4)`, it has that of `config.model` |
     """
     plain = dataclasses.replace(config, schedule="none", weighting="static")
     if baseline == "single_task":
-        alone = dataclasses.replace(plain, init_from=None, features=features)
-        if features is not None:
-            types = {name: kind for name, kind in config.feature_types.items() if name in features}
-            alone = dataclasses.replace(alone, feature_types=types)
-        return {task: dataclasses.replace(alone, tasks=(task,), task_weights={task: 1.0}) for task in tasks}
+        return {task: _of_tasks((task,), plain, features) for task in tasks}
     if baseline == "equal_weights":
         return {"": dataclasses.replace(plain, task_weights=dict.fromkeys(tasks, 1.0))}
     if baseline == "fixed_weights":
         return {"": plain}
+    if baseline.startswith(GROUPS):
+        groups = parse_groups(baseline)
+        check_groups(groups, tasks)
+        return {
+            folder_name("+".join(group)): _of_tasks(group, plain if len(group) == 1 else config, features)
+            for group in groups
+        }
     kind = parse_spec(baseline).name
     if kind not in WEIGHTINGS and _is_network(kind):
         start = config.init_from if kind in COPIES_PER_TASK else None
@@ -101,13 +122,34 @@ def _networks(
     return {"": dataclasses.replace(plain, weighting=baseline)}
 
 
+def _of_tasks(tasks: tuple[str, ...], config: RunConfig, features: tuple[str, ...] | None) -> RunConfig:
+    """Returns the settings of a network of some of the tasks."""
+    types = config.feature_types
+    if features is not None:
+        types = {name: kind for name, kind in types.items() if name in features}
+    weights = {task: weight for task, weight in config.task_weights.items() if task in tasks}
+    if len(tasks) == 1:
+        weights = dict.fromkeys(tasks, 1.0)
+    return dataclasses.replace(
+        config, tasks=tasks, task_weights=weights, init_from=None, features=features, feature_types=types
+    )
+
+
+def folder_name(name: str) -> str:
+    """Returns the name of the folder of a method or group: its own, shortened to its kind and a checksum if long."""
+    if len(name.encode()) <= _LONGEST_FOLDER:
+        return name
+    kind = name.partition("(")[0]
+    return f"{kind if len(kind) < len(name) else 'group'}-{zlib.crc32(name.encode()):08x}"
+
+
 @dataclass(frozen=True)
 class Plan:
     """A multi-task network and its baselines, each with several seeds.
 
     Args:
         config: the settings of the multi-task network; its seed is not used.
-        baselines: names from `BASELINES`, schedules, weightings such as `"cagrad(c=0.2)"`, and networks.
+        baselines: names from `BASELINES`, groups, schedules, weightings such as `"cagrad(c=0.2)"`, and networks.
         seeds: each network is trained once with each seed.
         judge_at: at which epoch networks are judged, one of `experiments.judging.RULES`.
 
@@ -128,8 +170,27 @@ class Plan:
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"--{argument} takes one or more different values. Received: {list(values)!r}")
 
-    def runs(self) -> Iterator[tuple[Path, RunConfig]]:
-        """Yields the folder (relative to the comparison's) and the settings of each run, seed by seed."""
+    def measurements(self) -> dict[str, tuple[Path, RunConfig]]:
+        """Returns the folder and the settings of the run that measures affinities, by the baseline that needs it."""
+        found = {}
+        for name in self.baselines:
+            if name.partition("(")[0].strip() == AFFINITY:
+                asked = AffinityGroups.parse(name)
+                seed = next(seed for seed in itertools.count(_MEASURING_SEED) if seed not in self.seeds)
+                setting = {"look_ahead": "task_affinity", "cosine": "monitor_gradients"}[asked.kind]
+                settings: dict[str, Any] = {"seed": seed, setting: asked.every}
+                config = dataclasses.replace(self.config, **settings)
+                found[name] = (Path("affinity", f"{asked.kind}-{asked.every}"), config)
+        return found
+
+    def runs(self, proposals: Mapping[str, str] | None = None) -> Iterator[tuple[Path, RunConfig]]:
+        """Yields the folder (relative to the comparison's) and the settings of each run, seed by seed.
+
+        Args:
+            proposals: baseline `affinity(...)` -> the groups that were proposed, as `"groups(a+b, c)"`. The runs of
+                such a baseline without a proposal are left out.
+        """
+        proposals = proposals or {}
         features = None
         if data.names_files(self.config.dataset):
             dataset = open_dataset(self.config)
@@ -138,10 +199,11 @@ class Plan:
         else:
             tasks = self.config.tasks or data.default_tasks(self.config.dataset).names
         methods = {Path(METHOD): self.config}
+        waiting = self.measurements().keys() - proposals.keys()
         for name in self.baselines:
-            methods |= {
-                Path(name, part): config for part, config in _networks(name, self.config, tasks, features).items()
-            }
+            if name not in waiting:
+                networks = _networks(proposals.get(name, name), self.config, tasks, features)
+                methods |= {Path(folder_name(name), part): config for part, config in networks.items()}
         for seed in self.seeds:
             for folder, config in methods.items():
                 yield folder / f"seed-{seed}", dataclasses.replace(config, seed=seed)

@@ -16,6 +16,7 @@ from experiments.gradient_record import GradientTables, read_gradients
 from experiments.judging import RULES, evaluation_file
 from experiments.run_directory import RunDirectory
 from experiments.sharing_record import read_sharing
+from experiments.task_groups import read_groups
 from mtl_keras.analysis import Cost
 from mtl_keras.callbacks.sharing_summary import SharingSummary
 from mtl_keras.logs import TRAINING, parse_key
@@ -139,6 +140,14 @@ class RunResult:
         scores = evaluation.tasks[task] if evaluation else {}
         return scores.get(metric or self.primary(task) or "", Score(math.nan, math.nan))
 
+    def validation_gain(self, task: str, judge_at: str) -> float:
+        """Returns a task's primary metric in validation at the epoch of a rule, negated if lower is better."""
+        metric, higher_is_better = self.primary_metrics[task]
+        values = np.asarray(self.column(f"val_{task}_{metric}")) * (1 if higher_is_better else -1)
+        if judge_at == "best_per_task":
+            return float(np.nanmax(values, initial=-math.inf))
+        return float(values[-1 if judge_at == "last" or self.best_epoch is None else self.best_epoch])
+
 
 def read_run(folder: Path) -> RunResult:
     """Reads the files of a run.
@@ -216,17 +225,19 @@ def _evaluation(file: Path, tasks: Iterable[str]) -> Evaluation:
 
 @dataclass(frozen=True)
 class Method:
-    """A method and its finished runs, one per seed; for single-task networks, one per task and seed.
+    """A method and its finished runs, one per seed; for networks of some of the tasks, one per network and seed.
 
     Args:
         name: name of the method.
         folder: the folder of its runs.
         runs: the runs.
+        groups: the tasks of each network if they were given as groups, which may overlap.
     """
 
     name: str
     folder: Path
     runs: tuple[RunResult, ...]
+    groups: tuple[tuple[str, ...], ...] = ()
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -251,18 +262,29 @@ class Method:
     def by_seed(self, task: str, metric: str, judge_at: str, split: str) -> dict[int, float]:
         """Returns a metric of a task in each run that has the task, by the run's seed.
 
+        If several groups have the task, it is that of the group with the best mean of the primary metric in validation.
+
         Raises:
             ValueError: if two runs with the same seed have the task.
         """
         values: dict[int, float] = {}
+        group = self.group_of(task, judge_at)
         for run in self.runs:
-            if task in run.tasks:
+            if task in run.tasks and group in (None, frozenset(run.tasks)):
                 if run.seed in values:
                     raise ValueError(
                         f"Two runs in {str(run.folder.parent)!r} train task {task!r} with seed {run.seed}."
                     )
                 values[run.seed] = run.score(task, metric, judge_at, split).value
         return values
+
+    def group_of(self, task: str, judge_at: str) -> frozenset[str] | None:
+        """Returns the group with the best mean of a task's primary metric in validation; `None` without groups."""
+        gains: dict[frozenset[str], list[float]] = {}
+        for run in self.runs:
+            if self.groups and task in run.tasks:
+                gains.setdefault(frozenset(run.tasks), []).append(run.validation_gain(task, judge_at))
+        return max(gains, key=lambda group: np.mean(np.nan_to_num(gains[group], nan=-math.inf)), default=None)
 
     def costs(self, seeds: Sequence[int]) -> dict[str, list[Cost]]:
         """Returns the costs of the runs with these seeds by network, those of tasks that are not compared included."""
@@ -284,11 +306,9 @@ class Method:
         """
         validation, name = quantity.startswith("val_"), quantity.removeprefix("val_")
         column = f"{'val_' * validation}{task}_{name}"
-        found = [
-            run.history[column]
-            for run in self.runs
-            if task in run.tasks and run.seed in seeds and column in run.history
-        ]
+        group = self.group_of(task, "last")
+        runs = [run for run in self.runs if task in run.tasks and group in (None, frozenset(run.tasks))]
+        found = [run.history[column] for run in runs if run.seed in seeds and column in run.history]
         result = []
         for epoch in range(max(map(len, found), default=0)):
             values = [values[epoch] for values in found if epoch < len(values) and math.isfinite(values[epoch])]
@@ -305,7 +325,7 @@ def read_methods(folders: Sequence[Path]) -> list[Method]:
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
-    return [Method(name, folder, _finished_runs(folder)) for name, folder in zip(names, folders)]
+    return [Method(name, folder, _finished_runs(folder), read_groups(folder)) for name, folder in zip(names, folders)]
 
 
 def _finished_runs(folder: Path) -> tuple[RunResult, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from mtl_keras.checks import unknown_value
 LOOK_AHEAD, COSINE = "look-ahead", "cosine"
 
 
-class Estimate(NamedTuple):
+@dataclass(frozen=True)
+class Estimate:
     """A mean over training steps.
 
     Args:

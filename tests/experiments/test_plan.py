@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
 from experiments.config import RunConfig
-from experiments.plan import Plan
+from experiments.plan import Plan, folder_name
 from experiments.run_flags import specifications
 
 CONFIG = RunConfig(task_weights={"item": 2.0}, schedule="random_drop(keep=0.5)", weighting="uncertainty")
@@ -88,3 +89,60 @@ def test_commas_within_brackets_do_not_divide() -> None:
         "ple(cnn(filters=8, dense=4), levels=1)",
         "dst",
     )
+
+
+def test_groups_have_a_network_each() -> None:
+    plan = Plan(CONFIG, ("groups(item, group)", "groups(item+group)"), (0,))
+    found = {str(folder): settings for folder, settings in plan.runs()}
+    assert list(found) == [
+        "multi_task/seed-0",
+        "groups(item, group)/item/seed-0",
+        "groups(item, group)/group/seed-0",
+        "groups(item+group)/item+group/seed-0",
+    ]
+    together, alone = found["groups(item+group)/item+group/seed-0"], found["groups(item, group)/item/seed-0"]
+    assert (together.tasks, together.weighting, together.task_weights) == (
+        ("item", "group"),
+        "uncertainty",
+        {"item": 2.0},
+    )
+    assert (alone.tasks, alone.weighting, alone.schedule, alone.task_weights) == (
+        ("item",),
+        "static",
+        "none",
+        {"item": 1},
+    )
+
+
+@pytest.mark.parametrize(
+    ("baseline", "message"),
+    [
+        ("groups(item)", "Every task must be in one of the groups. Missing: group. Received: groups(item)"),
+        ("groups(itme+group)", "Unknown task in groups. Did you mean 'item'?"),
+        ("groups", "groups takes the tasks of each network, joined by +, as groups(item+group, price)"),
+        ("groups(item+, group)", "joined by +"),
+        ("groups(item+item, group)", "Received twice: item+item"),
+        ("groups(item+group, group+item)", "Received twice: item+group"),
+        ("affinity(network=2)", "Did you mean 'networks'?"),
+        ("affinity(networks=0)", "networks must be a finite number from 1 on. Received: networks=0"),
+        ("affinity(kind=cosin)", "Unknown kind of affinity. Did you mean 'cosine'?"),
+    ],
+)
+def test_mistakes_in_groups(baseline: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        list(Plan(CONFIG, (baseline,), (0,)).runs())
+
+
+def test_proposed_groups_are_trained_with_seeds_other_than_the_measuring_one() -> None:
+    plan = Plan(CONFIG, ("affinity(networks=2, kind=cosine)",), (0, 10_000))
+    ((name, (folder, measuring)),) = plan.measurements().items()
+    assert (str(folder), measuring.seed, measuring.monitor_gradients) == ("affinity/cosine-10", 10_001, 10)
+    assert len(list(plan.runs())) == 2  # nothing is proposed yet
+    found = [str(folder) for folder, _ in plan.runs({name: "groups(item, group)"})]
+    assert found[:3] == ["multi_task/seed-0", f"{name}/item/seed-0", f"{name}/group/seed-0"]
+
+
+def test_a_long_name_becomes_a_short_folder() -> None:
+    name = f"groups({'+'.join(f'attribute_{number}' for number in range(40))})"
+    assert re.fullmatch(r"groups-[0-9a-f]{8}", folder_name(name))
+    assert folder_name("groups(item, group)") == "groups(item, group)"
