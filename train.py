@@ -5,11 +5,13 @@ docs/train.md explains every flag, with the datasets and the files of a run.
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -22,6 +24,9 @@ from experiments.run_flags import (
     seeds_from_flags,
     specifications,
 )
+
+if TYPE_CHECKING:
+    from experiments.many_runs import Execution
 
 FLAGS = flags.FlagValues()
 _string = partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -42,13 +47,42 @@ _string(
     "with `--compare`: [the epoch](comparing.md#at-which-epoch-networks-are-judged) at which networks are judged: "
     "`last`, `best_per_task` or `best_mean`",
 )
-_list("seeds", None, "with `--compare`: train each network with each of these seeds; by default `--seed`")
+_string(
+    "sweep",
+    None,
+    "train [each combination](parallel.md#sweeps) of these settings, and rank them by validation: "
+    "`learning_rate=1e-3,3e-4;weighting=static,pcgrad`",
+)
+_list(
+    "seeds",
+    None,
+    "with `--compare` or `--sweep`: train each network with each of these seeds; by default `--seed`",
+)
+_string(
+    "parallel",
+    None,
+    "with `--compare` or `--sweep`: [number of runs at a time](parallel.md), each in its own process; or `ray`, "
+    "`ray:ADDRESS`: tasks of a Ray cluster. By default one after another in one process",
+)
+flags.DEFINE_integer(
+    "run_cpus",
+    None,
+    "with `--parallel`: CPU cores of each run; by default an equal share of this machine, on a Ray cluster 1",
+    flag_values=FLAGS,
+)
+flags.DEFINE_float(
+    "run_gpus",
+    None,
+    "with `--parallel`: GPUs of each run, a whole number, or a share as `0.5`; by default an equal share of this "
+    "machine, on a Ray cluster 0",
+    flag_values=FLAGS,
+)
 _string(
     "run_dir",
     None,
     "directory of the run; must be new unless `--resume` is given. By default `runs/<experiment or dataset>-<time>`",
 )
-_bool("resume", False, "[resume](resuming.md) the interrupted run or comparison in `--run_dir`")
+_bool("resume", False, "[resume](resuming.md) the interrupted run, comparison or sweep in `--run_dir`")
 define_settings(FLAGS)
 
 
@@ -61,12 +95,18 @@ def main(values: flags.FlagValues) -> None:
         raise ValueError("--resume needs --run_dir, the run to resume.")
     name = values.experiment or Path(values.dataset.rpartition(":")[2]).absolute().stem
     folder = Path(values.run_dir or f"runs/{name}-{datetime.now():%Y%m%d-%H%M%S}")
-    if values.compare is not None or (values.resume and _is_comparison(folder)):
-        _compare(values, folder)
-    elif values.seeds is not None or values["judge_at"].present:
-        name = "seeds" if values.seeds is not None else "judge_at"
-        raise ValueError(f"--{name} is for comparisons: it needs --compare.")
+    if values.compare is not None and values.sweep is not None:
+        raise ValueError("Pass --compare or --sweep, not both.")
+    if values.sweep is not None or (values.resume and _is("sweep", folder)):
+        if values["judge_at"].present:
+            raise ValueError("--judge_at is for comparisons: a sweep is ranked by validation.")
+        _in_folder(_sweep, values, folder)
+    elif values.compare is not None or (values.resume and _is("comparison", folder)):
+        _in_folder(_compare, values, folder)
     else:
+        for name, needed in _FOR_SEVERAL.items():
+            if values[name].present:
+                raise ValueError(f"--{name} is for {needed[0]}: it needs {needed[1]}.")
         _train(values, folder)
 
 
@@ -102,20 +142,51 @@ def _train(values: flags.FlagValues, folder: Path) -> None:
 _FORMAT_TITLES = {"saved_model": "SavedModel", "onnx": "ONNX", "litert": "LiteRT"}
 
 
-def _is_comparison(folder: Path) -> bool:
+_SEVERAL = ("comparisons and sweeps", "--compare or --sweep")
+_FOR_SEVERAL = {
+    "seeds": _SEVERAL,
+    "judge_at": ("comparisons", "--compare"),
+    "parallel": _SEVERAL,
+    "run_cpus": _SEVERAL,
+    "run_gpus": _SEVERAL,
+}
+"""Flags that a single run does not have: what they are for, and the flags that they need."""
+
+
+def _is(kind: str, folder: Path) -> bool:
     from experiments.plan import is_comparison
+    from experiments.sweep import is_sweep
 
-    return is_comparison(folder)
+    return {"sweep": is_sweep, "comparison": is_comparison}[kind](folder)
 
 
-def _compare(values: flags.FlagValues, folder: Path) -> None:
+def _in_folder(
+    train: Callable[[flags.FlagValues, Path, Execution], None], values: flags.FlagValues, folder: Path
+) -> None:
+    """Trains several runs. If this is interrupted, prints the command that resumes it."""
+    from experiments.many_runs import Execution
+
+    execution = Execution(values.parallel, values.run_cpus, values.run_gpus)
+    try:
+        if values.distribute == "multi_worker":
+            raise ValueError(
+                "The runs of a comparison or sweep have one process each. Received: --distribute=multi_worker with "
+                "--compare or --sweep"
+            )
+        train(values, folder, execution)
+    except KeyboardInterrupt:
+        if _is("sweep", folder) or _is("comparison", folder):
+            command = ["python", "train.py", "--resume", "--run_dir", str(folder), *execution.flags()]
+            print(f"To resume: {shlex.join(command)}", file=sys.stderr)
+        raise
+
+
+def _compare(values: flags.FlagValues, folder: Path, execution: Execution) -> None:
     from experiments.comparison_report import report_comparison
     from experiments.plan import Plan, is_comparison
     from experiments.plan_runner import run_plan
     from experiments.run_directory import RunDirectory
 
-    if values.distribute == "multi_worker":
-        raise ValueError("A comparison runs in one process. Received: --distribute=multi_worker with --compare")
     seeds = seeds_from_flags(values)
     if values.resume and (is_comparison(folder) or not can_start_a_run(values)):
         stored = Plan.load(folder)
@@ -133,8 +204,29 @@ def _compare(values: flags.FlagValues, folder: Path) -> None:
     else:
         RunDirectory(folder).check_new()
         plan = Plan(config_from_flags(values), specifications(values.compare), seeds or (values.seed,), values.judge_at)
-    run_plan(plan, folder)
+    run_plan(plan, folder, execution)
     report_comparison([folder], quiet=not plan.config.verbose)
+
+
+def _sweep(values: flags.FlagValues, folder: Path, execution: Execution) -> None:
+    from experiments.run_directory import RunDirectory
+    from experiments.sweep import Sweep, is_sweep, parse_sweep, run_sweep
+
+    seeds = seeds_from_flags(values)
+    grid = {} if values.sweep is None else parse_sweep(values.sweep)
+    for name in grid:
+        if values[name].present:
+            raise ValueError(f"Pass --{name} or --sweep {name}=..., not both.")
+    if values.resume and (is_sweep(folder) or not can_start_a_run(values)):
+        stored = Sweep.load(folder)
+        if grid and grid != stored.grid:
+            raise ValueError(f"--resume cannot change the settings of a sweep. Received: --sweep={values.sweep!r}")
+        config = resumed_config(stored.config, values, may_change=("data_dir", "verbose"))
+        sweep = Sweep(config, stored.grid, tuple(dict.fromkeys((*stored.seeds, *seeds))))
+    else:
+        RunDirectory(folder).check_new()
+        sweep = Sweep(config_from_flags(values), grid, seeds or (values.seed,))
+    run_sweep(sweep, folder, execution)
 
 
 def program(arguments: Sequence[str]) -> None:

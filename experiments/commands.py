@@ -49,18 +49,13 @@ def command_line(
     # Where `!python train.py` runs in a notebook, the terminal's output is appended and never redrawn.
     if "JPY_PARENT_PID" in os.environ:
         os.environ.setdefault("TTY_COMPATIBLE", "0")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
-    # A comparison trains many networks; TensorFlow would warn about a function that is retraced too often.
-    for name in ("absl", "tensorflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        _import_libraries()
+        set_up_libraries()
         main(values)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except Exception as error:
-        reason = _reason(error)
+        reason = reason_of(error)
         if reason is None or values.traceback:
             raise
         _fail(reason, 1)
@@ -72,12 +67,18 @@ def _print_help(description: str, values: flags.FlagValues) -> None:
     print(description, values.get_help(include_special_flags=False), sep="\n")
 
 
-def _import_libraries() -> None:
-    """Imports Keras and TensorFlow with garbage collection paused, and freezes the objects that they create.
+def set_up_libraries() -> None:
+    """Imports Keras and TensorFlow, and makes warnings short.
 
-    Scanning these hundreds of thousands of permanent objects, during import and again in training, would take a
-    twentieth of the time to the first step.
+    Garbage collection is paused during the import, and the objects that it creates are frozen: scanning these hundreds
+    of thousands of permanent objects, during import and again in training, would take a twentieth of the time to the
+    first step.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
+    # A comparison trains many networks; TensorFlow would warn about a function that is retraced too often.
+    for name in ("absl", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     if "tensorflow" in sys.modules:
         return
     gc.disable()
@@ -89,7 +90,7 @@ def _import_libraries() -> None:
         gc.enable()
 
 
-def _reason(error: Exception) -> str | None:
+def reason_of(error: Exception) -> str | None:
     """Returns the message for the user, or `None` for an internal error."""
     import tensorflow as tf
 

@@ -14,11 +14,12 @@ LOCK_FILE = ".lock"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, patience: float = 0.0) -> Iterator[None]:
     """Holds an exclusive lock on a folder until the block or the process ends, even by a crash.
 
     Args:
         folder: the folder; created if it does not exist, and then removed if the block leaves it empty.
+        patience: seconds to wait for another process that holds the lock.
 
     Raises:
         ValueError: if another process holds the lock, or the folder cannot be created.
@@ -26,7 +27,7 @@ def locked(folder: Path) -> Iterator[None]:
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK_FILE, blocking=False)
+        lock = FileLock(folder / LOCK_FILE, timeout=patience)
         lock.acquire()
     except Timeout as cause:
         raise ValueError(f"Another process is using the run directory. Received: run_dir={str(folder)!r}") from cause

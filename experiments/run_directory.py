@@ -25,13 +25,16 @@ _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
 PROVENANCE = ("versions", "git_revision", "date", "cores")
 """Entries of `config.json` besides the settings and the data: how and when the run was started."""
 
+REVISION_VARIABLE = "MTL_KERAS_REVISION"
+
 
 class RunDirectory:
     """The files of a run.
 
     They are `config.json`, `history.csv`, `metrics.json`, `predictions.npz`, `examples.npz`, `report.html`,
     `tensorboard/`, `best.keras`, `checkpoints/` and, if requested, `saved_model/`, `model.onnx`, `model.tflite` and
-    `gradients.json`; `sharing.json` if the network shares softly; `nonfinite/` if the loss became NaN or infinite.
+    `gradients.json`; `sharing.json` if the network shares softly; `nonfinite/` if the loss became NaN or infinite;
+    `output.txt` if the run had a process of its own.
 
     Args:
         path: the directory.
@@ -46,6 +49,7 @@ class RunDirectory:
         self.metrics_file = self.path / "metrics.json"
         self.predictions_file = self.path / "predictions.npz"
         self.examples_file = self.path / "examples.npz"
+        self.output_file = self.path / "output.txt"
         self.report_file = self.path / "report.html"
         self.tensorboard = self.path / "tensorboard"
         self.best_model = self.path / "best.keras"
@@ -131,15 +135,20 @@ def _provenance() -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "versions": {"python": sys.version.split()[0], **{name: version(name) for name in _PACKAGES}},
-        "git_revision": _git_revision(),
+        "git_revision": git_revision(),
         "date": f"{datetime.date.today():%Y-%m-%d}",
         "cores": cores,
     }
 
 
 @functools.cache  # config.json is written before the data are opened, and again when they are known
-def _git_revision() -> str | None:
-    """Returns the revision of the code, if it is in a git checkout."""
+def git_revision() -> str | None:
+    """Returns the revision of the code, if it is in a git checkout.
+
+    A copy of the code that was sent to another machine is not: its revision is in `REVISION_VARIABLE`.
+    """
+    if revision := os.environ.get(REVISION_VARIABLE):
+        return revision
     try:
         command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

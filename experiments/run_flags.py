@@ -55,6 +55,21 @@ def config_from_flags(values: flags.FlagValues) -> RunConfig:
     return dataclasses.replace(config, **changes)
 
 
+def parse_setting(name: str, text: str) -> Any:
+    """Returns the value of a setting from the text that its flag takes.
+
+    Raises:
+        ValueError: for a text that is no value of the setting.
+    """
+    values = flags.FlagValues()
+    define_settings(values)
+    try:
+        values(["train.py", f"--{name}={text}"])
+    except flags.Error as cause:
+        raise ValueError(str(cause)) from cause
+    return _given_settings(values)[name]
+
+
 def train_command(settings: Mapping[str, Any], *arguments: str, without: Collection[str] = ()) -> str | None:
     """Returns the command that trains with these settings, for a shell; `None` if the dataset was made in Python.
 

@@ -67,7 +67,7 @@ class Progress(keras.callbacks.Callback):
         self._display: _NotebookDisplay | _TerminalDisplay | None = None
         if live and self._console.is_jupyter:
             self._display = _NotebookDisplay(self._render)
-        elif live and (console.is_terminal if console else _can_redraw(self._console)):
+        elif live and (console.is_terminal if console else can_redraw(self._console)):
             self._display = _TerminalDisplay(self._console, self._render)
         self._training = False
 
@@ -155,8 +155,8 @@ class Progress(keras.callbacks.Callback):
         return task_table(self._logs, self._names, self._metrics, self._trends, width, rows)
 
 
-def _can_redraw(console: Console) -> bool:
-    """Whether lines that were written to stdout can be overwritten.
+def can_redraw(console: Console) -> bool:
+    """Returns whether lines that were written to stdout can be overwritten.
 
     With FORCE_COLOR, rich takes a pipe for a terminal. A notebook cell runs programs in a terminal, but appends all
     output to the cell; `JPY_PARENT_PID` is in the environment of Jupyter kernels.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from experiments import plan_runner
+from experiments import many_runs
 from experiments.config import RunConfig
 from experiments.run_directory import RunDirectory
 from tests.programs.conftest import Program
@@ -34,7 +34,7 @@ def test_a_comparison_that_was_broken_off_redoes_only_the_run_it_was_in(
     program: Program, drawn: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[Path] = []
-    run = plan_runner.run
+    run = many_runs.run
 
     def broken_off(config: RunConfig, directory: RunDirectory, **settings: Any) -> object:
         begun.append(directory.path.relative_to(folder))
@@ -43,7 +43,7 @@ def test_a_comparison_that_was_broken_off_redoes_only_the_run_it_was_in(
             raise KeyboardInterrupt
         return run(config, directory, **settings)
 
-    monkeypatch.setattr(plan_runner, "run", broken_off)
+    monkeypatch.setattr(many_runs, "run", broken_off)
     assert program("train", *FLAGS, f"--data_dir={drawn}", f"--run_dir={folder}").code == 130
     finished = {path: (folder / path / "metrics.json").stat().st_mtime_ns for path in begun[:1]}
     outcome = program("train", "--resume", f"--run_dir={folder}", "--epochs=2")
@@ -84,7 +84,7 @@ def test_seeds_can_be_added(program: Program, folder: Path, monkeypatch: pytest.
         stored = json.loads(directory.config_file.read_text())
         directory.config_file.write_text(json.dumps({**stored, "seed": 1}))
 
-    monkeypatch.setattr(plan_runner, "run", copied)
+    monkeypatch.setattr(many_runs, "run", copied)
     outcome = program("train", "--resume", f"--run_dir={folder}", "--seeds=1")
     assert outcome.code == 0, outcome.err
     assert json.loads((folder / "plan.json").read_text())["seeds"] == [0, 1]
