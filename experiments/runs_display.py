@@ -63,7 +63,7 @@ class RunsDisplay:
         for run in self._runs.values():
             if run.update():
                 resumed = run.epochs_done or run.attempt > 1
-                where = f", from epoch {run.epochs_done + 1}" if run.epochs_done else ""
+                where = f" from epoch {run.epochs_done + 1}" if run.epochs_done else ""
                 killed = f"process killed, attempt {run.attempt}: " if run.attempt > 1 else ""
                 self._print(run, f"{killed}{'resumed' if resumed else 'started'}{where}")
         if self._live:
