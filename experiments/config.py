@@ -202,6 +202,11 @@ class RunConfig:
     monitor_gradients: int = setting(
         0, "measure the [tasks' gradients](gradients.md) every `n` training steps; 0: never", at_least=0
     )
+    task_affinity: int = setting(
+        0,
+        "measure every `n` training steps how a step on one task [affects the others](gradients.md#affinity); 0: never",
+        at_least=0,
+    )
     distribute: str = setting(
         "none",
         "`mirrored`: over the GPUs of this machine; `multi_worker`: over [the machines of `TF_CONFIG`](distributed.md)",

@@ -11,6 +11,7 @@ import numpy as np
 
 from experiments.epoch_record import EpochRecord
 from experiments.files import read_json
+from mtl_keras.analysis.affinity import COSINE, Affinity
 from mtl_keras.callbacks import GradientMonitor
 from mtl_keras.training.gradients import GradientSummary
 
@@ -37,8 +38,9 @@ class GradientWriter(EpochRecord):
 
 
 def epoch_entry(summary: GradientSummary) -> dict[str, Any]:
-    """Returns `steps`, the tables `cosine` and `conflict`, and `norm`."""
-    tables = {"cosine": summary.cosine, "conflict": summary.conflict, "norm": summary.norm}
+    """Returns `steps`, the tables `cosine` (with `error` and `count`) and `conflict`, and `norm`."""
+    names = ("cosine", "error", "count", "conflict", "norm")
+    tables = {name: getattr(summary, name) for name in names}
     return {"steps": summary.steps, **{name: np.asarray(table).tolist() for name, table in tables.items()}}
 
 
@@ -51,12 +53,14 @@ class GradientTables:
         tasks: the names of the rows and columns.
         cosine: `(epochs, tasks, tasks)` mean cosines; NaN for a pair that was not measured in an epoch.
         conflict: `(epochs, tasks, tasks)` shares of the measured steps with a negative cosine.
+        affinity: the mean cosines over all epochs with their standard errors; `None` for a run of an older version.
     """
 
     every: int
     tasks: tuple[str, ...]
     cosine: np.ndarray
     conflict: np.ndarray
+    affinity: Affinity | None = None
 
 
 def read_gradients(file: Path) -> GradientTables:
@@ -75,6 +79,12 @@ def read_gradients(file: Path) -> GradientTables:
                 if table.shape != shape:
                     raise ValueError(f"{name} of entry {epoch} has shape {table.shape}")
         stacked = {name: np.reshape(found, (len(epochs), *shape)) for name, found in tables.items()}
-        return GradientTables(int(content["every"]), tasks, **stacked)
+        known = [
+            Affinity.from_json({"kind": COSINE, "tasks": tasks, "mean": epoch["cosine"], **epoch})
+            for epoch in epochs
+            if "error" in epoch
+        ]
+        affinity = Affinity.pooled(known) if known else None
+        return GradientTables(int(content["every"]), tasks, **stacked, affinity=affinity)
     except (KeyError, TypeError, ValueError) as cause:
         raise ValueError(f"{file} is damaged: {cause}") from cause

@@ -33,8 +33,8 @@ class RunDirectory:
 
     They are `config.json`, `history.csv`, `metrics.json`, `predictions.npz`, `examples.npz`, `report.html`,
     `tensorboard/`, `best.keras`, `checkpoints/` and, if requested, `saved_model/`, `model.onnx`, `model.tflite` and
-    `gradients.json`; `sharing.json` if the network shares softly; `nonfinite/` if the loss became NaN or infinite;
-    `output.txt` if the run had a process of its own.
+    `gradients.json` and `affinity.json`; `sharing.json` if the network shares softly; `nonfinite/` if the loss became
+    NaN or infinite; `output.txt` if the run had a process of its own.
 
     Args:
         path: the directory.
@@ -45,6 +45,7 @@ class RunDirectory:
         self.config_file = self.path / "config.json"
         self.history_file = self.path / "history.csv"
         self.gradients_file = self.path / "gradients.json"
+        self.affinity_file = self.path / "affinity.json"
         self.sharing_file = self.path / "sharing.json"
         self.metrics_file = self.path / "metrics.json"
         self.predictions_file = self.path / "predictions.npz"

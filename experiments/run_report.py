@@ -6,6 +6,7 @@ from pathlib import Path
 
 from experiments.files import write_text
 from experiments.predictions import read_arrays
+from experiments.report.affinity import affinity
 from experiments.report.configuration import configuration, cost_tables, task_rows
 from experiments.report.predictions import examples, predictions
 from experiments.report.results import results, warnings_about
@@ -34,13 +35,14 @@ def run_report(directory: RunDirectory) -> Path:
     run = read_run(directory.path)
     saved = read_arrays(directory.predictions_file), read_arrays(directory.examples_file)
     predicted, shown = (arrays if run.outputs else None for arrays in saved)
-    shared = sharing(run)
+    shared, affinities = sharing(run), affinity(run)
     sections = {
         "results": "Results",
         "curves": "Learning curves",
         "schedule": "Schedule",
         "weights": "Task weights",
         "gradients": "Gradient conflicts",
+        **({"affinity": "Affinity"} if affinities else {}),
         **({"sharing": "Sharing"} if shared else {}),
         **({"predictions": "Predictions"} if predicted else {}),
         **({"examples": "Examples"} if shown else {}),
@@ -61,6 +63,7 @@ def run_report(directory: RunDirectory) -> Path:
         schedule=schedule(run),
         weights=weights(run),
         gradients=gradients(run),
+        affinity=affinities,
         sharing=shared,
         examples=examples(shown, run.outputs) if shown else None,
         cost=cost_tables(run),

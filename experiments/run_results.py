@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.affinity_record import AffinityTables, read_affinity
 from experiments.evaluation import Evaluation, Score, number
 from experiments.files import read_history, read_json
 from experiments.gradient_record import GradientTables, read_gradients
@@ -62,6 +63,7 @@ class RunResult:
         history: column of `history.csv` -> `(epochs,)`.
         failed: whether it was stopped by a loss that was NaN or infinite.
         gradients: its `gradients.json`; `None` if gradients were not monitored.
+        affinity: its `affinity.json`; `None` if affinities were not measured.
         sharing: its `sharing.json`: epoch -> summary; empty for a network without soft sharing.
         finished: whether it was evaluated; the fields below are empty until then.
         primary_metrics: the primary metric of each task.
@@ -77,6 +79,7 @@ class RunResult:
     history: Mapping[str, Sequence[float]]
     failed: bool = False
     gradients: GradientTables | None = None
+    affinity: AffinityTables | None = None
     sharing: Mapping[int, SharingSummary] = field(default_factory=dict)
     finished: bool = False
     primary_metrics: Mapping[str, PrimaryMetric] = field(default_factory=dict)
@@ -170,6 +173,7 @@ def read_run(folder: Path) -> RunResult:
         history,
         failed=directory.nonfinite.exists(),
         gradients=read_gradients(directory.gradients_file) if directory.gradients_file.exists() else None,
+        affinity=read_affinity(directory.affinity_file) if directory.affinity_file.exists() else None,
         sharing=read_sharing(directory.sharing_file) if directory.sharing_file.exists() else {},
         best_epoch=int(np.nanargmax(scores)) if any(map(math.isfinite, scores)) else None,
     )

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import data
 from data.dataset import find_example_names
+from experiments.affinity_record import AffinityWriter
 from experiments.building import (
     build_model,
     check_task_names,
@@ -47,6 +48,7 @@ from mtl_keras.callbacks import (
     Progress,
     SharingMonitor,
     StopOnNonFinite,
+    TaskAffinity,
     TensorBoard,
 )
 from mtl_keras.callbacks.sharing_layers import has_sharing_layers
@@ -197,6 +199,9 @@ def _train(
     if config.monitor_gradients:
         monitors.append(gradients := GradientMonitor(config.monitor_gradients, directory.tensorboard))
         records.append(GradientWriter(directory.gradients_file, gradients))
+    if config.task_affinity:
+        monitors.append(affinity := TaskAffinity(config.task_affinity, log_dir=directory.tensorboard))
+        records.append(AffinityWriter(directory.affinity_file, affinity))
     if workers.is_chief and has_sharing_layers(model):
         sample = dataset.batches("validation", config.batch_size)
         monitors.append(sharing := SharingMonitor(sample, directory.tensorboard))

@@ -25,9 +25,10 @@ from mtl_keras.training.function import Specialization, StepFunctions
 from mtl_keras.training.gradients import GradientStatistics
 from mtl_keras.training.keras_steps import KerasSteps, keras_step_logs
 from mtl_keras.training.keras_task import KerasTask, update_metrics
+from mtl_keras.training.look_ahead import AffinityStatistics
 from mtl_keras.training.objective import Objective
 from mtl_keras.training.spec import CompileSpec
-from mtl_keras.training.state import Resumption, TrainingState, collect_state, outside_of_graphs, restore_variables
+from mtl_keras.training.state import Resumption, TrainingState, collect_state, outside_of_graphs, restore_seeds
 
 # Methods that a subclass may override. Keras' own steps then run, and call them.
 _OVERRIDABLE = (
@@ -139,6 +140,11 @@ class MultiTaskModel(keras.Model):
     def gradients(self) -> GradientStatistics:
         """Statistics of the tasks' gradients in training; empty unless its `every` is set."""
         return self.training_setup.gradients
+
+    @property
+    def affinity(self) -> AffinityStatistics:
+        """Statistics of how a step on one task changes the losses of the others; empty unless its `every` is set."""
+        return self.training_setup.affinity
 
     @property
     def task_weights(self) -> Mapping[str, float]:
@@ -381,7 +387,7 @@ class MultiTaskModel(keras.Model):
         finally:
             setup.in_fit = setup.in_epoch = False
             setup.monitored, setup.label_report = MonitoredTotals(), None
-            setup.gradients.every = 0
+            setup.gradients.every = setup.affinity.every = 0
 
     @_signature_of("evaluate")
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -452,7 +458,7 @@ class MultiTaskModel(keras.Model):
             rows = np.tile(setup.weights(), (self.steps_per_execution, 1))
         setup.step_weights, setup.in_epoch, setup.sums_of_training = None, setup.in_fit, True
         if setup.resumption and setup.objective:
-            summary = setup.resumption.skip(len(rows), setup.objective, setup.gradients)
+            summary = setup.resumption.skip(len(rows), setup.objective, setup.measured)
         else:
             summary = steps.train(iterator, rows)
         return self._logs(steps, summary, training=True)
@@ -644,7 +650,7 @@ class MultiTaskModel(keras.Model):
             raise ValueError(
                 f"steps must be a multiple of steps_per_execution={self.steps_per_execution}. Received: steps={steps}"
             )
-        restore_variables("seeds", self._seeds(), state)
+        restore_seeds(self._seeds(), self.training_setup.affinity, state)
         self.training_setup.resumption = Resumption(steps, state)
 
     def _seeds(self) -> list[keras.Variable]:

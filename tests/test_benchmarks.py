@@ -171,6 +171,12 @@ GROWTH = {"TASKS": (1, 2, 4), "ACTIVE": (1, 2), "start": lambda net, kind, _: (n
         ),
         ("gradient_monitor", "--rounds=1", {"CIFAR10": TINY}, "monitored step / plain step"),
         (
+            "affinity",
+            "--rounds=1",
+            {"CIFAR10": TINY},
+            "cost in % of training with every=10, step with one source",
+        ),
+        (
             "flops",
             "--rounds=1",
             {"FASHION_MNIST": SMALL, "DECODER": dataclasses.replace(SMALL, title="x"), "SIDE": 8, "PROFILED": 1},

@@ -127,7 +127,8 @@ def cost_tables(run: RunResult) -> dict[str, Any] | None:
     for position, function in enumerate(cost.compiled[:_MAX_FUNCTIONS], 1):
         names = "all tasks" if len(function.tasks) == len(run.tasks) else ", ".join(function.tasks)
         names = names if len(names) < 60 else f"{len(function.tasks)} of {len(run.tasks)} tasks"
-        kinds = [kind for kind in ("masked", "monitored") if getattr(function, kind)]
+        names_of_kinds = {"masked": "masked", "monitored": "monitored", "looks_ahead": "looks ahead"}
+        kinds = [kind for attribute, kind in names_of_kinds.items() if getattr(function, attribute)]
         functions.append([position, names, ", ".join(kinds) or "-", function.traces, decimal(function.seconds, 1)])
     more = max(0, len(cost.compiled) - _MAX_FUNCTIONS)
     return {"rows": rows, "functions": functions, "more": more}

@@ -26,7 +26,7 @@ class Estimate:
 
     mean: float
     error: float
-    count: int
+    count: int  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -128,6 +128,26 @@ class Affinity:
             variance = np.maximum(squares - total * mean, 0) / (count - 1)
             error = np.where(count > 1, np.sqrt(variance / count), math.nan)
         return cls(tuple(tasks), mean, error, np.asarray(count).astype(int), kind)
+
+    @classmethod
+    def pooled(cls, parts: Sequence[Self]) -> Self:
+        """Returns the affinities over the steps of several measurements, such as those of the epochs of a run.
+
+        Args:
+            parts: affinities of the same tasks and kind, at least one.
+
+        Raises:
+            ValueError: if there is none, or if tasks or kinds differ.
+        """
+        if len({(part.tasks, part.kind) for part in parts}) != 1:
+            raise ValueError(f"`parts` must be affinities of the same tasks and kind. Received: {len(parts)} parts")
+        total, squares, count = (np.zeros(np.shape(parts[0].mean)) for _ in range(3))
+        for part in parts:
+            mean, error = np.nan_to_num(part.mean), np.nan_to_num(part.error)
+            total += part.count * mean
+            squares += part.count * (part.count - 1) * error**2 + part.count * mean**2
+            count += part.count
+        return cls.from_sums(parts[0].tasks, total, squares, count, parts[0].kind)
 
 
 def _cell(mean: float, error: float) -> str:

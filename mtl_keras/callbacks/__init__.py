@@ -6,6 +6,7 @@ from mtl_keras.callbacks.nonfinite import NonFiniteLoss, StopOnNonFinite
 from mtl_keras.callbacks.prediction_images import PredictionImages
 from mtl_keras.callbacks.progress import Progress
 from mtl_keras.callbacks.sharing_monitor import SharingMonitor
+from mtl_keras.callbacks.task_affinity import TaskAffinity
 from mtl_keras.callbacks.task_scheduler import TaskScheduler
 from mtl_keras.callbacks.tensorboard import TensorBoard
 
@@ -17,6 +18,7 @@ __all__ = [
     "Progress",
     "SharingMonitor",
     "StopOnNonFinite",
+    "TaskAffinity",
     "TaskScheduler",
     "TensorBoard",
 ]

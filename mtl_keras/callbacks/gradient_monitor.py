@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import keras
 
+from mtl_keras.analysis.affinity import Affinity
 from mtl_keras.callbacks.tensorboard_run import HeatMap, TensorBoardRun
 from mtl_keras.model import MultiTaskModel
 from mtl_keras.training.gradients import GradientSummary
@@ -43,6 +44,8 @@ class GradientMonitor(keras.callbacks.Callback):
 
     Attributes:
         summary: statistics of the last epoch for each pair of tasks; `None` before the end of the first epoch.
+        affinity: the mean cosines over all finished epochs of `fit` with their standard errors, as
+            `mtl_keras.analysis.Affinity`; `None` as before.
 
     Raises:
         ValueError: if `every` is not an integer >= 1.
@@ -61,6 +64,7 @@ class GradientMonitor(keras.callbacks.Callback):
             raise ValueError(f"every must be a number of steps, an integer >= 1. Received: every={every!r}")
         self.every = every
         self.summary: GradientSummary | None = None
+        self.affinity: Affinity | None = None
         self._tensorboard = None if log_dir is None else TensorBoardRun(log_dir, "gradients")
         self.log_dir = self._tensorboard and self._tensorboard.log_dir
 
@@ -68,17 +72,11 @@ class GradientMonitor(keras.callbacks.Callback):
         return f"GradientMonitor(every={self.every}, log_dir={self.log_dir and str(self.log_dir)!r})"
 
     def set_model(self, model: keras.Model) -> None:
-        if not isinstance(model, MultiTaskModel):
-            raise TypeError(f"GradientMonitor needs a mtl_keras.MultiTaskModel. Received: model={type(model).__name__}")
-        if model.overridden_methods:
-            raise ValueError(
-                f"GradientMonitor cannot be used by a class that overrides {', '.join(model.overridden_methods)}: it "
-                f"needs the loss of each task from the library's own step. Received: model={type(model).__name__}"
-            )
+        check_monitored_model(type(self).__name__, model)
         super().set_model(model)
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        self.summary = None
+        self.summary = self.affinity = None
         self.model.gradients.reset()
         self.model.gradients.every = self.every if len(self.model.task_names) > 1 else 0
 
@@ -88,6 +86,8 @@ class GradientMonitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.summary = summary = self.model.gradients.summary()
         self.model.gradients.reset()
+        last = summary.affinity(self.model.task_names)
+        self.affinity = last if self.affinity is None else Affinity.pooled([self.affinity, last])
         if logs is not None:
             logs["gradient_cosine"] = summary.mean_cosine
             logs["conflict_rate"] = summary.conflict_rate
@@ -102,6 +102,26 @@ class GradientMonitor(keras.callbacks.Callback):
         self.model.gradients.every = 0
         if self._tensorboard is not None:
             self._tensorboard.close()
+
+
+def check_monitored_model(callback: str, model: keras.Model) -> None:
+    """Checks that a model trains with the library's own step.
+
+    Args:
+        callback: name of the callback that needs it.
+        model: the model.
+
+    Raises:
+        TypeError: if it is not a `MultiTaskModel`.
+        ValueError: if its class overrides a method of the step.
+    """
+    if not isinstance(model, MultiTaskModel):
+        raise TypeError(f"{callback} needs a mtl_keras.MultiTaskModel. Received: model={type(model).__name__}")
+    if model.overridden_methods:
+        raise ValueError(
+            f"{callback} cannot be used by a class that overrides {', '.join(model.overridden_methods)}: it needs the "
+            f"loss of each task from the library's own step. Received: model={type(model).__name__}"
+        )
 
 
 def _scalars(tasks: tuple[str, ...], summary: GradientSummary) -> Iterator[tuple[str, float]]:

@@ -19,6 +19,7 @@ from mtl_keras.training.frozen import freeze, variable_ids
 from mtl_keras.training.gradients import GradientStatistics, shared_groups
 from mtl_keras.training.gradients_step import GradientsStep
 from mtl_keras.training.kernels import fused_kernels
+from mtl_keras.training.look_ahead import AffinityStatistics
 from mtl_keras.training.step import LossesStep, Scope, test_step
 
 StepCallable = Callable[[Any, Any], Any]
@@ -33,6 +34,7 @@ class Specialization:
         tasks: the tasks it computes.
         masked: whether some of them may be dropped at run time; their state is restored after the step.
         monitored: whether it also computes the gradient of each task; see `mtl_keras.callbacks.GradientMonitor`.
+        looks_ahead: whether it also measures affinities; see `mtl_keras.callbacks.TaskAffinity`.
         frozen: number of frozen layers; see `mtl_keras.callbacks.FreezeLayers`.
         traces: number of times it was traced.
         seconds: duration in seconds of the calls in which it was traced, including their training steps.
@@ -41,6 +43,7 @@ class Specialization:
     tasks: tuple[str, ...]
     masked: bool
     monitored: bool = False
+    looks_ahead: bool = False
     frozen: int = 0
     traces: int = 0
     seconds: float = 0.0
@@ -161,8 +164,9 @@ class StepFunctions:
         self._owned = graph.ownership(outputs, tasks)
         # Paths of the frozen layers -> (tasks, whether some of them may be dropped) -> function.
         self._functions: dict[tuple[str, ...], dict[_Key, Function]] = {}
-        # (paths of the frozen layers, whether some tasks may be dropped) -> function.
-        self._monitored: dict[tuple[tuple[str, ...], bool], Function] = {}
+        # (paths of the frozen layers, whether some tasks may be dropped, whether it monitors gradients, number of
+        # tasks whose effect it measures) -> function.
+        self._monitored: dict[tuple[tuple[str, ...], bool, bool, int], Function] = {}
         self._test: Function | None = None
 
     @property
@@ -182,12 +186,13 @@ class StepFunctions:
             `Objective.summary` after the steps.
         """
         active = rows > 0
-        due = self._state.gradients.due(len(rows))
-        if (active == active[0]).all() and not any(due):
+        gradients_due = self._state.gradients.due(len(rows))
+        affinity_due = self._state.affinity.due(len(rows))
+        if (active == active[0]).all() and not any([*gradients_due, *affinity_due]):
             return self._training_function(active[0])(iterator, rows)
         result = None
-        for row, monitored in zip(rows, due):
-            function = self._monitoring_function(row > 0) if monitored else self._training_function(row > 0)
+        for row, *due in zip(rows, gradients_due, affinity_due):
+            function = self._monitoring_function(row > 0, *due) if any(due) else self._training_function(row > 0)
             try:
                 result = function(iterator, row[None])
             except (StopIteration, tf.errors.OutOfRangeError):
@@ -233,17 +238,32 @@ class StepFunctions:
             functions[key] = self._compile(key, units)
         return functions[key]
 
-    def _monitoring_function(self, active: np.ndarray) -> Function:
-        """Returns the function of all tasks for steps that also compute the gradient of each task."""
+    def _monitoring_function(self, active: np.ndarray, gradients: bool, affinity: bool) -> Function:
+        """Returns the function of all tasks for steps that also measure gradients, affinities or both."""
         masked = not active.all()
-        place = (tuple(self._model.frozen_layers), masked)
+        measured = self._state.affinity
+        place = (tuple(self._model.frozen_layers), masked, gradients, measured.sources if affinity else 0)
         if place not in self._monitored:
             key = (self.objective.tasks, masked)
-            self._monitored[place] = self._compile(key, self._units, self._state.gradients)
+            monitor = self._state.gradients if gradients else None
+            self._monitored[place] = self._compile(key, self._units, monitor, measured if affinity else None)
         return self._monitored[place]
 
-    def _compile(self, key: _Key, units: Sequence[graph.Unit], monitor: GradientStatistics | None = None) -> Function:
-        """Builds the training function of `key`, which computes `units` and adds gradient statistics to `monitor`."""
+    def _compile(
+        self,
+        key: _Key,
+        units: Sequence[graph.Unit],
+        monitor: GradientStatistics | None = None,
+        affinity: AffinityStatistics | None = None,
+    ) -> Function:
+        """Builds the training function of `key`.
+
+        Args:
+            key: its tasks, and whether some of them may be dropped.
+            units: the units that it computes.
+            monitor: gradient statistics to add to, or `None`.
+            affinity: affinities to add to, or `None`.
+        """
         tasks, masked = key
         model, objective = self._model, self.objective
         inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
@@ -261,14 +281,14 @@ class StepFunctions:
             dropped = DroppedState(owned if average else reached, model.optimizer)
         trained = {id(variable) for variable in model.trainable_variables}
         live = self._state.weighting
-        scope = Scope(model, objective, self._replicas, units, reached, masked, dropped, live, monitor)
+        scope = Scope(model, objective, self._replicas, units, reached, masked, dropped, live, monitor, affinity)
         contested = bool(shared_groups(owned, trained, [True] * len(columns)))
         train_step: StepCallable
         if live is not None and live.weighting.needs & {"gramian", "jacobian"}:
             train_step = GradientsStep(scope, live, contested)
         else:
             train_step = LossesStep(scope)
-        report = Specialization(tasks, masked, monitor is not None, len(frozen))
+        report = Specialization(tasks, masked, monitor is not None, affinity is not None, len(frozen))
 
         def step(data: Any, task_weights: Any) -> None:
             report.traces += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtl_keras.analysis.affinity import COSINE, Affinity
 from mtl_keras.training.graph import Ownership, ownership
 from mtl_keras.training.groups import running_sum
 
@@ -137,18 +139,30 @@ class GradientSummary:
         norm: `(tasks,)` mean norm of the gradient over the steps in which it was not 0; NaN if there were none. A task
             that runs without any task that it shares variables with has the gradient 0 here.
         steps: number of steps that were looked at.
+        error: `(tasks, tasks)` standard errors of the mean cosines over the steps; NaN for fewer than two steps.
+        count: `(tasks, tasks)` number of steps in which a pair was seen together.
     """
 
     cosine: np.ndarray
     conflict: np.ndarray
     norm: np.ndarray
     steps: int
+    error: np.ndarray
+    count: np.ndarray
 
     def __repr__(self) -> str:
         return (
             f"GradientSummary(steps={self.steps}, mean_cosine={self.mean_cosine:.3g}, "
             f"conflict_rate={self.conflict_rate:.3g}, norm_ratio={self.norm_ratio:.3g})"
         )
+
+    def affinity(self, tasks: Sequence[str]) -> Affinity:
+        """Returns the mean cosines as affinities.
+
+        Args:
+            tasks: the names of the tasks.
+        """
+        return Affinity(tuple(tasks), self.cosine, self.error, self.count, COSINE)
 
     @property
     def conflict_rate(self) -> float:
@@ -172,33 +186,52 @@ class GradientSummary:
         return float(known.mean()) if known.size else float("nan")
 
 
-class GradientStatistics:
+class MeasuredSteps(abc.ABC):
+    """Running sums over every n-th training step.
+
+    Attributes:
+        every: the sums are added to every `every` training steps; 0 for never.
+        count: training steps since the last reset.
+    """
+
+    def __init__(self) -> None:
+        self.every = 0
+        self.count = 0
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(every={self.every}, count={self.count})"
+
+    @property
+    @abc.abstractmethod
+    def variables(self) -> list[keras.Variable]:
+        """The sums."""
+
+    def due(self, steps: int) -> list[bool]:
+        """Returns which of the next steps to measure: the first after a reset, and every `every`-th step from it."""
+        first, self.count = self.count, self.count + steps
+        return [self.every > 0 and place % self.every == 0 for place in range(first, first + steps)]
+
+    def reset(self) -> None:
+        """Resets the sums and the step count."""
+        self.count = 0
+        for variable in self.variables:
+            variable.assign(ops.zeros_like(variable))
+
+
+class GradientStatistics(MeasuredSteps):
     """Running sums over the steps with a Gramian, kept in variables so that no step waits for the device.
 
     Args:
         tasks: the number of tasks.
-
-    Attributes:
-        every: gradients are computed every `every` training steps; 0 for never.
-        count: training steps since the last reset.
     """
 
     def __init__(self, tasks: int) -> None:
-        self.every = 0
-        self.count = 0
+        super().__init__()
         pairs = (tasks, tasks)
-        self._cosines, self._conflicts, self._seen = (
-            running_sum(name, pairs) for name in ("cosines", "conflicts", "seen")
+        self._cosines, self._squares, self._conflicts, self._seen = (
+            running_sum(name, pairs) for name in ("cosines", "cosine_squares", "conflicts", "seen")
         )
         self._norms, self._steps = running_sum("norms", (tasks,)), running_sum("steps", ())
-
-    def __repr__(self) -> str:
-        return f"GradientStatistics(every={self.every}, count={self.count})"
-
-    def due(self, steps: int) -> list[bool]:
-        """Returns which of the next steps to monitor: the first after a reset, and every `every`-th step from it."""
-        first, self.count = self.count, self.count + steps
-        return [self.every > 0 and place % self.every == 0 for place in range(first, first + steps)]
 
     def add(self, gramian: Any, active: Any) -> None:
         """Adds one step to the running sums. Steps with a non-finite Gramian are skipped.
@@ -214,7 +247,9 @@ class GradientStatistics:
         # Divide twice: the product of two small norms may underflow to 0.
         scaled = ops.divide_no_nan(ops.where(finite, gramian, 0.0), norms[:, None])
         cosines = ops.divide_no_nan(scaled, norms[None, :]) * pairs
-        self._cosines.assign_add(ops.clip(cosines, -1.0, 1.0))
+        clipped = ops.clip(cosines, -1.0, 1.0)
+        self._cosines.assign_add(clipped)
+        self._squares.assign_add(clipped**2)
         self._conflicts.assign_add(ops.cast(cosines < 0, "float32"))
         self._seen.assign_add(pairs)
         self._norms.assign_add(norms * known)
@@ -223,16 +258,13 @@ class GradientStatistics:
     @property
     def variables(self) -> list[keras.Variable]:
         """The sums."""
-        return [self._cosines, self._conflicts, self._seen, self._norms, self._steps]
-
-    def reset(self) -> None:
-        """Resets the sums and the step count."""
-        self.count = 0
-        for variable in self.variables:
-            variable.assign(ops.zeros_like(variable))
+        return [self._cosines, self._squares, self._conflicts, self._seen, self._norms, self._steps]
 
     def summary(self) -> GradientSummary:
         """Returns the means over the steps since the last reset."""
-        cosines, conflicts, seen, norms, steps = (ops.convert_to_numpy(variable.value) for variable in self.variables)
+        cosines, squares, conflicts, seen, norms, steps = (ops.convert_to_numpy(one.value) for one in self.variables)
+        pairs = Affinity.from_sums([str(task) for task in range(len(norms))], cosines, squares, seen, COSINE)
         with np.errstate(invalid="ignore"):
-            return GradientSummary(cosines / seen, conflicts / seen, norms / np.diagonal(seen), int(steps))
+            return GradientSummary(
+                cosines / seen, conflicts / seen, norms / np.diagonal(seen), int(steps), pairs.error, pairs.count
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,8 @@ import tensorflow as tf
 from mtl_keras.distribution import batch_size
 from mtl_keras.training import graph
 from mtl_keras.training.backward import ForwardPass, TaskGradients
-from mtl_keras.training.gradients import SharedGroup, gramian, shared_groups, unflatten
+from mtl_keras.training.gradients import SharedGroup, gramian, unflatten
+from mtl_keras.training.look_ahead import replayed, values_of
 from mtl_keras.training.state import LiveWeighting
 from mtl_keras.training.step import Scope
 from mtl_keras.weightings import State
@@ -58,7 +60,7 @@ class GradientsStep:
         self._contested = contested
         outputs = scope.model.outputs_by_task
         self._cut = graph.cut(scope.model.inputs_struct, scope.units, outputs)
-        self._groups = shared_groups(scope.owned, scope.trained, scope.columns)
+        self._groups, self._look_ahead = scope.shared_groups(), scope.look_ahead()
         self._shared = [variable for group in self._groups for variable in group.variables]
         known = {id(variable) for variable in self._shared}
         reached = {id(entry.variable) for entry in scope.owned if entry.reached[:, scope.columns].any()}
@@ -81,6 +83,7 @@ class GradientsStep:
         running = task_weights > 0
         step = tf.identity(optimizer.iterations)
         saved = scope.dropped.save() if scope.dropped else []
+        before = values_of(scope.untrained) if self._look_ahead else []
         parts = _halves(data) if "two_halves" in self._needs else [data]
         models = [self._cut.trunk, *(head for head in self._cut.heads if head)]
         counted = replicas.counted_tasks(running if scope.masked else None, not_empty, len(objective.tasks))
@@ -102,6 +105,10 @@ class GradientsStep:
         gradients = [TaskGradients(one, self._private, preference, scale * share) for one, share in zip(passes, shares)]
         values = _StepValues(gradients, shares, losses, preference, active, scale)
         weights, shared, new = self._shared_gradients(values)
+        if self._look_ahead:
+            task_gradient = functools.partial(self._task_gradient, values)
+            losses_again = functools.partial(self._losses_again, parts, before, counted)
+            self._look_ahead.measure(losses, active, task_gradient, losses_again)
         # A single active task keeps its preference as weight.
         weights = tf.where(tf.reduce_sum(tf.cast(active, tf.int32)) > 1, weights, preference)
         private = [tf.add_n([one.private[place] for one in gradients]) for place in range(len(self._private))]
@@ -202,9 +209,33 @@ class GradientsStep:
             if self._sees_parameters and matrices is not None:
                 found += group.gradients((row[None, :] @ _sum_parts(matrices)[place])[0])
             else:
-                parts = [one.weighted_sum(group, row) for one in values.gradients]
-                found += [tf.add_n(list(same)) for same in zip(*parts, strict=True)]
+                found += self._by_one_pass(values, group, row)
         return found
+
+    def _by_one_pass(self, values: _StepValues, group: SharedGroup, weights: Any) -> list[Any]:
+        """Returns this replica's gradients of the losses weighted by `weights` `(tasks of the group,)`."""
+        parts = [one.weighted_sum(group, weights) for one in values.gradients]
+        return [tf.add_n(list(same)) for same in zip(*parts, strict=True)]
+
+    def _task_gradient(self, values: _StepValues, weights: Any) -> list[Any]:
+        """Returns this replica's gradients, times the loss scale, of a weighted sum of losses for shared variables."""
+        return [part for group in self._groups for part in self._by_one_pass(values, group, group.take(weights))]
+
+    def _losses_again(self, parts: Sequence[Any], before: Sequence[Any], counted: Any) -> Any:
+        """Returns the losses `(tasks,)` of the batch after a step, computed with the same dropout masks as before.
+
+        Args:
+            parts: the parts of the batch.
+            before: the values of `Scope.untrained` before the forward passes of the step.
+            counted: from `Replicas.counted_tasks`.
+        """
+        scope = self._scope
+        with (
+            replayed(scope.untrained, before),
+            tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape,
+        ):
+            totals = tf.add_n([ForwardPass(scope, self._cut, tape, part, counted).totals for part in parts])
+        return tf.math.divide_no_nan(totals[:, 0], totals[:, 1])
 
     def _jacobian_step(self, values: _StepValues, matrices: list[list[Any]]) -> tuple[Any, list[Any], State]:
         """Returns the weights, the direction that the weighting computes from the Jacobian, and the new state."""

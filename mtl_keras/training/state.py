@@ -16,7 +16,8 @@ from mtl_keras.distribution import Replicas
 from mtl_keras.keras_private import CompileMetrics, KerasSaveable
 from mtl_keras.labels import LabelReport
 from mtl_keras.training.batch_logs import MonitoredTotals
-from mtl_keras.training.gradients import GradientStatistics, shared_variables
+from mtl_keras.training.gradients import GradientStatistics, MeasuredSteps, shared_variables
+from mtl_keras.training.look_ahead import AffinityStatistics
 from mtl_keras.training.objective import Objective
 from mtl_keras.training.spec import CompileSpec
 from mtl_keras.weightings import Previous, State, Weighting
@@ -26,7 +27,7 @@ from mtl_keras.weightings.static import Static
 # Variables are created in this scope: those created while a function is traced would belong to that function.
 outside_of_graphs = tf.init_scope
 
-_COUNT = "gradients_count"
+_COUNT, _TURNS = "count", "turns"
 _WEIGHTS = "task_weights"
 _WEIGHTING = "weighting_"
 
@@ -125,6 +126,7 @@ class TrainingState(KerasSaveable):
         row_was_used: whether `compute_loss` used `row` since it was set.
         weighting: the weighting in use; `None` for fixed weights.
         gradients: statistics of the tasks' gradients.
+        affinity: statistics of the tasks' affinities.
         objective: losses and metrics, once the labels are known.
         resumption: the steps of an interrupted epoch that `fit` skips.
         frozen_layers: the frozen layers, by path.
@@ -153,6 +155,7 @@ class TrainingState(KerasSaveable):
             shared = shared_variables({task: outputs[task] for task in self.tasks}, trained)
             self.weighting = LiveWeighting(spec.weighting, self.tasks, shared)
         self.gradients = GradientStatistics(len(self.tasks))
+        self.affinity = AffinityStatistics(len(self.tasks))
         self.objective: Objective | None = None
         self.resumption = Resumption()
         self.frozen_layers: dict[str, keras.Layer] = {}
@@ -186,6 +189,11 @@ class TrainingState(KerasSaveable):
         specs = self.spec.task_specs(symbolic, outputs, container)
         self.objective = Objective(specs, layer_metrics, Replicas(tf.distribute.get_strategy()))
         return self.objective
+
+    @property
+    def measured(self) -> dict[str, MeasuredSteps]:
+        """The statistics of gradients and affinities, by name."""
+        return {"gradients": self.gradients, "affinity": self.affinity}
 
     def weights_in_step(self) -> Any:
         """Returns the weights `(tasks,)` of a user-defined step, as a tensor."""
@@ -261,21 +269,22 @@ class Resumption:
     def __bool__(self) -> bool:
         return self._left > 0
 
-    def skip(self, steps: int, objective: Objective, gradients: GradientStatistics) -> Any:
+    def skip(self, steps: int, objective: Objective, measured: Mapping[str, MeasuredSteps]) -> Any:
         """Skips some steps, and restores the sums of the epoch that were saved after them.
 
         Args:
             steps: number of steps of one training execution.
             objective: the losses and metrics, whose sums are restored.
-            gradients: the gradient statistics, whose sums are restored.
+            measured: from `TrainingState.measured`; the sums are restored.
 
         Returns:
             `Objective.summary`.
         """
         if self._summary is None:
             restore_variables("objective", objective.variables, self._state)
-            restore_variables("gradients", gradients.variables, self._state)
-            gradients.count = int(self._state[_COUNT])
+            for name, statistics in measured.items():
+                restore_variables(name, statistics.variables, self._state)
+                statistics.count = int(self._state[f"{name}_{_COUNT}"])
             self._summary = objective.summary(None, training=True)
         self._left -= steps
         return self._summary
@@ -288,21 +297,44 @@ def collect_state(seeds: Sequence[keras.Variable], state: TrainingState) -> dict
         seeds: variables that Keras does not save.
         state: the training state of the model.
     """
-    objective, gradients = state.objective, state.gradients
-    groups = {"seeds": seeds, "objective": objective.variables if objective else [], "gradients": gradients.variables}
+    groups = {
+        "seeds": seeds,
+        "objective": state.objective.variables if state.objective else [],
+        **{name: statistics.variables for name, statistics in state.measured.items()},
+        _TURNS: [state.affinity.turns],
+    }
     arrays = {
         f"{name}_{place}": np.asarray(ops.convert_to_numpy(variable.value))
         for name, variables in groups.items()
         for place, variable in enumerate(variables)
     }
-    return {**arrays, _COUNT: np.asarray(gradients.count)}
+    counts = {f"{name}_{_COUNT}": np.asarray(statistics.count) for name, statistics in state.measured.items()}
+    return {**arrays, **counts}
+
+
+def restore_seeds(
+    seeds: Sequence[keras.Variable], affinity: AffinityStatistics, state: Mapping[str, np.ndarray]
+) -> None:
+    """Restores what the steps of all epochs share from the result of `collect_state`.
+
+    Args:
+        seeds: the variables that were given to `collect_state`.
+        affinity: the statistics, whose `turns` are restored.
+        state: the result of `collect_state`; a version without affinities has no turns.
+
+    Raises:
+        ValueError: if the seeds are those of another model.
+    """
+    restore_variables("seeds", seeds, state)
+    if f"{_TURNS}_0" in state:
+        restore_variables(_TURNS, [affinity.turns], state)
 
 
 def restore_variables(name: str, variables: Sequence[keras.Variable], state: Mapping[str, np.ndarray]) -> None:
     """Restores variables from the result of `collect_state`.
 
     Args:
-        name: which of the variables these are: `"seeds"`, `"objective"` or `"gradients"`.
+        name: which of the variables these are, such as `"seeds"` or `"objective"`.
         variables: in the order in which they were collected.
         state: the result of `collect_state`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,10 @@ import tensorflow as tf
 from mtl_keras.distribution import Replicas, batch_size
 from mtl_keras.training import graph
 from mtl_keras.training.dropped import DroppedState
-from mtl_keras.training.gradients import GradientStatistics, gramian, shared_groups
+from mtl_keras.training.gradients import GradientStatistics, SharedGroup, gramian, shared_groups
 from mtl_keras.training.graph import Ownership, Unit
 from mtl_keras.training.groups import ForwardBatch, trained_part
+from mtl_keras.training.look_ahead import AffinityStatistics, LookAhead, replayed, values_of
 from mtl_keras.training.objective import Objective
 from mtl_keras.training.state import LiveWeighting
 
@@ -33,6 +35,7 @@ class Scope:
         dropped: restores the state of dropped tasks, or `None` if there is nothing to restore.
         weighting: computes the weights of a step; `None` to use the task weights.
         monitor: collects the inner products of the tasks' gradients, or `None`.
+        affinity: collects how a step on one task changes the losses of all, or `None`.
     """
 
     model: Any
@@ -44,6 +47,7 @@ class Scope:
     dropped: DroppedState | None = None
     weighting: LiveWeighting | None = None
     monitor: GradientStatistics | None = None
+    affinity: AffinityStatistics | None = None
 
     @property
     def names(self) -> list[str]:
@@ -59,6 +63,12 @@ class Scope:
     def statistics(self) -> list[keras.Variable]:
         """The variables that the step updates without gradients: moving statistics and random seeds."""
         return [entry.variable for entry in self.owned if not entry.variable.trainable]
+
+    @property
+    def untrained(self) -> list[keras.Variable]:
+        """All variables that a forward pass updates: `statistics`, and the metrics of layers."""
+        metrics = (variable for metric in self.objective.layer_metrics for variable in metric.variables)
+        return [*self.statistics, *metrics]
 
     @property
     def trained(self) -> set[int]:
@@ -112,6 +122,16 @@ class Scope:
                     total += tf.where(on, tf.reduce_sum(tf.cast(loss, "float32")), 0.0)
         return total
 
+    def shared_groups(self) -> list[SharedGroup]:
+        """Returns the variables that the tasks of the step share."""
+        return shared_groups(self.owned, self.trained, self.columns)
+
+    def look_ahead(self) -> LookAhead | None:
+        """Returns what measures affinities in the step; `None` if they are not measured."""
+        if self.affinity is None:
+            return None
+        return LookAhead(self.affinity, self.model, self.replicas, self.shared_groups())
+
     def loss_scale(self) -> Any:
         """Returns the factor, a scalar, of losses in the backward pass; not 1 in mixed precision with float16."""
         return self.model.optimizer.scale_loss(tf.ones(()))
@@ -162,6 +182,7 @@ class LossesStep:
         self._forward = graph.sub_model(scope.model.inputs_struct, scope.units)
         self._variables = scope.variables
         self._not_trained = scope.statistics
+        self._groups, self._look_ahead = scope.shared_groups(), scope.look_ahead()
 
     def __call__(self, data: Any, task_weights: Any) -> None:
         """Trains on a batch.
@@ -178,10 +199,10 @@ class LossesStep:
         step = tf.identity(optimizer.iterations)
         saved = scope.dropped.save() if scope.dropped else []
         sees_update = live is not None and "losses_after" in live.weighting.needs
-        seeds = [tf.identity(variable.value) for variable in self._not_trained] if sees_update else []
+        before = values_of(scope.untrained) if sees_update or self._look_ahead else []
         trained = [variable.value for variable in self._variables]
         # Frozen variables are not watched, so no gradient flows to them.
-        with tf.GradientTape(persistent=scope.monitor is not None, watch_accessed_variables=False) as tape:
+        with tf.GradientTape(persistent=bool(scope.monitor or scope.affinity), watch_accessed_variables=False) as tape:
             tape.watch(trained)
             batches = scope.batches(self._forward, data, active, not_empty, training=True)
             parts = objective.loss_parts(batches, training=True)
@@ -205,13 +226,18 @@ class LossesStep:
             own_total = tf.reduce_sum(weights * own) + tf.cast(own_additional, own.dtype)
             scaled = optimizer.scale_loss(own_total)
         gradients = tape.gradient(scaled, trained)
+        counted = tf.logical_and(active, totals[:, 1] > 0)
         if scope.monitor is not None:
-            self._monitor_gradients(scope.monitor, tape, own, tf.logical_and(active, totals[:, 1] > 0))
+            self._monitor_gradients(scope.monitor, tape, own, counted)
+        if self._look_ahead:
+            task_gradient = functools.partial(self._task_gradient, tape, own)
+            losses_again = functools.partial(self._losses_again, data, before, active, not_empty)
+            self._look_ahead.measure(losses, counted, task_gradient, losses_again)
         statistics = objective.statistics(batches, size)
         gradients, statistics = replicas.all_reduce_step(gradients, self._not_trained, statistics)
         scope.apply(gradients, self._variables, active, saved)
         if live and result:
-            after = self._losses_again(data, seeds, active, not_empty) if sees_update else None
+            after = self._losses_again(data, before, active, not_empty) if sees_update else None
             live.store(result.state, optimizer.iterations > step, (losses, after, preference))
         total = tf.reduce_sum(weights * losses) + tf.cast(additional, losses.dtype)
         objective.record(batches, totals, total, statistics, (weights, active), step)
@@ -219,10 +245,9 @@ class LossesStep:
     def _monitor_gradients(self, monitor: GradientStatistics, tape: tf.GradientTape, own: Any, active: Any) -> None:
         """Adds the inner products of the tasks' gradients to `monitor`; the step itself does not need them."""
         scope = self._scope
-        groups = shared_groups(scope.owned, scope.trained, scope.columns)
         scale = scope.loss_scale()
         matrices = []
-        for group in groups:
+        for group in self._groups:
             sources = [variable.value for variable in group.variables]
             rows = []
             for task in group.tasks:
@@ -230,20 +255,26 @@ class LossesStep:
                 rows.append(tape.gradient(own, sources, seed, unconnected_gradients=tf.UnconnectedGradients.ZERO))
             matrices.append(group.matrix(rows) / scale)
         matrices = scope.replicas.all_reduce_sum(matrices)
-        monitor.add(gramian(groups, matrices, matrices, active), active)
+        monitor.add(gramian(self._groups, matrices, matrices, active), active)
 
-    def _losses_again(self, data: Any, seeds: Sequence[Any], active: Any, not_empty: Any) -> Any:
-        """Returns the losses `(tasks,)` of the batch after the step, computed with the same dropout masks as before."""
+    def _task_gradient(self, tape: tf.GradientTape, own: Any, weights: Any) -> list[Any]:
+        """Returns this replica's gradients, times the loss scale, of a weighted sum of losses for shared variables."""
+        sources = [variable.value for group in self._groups for variable in group.variables]
+        seed = tf.cast(self._scope.loss_scale() * weights, own.dtype)
+        return list(tape.gradient(own, sources, seed, unconnected_gradients=tf.UnconnectedGradients.ZERO))
+
+    def _losses_again(self, data: Any, before: Sequence[Any], active: Any, not_empty: Any) -> Any:
+        """Returns the losses `(tasks,)` of the batch after a step, computed with the same dropout masks as before.
+
+        Args:
+            data: the batch.
+            before: the values of `Scope.untrained` before the forward pass of the step.
+            active: `(tasks,)` booleans.
+            not_empty: from `Replicas.pad_empty_batch`.
+        """
         scope, objective = self._scope, self._scope.objective
-        moved = [tf.identity(variable.value) for variable in self._not_trained]
-        _assign(self._not_trained, seeds)
-        batches = scope.batches(self._forward, data, active, not_empty, training=True)
-        parts = objective.loss_parts(batches, training=True)
-        (totals,) = scope.replicas.all_reduce_sum([objective.combine([(one, part.totals) for one, part in parts])])
-        _assign(self._not_trained, moved)
+        with replayed(scope.untrained, before):
+            batches = scope.batches(self._forward, data, active, not_empty, training=True)
+            parts = objective.loss_parts(batches, training=True)
+            (totals,) = scope.replicas.all_reduce_sum([objective.combine([(one, part.totals) for one, part in parts])])
         return tf.math.divide_no_nan(totals[:, 0], totals[:, 1])
-
-
-def _assign(variables: Sequence[keras.Variable], values: Sequence[Any]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)

@@ -72,7 +72,9 @@ def test_tensorboard_has_a_run_of_gradients(watched: Path) -> None:
 def record_of(file: Path) -> GradientWriter:
     monitor = GradientMonitor(3)
     table = np.array([[1, -1 / 3], [-1 / 3, math.nan]], "float32")
-    monitor.summary = GradientSummary(table, table, np.array([1e-9, 2.0], "float32"), 7)
+    monitor.summary = GradientSummary(
+        table, table, np.array([1e-9, 2.0], "float32"), 7, abs(table), 7 * np.eye(2, dtype=int)
+    )
     return GradientWriter(file, monitor)
 
 
@@ -81,6 +83,7 @@ def test_numbers_have_six_digits_and_no_nan(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "gradients.json").read_text(), parse_constant=pytest.fail)
     table = [[1.0, -0.333333], [-0.333333, None]]
     expected = {"epoch": 4, "steps": 7, "cosine": table, "conflict": table, "norm": [1e-9, 2.0]}
+    expected |= {"error": [[1.0, 0.333333], [0.333333, None]], "count": [[7, 0], [0, 7]]}
     assert content == {"every": 3, "tasks": ["a", "b"], "epochs": [expected]}
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from mtl_keras import MultiTaskModel, TaskSplit, dense_metrics, distribution
-from mtl_keras.callbacks import TaskScheduler
+from mtl_keras.callbacks import TaskAffinity, TaskScheduler
 from mtl_keras.losses import DepthLoss, NormalLoss
 
 SAMPLES, BATCH = 36, 8  # the last batch has four samples: one replica may get none of them
@@ -60,13 +60,16 @@ def compiled(optimizer: str = "adam", norm: bool = False, auc: bool = False, **c
     return model
 
 
-def trained(model: MultiTaskModel, epochs: int, schedule: str | None = None, own: bool = False) -> Found:
+def trained(
+    model: MultiTaskModel, epochs: int, schedule: str | None = None, own: bool = False, callbacks: Any = ()
+) -> Found:
     """Trains, and returns the logs of all epochs and the state of the model.
 
     Args:
         model: compiled.
         epochs: of five steps each.
         schedule: which tasks run.
+        callbacks: further callbacks.
         own: whether each worker is given its part of the batches; else TensorFlow cuts them up.
     """
     strategy = model.distribute_strategy
@@ -76,7 +79,7 @@ def trained(model: MultiTaskModel, epochs: int, schedule: str | None = None, own
         start, end = index * BATCH // count, (index + 1) * BATCH // count
         parts = batches.map(lambda *batch: tf.nest.map_structure(lambda part: part[start:end], batch))
         batches = distribution.per_worker_dataset(strategy, parts)
-    callbacks = [TaskScheduler(schedule, seed=3)] if schedule else []
+    callbacks = [*callbacks, *([TaskScheduler(schedule, seed=3)] if schedule else [])]
     logs = model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks).history
     found = {f"weight {place}": variable.numpy() for place, variable in enumerate(model.weights)}
     found |= {f"optimizer {place}": variable.numpy() for place, variable in enumerate(model.optimizer.variables)}
@@ -95,6 +98,13 @@ def used(folder: Path) -> Found:
     model.save(path)
     again = keras.models.load_model(path)
     return found | {f"loaded {place}": variable.numpy() for place, variable in enumerate(again.weights)}
+
+
+def affinity(folder: Path) -> Found:
+    """Trains, and returns how a step on each task affects the others in the batches of an epoch."""
+    monitor = TaskAffinity(every=2, sources=3)
+    found = trained(compiled("adam"), 1, "random_drop(keep=0.7)", callbacks=[monitor])
+    return found | {"mean": monitor.affinity.mean, "error": monitor.affinity.error, "count": monitor.affinity.count}
 
 
 def dense(folder: Path) -> Found:
@@ -137,6 +147,7 @@ CASES: dict[str, dict[str, Callable[[Path], Found]]] = {
     },
     "mirrored": {
         "dst and pcgrad": lambda folder: trained(compiled(weighting="pcgrad(update_every=2)"), 3, "dst"),
+        "affinity": affinity,
         "dense": dense,
     },
 }

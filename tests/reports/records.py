@@ -17,6 +17,7 @@ from experiments.gradient_record import epoch_entry
 from experiments.plan import METHOD, Plan
 from experiments.predictions import save_examples, save_predictions
 from experiments.run_directory import RunDirectory
+from mtl_keras.analysis import Affinity
 from mtl_keras.callbacks.sharing_summary import SharingSummary
 from mtl_keras.tasks import Task, TaskSet
 from mtl_keras.training.gradients import GradientSummary
@@ -35,6 +36,7 @@ def write_run(
     gradients: bool = False,
     predictions: bool = False,
     sharing: SharingSummary | None = None,
+    affinity: Affinity | None = None,
     config: RunConfig | None = None,
 ) -> RunDirectory:
     """Writes the files that a report is made of.
@@ -49,6 +51,7 @@ def write_run(
         gradients: whether they were monitored.
         predictions: whether they are kept, with images of noise, which take more bytes than any others.
         sharing: what its tasks share in each epoch, for a network with soft sharing.
+        affinity: how its tasks affect each other in each epoch.
         config: the settings; by default those of a run on drawn images under DST.
     """
     rng = np.random.default_rng([seed, len(tasks), int(1000 * gain)])
@@ -68,6 +71,10 @@ def write_run(
     if sharing:
         entries = [{"epoch": number, **sharing.to_json()} for number in range(epochs)]
         write_json(directory.sharing_file, {"epochs": entries})
+    if affinity:
+        tables = [{"epoch": number, **affinity.to_json()} for number in range(epochs)]
+        header = {"every": 10, "sources": 1, "tasks": list(tasks), "run": affinity.to_json()}
+        write_json(directory.affinity_file, {**header, "epochs": tables})
     if predictions:
         _write_predictions(directory, outputs, rng)
     if finished:
@@ -161,5 +168,5 @@ def _gradients(tasks: Sequence[str], epochs: int, rng: np.random.Generator) -> l
     cosine = (cosine + cosine.T) / 2
     np.fill_diagonal(cosine, 1.0)
     conflict = (cosine < 0).astype(float)
-    entry = epoch_entry(GradientSummary(cosine, conflict, np.ones(count), 4))
+    entry = epoch_entry(GradientSummary(cosine, conflict, np.ones(count), 4, abs(cosine), np.full((count, count), 4)))
     return [{"epoch": number, **entry} for number in range(epochs)]

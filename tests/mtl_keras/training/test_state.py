@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from mtl_keras import MultiTaskModel
-from mtl_keras.callbacks import GradientMonitor, StopOnNonFinite, TaskScheduler
+from mtl_keras.callbacks import GradientMonitor, StopOnNonFinite, TaskAffinity, TaskScheduler
 
 STEPS, LEFT = 6, 4
 
@@ -68,8 +68,12 @@ def test_a_resumed_epoch_ends_as_if_it_had_not_stopped(
 ) -> None:
     data = batches(np.random.default_rng(0))
 
-    def fit(model: MultiTaskModel, data: tf.data.Dataset, first: int, *callbacks: Any) -> dict[str, list[float]]:
-        all_callbacks = [*callbacks[:1], StopOnNonFinite(), GradientMonitor(3), *callbacks[1:]]
+    def fit(model: MultiTaskModel, data: tf.data.Dataset, first: int, *callbacks: Any) -> dict[str, list[Any]]:
+        affinity, epochs = TaskAffinity(2), []
+        keep = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: epochs.append(str(affinity.epoch_affinity.to_json()))
+        )
+        all_callbacks = [*callbacks[:1], StopOnNonFinite(), GradientMonitor(3), affinity, keep, *callbacks[1:]]
         found = model.fit(
             data,
             steps_per_epoch=STEPS,
@@ -79,7 +83,7 @@ def test_a_resumed_epoch_ends_as_if_it_had_not_stopped(
             shuffle=False,
             callbacks=all_callbacks,
         )
-        return {key: values[1 - first :] for key, values in found.history.items()}
+        return {key: values[1 - first :] for key, values in {**found.history, "affinity": epochs}.items()}
 
     whole, scheduler = made(weighting, steps, **arguments), TaskScheduler("dst", seed=1)
     leave = Leave(tmp_path / "model.keras", scheduler)
