@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from mtl_keras.analysis import POSITIVE_IS_WORSE, TaskResults, compare
+from mtl_keras.analysis import POSITIVE_IS_WORSE, Comparison, TaskResults, compare
 
 
 def results(
@@ -102,6 +102,75 @@ def test_of_a_baseline_of_nothing_there_is_no_relative_gain() -> None:
     assert math.isnan(comparison.delta_m.mean)
 
 
+DEPTH = [
+    TaskResults("depth", "abs", False, {0: 0.4, 1: 0.41, 2: 0.4}, {0: 0.5, 1: 0.5, 2: 0.51}),
+    TaskResults("depth", "within", True, {0: 0.6, 1: 0.62, 2: 0.61}, {0: 0.5, 1: 0.5, 2: 0.5}),
+]
+
+
+def test_tasks_with_several_metrics() -> None:
+    comparison = compare([*DEPTH, CLEAR])
+    gains = [entry.relative_gain for entry in comparison.tasks]
+    assert comparison.delta_m.mean == pytest.approx(np.mean(gains))
+    assert comparison.delta_p.mean == pytest.approx(((gains[0] + gains[1]) / 2 + gains[2]) / 2)
+    assert not comparison.has_one_metric_per_task
+    assert comparison.by_verdict()["better"] == ["depth abs", "depth within", "clear accuracy"]
+    assert compare([CLEAR, WORSE]).delta_p == compare([CLEAR, WORSE]).delta_m
+    text = repr(comparison)
+    assert f"delta_m, the mean over 3 metrics: {np.mean(gains):+.2f} [" in text
+    assert f"delta_p, the mean over 2 tasks: {comparison.delta_p.mean:+.2f} [" in text
+    assert "(positive is better)." in text
+
+
+def draws(tasks: int, *, shift: float = 0.0) -> list[TaskResults]:
+    """Tasks without a difference between the methods, and a first one with a difference of `shift`."""
+    rng = np.random.default_rng(1)
+    pairs = rng.normal(0.8, 0.01, (tasks, 2, 5))
+    pairs[0, 0] += shift
+    return [results(f"attribute_{number}", *pair.tolist()) for number, pair in enumerate(pairs)]
+
+
+def test_what_chance_alone_calls_better_or_worse_is_not_left_after_holm() -> None:
+    comparison = compare(draws(41, shift=0.1))
+    assert comparison.expected_by_chance == pytest.approx(41 * 0.05)
+    by_itself, corrected = comparison.by_verdict(), comparison.by_verdict(after_holm=True)
+    assert len(by_itself["better"]) + len(by_itself["worse"]) > 1
+    assert corrected["better"] == ["attribute_0"]
+    assert corrected["worse"] == []
+    assert "Of 41 tasks without any difference, about 2 would be called better or worse by chance." in repr(comparison)
+    assert "After Holm's correction: better: attribute_0; worse: none." in repr(comparison)
+    first = comparison.tasks[0]
+    assert first.holm_p_value == pytest.approx(41 * first.p_value)
+    assert "about 0.1 would be" in repr(compare([CLEAR, WORSE]))
+    assert "Holm's correction" not in repr(compare([CLEAR]))
+
+
+def test_intervals_by_bootstrap() -> None:
+    student, bootstrap = (compare([UNCLEAR, CLEAR], intervals=name) for name in ("t", "bootstrap"))
+    assert bootstrap.tasks[1].difference.low > student.tasks[1].difference.low
+    assert bootstrap.tasks[1].verdict == "better"
+    assert bootstrap.delta_m.low > student.delta_m.low
+    assert "interval (percentile bootstrap)" in repr(bootstrap)
+    assert bootstrap.to_json()["intervals"] == "bootstrap"
+
+
+def test_json_of_earlier_versions_is_read() -> None:
+    comparison = compare([CLEAR, WORSE])
+    assert Comparison.from_json(json.loads(json.dumps(comparison.to_json()))) == comparison
+    values = comparison.to_json()
+    for name in ("delta_p", "intervals", "expected_by_chance"):
+        del values[name]
+    for task in values["tasks"]:
+        for name in ("p_value", "holm_p_value", "holm_verdict"):
+            del task[name]
+    earlier = Comparison.from_json(values)
+    assert earlier.delta_p == earlier.delta_m == comparison.delta_m
+    assert [entry.verdict for entry in earlier.tasks] == ["better", "worse"]
+    assert math.isnan(earlier.tasks[0].p_value)
+    assert earlier.tasks[0].holm_verdict == "not known"
+    assert "Holm" not in repr(earlier)
+
+
 def test_json() -> None:
     content = json.loads(json.dumps(compare([CLEAR, WORSE]).to_json()))
     assert content["seeds"] == [0, 1, 2]
@@ -116,9 +185,11 @@ def test_errors() -> None:
         compare([TaskResults("a", "accuracy", True, {0: 0.5}, {1: 0.5})])
     with pytest.raises(ValueError, match=r"at least one task.*Received: none"):
         compare([])
-    with pytest.raises(ValueError, match=r"each once. Received: clear, clear"):
+    with pytest.raises(ValueError, match=r"each of its metrics once. Received: clear accuracy, clear acc"):
         compare([CLEAR, CLEAR])
     with pytest.raises(ValueError, match="Unknown convention"):
         compare([CLEAR], convention="positive")
+    with pytest.raises(ValueError, match="Unknown value of intervals"):
+        compare([CLEAR], intervals="normal")
     with pytest.raises(ValueError, match="`confidence`"):
         compare([CLEAR], confidence=95)

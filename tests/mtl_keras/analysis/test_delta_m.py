@@ -1,29 +1,13 @@
-"""delta_m, by hand and against published figures."""
+"""Relative gains, delta_m and delta_p by hand; `test_published` has published figures."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
 import pytest
 
-from mtl_keras.analysis import POSITIVE_IS_WORSE, delta_m, relative_gains
-
-PUBLISHED = json.loads((Path(__file__).parent / "published_celeba_f1.json").read_text("utf-8"))
-
-
-def test_published_results_of_forty_attributes() -> None:
-    single, multi = (dict(enumerate(PUBLISHED[key]["values"])) for key in ("single_task", "fairgrad"))
-    single, multi = ({str(key): value for key, value in side.items()} for side in (single, multi))
-    assert len(single) == 40
-    assert np.mean(list(single.values())) == pytest.approx(0.6971, abs=5e-5)
-    assert np.mean(list(multi.values())) == pytest.approx(0.6905, abs=5e-5)
-    higher = dict.fromkeys(single, True)
-    published = PUBLISHED["delta_m_percent_positive_is_worse"]
-    assert published == pytest.approx(0.370, abs=5e-4)
-    assert delta_m(multi, single, higher, convention=POSITIVE_IS_WORSE) == pytest.approx(published, rel=1e-9)
-    assert delta_m(multi, single, higher) == pytest.approx(-published, rel=1e-9)
+from mtl_keras.analysis import POSITIVE_IS_WORSE, delta_m, delta_p, relative_gains
 
 
 def test_a_lower_error_is_a_gain() -> None:
@@ -32,6 +16,39 @@ def test_a_lower_error_is_a_gain() -> None:
     assert relative_gains(multi, single, higher) == pytest.approx({"item": 15.0, "price": 10.0, "age": -10.0})
     assert delta_m(multi, single, higher) == pytest.approx(5.0)
     assert delta_m(multi, single, higher, convention=POSITIVE_IS_WORSE) == pytest.approx(-5.0)
+
+
+SINGLE = {"depth": {"abs": 0.5, "rel": 0.2, "within": 0.5}, "item": {"accuracy": 0.8}}
+MULTI = {"item": {"accuracy": 0.72}, "depth": {"rel": 0.16, "abs": 0.4, "within": 0.65}}
+HIGHER = {"depth": {"abs": False, "rel": False, "within": True}, "item": {"accuracy": True}}
+
+
+def test_tasks_with_several_metrics() -> None:
+    gains = relative_gains(MULTI, SINGLE, HIGHER)
+    assert gains["depth"] == pytest.approx({"abs": 20.0, "rel": 20.0, "within": 30.0})
+    assert gains["item"] == pytest.approx({"accuracy": -10.0})
+    assert delta_m(MULTI, SINGLE, HIGHER) == pytest.approx((20 + 20 + 30 - 10) / 4)
+    assert delta_p(MULTI, SINGLE, HIGHER) == pytest.approx((70 / 3 - 10) / 2)
+    assert delta_p(MULTI, SINGLE, HIGHER, convention=POSITIVE_IS_WORSE) == pytest.approx((10 - 70 / 3) / 2)
+
+
+def test_with_one_metric_a_task_both_gains_are_the_same() -> None:
+    multi, single = {"item": 0.92, "price": 1.8}, {"item": 0.8, "price": 2.0}
+    higher = {"item": True, "price": False}
+    assert delta_p(multi, single, higher) == delta_m(multi, single, higher) == pytest.approx(12.5)
+
+
+@pytest.mark.parametrize(
+    ("multi", "message"),
+    [
+        ({**MULTI, "item": {"f1": 0.5}}, "the same metrics of task 'item'. Received in one only: accuracy, f1"),
+        ({**MULTI, "item": 0.72}, "metrics of task 'item'. .*: a number without a metric, accuracy"),
+        ({**MULTI, "item": {"accuracy": float("nan")}}, "`multi` of task 'item', metric 'accuracy' must be .*: nan"),
+    ],
+)
+def test_errors_name_the_metric(multi: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        delta_p(multi, SINGLE, HIGHER)
 
 
 @pytest.mark.parametrize(
