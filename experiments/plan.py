@@ -180,7 +180,7 @@ class Plan:
                 setting = {"look_ahead": "task_affinity", "cosine": "monitor_gradients"}[asked.kind]
                 settings: dict[str, Any] = {"seed": seed, setting: asked.every}
                 config = dataclasses.replace(self.config, **settings)
-                found[name] = (Path("affinity", f"{asked.kind}-{asked.every}"), config)
+                found[name] = (Path("measurements", f"{asked.kind}-{asked.every}"), config)
         return found
 
     def runs(self, proposals: Mapping[str, str] | None = None) -> Iterator[tuple[Path, RunConfig]]:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from mtl_keras.analysis.text_table import text_table
 from mtl_keras.checks import unknown_value
 
 LOOK_AHEAD, COSINE = "look-ahead", "cosine"
@@ -26,7 +27,7 @@ class Estimate:
 
     mean: float
     error: float
-    count: int  # type: ignore[assignment]
+    count: int
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -90,13 +91,10 @@ class Affinity:
     def __repr__(self) -> str:
         if not self.tasks:
             return "Affinity of no tasks"
-        columns = [["of \\ on", *self.tasks]]
-        for place, task in enumerate(self.tasks):
-            columns.append([task, *(_cell(*pair) for pair in zip(self.mean[:, place], self.error[:, place]))])
-        widths = [max(map(len, column)) for column in columns]
-        rows = zip(*columns)
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-        return "\n".join([*lines, f"Affinity ({self.kind}): rows help (above 0) or harm columns. ± standard error."])
+        rows = [["of \\ on", *self.tasks]]
+        for task, means, errors in zip(self.tasks, self.mean, self.error):
+            rows.append([task, *map(_cell, means, errors)])
+        return f"{text_table(rows)}\nAffinity ({self.kind}): rows help (above 0) or harm columns. ± standard error."
 
     def to_json(self) -> dict[str, Any]:
         """Returns the affinities as JSON values; unknown values are NaN."""

@@ -136,7 +136,7 @@ def test_mistakes_in_groups(baseline: str, message: str) -> None:
 def test_proposed_groups_are_trained_with_seeds_other_than_the_measuring_one() -> None:
     plan = Plan(CONFIG, ("affinity(networks=2, kind=cosine)",), (0, 10_000))
     ((name, (folder, measuring)),) = plan.measurements().items()
-    assert (str(folder), measuring.seed, measuring.monitor_gradients) == ("affinity/cosine-10", 10_001, 10)
+    assert (str(folder), measuring.seed, measuring.monitor_gradients) == ("measurements/cosine-10", 10_001, 10)
     assert len(list(plan.runs())) == 2  # nothing is proposed yet
     found = [str(folder) for folder, _ in plan.runs({name: "groups(item, group)"})]
     assert found[:3] == ["multi_task/seed-0", f"{name}/item/seed-0", f"{name}/group/seed-0"]

@@ -145,3 +145,27 @@ def test_mistakes_in_evaluate(program: Program, finished: Path, flags: list[str]
     assert outcome.code == 1
     assert message in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_groups_are_proposed_from_measured_affinities_and_trained(
+    program: Program, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "groups"
+    flags = [flag for flag in FLAGS if not flag.startswith("--compare")]
+    name = "affinity(networks=1, every=1)"
+    outcome = program("train", *flags, f"--data_dir={drawn}", f"--run_dir={folder}", f"--compare={name}")
+    assert outcome.code == 0, outcome.err
+    proposal = json.loads((folder / name / "groups.json").read_text())
+    assert (proposal["groups"], proposal["exact"]) == ([["item", "group"]], True)
+    measured = json.loads((folder / proposal["measured_in"] / "affinity.json").read_text())
+    assert proposal["affinity"] == measured["run"]
+    assert json.loads((folder / proposal["measured_in"] / "config.json").read_text())["seed"] == 10_000
+    assert f"{name}: proposed from" in outcome.out
+    (against,) = json.loads((folder / "comparison.json").read_text())
+    assert (against["baseline"], against["tasks"]) == (name, ["item", "group"])
+
+    def not_again(*arguments: Any, **settings: Any) -> None:
+        raise AssertionError("a finished comparison trains nothing")
+
+    monkeypatch.setattr(many_runs, "run", not_again)
+    assert program("train", "--resume", f"--run_dir={folder}").code == 0
