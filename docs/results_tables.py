@@ -15,7 +15,7 @@ from rich.console import Console
 from experiments.method_comparison import MethodComparison
 from experiments.plan import METHOD
 from experiments.tables import print_comparison
-from mtl_keras.analysis import Interval
+from mtl_keras.analysis import POSITIVE_IS_BETTER, Interval
 from mtl_keras.weightings import WEIGHTINGS
 
 Record = Mapping[str, Any]
@@ -55,7 +55,7 @@ def comparison_tables(record: Record) -> list[str]:
 
 
 def methods_table(record: Record) -> list[str]:
-    """Returns a table with a row for each method: metrics, delta_m, training time and gradient conflicts.
+    """Returns a table with a row for each method: metrics, delta_m = delta_p, training time and gradient conflicts.
 
     Values of delta_m whose interval excludes 0 are bold. If the methods' networks differ, their sizes are shown.
     """
@@ -68,7 +68,9 @@ def methods_table(record: Record) -> list[str]:
         *["parameters"] * sizes,
         *(f"{task['task']} {task['metric']}" for task in first[METHOD]["tasks"]),
     ]
-    header += [f"delta_m, {'single-task' if name == 'single_task' else own} (%)" for name in first]
+    header += [
+        f"delta_m, {'single-task' if name == 'single_task' else own} (%, {POSITIVE_IS_BETTER})" for name in first
+    ]
     header += ["least training time (s)", *(GRADIENT_METRICS[name] for name in gradients)]
     rows = []
     if "single_task" in first:

@@ -12,14 +12,21 @@ from experiments.config import FEW_STEPS
 from experiments.files import write_json, write_text
 from experiments.judging import RULES
 from experiments.method_comparison import MethodComparison, compare_methods, method_folders
+from experiments.method_table import MethodTable, method_table
 from experiments.plan import is_comparison
-from experiments.report.comparison import against_baseline, cost_rows, metric_bars, seed_rows, validation_curves
+from experiments.report.comparison import (
+    against_baseline,
+    all_methods,
+    cost_rows,
+    metric_bars,
+    seed_rows,
+    validation_curves,
+)
 from experiments.report.configuration import configuration, differing_settings
 from experiments.report.results import SYNTHETIC, few_steps, small_test_split
 from experiments.run_report import TEMPLATES
 from experiments.run_results import Method, read_methods
-from experiments.tables import print_comparison
-from mtl_keras.reports.filters import count
+from experiments.tables import print_comparison, print_method_table
 from mtl_keras.reports.page import environment
 
 
@@ -46,25 +53,31 @@ def report_comparison(
     """
     methods = read_methods(method_folders(folders))
     comparisons = compare_methods(methods, tasks, judge_at)
+    table = method_table(methods, comparisons)
     name = "-".join(["comparison", *(tasks or ())])
     target, page_file = (folders[0] / f"{name}{suffix}" for suffix in (".json", ".html"))
     verb = "Replaced" if target.exists() else "Written to"
     write_json(target, [comparison.to_json() for comparison in comparisons])
-    write_text(page_file, comparison_page(methods, comparisons))
+    write_text(page_file, comparison_page(methods, comparisons, table))
     if quiet:
         return
     for comparison in comparisons:
         print_comparison(comparison)
+    if table is not None:
+        print_method_table(table)
     print(f"{verb} {target}")
     print(f"Report: {page_file}")
 
 
-def comparison_page(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) -> str:
+def comparison_page(
+    methods: Sequence[Method], comparisons: Sequence[MethodComparison], table: MethodTable | None
+) -> str:
     """Returns an HTML page on a comparison.
 
     Args:
         methods: the method, then the baselines.
         comparisons: the method against each of the baselines, in the same order.
+        table: all methods; `None` if they have no task or seed in common.
     """
     names = [method.name for method in methods]
     # Figures of several comparisons need unique names.
@@ -78,7 +91,7 @@ def comparison_page(methods: Sequence[Method], comparisons: Sequence[MethodCompa
             title=f"{names[0]} against {', '.join(names[1:])}",
             sections={
                 **{anchor: f"Against {each['baseline']}" for anchor, each in against.items()},
-                "methods": "Methods",
+                "methods": "All methods",
                 "curves": "Learning curves",
                 "cost": "Cost",
                 "configuration": "Configuration",
@@ -89,6 +102,7 @@ def comparison_page(methods: Sequence[Method], comparisons: Sequence[MethodCompa
             judging=f"{RULES[judge_at]} (--judge_at {judge_at})",
             warnings=list(_warnings(methods, comparisons)),
             against=against,
+            table=all_methods(table),
             methods=metric_bars(comparisons),
             seed_header=["task", "method", *(f"seed {seed}" for seed in seeds)],
             seed_rows=values,
@@ -116,11 +130,6 @@ def _warnings(methods: Sequence[Method], comparisons: Sequence[MethodComparison]
     steps = min(run.cost.steps for method in methods for run in method.runs)
     if steps < FEW_STEPS:
         yield few_steps(steps)
-    tasks = max(len(comparison.tasks) for comparison in comparisons)
-    if tasks > 4 and seeds > 1:
-        share = 1 - comparisons[0].delta_m.confidence
-        yield (
-            "Many verdicts",
-            f"each one is for its task only. Of {count(tasks, 'task')} without any difference, about "
-            f"{share * tasks:.0f} would be called better or worse by chance.",
-        )
+    many = max(comparisons, key=lambda comparison: comparison.first.expected_by_chance).first
+    if len(many.tasks) > 4 and seeds > 1:
+        yield "Many verdicts", f"each one is for its task only. {many.chance_note()}"

@@ -51,16 +51,19 @@ class Evaluation:
         overall: `macro_` (mean over the tasks) and `micro_` (pooled decisions) accuracy, precision, recall and F1 of
             the binary tasks together. Empty for fewer than two binary tasks.
         iou: segmentation or mask -> class -> intersection over union of all pixels; NaN for a class that did not occur.
+        higher_is_better: task -> its own metrics with a known direction -> whether a higher one is better. Empty for
+            evaluations of earlier versions.
     """
 
     tasks: Mapping[str, Scores]
     overall: Scores
     iou: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    higher_is_better: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the evaluation as JSON values, `iou` only if there is any; unknown numbers are NaN."""
-        values = asdict(self)
-        return values if self.iou else {name: value for name, value in values.items() if name != "iou"}
+        """Returns the evaluation as JSON values, the last two fields only if there is any; unknown numbers are NaN."""
+        optional = ("iou", "higher_is_better")
+        return {name: value for name, value in asdict(self).items() if value or name not in optional}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Evaluation:
@@ -74,7 +77,7 @@ class Evaluation:
             task: {name: number(value) for name, value in classes.items()}
             for task, classes in values.get("iou", {}).items()
         }
-        return cls(tasks, _scores(values["overall"]), iou)
+        return cls(tasks, _scores(values["overall"]), iou, values.get("higher_is_better", {}))
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ def evaluate_outputs(outputs: Outputs, tasks: TaskSet) -> Evaluation:
         evaluated[name] = own
         if task.head == "binary":
             binary.append((labels, predicted, constants[0]))
-    return Evaluation(evaluated, _overall(binary), iou)
+    return Evaluation(evaluated, _overall(binary), iou, {name: _directions(task) for name, task in tasks.items()})
 
 
 def further_metrics(task: Task, true: np.ndarray, pred: np.ndarray) -> dict[str, float]:
@@ -186,6 +189,14 @@ def own_metrics(scores: Scores) -> list[str]:
 def primary_metric(task: Task) -> PrimaryMetric:
     """Returns a task's primary metric: its first metric, else its loss."""
     return task_spec(task, task.shape, task.shape).primary
+
+
+def _directions(task: Task) -> dict[str, bool]:
+    """Returns a task's own metrics with a known direction, and whether a higher one is better."""
+    ways = {
+        name: getattr(metric, "_direction", None) for name, metric, _ in task_spec(task, task.shape, task.shape).metrics
+    }
+    return {name: way == "up" for name, way in ways.items() if way in ("up", "down")}
 
 
 def predict_split(predict: Predict, batches: tf.data.Dataset, tasks: TaskSet) -> Outputs:

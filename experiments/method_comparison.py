@@ -12,6 +12,7 @@ from experiments.judging import RULES, check_rule
 from experiments.plan import METHOD, Plan, folder_name, is_comparison
 from experiments.run_results import Method
 from mtl_keras.analysis import Comparison, CostComparison, Interval, TaskResults, compare, compare_costs
+from mtl_keras.analysis.comparison import TaskMetric
 from mtl_keras.checks import unknown_value
 
 
@@ -20,14 +21,22 @@ class Measure(NamedTuple):
 
     Args:
         split: `"test"` or `"train"`.
-        metric: name of a metric; `"primary"` is the primary metric of each task.
+        metric: name of a metric; `"primary"` is the primary metric of each task, `"all"` are all metrics of each task
+            that it was trained with and whose direction is known.
     """
 
     split: str
     metric: str
 
 
-MEASURES = tuple(Measure(split, metric) for metric in ("primary", "loss") for split in ("test", "train"))
+PRIMARY, ALL = "primary", "all"
+MEASURES = (
+    Measure("test", PRIMARY),
+    Measure("test", ALL),
+    Measure("train", PRIMARY),
+    Measure("test", "loss"),
+    Measure("train", "loss"),
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,8 @@ class MethodComparison:
 
     Args:
         judge_at: the rule by which both were judged, one of `experiments.judging.RULES`.
-        measures: measure -> comparison; the first measure is the primary metric on the test split.
+        measures: measure -> comparison; the first measure is the primary metric on the test split. All metrics are
+            among them if a task has several.
         cost: the method's cost and the baseline's; single-task networks are summed over the tasks.
         tasks_left_out: tasks without a result on both sides.
         seeds_left_out: seeds without a result for every task on both sides.
@@ -77,6 +87,11 @@ class MethodComparison:
     def delta_m(self) -> Interval:
         """The mean relative gain of the tasks' primary metrics on the test split, in percent."""
         return self.first.delta_m
+
+    @property
+    def all_metrics(self) -> Comparison:
+        """The comparison of all metrics on the test split; the first one if every task has one metric."""
+        return self.measures.get(Measure("test", ALL), self.first)
 
     @property
     def negative_transfer(self) -> list[str]:
@@ -152,6 +167,19 @@ def compare_methods(
     return [_compare(methods[0], baseline, tasks, rule) for baseline in methods[1:]]
 
 
+def task_metrics(methods: Sequence[Method], tasks: Sequence[str], judge_at: str) -> list[TaskMetric]:
+    """Returns the metrics of each task, with a known direction, that all runs with this task have."""
+    found = []
+    for task in tasks:
+        of_runs = [run.directions(task, judge_at) for method in methods for run in method.runs if task in run.tasks]
+        found += [
+            TaskMetric(task, metric, better)
+            for metric, better in of_runs[0].items()
+            if all(metric in each for each in of_runs)
+        ]
+    return found
+
+
 def _rule(methods: Sequence[Method], requested: str | None) -> str:
     """Returns the requested rule, or the first by which all runs were evaluated."""
     if requested is None:
@@ -178,12 +206,19 @@ def _compare(method: Method, baseline: Method, chosen: Sequence[str] | None, jud
         raise ValueError(f"The runs in {str(method.folder)!r} and {str(baseline.folder)!r} have no task in common.")
     runs = (*method.runs, *baseline.runs)
     primary = {task: metric for run in method.runs for task, metric in run.primary_metrics.items()}
+    metrics = {
+        PRIMARY: [TaskMetric(task, *primary[task]) for task in tasks],
+        ALL: task_metrics((method, baseline), tasks, judge_at),
+        "loss": [TaskMetric(task, "loss", False) for task in tasks],
+    }
     measures = {}
     for measure in MEASURES:
+        chosen_metrics = metrics[measure.metric]
+        if measure.metric == ALL and len(chosen_metrics) == len(tasks):
+            continue  # the primary metrics
         if all((judge_at, measure.split) in run.evaluations for run in runs):
             results = []
-            for task in tasks:
-                metric, better = primary[task] if measure.metric == "primary" else (measure.metric, False)
+            for task, metric, better in map(dataclasses.astuple, chosen_metrics):
                 sides = [side.by_seed(task, metric, judge_at, measure.split) for side in (method, baseline)]
                 results.append(TaskResults(task, metric, better, *sides))
             measures[measure] = compare(results, names=(method.name, baseline.name))

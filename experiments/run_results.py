@@ -137,6 +137,16 @@ class RunResult:
         """Returns the direction of a task's primary metric; `None` if it is not known yet."""
         return self.primary_metrics[task].higher_is_better if task in self.primary_metrics else None
 
+    def directions(self, task: str, judge_at: str) -> dict[str, bool]:
+        """Returns a task's metrics with a known direction, the primary one first, and whether higher is better.
+
+        Runs of earlier versions record that of the primary metric only.
+        """
+        evaluation = self.evaluations.get((judge_at, "test"))
+        own = evaluation.higher_is_better.get(task, {}) if evaluation else {}
+        metric, higher_is_better = self.primary_metrics[task]
+        return {metric: higher_is_better, **own}
+
     def score(self, task: str, metric: str | None = None, judge_at: str = "best_mean", split: str = "test") -> Score:
         """Returns a metric of a task, by default the primary one; NaN if it is not known."""
         evaluation = self.evaluations.get((judge_at, split))

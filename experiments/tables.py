@@ -12,8 +12,9 @@ from rich.table import Table
 
 from experiments.evaluation import Evaluation, Score, Scores, own_metrics
 from experiments.judging import RULES
-from experiments.method_comparison import MethodComparison
-from mtl_keras.analysis import SCORES
+from experiments.method_comparison import ALL, MethodComparison
+from experiments.method_table import MethodTable
+from mtl_keras.analysis import INTERVALS, SCORES
 
 _CAPTION = (
     "In brackets: the best constant prediction (majority class, mean or median).",
@@ -21,9 +22,11 @@ _CAPTION = (
 )
 _MAX_METRICS = 8
 """With more different metrics than this, each task and metric has a row."""
+_MAX_ROWS = 40
+"""A comparison by more metrics than this is on the page only."""
 _WIDTH = 160  # of files and pipes
-# Column numbers that a narrow terminal leaves out: the values of both sides, the metric, the difference.
-_LEFT_OUT: tuple[Collection[int], ...] = ((), (2, 3), (1, 2, 3), (1, 2, 3, 4))
+# Column numbers that a narrow terminal leaves out: the p-values, the values of both sides, the metric, the difference.
+_LEFT_OUT: tuple[Collection[int], ...] = ((), (6,), (2, 3), (2, 3, 6), (1, 2, 3, 6), (1, 2, 3, 4), (1, 2, 3, 4, 6))
 SPLITS = {"test": "test split", "train": "training split"}
 
 
@@ -124,7 +127,9 @@ def print_comparison(comparison: MethodComparison, console: Console | None = Non
     method, baseline = comparison.method, comparison.baseline
     seeds = f"{len(comparison.seeds)} seed{'s' * (len(comparison.seeds) > 1)}"
     for (split, metric), measured in comparison.measures.items():
-        what = "loss" if metric == "loss" else "primary metric"
+        if metric == ALL and len(measured.tasks) > _MAX_ROWS:
+            continue
+        what = {"loss": "loss", ALL: "all metrics"}.get(metric, "primary metric")
         title = f"{method} against {baseline}: {what}, {SPLITS[split]}, {seeds}"
         console.print(f"**{title}**\n" if markdown else title, highlight=False)
         console.print(_table_that_fits(measured.rows(), console, markdown))
@@ -148,14 +153,16 @@ def print_comparison(comparison: MethodComparison, console: Console | None = Non
 
 
 def _summary(comparison: MethodComparison) -> list[str]:
+    first, every = comparison.first, comparison.all_metrics
     worse = ", ".join(comparison.negative_transfer) or ("none" if len(comparison.seeds) > 1 else "not known")
     lines = [
-        f"delta_m: {comparison.delta_m:+.2f} % ({comparison.first.convention}; mean relative gain of the tasks' "
-        "primary metrics on the test split).",
+        first.gains("mean relative gain of the tasks' primary metrics on the test split"),
+        *([every.gains("all metrics on the test split")] if every is not first else []),
         f"Negative transfer (clearly worse): {worse}.",
+        *filter(None, (first.chance_note(), first.holm_note())),
         RULES[comparison.judge_at],
         f"↑ higher is better, ↓ lower is better. In square brackets: the {comparison.delta_m.confidence:.0%} interval "
-        "of the mean of the paired differences, one per seed (Student's t).",
+        f"of the mean of the paired differences, one per seed ({INTERVALS[first.intervals]}).",
     ]
     if comparison.tasks_left_out:
         lines.append(f"Left out, no finished run on both sides: {', '.join(comparison.tasks_left_out)}.")
@@ -163,6 +170,34 @@ def _summary(comparison: MethodComparison) -> list[str]:
         seeds = ", ".join(map(str, comparison.seeds_left_out))
         lines.append(f"Left out, not every task has a result on both sides: seeds {seeds}.")
     return lines
+
+
+def print_method_table(table: MethodTable, console: Console | None = None) -> None:
+    """Prints the table of all methods. Where the metrics do not fit, only the gains and ranks are printed.
+
+    Args:
+        table: the table.
+        console: the console to print to.
+    """
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _WIDTH)
+    console.print("All methods", highlight=False)
+    view = _plain_view(table.rows())
+    if _natural_width(view, console) > console.width:
+        view = _plain_view(table.rows(with_metrics=False))
+    console.print(view)
+    for line in table.notes:
+        console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)
+    console.print()
+
+
+def _plain_view(rows: Sequence[Sequence[str]], markdown: bool = False) -> Table:
+    """Returns a table; the first row has the titles."""
+    view = _view(markdown, *rows[0])
+    for row in rows[1:]:
+        view.add_row(*row)
+    return view
 
 
 def _natural_width(view: Table, console: Console) -> int:
@@ -173,10 +208,8 @@ def _natural_width(view: Table, console: Console) -> int:
 def _table_that_fits(rows: Sequence[Sequence[str]], console: Console, markdown: bool) -> Table:
     """Returns a table with the columns that fit; the first row has the titles."""
     for left_out in _LEFT_OUT:
-        titles, *cells = [[cell for number, cell in enumerate(row) if number not in left_out] for row in rows]
-        view = _view(markdown, *titles)
-        for row in cells:
-            view.add_row(*row)
+        shown = [[cell for number, cell in enumerate(row) if number not in left_out] for row in rows]
+        view = _plain_view(shown, markdown)
         if markdown or _natural_width(view, console) <= console.width:
             break
     return view

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.method_comparison import Measure, MethodComparison
+from experiments.method_comparison import ALL, Measure, MethodComparison
+from experiments.method_table import MethodTable
 from experiments.run_results import Method
-from mtl_keras.analysis import POSITIVE_IS_BETTER, Comparison, Cost
+from mtl_keras.analysis import INTERVALS, POSITIVE_IS_BETTER, Comparison, Cost
 from mtl_keras.analysis.comparison import BETTER, UNCLEAR, UNKNOWN, WORSE, Spread, TaskComparison
 from mtl_keras.reports.bars import gain_bars, grouped_bars
 from mtl_keras.reports.curves import curves_figure, sparkline
@@ -27,12 +28,14 @@ _HEADINGS = {
 }
 _MAX_FIGURES = 8
 """Up to this many tasks, each has its own figure; for more there is a table of small curves."""
+_MAX_COLUMNS = 12
+"""With more metrics than this, the gains and ranks of all methods have a table of their own."""
 
 
 def against_baseline(comparison: MethodComparison) -> dict[str, Any]:
-    """Returns the tasks that gained, suffered or are undecided, delta_m, and the numbers of each task."""
-    tasks = comparison.first.tasks
-    by_verdict = {verdict: [task.task for task in tasks if task.verdict == verdict] for verdict in _HEADINGS}
+    """Returns the tasks that gained, suffered or are undecided, the gains, and the numbers of each task."""
+    first, every = comparison.first, comparison.all_metrics
+    tasks, by_verdict = first.tasks, first.by_verdict()
     alt = (
         f"Gain of each of {count(len(tasks), 'task')}: clearly better {listed(by_verdict[BETTER])}; clearly worse "
         f"{listed(by_verdict[WORSE])}."
@@ -55,9 +58,13 @@ def against_baseline(comparison: MethodComparison) -> dict[str, Any]:
             for verdict, heading in _HEADINGS.items()
             if by_verdict[verdict] or verdict in (BETTER, WORSE)
         },
-        "overall": _overall_verdict(comparison.first),
-        "delta_m_interval": f"{comparison.delta_m:+.2f}",
+        "overall": _overall_verdict(first),
+        "gains": first.gains("mean relative gain of the tasks' primary metrics"),
+        "all_gains": every.gains("all metrics of each task") if every is not first else "",
+        "after_holm": _after_holm(first),
+        "tasks": len(tasks),
         "confidence": comparison.delta_m.confidence,
+        "intervals": INTERVALS[first.intervals],
         "drawing": svg(bars, f"{comparison.method} against {comparison.baseline}. {alt}"),
         "tables": [_table(measure, found.tasks) for measure, found in comparison.measures.items()],
         "left_out": "; ".join(f"{what} {', '.join(map(str, names))}" for what, names in left_out.items() if names),
@@ -68,9 +75,34 @@ def _table(measure: Measure, tasks: Sequence[TaskComparison]) -> dict[str, Any]:
     rows = []
     for task in tasks:
         numbers = (str(task.method), str(task.baseline), str(task.difference))
-        rows.append([task.task, *numbers, _SIGNS[task.verdict], f"{task.metric}{arrow(task.higher_is_better)}"])
-    what = "Loss" if measure.metric == "loss" else "Primary metric"
+        tests = (_SIGNS[task.verdict], decimal(task.p_value), decimal(task.holm_p_value), _SIGNS[task.holm_verdict])
+        rows.append([task.task, *numbers, *tests, f"{task.metric}{arrow(task.higher_is_better)}"])
+    what = {"loss": "Loss", ALL: "All metrics"}.get(measure.metric, "Primary metric")
     return {"what": f"{what} on the {_SPLITS[measure.split]}", "rows": rows}
+
+
+def _after_holm(comparison: Comparison) -> str:
+    """Returns which tasks remain better and worse after Holm's correction; empty for fewer than two tests."""
+    if not comparison.holm_note():
+        return ""
+    remaining = comparison.by_verdict(after_holm=True)
+    return f"better: {listed(remaining[BETTER])}; worse: {listed(remaining[WORSE])}"
+
+
+def all_methods(table: MethodTable | None) -> dict[str, Any]:
+    """Returns the table of all methods; with many metrics, first one of the gains and ranks alone."""
+    if table is None:
+        return {}
+    header, *rows = table.rows()
+    short, *short_rows = table.rows(with_metrics=False)
+    is_wide = len(table.metrics) > _MAX_COLUMNS
+    return {
+        "about": f"gains in % of {table.reference} ({table.convention}) and the mean rank",
+        "notes": table.notes,
+        "short": (short, short_rows) if is_wide else None,
+        "full": (header, rows),
+        "metrics": count(len(table.metrics), "metric"),
+    }
 
 
 def _gain(task: TaskComparison) -> tuple[float, float, float]:

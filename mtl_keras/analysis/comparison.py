@@ -200,21 +200,21 @@ class Comparison:
             f"delta_p, the mean over {tasks} tasks: {self.delta_p:+.2f} % ({notes})."
         )
 
-    def many_tests(self) -> str:
-        """Returns how many verdicts chance alone would give, and which remain after Holm's correction.
-
-        It is empty for fewer than two tests.
-        """
+    def chance_note(self) -> str:
+        """Returns a sentence with the number of verdicts that chance alone would give; empty for fewer than two."""
         if self._tests < 2:
             return ""
-        expected, remaining = self.expected_by_chance, self.by_verdict(after_holm=True)
-        number = f"{expected:.0f}" if expected >= 1 else f"{expected:.1g}"
+        tests = f"{self._tests} {'tasks' if self.has_one_metric_per_task else 'metrics'}"
+        number = format(self.expected_by_chance, ".0f" if self.expected_by_chance >= 1 else ".1g")
+        return f"Of {tests} without any difference, about {number} would be called better or worse by chance."
+
+    def holm_note(self) -> str:
+        """Returns a sentence with the verdicts that remain after Holm's correction; empty for fewer than two."""
+        if self._tests < 2:
+            return ""
+        remaining = self.by_verdict(after_holm=True)
         better, worse = (", ".join(remaining[verdict]) or "none" for verdict in (BETTER, WORSE))
-        return (
-            f"Of {self._tests} {'tasks' if self.has_one_metric_per_task else 'metrics'} without any difference, about "
-            f"{number} would be called better or worse by chance. "
-            f"After Holm's correction: better: {better}; worse: {worse}."
-        )
+        return f"After Holm's correction for {self._tests} tests: better: {better}; worse: {worse}."
 
     def __repr__(self) -> str:
         rows = self.rows()
@@ -224,7 +224,7 @@ class Comparison:
         note = f"In brackets: the {self.delta_m.confidence:.0%} interval ({INTERVALS[self.intervals]})."
         if len(self.seeds) == 1:
             note = "One seed has no interval, and gives no verdict: use several."
-        lines += [f"{self.gains()} Negative transfer: {worse}.", self.many_tests()]
+        lines += [f"{self.gains()} Negative transfer: {worse}.", self.chance_note(), self.holm_note()]
         return "\n".join([*filter(None, lines), f"Seeds: {', '.join(map(str, self.seeds))}. {note}"])
 
 

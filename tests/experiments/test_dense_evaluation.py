@@ -138,6 +138,12 @@ def test_iou_by_class_is_in_the_record_but_not_among_the_metrics(evaluation: Eva
     assert "iou" not in evaluate(predict, batches(), TASKS.subset(["room"])).to_json()
 
 
+def test_metrics_of_dense_tasks_have_directions(evaluation: Evaluation) -> None:
+    assert evaluation.higher_is_better["segments"] == {"mean_iou": True, "pixel_accuracy": True}
+    for task, directions in evaluation.higher_is_better.items():
+        assert set(directions) < set(evaluation.tasks[task])
+
+
 def test_what_is_kept_of_each_example_and_of_the_pixels() -> None:
     outputs = predict_split(predict, batches(4), TASKS)
     assert set(outputs.true) == set(outputs.pred) == {"room"}

@@ -178,6 +178,14 @@ def test_primary_metrics_and_their_direction(task: Task, expected: tuple[str, bo
     assert primary_metric(task) == expected
 
 
+def test_the_directions_of_own_metrics_are_recorded() -> None:
+    tasks = TaskSet([Task.binary("hat"), Task.regression("price")])
+    found = evaluated(tasks, {**TRUE, "price": column(*range(6))}, {**PRED, "price": column(*range(6))})
+    assert found.higher_is_better == {"hat": {"accuracy": True, "balanced_accuracy": True}, "price": {"mae": False}}
+    assert Evaluation.from_json(found.to_json()).higher_is_better == found.higher_is_better
+    assert Evaluation.from_json({"tasks": {}, "overall": {}}).higher_is_better == {}
+
+
 def test_errors() -> None:
     with pytest.raises(ValueError, match=r"no output for task 'coat'. Its outputs: hat"):
         evaluate(lambda images: {"hat": images}, [(column(0.1), {"hat": [1.0]})], TWO)  # type: ignore[arg-type]

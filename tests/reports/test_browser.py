@@ -92,6 +92,19 @@ def test_a_page_in_a_browser(
     assert max(layout["results"]) <= width
 
 
+def test_a_comparison_of_many_tasks_scrolls_in_its_tables_only(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    folder = write_comparison(tmp_path / "faces", FORTY_ONE, seeds=(0, 1))
+    report_comparison([folder], quiet=True)
+    opened(browser, folder / "comparison.html", 390, "light")
+    open_all = "document.querySelectorAll('details').forEach(each => each.open = true);"
+    layout = browser.execute_script(open_all + _LAYOUT)
+    assert layout["width"] <= layout["room"] == 390
+    wide = "return [...document.querySelectorAll('#methods .scroll')].map(e => [e.scrollWidth, e.clientWidth])"
+    gains, metrics, *_ = browser.execute_script(wide)
+    assert gains[0] == gains[1] <= 390
+    assert metrics[0] > metrics[1] <= 390
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_small(pages: dict[str, Path], name: str) -> None:
     assert pages[name].stat().st_size <= MOST

@@ -30,7 +30,8 @@ def test_the_verdicts_come_first(folder: Path) -> None:
     assert "Gained: item, group." in lead
     assert "Suffered (negative transfer): none." in lead
     outcome, _ = json.loads((folder / "comparison.json").read_text())
-    assert f"delta_m {outcome['delta_m']['mean']:+.2f} [{outcome['delta_m']['low']:+.2f}" in lead
+    assert f"delta_m = delta_p: {outcome['delta_m']['mean']:+.2f} [{outcome['delta_m']['low']:+.2f}" in lead
+    assert "After Holm's correction for 2 tasks tested at once: better: item, group; worse: none." in lead
     assert "Synthetic images" in lead
     assert "Small test split: 30 images." in lead
     assert "Few steps: 30 in all: the network is hardly trained." in lead
@@ -70,14 +71,18 @@ def test_differing_settings_and_how_to_add_seeds(tmp_path: Path) -> None:
 
 
 def test_many_tasks_have_a_table_of_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tasks = FORTY_ONE[:12]
+    tasks = FORTY_ONE[:13]
     path = write_comparison(tmp_path / "faces", tasks, seeds=(0, 1))
     report_comparison([path], quiet=True)
     assert capsys.readouterr().out == ""
     source = (path / "comparison.html").read_text("utf-8")
-    assert "Of 12 tasks without any difference, about 1" in Page(source).words
+    words = Page(source).words
+    assert "Of 13 tasks without any difference, about 0.7 would be called better or worse by chance." in words
+    # Gains and ranks without the metrics, which are collapsed.
+    assert "methoddelta_m (%)delta_p (%)mean rank multi_task+" in words
+    assert "The same with all 13 metrics" in words
     alts = [drawing.attrib["aria-label"] for drawing in drawings(source)]
-    assert [f"accuracy of {task} in validation" in alts for task in tasks] == [True] * 12
+    assert [f"accuracy of {task} in validation" in alts for task in tasks] == [True] * 13
 
 
 def test_the_error_names_a_damaged_history(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_what_chance_alone_calls_better_or_worse_is_not_left_after_holm() -> Non
     assert corrected["better"] == ["attribute_0"]
     assert corrected["worse"] == []
     assert "Of 41 tasks without any difference, about 2 would be called better or worse by chance." in repr(comparison)
-    assert "After Holm's correction: better: attribute_0; worse: none." in repr(comparison)
+    assert "After Holm's correction for 41 tests: better: attribute_0; worse: none." in repr(comparison)
     first = comparison.tasks[0]
     assert first.holm_p_value == pytest.approx(41 * first.p_value)
     assert "about 0.1 would be" in repr(compare([CLEAR, WORSE]))

@@ -63,9 +63,7 @@ def test_errors(results: Mapping[str, Any], message: str) -> None:
 
 
 def test_an_unknown_tie_rule_is_refused_with_the_choices() -> None:
-    with pytest.raises(
-        ValueError, match=r"Unknown value of ties. Did you mean 'average'.*'averge'. Choices: average, max, min"
-    ):
+    with pytest.raises(ValueError, match=r"Unknown value of ties. Did you mean .average..*Choices: average, max, min"):
         mean_ranks(METHODS, HIGHER, ties="averge")
     with pytest.raises(ValueError, match="`higher_is_better` must have at least one task"):
         mean_ranks(METHODS, {})
