@@ -96,6 +96,7 @@ FLAGS = {
     "negative monitor_gradients": Case(
         "monitor_gradients must be at least 0. Received: monitor_gradients=-1", "--monitor_gradients=-1"
     ),
+    "negative task_affinity": Case("task_affinity must be at least 0", "--task_affinity=-1"),
     "NaN learning rate": Case("finite number > 0. Received: learning_rate=nan", "--learning_rate=nan"),
     "negative seed": Case("seed must be at least 0. Received: seed=-1", "--seed=-1"),
     "examples of real data": Case("synthetic data. Received: examples=10", "--examples=10"),

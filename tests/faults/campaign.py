@@ -32,7 +32,7 @@ PROGRAM = Path(__file__).with_name("train_with_fault.py")
 WEIGHTINGS = ("uncertainty", "famo")
 FLAGS = (
     "--dataset=fashion_mnist --synthetic --examples=480 --batch_size=32 --epochs=3 --model=cnn(filters=4) "
-    "--schedule=dst --checkpoint_every=4 --augment --monitor_gradients=3 --early_stopping=2 --export"
+    "--schedule=dst --checkpoint_every=4 --augment --monitor_gradients=3 --task_affinity=2 --early_stopping=2 --export"
 ).split()
 STEPS, CHECKPOINTS = 3 * 15, 3 * 4
 # Phase -> how often it occurs in a run, and about how long it takes (s).

@@ -20,7 +20,9 @@ def differences(one: Path, other: Path) -> list[str]:
     Times, which no two runs share, are left out.
     """
     found = [
-        name for name in ("history.csv", "gradients.json", "sharing.json") if _bytes(one / name) != _bytes(other / name)
+        name
+        for name in ("history.csv", "gradients.json", "affinity.json", "sharing.json")
+        if _bytes(one / name) != _bytes(other / name)
     ]
     names = ["best.keras"]
     for folder in (one, other):

@@ -14,8 +14,9 @@ from experiments.predictions import read_arrays
 from experiments.report.results import is_overfitting
 from experiments.run_directory import RunDirectory
 from experiments.run_report import run_report
+from mtl_keras.analysis import Affinity
 from tests.reports.markup import Page, drawings
-from tests.reports.records import write_run
+from tests.reports.records import FORTY_ONE, write_run
 
 SECTIONS = ["results", "curves", "schedule", "weights", "gradients", "cost", "configuration"]
 
@@ -248,3 +249,29 @@ def test_the_error_names_a_damaged_file(tmp_path: Path, file: str, content: str,
 def test_folder_without_a_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no config.json. Received: run_dir="):
         run_report(RunDirectory(tmp_path))
+
+
+def affinity_of(tasks: tuple[str, ...], mean: float, count: int) -> Affinity:
+    """Affinities of alternating sign whose standard errors are 0.01."""
+    size = (len(tasks), len(tasks))
+    signs = np.where(np.indices(size).sum(axis=0) % 2, 1.0, -1.0)
+    return Affinity(tasks, mean * signs, np.full(size, 0.01), np.full(size, count))
+
+
+def test_affinities_have_a_heat_map_and_errors(tmp_path: Path) -> None:
+    tasks = ("item", "group", "landmarks")
+    source = report(write_run(tmp_path / "run", tasks, affinity=affinity_of(tasks, 0.04, 30)))
+    page = Page(source)
+    assert "+0.0400 ± 0.0100" in page.words
+    assert "every pair 30 times" in page.words
+    assert "Clearly above 0: item on group, group on item, group on landmarks, landmarks on group." in source
+    assert "Clearly below 0: item on landmarks, landmarks on item." in source
+    assert "Few measurements" not in page.words
+    assert "Thin evidence" not in page.words
+
+
+def test_thin_evidence_of_many_tasks_is_named(tmp_path: Path) -> None:
+    page = Page(report(write_run(tmp_path / "run", FORTY_ONE, affinity=affinity_of(FORTY_ONE, 0.019, 3))))
+    assert "Some pairs were measured only 3 times" in page.words
+    assert "Only 0 of 1,640 pairs are two standard errors or more from 0, and about 82 would be by chance" in page.words
+    assert "the 20 pairs farthest from 0" in page.words
