@@ -210,6 +210,7 @@ GROWTH = {"TASKS": (1, 2, 4), "ACTIVE": (1, 2), "start": lambda net, kind, _: (n
             {"SEGNET": SMALL, "DECODERS": SMALL},
             "saving of dropping / of building without it",
         ),
+        ("grouping", "--rounds=1 --tasks=3", {"EXACT": (2,)}, "exact search, 2 tasks, the slowest (s)"),
         ("growth", "--rounds=1 --parts active", GROWTH, "step, against active tasks of 2, two layers each: 2 / 1"),
         (
             "weightings",

@@ -11,11 +11,13 @@ from typing import TypeAlias
 import numpy as np
 
 from mtl_keras.analysis.affinity import Affinity
-from mtl_keras.analysis.group_search import MOST_EXACT, Group, beam_search, choose, upper_bound
+from mtl_keras.analysis.beam_search import Group, beam_search, upper_bound
+from mtl_keras.analysis.group_search import MOST_EXACT, choose, with_rounding
 from mtl_keras.analysis.text_table import text_table
 from mtl_keras.checks import check_integer, check_number, check_positive, unknown_value
 
 GroupCost: TypeAlias = Callable[[tuple[str, ...]], float] | Mapping[tuple[str, ...], float]
+_Scores: TypeAlias = Callable[[np.ndarray], np.ndarray]  # `(groups, tasks)` members -> scores
 
 _BEAM_WIDTH = 10
 
@@ -123,20 +125,40 @@ def best_groups(
         beam_width = check_integer("beam_width", beam_width, 1)
     scores = partial(_scores, table, -math.inf if alone is None else alone)
     if beam_width is None and len(tasks) <= MOST_EXACT:
-        members, costs = _candidates(tasks, cost)
-        values = scores(members)
-        served = np.isfinite(values).any(axis=0)
-        if not served.all():
-            raise ValueError(f"`cost` must have a group for each task. Received: none for {tasks[served.argmin()]!r}")
-        rows = choose(values, costs, limit)
-        return _grouping(tasks, members[rows], values[rows], costs[rows])
-    group_cost = _beam_cost(tasks, cost, limit)
-    width = _BEAM_WIDTH if beam_width is None else beam_width
-    groups = beam_search(len(tasks), lambda group: scores(_rows([group], len(tasks)))[0], group_cost, limit, width)
-    members = _rows(groups, len(tasks))
+        return _exact_groups(tasks, scores, cost, limit)
+    return _beam_groups(tasks, table, scores, alone, cost, limit, _BEAM_WIDTH if beam_width is None else beam_width)
+
+
+def _exact_groups(tasks: tuple[str, ...], scores: _Scores, cost: GroupCost | None, budget: float) -> Grouping:
+    members, costs = _candidates(tasks, cost)
+    values = scores(members)
+    served = np.isfinite(values).any(axis=0)
+    if not served.all():
+        raise ValueError(f"`cost` must have a group for each task. Received: none for {tasks[served.argmin()]!r}")
+    rows = choose(values, costs, budget)
+    return _grouping(tasks, members[rows], values[rows], costs[rows])
+
+
+def _beam_groups(
+    tasks: tuple[str, ...],
+    table: np.ndarray,
+    scores: _Scores,
+    alone: float | None,
+    cost: GroupCost | None,
+    budget: float,
+    width: int,
+) -> Grouping:
+    count = len(tasks)
+    group_cost = _beam_cost(tasks, cost, budget)
+    # Not -inf, so that the search can compare groups that do not serve all tasks yet.
+    unserved = -2 * count * (1 + max(abs(alone or 0), float(np.abs(table).max())))
+    groups = beam_search(
+        count, lambda group: np.maximum(scores(_rows([group], count))[0], unserved), group_cost, budget, width
+    )
+    members = _rows(groups, count)
     costs = np.array([group_cost(group) for group in groups])
-    singles = np.array([group_cost(frozenset([task])) for task in range(len(tasks))])
-    return _grouping(tasks, members, scores(members), costs, _bound(table, alone, singles, limit))
+    singles = np.array([group_cost(frozenset([task])) for task in range(count)])
+    return _grouping(tasks, members, scores(members), costs, _bound(table, alone, singles, budget))
 
 
 def _checked_affinity(affinity: Affinity | Mapping[str, Mapping[str, float]]) -> tuple[tuple[str, ...], np.ndarray]:
@@ -248,7 +270,8 @@ def _bound(table: np.ndarray, alone: float | None, singles: np.ndarray, budget: 
     """Returns an upper bound of the mean score.
 
     In a group of m tasks, a task's score is at most the mean of the m - 1 highest affinities on it, and its share of
-    the cost at least its cost alone divided by m.
+    the cost at least its cost alone divided by m. No group costs less than the cheapest task alone, which limits the
+    number of groups.
     """
     tasks = len(table)
     others = np.where(np.eye(tasks, dtype=bool), -math.inf, table)
@@ -256,7 +279,11 @@ def _bound(table: np.ndarray, alone: float | None, singles: np.ndarray, budget: 
     sizes = np.arange(1, tasks + 1)[:, None]
     first = np.full((1, tasks), -math.inf if alone is None else alone)
     values = np.concatenate([first, np.cumsum(highest, axis=0) / sizes[:-1]])
-    return upper_bound(values, singles / sizes, budget) / tasks
+    bound = upper_bound(values, singles / sizes, budget)
+    if cheapest := singles.min():
+        most = math.floor(with_rounding(budget) / cheapest)  # groups
+        bound = min(bound, upper_bound(values, np.broadcast_to(1 / sizes, values.shape), most))
+    return bound / tasks
 
 
 def _grouping(
