@@ -80,9 +80,9 @@ def best_groups(
     The score of a task in a group is the mean affinity of the group's other tasks on it. Groups may overlap. Each task
     is served by the group in which its score is highest, and the mean of these scores over the tasks is maximised.
 
-    Up to 12 tasks, the result is exact (a second or less for 10 tasks, some seconds for 12). Beyond, it is found by
-    beam search, and `bound` is an upper bound of the highest score: the difference is the most that is missed. The
-    bound is close if tasks form clusters, and loose if affinities are mostly noise.
+    Up to 12 tasks, the result is exact (a second for 10 tasks, 5 to 20 for 12). Beyond, it is found by beam search, and
+    `bound` is an upper bound of the highest score: the difference is the most that is missed. The bound is close if
+    tasks form about as many clusters as there are networks, and loose if affinities are mostly noise.
 
     Affinities are measured early and step by step: they are no proof that groups help. Train the groups, and compare.
 
