@@ -33,7 +33,7 @@ from mtl_keras.callbacks import TaskAffinity
 
 CLUSTERS = (("a0", "a1", "a2"), ("b0", "b1", "b2"))
 TASKS = tuple(itertools.chain(*CLUSTERS))
-INPUTS, DIRECTIONS, EXAMPLES, TEST_EXAMPLES, NOISE = 24, 3, 512, 4000, 1.5
+INPUTS, DIRECTIONS, EXAMPLES, TEST_EXAMPLES, NOISE = 24, 3, 512, 4000, 0.5
 
 
 class Split(NamedTuple):
@@ -55,8 +55,9 @@ def planted(seed: int) -> tuple[Split, Split]:
     labels = {}
     for number, cluster in enumerate(CLUSTERS):
         features = np.tanh(1.5 * x @ axes[:, number * DIRECTIONS : (number + 1) * DIRECTIONS])
+        signs = rng.choice([-1, 1], size=DIRECTIONS)
         for task in cluster:
-            signal = features @ rng.normal(size=DIRECTIONS)
+            signal = features @ (signs + 0.1 * rng.normal(size=DIRECTIONS))
             signal /= signal.std()
             signal[:EXAMPLES] += NOISE * rng.normal(size=EXAMPLES)
             labels[task] = signal[:, None]
@@ -74,9 +75,11 @@ def trained(
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((INPUTS,))
     features = keras.layers.Dense(DIRECTIONS, activation="tanh")(inputs)
-    model = MultiTaskModel(inputs, {task: keras.layers.Dense(1)(features) for task in tasks})
-    model.compile(keras.optimizers.Adam(3e-3), loss="mse")
-    model.fit(*split.of(tasks), epochs=epochs, batch_size=32, verbose=0, callbacks=list(callbacks))
+    # From zero, the heads of similar tasks become similar. Without momentum, a step on a task is that of its gradient.
+    heads = {task: keras.layers.Dense(1, kernel_initializer="zeros")(features) for task in tasks}
+    model = MultiTaskModel(inputs, heads)
+    model.compile(keras.optimizers.SGD(0.05), loss="mse")
+    model.fit(*split.of(tasks), epochs=epochs, batch_size=64, verbose=0, callbacks=list(callbacks))
     return model
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
 from experiments.config import FEW_STEPS
 from experiments.files import write_json, write_text
 from experiments.judging import RULES
-from experiments.method_comparison import MethodComparison, compare_methods, method_folders
-from experiments.method_table import MethodTable, method_table
+from experiments.method_comparison import MethodComparison, compare_groups, compare_methods, method_folders
+from experiments.method_table import MethodTable, group_verdicts, method_table
 from experiments.plan import is_comparison
 from experiments.report.comparison import (
     against_baseline,
@@ -26,7 +27,7 @@ from experiments.report.configuration import configuration, differing_settings
 from experiments.report.results import SYNTHETIC, few_steps, small_test_split
 from experiments.run_report import TEMPLATES
 from experiments.run_results import Method, read_methods
-from experiments.tables import print_comparison, print_method_table
+from experiments.tables import print_comparison, print_group_verdicts, print_method_table
 from mtl_keras.reports.page import environment
 
 
@@ -53,16 +54,19 @@ def report_comparison(
     """
     methods = read_methods(method_folders(folders))
     comparisons = compare_methods(methods, tasks, judge_at)
+    groups = compare_groups(methods, tasks, judge_at)
     table = method_table(methods, comparisons)
     name = "-".join(["comparison", *(tasks or ())])
     target, page_file = (folders[0] / f"{name}{suffix}" for suffix in (".json", ".html"))
     verb = "Replaced" if target.exists() else "Written to"
-    write_json(target, [comparison.to_json() for comparison in comparisons])
-    write_text(page_file, comparison_page(methods, comparisons, table))
+    write_json(target, [comparison.to_json() for comparison in (*comparisons, *groups)])
+    write_text(page_file, comparison_page(methods, comparisons, table, groups))
     if quiet:
         return
-    for comparison in comparisons:
+    for comparison in (*comparisons, *groups):
         print_comparison(comparison)
+    if groups:
+        print_group_verdicts(group_verdicts(methods, (*comparisons, *groups)))
     if table is not None:
         print_method_table(table)
     print(f"{verb} {target}")
@@ -70,7 +74,10 @@ def report_comparison(
 
 
 def comparison_page(
-    methods: Sequence[Method], comparisons: Sequence[MethodComparison], table: MethodTable | None
+    methods: Sequence[Method],
+    comparisons: Sequence[MethodComparison],
+    table: MethodTable | None,
+    groups: Sequence[MethodComparison] = (),
 ) -> str:
     """Returns an HTML page on a comparison.
 
@@ -78,10 +85,11 @@ def comparison_page(
         methods: the method, then the baselines.
         comparisons: the method against each of the baselines, in the same order.
         table: all methods; `None` if they have no task or seed in common.
+        groups: baselines that have groups against the others, from `compare_groups`.
     """
     names = [method.name for method in methods]
     # Figures of several comparisons need unique names.
-    against = {f"against-{number}": against_baseline(each) for number, each in enumerate(comparisons, 1)}
+    against = {f"against-{number}": against_baseline(each) for number, each in enumerate((*comparisons, *groups), 1)}
     seeds, values = seed_rows(methods, comparisons)
     judge_at = comparisons[0].judge_at
     return (
@@ -90,7 +98,7 @@ def comparison_page(
         .render(
             title=f"{names[0]} against {', '.join(names[1:])}",
             sections={
-                **{anchor: f"Against {each['baseline']}" for anchor, each in against.items()},
+                **{anchor: _heading(each, names[0]) for anchor, each in against.items()},
                 "methods": "All methods",
                 "curves": "Learning curves",
                 "cost": "Cost",
@@ -103,6 +111,7 @@ def comparison_page(
             warnings=list(_warnings(methods, comparisons)),
             against=against,
             table=all_methods(table),
+            verdicts=group_verdicts(methods, (*comparisons, *groups)),
             methods=metric_bars(comparisons),
             seed_header=["task", "method", *(f"seed {seed}" for seed in seeds)],
             seed_rows=values,
@@ -112,6 +121,11 @@ def comparison_page(
             configuration=configuration(methods[0].config),
         )
     )
+
+
+def _heading(against: Mapping[str, Any], first: str) -> str:
+    prefix = "Against" if against["method"] == first else f"{against['method']} against"
+    return f"{prefix} {against['baseline']}"
 
 
 def _warnings(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) -> Iterator[tuple[str, str]]:

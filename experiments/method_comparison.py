@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,6 +166,18 @@ def compare_methods(
     """
     rule = _rule(methods, judge_at)
     return [_compare(methods[0], baseline, tasks, rule) for baseline in methods[1:]]
+
+
+def compare_groups(
+    methods: Sequence[Method], tasks: Sequence[str] | None = None, judge_at: str | None = None
+) -> list[MethodComparison]:
+    """Compares each baseline that has groups with the baselines that have none; arguments as for `compare_methods`."""
+    rule = _rule(methods, judge_at)
+    baselines = methods[1:]
+    pairs = itertools.product(
+        (each for each in baselines if each.groups), (each for each in baselines if not each.groups)
+    )
+    return [_compare(method, baseline, tasks, rule) for method, baseline in pairs]
 
 
 def task_metrics(methods: Sequence[Method], tasks: Sequence[str], judge_at: str) -> list[TaskMetric]:

@@ -10,12 +10,13 @@ from statistics import fmean
 from experiments.method_comparison import MethodComparison, task_metrics
 from experiments.run_results import Method
 from mtl_keras.analysis import POSITIVE_IS_BETTER, TIES, delta_m, delta_p, mean_ranks, pareto_front
-from mtl_keras.analysis.comparison import TaskMetric
+from mtl_keras.analysis.comparison import BETTER, WORSE, TaskMetric
 from mtl_keras.reports.filters import arrow, decimal
 
 Results = Mapping[str, Mapping[str, float]]
 """Task -> metric -> mean over the seeds."""
 Directions = Mapping[str, Mapping[str, bool]]
+_OPPOSITE = {BETTER: WORSE, WORSE: BETTER}
 _TIE_RULES = dict(zip(TIES, ("average of their ranks", "lowest of their ranks", "highest of their ranks"), strict=True))
 
 
@@ -77,6 +78,43 @@ class MethodTable:
             "Not dominated (no other method is at least as good in all metrics and better in one): "
             f"{', '.join(self.not_dominated) or 'none'}.",
         ]
+
+
+def group_verdicts(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) -> list[list[str]]:
+    """Returns the verdict on groups, task by task; empty without groups.
+
+    Args:
+        methods: the method, then the baselines.
+        comparisons: the method against the baselines, and the baselines with groups against the others.
+
+    Returns:
+        The titles, then a row for each task: the primary metric of each method, and for each method with groups the
+        verdict against each method without.
+    """
+    plain = [method.name for method in methods if not method.groups]
+    pairs = [(method.name, other) for method in methods if method.groups for other in plain]
+    if not pairs:
+        return []
+    verdicts: dict[tuple[str, str, str], str] = {}
+    cells: dict[tuple[str, str], str] = {}
+    metrics: dict[str, str] = {}
+    for comparison in comparisons:
+        for entry in comparison.first.tasks:
+            one, other = comparison.method, comparison.baseline
+            verdicts[one, other, entry.task] = entry.verdict
+            verdicts[other, one, entry.task] = _OPPOSITE.get(entry.verdict, entry.verdict)
+            cells[one, entry.task], cells[other, entry.task] = str(entry.method), str(entry.baseline)
+            metrics[entry.task] = f"{entry.metric}{arrow(entry.higher_is_better)}"
+    header = ["task", "metric", *(each.name for each in methods), *(f"{one} against {other}" for one, other in pairs)]
+    return [header] + [
+        [
+            task,
+            metric,
+            *(cells.get((each.name, task), "-") for each in methods),
+            *(verdicts.get((*pair, task), "-") for pair in pairs),
+        ]
+        for task, metric in metrics.items()
+    ]
 
 
 def method_table(

@@ -172,6 +172,21 @@ def _summary(comparison: MethodComparison) -> list[str]:
     return lines
 
 
+def print_group_verdicts(rows: Sequence[Sequence[str]], console: Console | None = None) -> None:
+    """Prints the verdict on groups, task by task.
+
+    Args:
+        rows: the result of `experiments.method_table.group_verdicts`.
+        console: the console to print to.
+    """
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _WIDTH)
+    console.print("Groups, task by task: primary metric on the test split, and verdicts", highlight=False)
+    console.print(_plain_view(rows))
+    console.print()
+
+
 def print_method_table(table: MethodTable, console: Console | None = None) -> None:
     """Prints the table of all methods. Where the metrics do not fit, only the gains and ranks are printed.
 

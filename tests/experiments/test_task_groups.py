@@ -1,14 +1,18 @@
-"""Results of groups of tasks that overlap."""
+"""Results of groups of tasks."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from experiments.comparison_report import report_comparison
+from experiments.config import RunConfig
+from experiments.plan import Plan
 from experiments.run_results import read_methods
 from experiments.task_groups import write_groups
-from tests.reports.records import write_run
+from tests.reports.records import write_comparison, write_run
 
 
 def test_a_task_in_several_groups_is_that_of_the_best_group_in_validation(tmp_path: Path) -> None:
@@ -33,3 +37,22 @@ def test_a_task_in_several_groups_is_that_of_the_best_group_in_validation(tmp_pa
     (tmp_path / "groups.json").write_text("[]")
     with pytest.raises(ValueError, match=r"groups\.json is damaged"):
         read_methods([tmp_path])
+
+
+def test_groups_are_judged_against_all_tasks_together_and_each_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, name = write_comparison(tmp_path / "comparison"), "groups(item+group)"
+    Plan(RunConfig(synthetic=True, epochs=3), ("single_task", name), (0, 1, 2)).save(folder)
+    for seed in (0, 1, 2):
+        write_run(folder / name / "item+group" / f"seed-{seed}", seed=seed, gain=0.2)
+    write_groups(folder / name, [("item", "group")])
+    report_comparison([folder])
+    found = [(each["method"], each["baseline"]) for each in json.loads((folder / "comparison.json").read_text())]
+    assert found == [("multi_task", "single_task"), ("multi_task", name), (name, "single_task")]
+    printed = capsys.readouterr().out
+    table = printed[printed.index("Groups, task by task") :].split("All methods")[0]
+    assert f"{name} against multi_task" in table
+    (item,) = [line for line in table.splitlines() if "item " in line and "accuracy" in line]
+    assert item.count("better") == 2  # than together, and than alone
+    assert f"{name} against single_task" in (folder / "comparison.html").read_text()
