@@ -19,7 +19,7 @@ LOOK_AHEAD, COSINE = "look-ahead", "cosine"
 class Estimate:
     """A mean over training steps.
 
-    Args:
+    Attributes:
         mean: the mean; NaN if nothing was measured.
         error: its standard error, `s / sqrt(count)`, as if the steps were independent; NaN for fewer than two.
         count: number of measurements.

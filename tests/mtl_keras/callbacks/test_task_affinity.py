@@ -157,6 +157,14 @@ def test_a_weighting_does_not_change_what_a_step_on_one_task_does(weighting: str
     np.testing.assert_allclose(monitor.affinity.mean, expected[0], atol=1e-5)
 
 
+def test_under_xla_too_the_dropout_masks_are_the_same() -> None:
+    # The variables do not move, so that the losses change only with the masks.
+    monitor = TaskAffinity(1, sources=None)
+    fit(model_of(lambda: keras.optimizers.SGD(0.0), run_eagerly=False, jit_compile=True), monitor)
+    assert (monitor.affinity.count == STEPS).all()
+    assert (monitor.affinity.mean == 0).all()
+
+
 def test_tasks_take_turns_as_sources_also_from_epoch_to_epoch() -> None:
     monitor = TaskAffinity(3)  # the first and the fourth step
     fit(model_of(), monitor, epochs=3)
