@@ -38,7 +38,8 @@ _bool("smoke", False, "with `--experiment` and `--synthetic`: one epoch on a few
 _list(
     "compare",
     None,
-    "also train these, and compare: `single_task`, `equal_weights`, `fixed_weights`, or weightings, schedules and "
+    "also train these, and compare: `single_task`, `equal_weights`, `fixed_weights`, [groups](grouping.md#check) "
+    "`groups(a+b, c)` or `affinity(networks=2)`, or weightings, schedules and "
     "networks by name (`pcgrad,dst,mmoe(experts=4)`)",
 )
 _string(

@@ -204,7 +204,7 @@ class RunConfig:
     )
     task_affinity: int = setting(
         0,
-        "measure every `n` training steps how a step on one task [affects the others](gradients.md#affinity); 0: never",
+        "measure every `n` training steps how a step on one task [affects the others](grouping.md#affinity); 0: never",
         at_least=0,
     )
     distribute: str = setting(

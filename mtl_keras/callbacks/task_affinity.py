@@ -26,7 +26,7 @@ class TaskAffinity(keras.callbacks.Callback):
     A measured step takes, for each source, one more backward pass and one more forward pass of all tasks: at most about
     as long as another training step. By default one task is the source, and the tasks take turns: `every=10` makes
     training at most about 10% slower, whatever the number of tasks, and each of T tasks is the source once in `10 * T`
-    steps. With `sources=None` it is at most about `10 * T` percent. See docs/gradients.md.
+    steps. With `sources=None` it is at most about `10 * T` percent. See docs/grouping.md.
 
     Tasks at weight 0 and tasks without a label in the batch are neither source nor affected in that step. Losses that
     are not above 0 are left out, as are those of steps that mixed precision skips. With `log_dir` it writes the run
