@@ -32,7 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _compare(data: Path, folder: Path, *flags: str) -> Path:
-    settings = "--synthetic --examples=200 --batch_size=20 --epochs=4 --model=cnn(filters=2) --weighting=uncertainty"
+    settings = "--synthetic --examples=100 --batch_size=20 --epochs=3 --model=cnn(filters=2) --weighting=uncertainty"
     train.program(
         ["train.py", *settings.split(), "--compare=single_task", f"--data_dir={data}", f"--run_dir={folder}", *flags]
     )
