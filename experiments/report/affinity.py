@@ -17,8 +17,6 @@ from mtl_keras.reports.style import DIVERGING
 from mtl_keras.reports.svg import svg
 
 _FEW = 10  # measurements of a pair
-_ERRORS = 2  # distance of a mean from 0, in standard errors, from which it counts as clear
-_BY_CHANCE = 0.05  # share of the pairs without an effect that are this far from 0
 _MAX_PAIRS = 20
 
 
@@ -56,19 +54,13 @@ def _pairs(found: Affinity) -> np.ndarray:
     return (found.count > 0) & ~np.eye(len(found.tasks), dtype=bool)
 
 
-def _clear(found: Affinity) -> np.ndarray:
-    """Returns which pairs are two standard errors or more from 0."""
-    with np.errstate(invalid="ignore"):
-        return _pairs(found) & (np.abs(found.mean) >= _ERRORS * found.error)
-
-
 def _named(found: Affinity, sign: int) -> str:
-    places = np.argwhere(_clear(found) & (sign * found.mean > 0))
+    places = np.argwhere(found.clear() & (sign * found.mean > 0))
     return listed([f"{found.tasks[source]} on {found.tasks[task]}" for source, task in places])
 
 
 def _warnings(found: Affinity) -> Iterator[tuple[str, str]]:
-    pairs, clear = int(_pairs(found).sum()), int(_clear(found).sum())
+    pairs, clear = int(_pairs(found).sum()), int(found.clear().sum())
     least = int(found.count[_pairs(found)].min(initial=found.count.max()))
     if least < _FEW:
         yield (
@@ -78,9 +70,8 @@ def _warnings(found: Affinity) -> Iterator[tuple[str, str]]:
     if pairs and clear <= pairs / 2:
         yield (
             "Thin evidence",
-            f"Only {clear} of {count(pairs, 'pair')} {'is' if clear == 1 else 'are'} two standard errors or more from "
-            f"0, and about {math.ceil(_BY_CHANCE * pairs)} would be by chance: this says little about which tasks "
-            "belong together.",
+            f"Only {clear} of {count(pairs, 'pair')} {'is' if clear == 1 else 'are'} clearly not 0 (t tests, Holm's "
+            "correction for all pairs): this says little about which tasks belong together.",
         )
 
 

@@ -9,8 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from mtl_keras.analysis.intervals import holm
 from mtl_keras.analysis.text_table import text_table
 from mtl_keras.checks import unknown_value
+from mtl_keras.extras import import_extra
 
 LOOK_AHEAD, COSINE = "look-ahead", "cosine"
 
@@ -83,6 +85,28 @@ class Affinity:
         place = self._place("of", of), self._place("task", task)
         return Estimate(float(self.mean[place]), float(self.error[place]), int(self.count[place]))
 
+    def clear(self, confidence: float = 0.95) -> np.ndarray:
+        """Returns which affinities between two different tasks are clearly not 0, `(tasks, tasks)` booleans.
+
+        These are t tests of the means over steps, with Holm's correction for all pairs: if no task affects any other,
+        the probability that none is called clear is at least `confidence`. Steps that follow each other closely are
+        not quite independent, which makes the tests a little too sure.
+
+        Args:
+            confidence: in (0, 1).
+
+        Raises:
+            ValueError: for a confidence outside (0, 1).
+        """
+        if not 0 < confidence < 1:
+            raise ValueError(f"`confidence` must lie between 0 and 1. Received: {confidence!r}")
+        pairs = (self.count > 1) & (self.error > 0) & ~np.eye(len(self.tasks), dtype=bool)
+        stdtr = import_extra("scipy.special", "analysis").stdtr
+        p_values = 2 * stdtr(self.count[pairs] - 1, -np.abs(self.mean[pairs]) / self.error[pairs])
+        found = np.zeros_like(pairs)
+        found[pairs] = np.array(holm(p_values)) < 1 - confidence
+        return found
+
     def _place(self, argument: str, task: str) -> int:
         if task not in self.tasks:
             raise unknown_value(f"task in `{argument}`", task, self.tasks)
@@ -151,4 +175,4 @@ class Affinity:
 def _cell(mean: float, error: float) -> str:
     if math.isnan(mean):
         return "-"
-    return f"{mean:+.4f}" + ("" if math.isnan(error) else f" ± {error:.4f}")
+    return f"{mean:+.3g}" + ("" if math.isnan(error) else f" ± {error:.2g}")

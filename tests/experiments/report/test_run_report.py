@@ -273,5 +273,5 @@ def test_affinities_have_a_heat_map_and_errors(tmp_path: Path) -> None:
 def test_thin_evidence_of_many_tasks_is_named(tmp_path: Path) -> None:
     page = Page(report(write_run(tmp_path / "run", FORTY_ONE, affinity=affinity_of(FORTY_ONE, 0.019, 3))))
     assert "Some pairs were measured only 3 times" in page.words
-    assert "Only 0 of 1,640 pairs are two standard errors or more from 0, and about 82 would be by chance" in page.words
+    assert "Only 0 of 1,640 pairs are clearly not 0" in page.words
     assert "the 20 pairs farthest from 0" in page.words
