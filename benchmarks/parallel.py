@@ -44,8 +44,13 @@ def measure(
     cpus = max(1, harness.cores() // at_once)
     flags = {"processes": ["--parallel", str(at_once)], "ray": ["--parallel", "ray", "--run_cpus", str(cpus)]}
     sides = {SEQUENTIAL: []} | {f"--parallel {flags[part][1]}": flags[part] for part in parts}
-    clocks = {name: harness.clock(partial(compare, settings, each)) for name, each in sides.items()}
-    seconds = harness.interleave(clocks, rounds, warm_up=0)
+
+    def seconds_of(name: str) -> float:
+        found = harness.clock(partial(compare, settings, sides[name]))()
+        print(f"{name}: {found:.0f} s", flush=True)  # a round takes minutes
+        return found
+
+    seconds = harness.interleave({name: partial(seconds_of, name) for name in sides}, rounds, warm_up=0)
     print(harness.times_table(seconds, "s"))
     return [
         harness.ratio(f"6 runs, `{name}` / {SEQUENTIAL}", seconds[name], seconds[SEQUENTIAL], "<= 0.75")
