@@ -24,6 +24,7 @@ from docs.results_tables import (
     Record,
     comparison_tables,
     draw_totals,
+    group_tables,
     methods_table,
     run_tables,
     source_table,
@@ -34,7 +35,7 @@ from experiments.config import RunConfig
 from experiments.files import read_history, read_json, write_json
 from experiments.judging import DEFAULT_RULE
 from experiments.method_comparison import MethodComparison, compare_methods
-from experiments.plan import METHOD, Plan, is_comparison
+from experiments.plan import METHOD, Plan, folder_name, is_comparison
 from experiments.run_directory import PROVENANCE, RunDirectory
 from experiments.run_results import read_methods
 
@@ -131,6 +132,7 @@ def _per_record(tables: Callable[[Record], Sequence[str]]) -> Callable[[Mapping[
 
 BLOCKS: dict[str, Callable[[Mapping[str, Record]], list[str]]] = {
     "comparisons": _per_record(comparison_tables),
+    "groups": _per_record(group_tables),
     "methods": _per_record(methods_table),
     "runs": _per_record(run_tables),
     "target": _per_record(target_table),
@@ -148,6 +150,9 @@ def record_of(folder: Path) -> Record:
         record["plan"] = {"baselines": list(plan.baselines), "seeds": list(plan.seeds), "judge_at": plan.judge_at}
         if len(plan.baselines) > _MOST_TABLES:
             record["methods"] = _compare_all(folder, plan)
+        proposals = {name: folder / folder_name(name) / "groups.json" for name in plan.baselines}
+        groups = {name: read_json(file) for name, file in proposals.items() if file.exists()}
+        record |= {"groups": groups} if groups else {}
     if "methods" not in record:
         comparisons = sorted(folder.glob("comparison*.json"), key=lambda file: file.stat().st_mtime)
         record |= {"outcomes": read_json(comparisons[-1])} if comparisons else _run(folder)
@@ -168,7 +173,7 @@ def _run(folder: Path) -> dict[str, Any]:
 def _compare_all(folder: Path, plan: Plan) -> list[dict[str, Any]]:
     """Returns each method of a comparison against the plan's own and, if they were trained, single-task networks."""
     tasks = [task for task in plan.config.tasks or () if task != "random"] or None  # random labels cannot be learnt
-    first, *others = read_methods([folder / name for name in (METHOD, *plan.baselines)])
+    first, *others = read_methods([folder / folder_name(name) for name in (METHOD, *plan.baselines)])
     single = next((method for method in others if method.name == _SINGLE), None)
     methods = [first, *(method for method in others if method is not single)]
     rows = []

@@ -13,9 +13,10 @@ import matplotlib.pyplot as plt
 from rich.console import Console
 
 from experiments.method_comparison import MethodComparison
+from experiments.method_table import verdicts_by_task
 from experiments.plan import METHOD
 from experiments.tables import print_comparison
-from mtl_keras.analysis import POSITIVE_IS_BETTER, Interval
+from mtl_keras.analysis import POSITIVE_IS_BETTER, Affinity, Interval
 from mtl_keras.weightings import WEIGHTINGS
 
 Record = Mapping[str, Any]
@@ -52,6 +53,27 @@ def comparison_tables(record: Record) -> list[str]:
         print_comparison(MethodComparison.from_json(outcome), Console(file=text, width=400), markdown=True)
         parts.append(re.sub(r"\n{3,}", "\n\n", re.sub(r" +$", "", text.getvalue(), flags=re.MULTILINE)).strip())
     return parts
+
+
+def group_tables(record: Record) -> list[str]:
+    """Returns the affinities and the groups that were proposed from them, and each task with every method."""
+    parts = []
+    for name, proposal in record["groups"].items():
+        if "affinity" in proposal:
+            affinity = Affinity.from_json(proposal["affinity"])
+            pairs = zip(affinity.tasks, affinity.mean, affinity.error)
+            rows = [[task, *map(_with_error, means, errors)] for task, means, errors in pairs]
+            parts.append(_markdown(["a step on", *(f"on {task}" for task in affinity.tasks)], rows))
+        groups = "; ".join(", ".join(group) for group in proposal["groups"])
+        parts.append(f"`{name}`: {groups}.")
+    comparisons = [MethodComparison.from_json(outcome) for outcome in record["outcomes"]]
+    names = dict.fromkeys(name for each in comparisons for name in (each.method, each.baseline))
+    header, *rows = verdicts_by_task(comparisons, list(names), list(record["groups"]))
+    return [*parts, _markdown(header, rows)]
+
+
+def _with_error(mean: float, error: float) -> str:
+    return f"{mean:+.2g} ± {error:.1g}"
 
 
 def methods_table(record: Record) -> list[str]:

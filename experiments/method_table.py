@@ -81,20 +81,30 @@ class MethodTable:
 
 
 def group_verdicts(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) -> list[list[str]]:
-    """Returns the verdict on groups, task by task; empty without groups.
+    """Returns `verdicts_by_task` for the methods with groups; empty without any.
 
     Args:
         methods: the method, then the baselines.
         comparisons: the method against the baselines, and the baselines with groups against the others.
+    """
+    groups = [method.name for method in methods if method.groups]
+    return verdicts_by_task(comparisons, [method.name for method in methods], groups) if groups else []
+
+
+def verdicts_by_task(
+    comparisons: Sequence[MethodComparison], methods: Sequence[str], judged: Sequence[str]
+) -> list[list[str]]:
+    """Returns the verdict on some methods against each of the others, task by task.
+
+    Args:
+        comparisons: comparisons of these methods, either way round.
+        methods: names of all methods.
+        judged: names of the methods to judge.
 
     Returns:
-        The titles, then a row for each task: the primary metric of each method, and for each method with groups the
-        verdict against each method without.
+        The titles, then a row for each task: the primary metric of each method, and the verdicts.
     """
-    plain = [method.name for method in methods if not method.groups]
-    pairs = [(method.name, other) for method in methods if method.groups for other in plain]
-    if not pairs:
-        return []
+    pairs = [(name, other) for name in judged for other in methods if other not in judged]
     verdicts: dict[tuple[str, str, str], str] = {}
     cells: dict[tuple[str, str], str] = {}
     metrics: dict[str, str] = {}
@@ -105,12 +115,12 @@ def group_verdicts(methods: Sequence[Method], comparisons: Sequence[MethodCompar
             verdicts[other, one, entry.task] = _OPPOSITE.get(entry.verdict, entry.verdict)
             cells[one, entry.task], cells[other, entry.task] = str(entry.method), str(entry.baseline)
             metrics[entry.task] = f"{entry.metric}{arrow(entry.higher_is_better)}"
-    header = ["task", "metric", *(each.name for each in methods), *(f"{one} against {other}" for one, other in pairs)]
+    header = ["task", "metric", *methods, *(f"{one} against {other}" for one, other in pairs)]
     return [header] + [
         [
             task,
             metric,
-            *(cells.get((each.name, task), "-") for each in methods),
+            *(cells.get((name, task), "-") for name in methods),
             *(verdicts.get((*pair, task), "-") for pair in pairs),
         ]
         for task, metric in metrics.items()
