@@ -64,7 +64,7 @@ def group_tables(record: Record) -> list[str]:
             pairs = zip(affinity.tasks, affinity.mean, affinity.error)
             rows = [[task, *map(_with_error, means, errors)] for task, means, errors in pairs]
             parts.append(_markdown(["a step on", *(f"on {task}" for task in affinity.tasks)], rows))
-        groups = "; ".join(", ".join(group) for group in proposal["groups"])
+        groups = "; ".join("+".join(group) for group in proposal["groups"])
         parts.append(f"`{name}`: {groups}.")
     comparisons = [MethodComparison.from_json(outcome) for outcome in record["outcomes"]]
     names = dict.fromkeys(name for each in comparisons for name in (each.method, each.baseline))

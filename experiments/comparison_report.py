@@ -66,7 +66,8 @@ def report_comparison(
     for comparison in (*comparisons, *groups):
         print_comparison(comparison)
     if groups:
-        print_group_verdicts(group_verdicts(methods, (*comparisons, *groups)))
+        judged = ", ".join(method.name for method in methods if method.groups)
+        print_group_verdicts(judged, group_verdicts(methods, (*comparisons, *groups)))
     if table is not None:
         print_method_table(table)
     print(f"{verb} {target}")

@@ -115,7 +115,8 @@ def verdicts_by_task(
             verdicts[other, one, entry.task] = _OPPOSITE.get(entry.verdict, entry.verdict)
             cells[one, entry.task], cells[other, entry.task] = str(entry.method), str(entry.baseline)
             metrics[entry.task] = f"{entry.metric}{arrow(entry.higher_is_better)}"
-    header = ["task", "metric", *methods, *(f"{one} against {other}" for one, other in pairs)]
+    titles = (f"against {other}" if len(judged) == 1 else f"{one} against {other}" for one, other in pairs)
+    header = ["task", "metric", *methods, *titles]
     return [header] + [
         [
             task,

@@ -172,17 +172,18 @@ def _summary(comparison: MethodComparison) -> list[str]:
     return lines
 
 
-def print_group_verdicts(rows: Sequence[Sequence[str]], console: Console | None = None) -> None:
+def print_group_verdicts(judged: str, rows: Sequence[Sequence[str]], console: Console | None = None) -> None:
     """Prints the verdict on groups, task by task.
 
     Args:
+        judged: names of the methods that have groups.
         rows: the result of `experiments.method_table.group_verdicts`.
         console: the console to print to.
     """
     console = console or Console()
     if not console.is_terminal:
         console.width = max(console.width, _WIDTH)
-    console.print("Groups, task by task: primary metric on the test split, and verdicts", highlight=False)
+    console.print(f"Task by task: primary metric on the test split, and verdicts on {judged}", highlight=False)
     console.print(_plain_view(rows))
     console.print()
 

@@ -51,8 +51,10 @@ def test_groups_are_judged_against_all_tasks_together_and_each_alone(
     found = [(each["method"], each["baseline"]) for each in json.loads((folder / "comparison.json").read_text())]
     assert found == [("multi_task", "single_task"), ("multi_task", name), (name, "single_task")]
     printed = capsys.readouterr().out
-    table = printed[printed.index("Groups, task by task") :].split("All methods")[0]
-    assert f"{name} against multi_task" in table
+    table = printed[printed.index(f"verdicts on {name}") :].split("All methods")[0]
+    assert "against multi_task" in table
     (item,) = [line for line in table.splitlines() if "item " in line and "accuracy" in line]
     assert item.count("better") == 2  # than together, and than alone
-    assert f"{name} against single_task" in (folder / "comparison.html").read_text()
+    page = (folder / "comparison.html").read_text()
+    assert f"{name} against single_task" in page
+    assert "Task by task: mean" in page
