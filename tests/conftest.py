@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -13,6 +14,12 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 import hypothesis
 import keras
 import pytest
+
+from tests.quick_runs import without_report
+
+# TensorFlow's objects stay, and its traces make many more: looking through them often takes time and finds little.
+gc.freeze()
+gc.set_threshold(10_000)
 
 # The same examples in every run, however long they take: how long says more about the machine than about the code.
 hypothesis.settings.register_profile(
@@ -32,6 +39,13 @@ def _same_start() -> Iterator[None]:
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture
+def no_report() -> Iterator[None]:
+    """For tests of runs whose report is of no interest."""
+    with without_report():
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")
