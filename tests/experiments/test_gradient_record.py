@@ -19,6 +19,7 @@ from experiments.run_directory import RunDirectory
 from experiments.runner import run
 from mtl_keras.callbacks import GradientMonitor
 from mtl_keras.training.gradients import GradientSummary
+from tests.quick_runs import without_report
 
 LOGS = {"gradient_cosine", "conflict_rate", "gradient_norm_ratio"}
 QUICK: dict[str, Any] = {"synthetic": True, "examples": 64, "model": "mlp(dense=16)", "batch_size": 16}
@@ -34,9 +35,10 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch that was broken off and resumed for a second one."""
     folder = tmp_path_factory.mktemp("gradients")
     path, data_dir = folder / "run", str(folder / "data")
-    run(RunConfig(**QUICK, data_dir=data_dir, epochs=1, monitor_gradients=2), RunDirectory(path))
-    config = RunConfig(**QUICK, data_dir=data_dir, epochs=2, monitor_gradients=2)
-    run(config, RunDirectory(path), resume=True)
+    with without_report():
+        run(RunConfig(**QUICK, data_dir=data_dir, epochs=1, monitor_gradients=2), RunDirectory(path))
+        config = RunConfig(**QUICK, data_dir=data_dir, epochs=2, monitor_gradients=2)
+        run(config, RunDirectory(path), resume=True)
     return path
 
 

@@ -83,6 +83,7 @@ def test_python_evaluates_what_the_programs_cannot_open(finished: RunDirectory, 
         open_dataset(finished.config())
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_run_is_gone_on_with_on_the_same_data(finished: RunDirectory, both: Any) -> None:
     longer = dataclasses.replace(CONFIG, epochs=CONFIG.epochs + 1)
     with pytest.raises(ValueError, match=r"started with a dataset of sizes .*320.* Received: .*160"):

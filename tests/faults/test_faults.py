@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import train
 from tests.faults.campaign import FLAGS, start
 from tests.faults.comparison import differences, unreadable
@@ -17,6 +19,7 @@ def _train(folder: Path, *flags: str) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_run_that_is_killed_ends_as_one_that_is_not(tmp_path: Path) -> None:
     # In the second epoch, while a checkpoint is written.
     assert start(tmp_path, "checkpoint,5,kill,0.02", *SHORT, "--resume").returncode == -9

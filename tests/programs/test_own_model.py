@@ -26,6 +26,7 @@ def net(tmp_path: Path) -> Path:
     return tmp_path / "net.keras"
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_warm_start_with_a_frozen_trunk(program: Program, drawn: Path, net: Path, tmp_path: Path) -> None:
     flags = [*QUICK, f"--data_dir={drawn}", f"--run_dir={tmp_path / 'run'}", f"--model={net}"]
     done = program("train", *flags, "--freeze_trunk=1")

@@ -11,7 +11,6 @@ import pytest
 import data
 from experiments import presets
 from experiments.presets import celeba_attributes
-from experiments.run_directory import RunDirectory
 from models import network
 from tests.celeb_a_folder import write_celeb_a_folder
 from tests.programs.conftest import Program
@@ -20,11 +19,9 @@ from tests.programs.conftest import Program
 TRAINED = ("cifar10_4", "cifar100_mixed")
 
 
+@pytest.mark.usefixtures("no_report")
 @pytest.mark.parametrize("name", TRAINED)
-def test_it_runs_through(
-    program: Program, drawn: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("experiments.run_report.run_report", _no_report)  # reports of such tasks are written elsewhere
+def test_it_runs_through(program: Program, drawn: Path, tmp_path: Path, name: str) -> None:
     run = tmp_path / "run"
     outcome = program(
         "train", f"--experiment={name}", "--synthetic", "--smoke", f"--data_dir={drawn}", f"--run_dir={run}"
@@ -38,6 +35,7 @@ def test_it_runs_through(
     assert all(math.isfinite(entries["loss"]["value"]) for entries in tasks.values())
 
 
+@pytest.mark.usefixtures("no_report")
 def test_celeb_a_runs_through_from_plain_files(program: Program, tmp_path: Path) -> None:
     sizes = {"train": 8, "validation": 4, "test": 4}
     run, files = tmp_path / "run", write_celeb_a_folder(tmp_path / "files", sizes, zipped=True)
@@ -46,10 +44,6 @@ def test_celeb_a_runs_through_from_plain_files(program: Program, tmp_path: Path)
     assert outcome.code == 0, outcome.err
     assert json.loads((run / "config.json").read_text())["data"]["sizes"] == sizes
     assert "landmarks" in json.loads((run / "metrics.json").read_text())["tasks"]
-
-
-def _no_report(directory: RunDirectory) -> Path:
-    return directory.path
 
 
 def test_the_list_has_every_preset_with_its_purpose(program: Program) -> None:

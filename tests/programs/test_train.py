@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 from experiments.lock import locked
 from mtl_keras import MultiTaskModel
@@ -39,6 +40,7 @@ def test_a_run_directory_holds_all_that_the_readme_lists(finished_run: Path) -> 
     assert all(function["seconds"] > 0 and function["traces"] for function in compiled)
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_resumed_run_ends_as_an_uninterrupted_one(program: Program, drawn: Path, tmp_path: Path) -> None:
     flags = [*QUICK, "--schedule=random_drop(keep=0.5)", f"--data_dir={drawn}"]
     assert program("train", *flags, "--epochs=2", f"--run_dir={tmp_path / 'whole'}").code == 0
@@ -69,6 +71,7 @@ def test_early_stopping_stops_and_verbose_0_is_silent(program: Program, drawn: P
     assert (refused.code, "verbose" in refused.err, "0, 1, 2" in refused.err) == (1, True, True)
 
 
+@pytest.mark.usefixtures("no_report")
 def test_settings_reach_the_model(program: Program, drawn: Path, tmp_path: Path) -> None:
     flags = [*QUICK, "--tasks=group,item", "--task_weights=item=0", "--optimizer=sgd(momentum=0.5)"]
     flags += ["--steps_per_execution=3", "--mixed_precision", "--jit_compile=false", f"--data_dir={drawn}"]
