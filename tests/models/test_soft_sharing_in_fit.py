@@ -16,8 +16,10 @@ from mtl_keras.training import graph
 
 NAMES = ("cgc", "cross_stitch", "dselect_k", "ltb", "mmoe", "mtan", "nddr", "ple", "sluice", "task_routing")
 TASKS = TaskSet([Task.classification("item", 4), Task.binary("worn")])
-INPUTS = {"cnn(filters=2, dense=4)": (32, 32, 1), "mlp(dense=8)": (12,)}
-WEIGHTINGS = ("cagrad", "pcgrad(representation=True)", "uncertainty")
+IMAGES, VECTORS = "cnn(filters=2, dense=4)", "mlp(dense=8)"
+INPUTS = {IMAGES: (32, 32, 1), VECTORS: (12,)}
+REPRESENTATION = "pcgrad(representation=True)"
+COMPILED = [("ltb", REPRESENTATION), ("mmoe", "cagrad")]
 RNG = np.random.default_rng(0)
 LABELS = {
     "item": np.array([0, 1, 2, 3, -1, 1, 0, 2]),  # -1: no label
@@ -33,43 +35,63 @@ def data_of(trunk: str) -> np.ndarray:
     return RNG.random((8, *INPUTS[trunk]), "float32")
 
 
-@pytest.mark.parametrize("trunk", INPUTS)
+def trained(name: str, trunk: str, weighting: str, run_eagerly: bool = True) -> MultiTaskModel:
+    """Returns a network whose training changed its weights, while the schedule dropped tasks."""
+    model = model_of(name, trunk)
+    model.compile("adam", **TASKS.compile_args(), weighting=weighting, run_eagerly=run_eagerly)
+    before = [variable.numpy() for variable in model.trainable_variables]
+    drops = TaskScheduler("dst", seed=1)
+    history = model.fit(data_of(trunk), LABELS, batch_size=4, epochs=2, verbose=0, callbacks=[drops])
+    assert np.isfinite(history.history["loss"]).all()
+    moved = [(new.numpy() != old).any() for new, old in zip(model.trainable_variables, before)]
+    assert np.mean(moved) > 0.7
+    return model
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_it_trains_and_predicts_the_same_after_saving_and_exporting(name: str, trunk: str, tmp_path: Path) -> None:
-    x = data_of(trunk)
-    for weighting in WEIGHTINGS:
-        model = model_of(name, trunk)
-        model.compile("adam", **TASKS.compile_args(), weighting=weighting)
-        before = [variable.numpy() for variable in model.trainable_variables]
-        history = model.fit(x, LABELS, batch_size=4, epochs=2, verbose=0, callbacks=[TaskScheduler("dst", seed=1)])
-        assert np.isfinite(history.history["loss"]).all(), weighting
-        moved = [(new.numpy() != old).any() for new, old in zip(model.trainable_variables, before)]
-        assert np.mean(moved) > 0.7, weighting
-    predicted = model.predict(x, verbose=0)
+def test_vectors_compiled_saved_and_exported(name: str, tmp_path: Path) -> None:
+    model, x = trained(name, VECTORS, "uncertainty", run_eagerly=False), data_of(VECTORS)
+    predicted = model(x)
     model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    export(model, tmp_path / "saved_model")
-    export(model, tmp_path / "model.onnx", "onnx")
-    parity(model, tmp_path / "saved_model", x)
-    onnx = load_export(tmp_path / "model.onnx")
+    loaded = keras.models.load_model(tmp_path / "model.keras")(x)
     for task in TASKS:
-        np.testing.assert_allclose(loaded.predict(x, verbose=0)[task], predicted[task], atol=1e-5)
-        np.testing.assert_allclose(onnx(x)[task], predicted[task], atol=1e-5)
+        np.testing.assert_allclose(loaded[task], predicted[task], atol=1e-5)
+    export(model, tmp_path / "saved_model")
+    parity(model, tmp_path / "saved_model", x)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_saved_and_exported_to_onnx(name: str, tmp_path: Path) -> None:
+    model, x = trained(name, IMAGES, REPRESENTATION), data_of(IMAGES)
+    predicted = model(x)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")(x)
+    export(model, tmp_path / "model.onnx", "onnx")
+    onnx = load_export(tmp_path / "model.onnx")(x)
+    for task in TASKS:
+        np.testing.assert_allclose(loaded[task], predicted[task], atol=1e-5)
+        np.testing.assert_allclose(onnx[task], predicted[task], atol=1e-5)
+
+
+@pytest.mark.parametrize("weighting", ["cagrad", REPRESENTATION])
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_are_weighted(name: str, weighting: str) -> None:
+    # Compiled for two networks; one of them draws its branches in training.
+    trained(name, VECTORS, weighting, run_eagerly=(name, weighting) not in COMPILED)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dropped_task_keeps_what_only_it_uses(name: str) -> None:
-    trunk = "mlp(dense=8)"
-    model = model_of(name, trunk)
+    model, x = model_of(name, VECTORS), data_of(VECTORS)
     model.compile(keras.optimizers.AdamW(weight_decay=0.1), **TASKS.compile_args(), run_eagerly=True)
-    model.fit(data_of(trunk), LABELS, batch_size=4, verbose=0)  # slots that are not 0
+    model.fit(x, LABELS, batch_size=8, verbose=0)  # slots that are not 0
     owned = graph.ownership(model.outputs_by_task)
     private = [entry.variable for entry in owned if not entry.reached[:, 0].any()]
     others = [entry.variable for entry in owned if entry.reached[:, 0].any() and entry.variable.trainable]
     assert private
     before = [[variable.numpy() for variable in each] for each in (private, others)]
     model.set_task_weights({"worn": 0.0})
-    model.fit(data_of(trunk), LABELS, batch_size=4, verbose=0)
+    model.fit(x, LABELS, batch_size=8, verbose=0)
     for variable, value in zip(private, before[0]):
         np.testing.assert_array_equal(variable.numpy(), value)
     moved = [(variable.numpy() != value).any() for variable, value in zip(others, before[1])]
