@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from keras.src.applications import resnet
 
 from models import trunks
 from models.applications import application_trunk
@@ -24,7 +28,7 @@ def randomise(model: keras.Model) -> None:
     """Gives a model random weights: all that is 0 at the start, such as biases, is so no more."""
     for variable in model.variables:
         shape = tuple(variable.shape)
-        values = RNG.normal(size=shape) / np.sqrt(max(1, np.prod(shape[:-1])))
+        values = RNG.standard_normal(shape, "float32") / np.sqrt(max(1, np.prod(shape[:-1])), dtype="float32")
         if variable.name.endswith("variance"):
             values = np.abs(values) + 0.5
         variable.assign(values + 1 if variable.name.endswith("gamma") else values)
@@ -35,6 +39,29 @@ def plain(name: str, shape: tuple[int, int, int]) -> keras.Model:
     images = keras.Input(shape)
     pooled = keras.Model(images, application_trunk(name, images))
     return keras.Model(images, pooled.layers[-1].input)
+
+
+@pytest.fixture
+def shallow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds ResNets of few, narrow blocks. Those of v2 have the stride in the last block of a stage, so need two."""
+    for name, blocks in (("stack_residual_blocks_v1", 1), ("stack_residual_blocks_v2", 2)):
+        stack = functools.partial(_stack, getattr(resnet, name), blocks)
+        monkeypatch.setattr(resnet, name, stack)
+
+
+def _stack(stack: Any, blocks: int, x: Any, _: int, __: int, **options: Any) -> Any:
+    return stack(x, 4, blocks, **options)
+
+
+def replace_architecture(monkeypatch: pytest.MonkeyPatch, build: Callable[[str, Any], Any]) -> None:
+    """Makes `build(name, images)` the layers of all architectures that are dilated."""
+    module = importlib.import_module("models.dilated")  # `models.dilated` is the function
+    monkeypatch.setattr(module, "apply_architecture", lambda name, images, **_: build(name, images))
+
+
+@pytest.fixture(scope="module")
+def resnet50() -> keras.Model:
+    return trunks.get("dilated(resnet50)", (64, 64, 3))
 
 
 @pytest.mark.parametrize("trunk", ["unet(filters=2, depth=3)", "segnet(width=0.05)"])
@@ -74,10 +101,20 @@ def test_vectors_are_refused(trunk: str) -> None:
         trunks.get(trunk, (12,))
 
 
-def test_architectures_that_cannot_be_dilated() -> None:
-    with pytest.raises(ValueError, match="'convnexttiny' cannot be dilated: it has the nested model"):
-        trunks.get("dilated(convnexttiny)", (32, 32, 3))
-    with pytest.raises(ValueError, match="'nasnetmobile' cannot be dilated"):
+def test_architectures_that_cannot_be_dilated(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nested(_: str, x: Any) -> Any:
+        return keras.Sequential([layers.Conv2D(2, 3, strides=2)], name="stem")(x)
+
+    def branches(_: str, x: Any) -> Any:
+        """Two branches of which only one is larger without its stride."""
+        pooled = layers.UpSampling2D(4)(layers.GlobalAveragePooling2D(keepdims=True)(x))
+        return layers.Add()([layers.Conv2D(2, 1, strides=16)(x), layers.Conv2D(2, 1)(pooled)])
+
+    replace_architecture(monkeypatch, nested)
+    with pytest.raises(ValueError, match="'convnexttiny' cannot be dilated: it has the nested model 'stem'"):
+        trunks.get("dilated(convnexttiny)", (64, 64, 3))
+    replace_architecture(monkeypatch, branches)
+    with pytest.raises(ValueError, match=r"'nasnetmobile' cannot be dilated: .*shapes"):
         trunks.get("dilated(nasnetmobile)", (64, 64, 3))
 
 
@@ -98,7 +135,7 @@ def test_default_trunk() -> None:
 # Strides of padded depthwise convolutions (MobileNetV2), of max-pooling (VGG), of 1x1 convolutions (ResNet-50), and of
 # 3x3 convolutions and shortcuts (ResNet-50 v2).
 @pytest.mark.parametrize("name", ["mobilenetv2", "vgg16", "resnet50", "resnet50v2"])
-def test_dilated_maps_hold_those_of_the_architecture(name: str, tmp_path: Path) -> None:
+def test_dilated_maps_hold_those_of_the_architecture(name: str, tmp_path: Path, shallow: None) -> None:
     shape = (64, 96, 3)
     source = plain(name, shape)
     randomise(source)
@@ -111,27 +148,30 @@ def test_dilated_maps_hold_those_of_the_architecture(name: str, tmp_path: Path) 
     np.testing.assert_allclose(maps[:, ::4, ::4], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
-def test_batches_are_normalised_without_biases() -> None:
-    shape = (32, 32, 3)
-    source = plain("resnet50", shape)
-    model = trunks.get("dilated(resnet50, stride=32)", shape)
+def test_batches_are_normalised_without_biases(resnet50: keras.Model) -> None:
+    source = plain("resnet50", (32, 32, 3))
     biased = [layer.name for layer in source.layers if isinstance(layer, layers.Conv2D) and layer.use_bias]
     assert biased
-    assert not any(model.get_layer(name).use_bias for name in biased)
-    weights = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+    assert not any(resnet50.get_layer(name).use_bias for name in biased)
+    weights = sum(int(np.prod(variable.shape)) for variable in resnet50.trainable_variables)
     assert weights == 23_508_032
 
 
-def test_weights_of_a_dilated_trunk(tmp_path: Path) -> None:
+def test_weights_of_a_dilated_trunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(name: str, x: Any) -> Any:
+        x = layers.Conv2D(2 if name == "resnet50" else 3, 3, strides=16, name="conv")(x)
+        return layers.BatchNormalization(name="norm")(x)
+
+    replace_architecture(monkeypatch, build)
     shape, images = (32, 32, 3), RNG.random((1, 32, 32, 3), "float32")
-    model = trunks.get("dilated(mobilenetv2)", shape)
+    model = trunks.get("dilated(resnet50)", shape)
     randomise(model)
     for file in ("trunk.keras", "trunk.weights.h5"):
         (model.save if file.endswith(".keras") else model.save_weights)(tmp_path / file)
-        loaded = trunks.get("dilated(mobilenetv2)", shape, str(tmp_path / file))
+        loaded = trunks.get("dilated(resnet50)", shape, str(tmp_path / file))
         np.testing.assert_array_equal(loaded(images), model(images))
     with pytest.raises(ValueError, match="There is no file"):
-        trunks.get("dilated(mobilenetv2)", shape, str(tmp_path / "missing.keras"))
+        trunks.get("dilated(resnet50)", shape, str(tmp_path / "missing.keras"))
     with pytest.raises(ValueError, match=r"does not hold weights for 'dilated\(vgg16\)'"):
         trunks.get("dilated(vgg16)", shape, str(tmp_path / "trunk.weights.h5"))
 
@@ -171,9 +211,9 @@ def test_stages_of_encoder_decoders(trunk: str, ends: list[str]) -> None:
     assert len(stage_ends(model)) == 1  # paths through skip connections pass no other layer
 
 
-def test_stages_of_dilated_resnet50() -> None:
+def test_stages_of_dilated_resnet50(resnet50: keras.Model) -> None:
     ends = ["conv1_relu", "conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out"]
-    assert stage_ends(trunks.get("dilated(resnet50)", (64, 64, 3))) == ends
+    assert stage_ends(resnet50) == ends
 
 
 @pytest.mark.parametrize("trunk", ["segnet(width=0.05)", "unet(filters=2, depth=2)"])
