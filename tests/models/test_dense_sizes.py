@@ -48,8 +48,11 @@ def test_deeplab_on_resnet50() -> None:
             assert layer.dilation_rate == (36, 36)
 
 
-def test_hard_sharing_of_resnet50_is_deeplab() -> None:
-    assert trained(keras.Model(*network("resnet50", CITYSCAPES, (32, 32, 3)))) == 55_760_968
+def test_heads_of_hard_sharing_are_those_of_deeplab() -> None:
+    images = keras.Input((32, 32, 3))
+    maps = keras.layers.Conv2D(2048, 1, strides=8, name="trunk_conv")(images)  # of the size of dilated ResNet-50's
+    model = keras.Model(*network(keras.Model(images, maps), CITYSCAPES, (32, 32, 3)))
+    assert 23_508_032 + sum(trained(model, task) for task in CITYSCAPES) == 55_760_968
 
 
 def test_mtan_on_dilated_resnet50() -> None:

@@ -95,26 +95,29 @@ def test_sizes_of_expert_networks(build: Any, inputs: int, expected: int) -> Non
     assert size(built(build(TWO, (inputs,))), TWO) == expected
 
 
-def test_sizes_of_stitches_and_reductions_on_resnet50() -> None:
-    alone = keras.Model(*hard_sharing("resnet50", TWO.subset(["item"]), (32, 32, 3)))
-    trunk = size(alone, TWO.subset(["item"]))
-    stitched = built(cross_stitch("resnet50", after=STAGES_OF_RESNET50)(TWO, (32, 32, 3)))
-    assert size(stitched, TWO) == 2 * trunk + 15_360
-    reduced = built(nddr("resnet50", after=["conv1_relu", *STAGES_OF_RESNET50])(TWO, (32, 32, 3)))
-    assert size(reduced, TWO) == 2 * trunk + 22_314_240
-
-
+# The channels are those of the ends of ResNet-50's stages, which `test_stages` shows.
 @pytest.mark.parametrize(
     ("unit", "channels", "expected"),
-    [(CrossStitch, (256, 512, 1024, 2048), 34_560), (NDDR, (64, 256, 512, 1024, 2048), 50_195_328)],
+    [
+        (CrossStitch, (256, 512, 1024, 2048), {2: 15_360, 3: 34_560}),
+        (NDDR, (64, 256, 512, 1024, 2048), {2: 22_314_240, 3: 50_195_328}),
+    ],
 )
-def test_sizes_of_the_units_of_three_tasks(unit: Any, channels: tuple[int, ...], expected: int) -> None:
-    total = 0
-    for width in channels:
-        layer = unit(0)
-        layer.build([(None, 2, 2, width)] * 3)
-        total += 3 * sum(int(np.prod(variable.shape)) for variable in layer.trainable_variables)
-    assert total == expected
+def test_sizes_of_the_units_on_resnet50(unit: Any, channels: tuple[int, ...], expected: dict[int, int]) -> None:
+    for tasks, total in expected.items():
+        units = [unit(0) for _ in channels]
+        for layer, width in zip(units, channels):
+            layer.build([(None, 2, 2, width)] * tasks)
+        assert tasks * sum(int(np.prod(v.shape)) for layer in units for v in layer.trainable_variables) == total
+
+
+def test_networks_of_stitches_have_a_trunk_for_each_task() -> None:
+    item = TWO.subset(["item"])
+    trunk = size(keras.Model(*hard_sharing("cnn(filters=2, dense=4)", item, (32, 32, 1))), item)
+    stitched = built(network("cross_stitch(cnn(filters=2, dense=4))", TWO, (32, 32, 1)))
+    units = [layer for layer in stitched.layers if isinstance(layer, CrossStitch)]
+    assert len(units) == 2 * 3
+    assert size(stitched, TWO) == 2 * trunk + sum(unit.count_params() for unit in units)
 
 
 def test_size_of_mtan_on_resnet50() -> None:
