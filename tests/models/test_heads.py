@@ -72,8 +72,8 @@ def test_regression_learns_beyond_the_unit_interval(features: keras.KerasTensor)
     model = keras.Model(features, heads.regression(Task.regression("age", 2), features, hidden=32))
     x = np.random.default_rng(0).normal(size=(64, 6)).astype("float32")
     y = 3 * x[:, :2]
-    model.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=False)
-    model.fit(x, y, epochs=60, batch_size=64, verbose=0)
+    model.compile(keras.optimizers.Adam(0.1), "mse", run_eagerly=True)
+    model.fit(x, y, epochs=20, batch_size=64, verbose=0)
     assert model.evaluate(x, y, verbose=0) < 0.1 * np.mean(np.square(y))
 
 
