@@ -80,7 +80,6 @@ CASES = [
     Case("one output", ONE, compiled(loss="mse", metrics=["mae"]), full_batches),
     Case("2 steps an execution", NORMALISED, compiled(steps_per_execution=2), full_batches),
     Case("metrics that build late, 2 steps an execution", LATE, lambda: late(steps_per_execution=2), full_batches),
-    Case("XLA", TWO, compiled(jit_compile=True), two_steps),
     Case("XLA, metrics that build late", LATE, lambda: late(jit_compile=True), two_steps),
     Case("XLA and run_eagerly", TWO, compiled(jit_compile=True, run_eagerly=True), two_steps),
 ]
