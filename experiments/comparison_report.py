@@ -13,7 +13,7 @@ from experiments.config import FEW_STEPS
 from experiments.files import write_json, write_text
 from experiments.judging import RULES
 from experiments.method_comparison import MethodComparison, compare_groups, compare_methods, method_folders
-from experiments.method_table import MethodTable, group_verdicts, method_table
+from experiments.method_table import MethodTable, group_notes, group_verdicts, method_table
 from experiments.plan import is_comparison
 from experiments.report.comparison import (
     against_baseline,
@@ -66,8 +66,7 @@ def report_comparison(
     for comparison in (*comparisons, *groups):
         print_comparison(comparison)
     if groups:
-        judged = ", ".join(method.name for method in methods if method.groups)
-        print_group_verdicts(judged, group_verdicts(methods, (*comparisons, *groups)))
+        print_group_verdicts(group_notes(methods), group_verdicts(methods, (*comparisons, *groups)))
     if table is not None:
         print_method_table(table)
     print(f"{verb} {target}")
@@ -113,6 +112,7 @@ def comparison_page(
             against=against,
             table=all_methods(table),
             verdicts=group_verdicts(methods, (*comparisons, *groups)),
+            group_notes=group_notes(methods),
             methods=metric_bars(comparisons),
             seed_header=["task", "method", *(f"seed {seed}" for seed in seeds)],
             seed_rows=values,

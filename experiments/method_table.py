@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from experiments.method_comparison import MethodComparison, task_metrics
+from experiments.proposals import described_groups
 from experiments.run_results import Method
 from mtl_keras.analysis import POSITIVE_IS_BETTER, TIES, delta_m, delta_p, mean_ranks, pareto_front
 from mtl_keras.analysis.comparison import BETTER, WORSE, TaskMetric
@@ -78,6 +79,11 @@ class MethodTable:
             "Not dominated (no other method is at least as good in all metrics and better in one): "
             f"{', '.join(self.not_dominated) or 'none'}.",
         ]
+
+
+def group_notes(methods: Sequence[Method]) -> list[str]:
+    """Returns the groups of each method that has any, and how well the affinities support them."""
+    return [f"{method.name}: {described_groups(method.folder)}" for method in methods if method.groups]
 
 
 def group_verdicts(methods: Sequence[Method], comparisons: Sequence[MethodComparison]) -> list[list[str]]:

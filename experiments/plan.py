@@ -63,7 +63,7 @@ def check_baseline(name: str) -> None:
             *NETWORKS.names,
             *trunks.TRUNKS.names,
         }
-        raise unknown_value("value of --compare", name, choices)
+        raise unknown_value("value of --compare", kind if "(" in name else name, choices)
 
 
 def _is_network(name: str) -> bool:

@@ -10,6 +10,7 @@ from experiments.lock import locked
 from experiments.many_runs import Execution, run_all
 from experiments.plan import Plan, folder_name
 from experiments.proposals import proposed_groups
+from experiments.run_directory import RunDirectory
 from experiments.run_job import RunJob
 from experiments.task_groups import GROUPS, AffinityGroups, parse_groups, write_groups
 
@@ -17,7 +18,7 @@ from experiments.task_groups import GROUPS, AffinityGroups, parse_groups, write_
 def run_plan(plan: Plan, folder: Path, execution: Execution | None = None) -> None:
     """Trains and evaluates the runs that are not finished, as `run_all` does.
 
-    Runs that measure affinities come first. The groups that are proposed from them are trained last.
+    Runs that measure affinities come first, so that a proposal that cannot be made costs no other run.
 
     Args:
         plan: the runs to train.
@@ -27,25 +28,24 @@ def run_plan(plan: Plan, folder: Path, execution: Execution | None = None) -> No
     plan.config.check()  # before the data are opened
     execution = execution or Execution()
     measurements = plan.measurements()
-    jobs = _jobs(dict(measurements.values()).items(), folder, None) + _jobs(plan.runs(), folder, plan.judge_at)
+    measuring = _jobs(dict(measurements.values()).items(), folder, None)
+    known = _jobs(plan.runs(), folder, plan.judge_at)  # before anything is written
     with locked(folder):
         plan.save(folder)
         try:
-            run_all(jobs, folder, execution)
+            proposals = {}
+            if measuring:
+                run_all(measuring, folder, execution)
+                for name, (part, _) in measurements.items():
+                    measured, asked = RunDirectory(folder / part), AffinityGroups.parse(name)
+                    proposals[name] = proposed_groups(folder / folder_name(name), asked, measured)
+            for name in plan.baselines:
+                if name.startswith(GROUPS):
+                    write_groups(folder / folder_name(name), parse_groups(name))
+            run_all(_jobs(plan.runs(proposals), folder, plan.judge_at) if proposals else known, folder, execution)
         finally:
-            if not any(job.directory.started for job in jobs):
+            if not any(job.directory.started for job in (*measuring, *known)):
                 Plan.remove(folder)
-        for name in plan.baselines:
-            if name.startswith(GROUPS):
-                write_groups(folder / folder_name(name), parse_groups(name))
-        if measurements:
-            measured = {name: RunJob(config, folder / part).directory for name, (part, config) in measurements.items()}
-            proposals = {
-                name: proposed_groups(folder / folder_name(name), AffinityGroups.parse(name), directory)
-                for name, directory in measured.items()
-            }
-            proposed = _jobs(plan.runs(proposals), folder, plan.judge_at)
-            run_all([job for job in proposed if job not in jobs], folder, execution)
 
 
 def _jobs(runs: Iterable[tuple[Path, RunConfig]], folder: Path, judge_at: str | None) -> list[RunJob]:

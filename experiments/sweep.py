@@ -53,10 +53,17 @@ def parse_sweep(text: str) -> dict[str, tuple[Any, ...]]:
         name, equals, entries = (each.strip() for each in part.partition("="))
         if not equals or not entries:
             raise ValueError(f"--sweep takes setting=value,value;setting=value,value. Received: {part.strip()!r}")
-        if name not in SETTINGS or name in _FIXED:
+        if name in _FIXED:
+            raise ValueError(
+                f"--sweep cannot vary {name}: it changes the data or the tasks, or nothing that is compared."
+            )
+        if name not in SETTINGS:
             raise unknown_value("setting of --sweep", name, [each for each in SETTINGS if each not in _FIXED])
         if name in grid:
             raise ValueError(f"--sweep takes each setting once. Received twice: {name}")
+        for entry in specifications(entries.split(",")):
+            if entry.partition("=")[0].strip() in SETTINGS:
+                raise ValueError(f"--sweep separates settings by semicolons, not commas. Received: {part.strip()!r}")
         values = tuple(parse_setting(name, _without_brackets(entry)) for entry in specifications(entries.split(",")))
         for value in values:
             SETTINGS[name].check(name, value)

@@ -172,19 +172,21 @@ def _summary(comparison: MethodComparison) -> list[str]:
     return lines
 
 
-def print_group_verdicts(judged: str, rows: Sequence[Sequence[str]], console: Console | None = None) -> None:
+def print_group_verdicts(notes: Sequence[str], rows: Sequence[Sequence[str]], console: Console | None = None) -> None:
     """Prints the verdict on groups, task by task.
 
     Args:
-        judged: names of the methods that have groups.
+        notes: the result of `experiments.method_table.group_notes`.
         rows: the result of `experiments.method_table.group_verdicts`.
         console: the console to print to.
     """
     console = console or Console()
     if not console.is_terminal:
         console.width = max(console.width, _WIDTH)
-    console.print(f"Task by task: primary metric on the test split, and verdicts on {judged}", highlight=False)
+    console.print("Groups, task by task: primary metric on the test split, and verdicts on the groups", highlight=False)
     console.print(_plain_view(rows))
+    for line in notes:
+        console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)
     console.print()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.files import read_json, write_json
+from mtl_keras.analysis import Affinity
 from mtl_keras.checks import check_integer, check_number, unknown_value
 from mtl_keras.serialization import Configurable, Registry, Spec, parse_spec
 
@@ -64,6 +65,12 @@ def read_groups(folder: Path) -> tuple[tuple[str, ...], ...]:
         raise ValueError(f"{file} is damaged: {cause}") from cause
 
 
+def read_measured(folder: Path) -> Affinity | None:
+    """Returns the affinities from which the groups of a method were proposed; `None` if they were given."""
+    values = read_json(folder / _FILE).get("affinity")
+    return None if values is None else Affinity.from_json(values)
+
+
 def check_groups(groups: Sequence[Sequence[str]], tasks: Sequence[str]) -> None:
     """Checks that the groups are of these tasks, and that every task is in a group.
 
@@ -109,6 +116,13 @@ class AffinityGroups(Configurable):
             raise unknown_value("kind of affinity", self.kind, _KINDS)
         if self.alone is not None:
             check_number("alone", self.alone)
+
+    def spec(self, **changes: Any) -> str:
+        """Returns the request as text, with some arguments changed."""
+        changed = dataclasses.replace(self, **changes)
+        usual = AffinityGroups()
+        given = [(each.name, getattr(changed, each.name)) for each in dataclasses.fields(self)]
+        return f"{AFFINITY}({', '.join(f'{key}={value}' for key, value in given if value != getattr(usual, key))})"
 
     @classmethod
     def parse(cls, text: str) -> AffinityGroups:

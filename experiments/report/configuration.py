@@ -94,15 +94,18 @@ def task_rows(run: RunResult) -> list[list[str]]:
 def differing_settings(methods: Sequence[Method]) -> list[list[str]]:
     """Returns a row for each setting in which the first runs of the methods differ.
 
-    The tasks of single-task networks, and the weights of these tasks, differ by construction and are not compared.
+    The tasks of single-task networks and of groups, and their weights, differ by construction and are not compared.
     """
     rows = []
     for field in dataclasses.fields(RunConfig):
         values = [method.config.get(field.name) for method in methods]
-        compared = [not (method.is_single_task and field.name in _DIFFER) for method in methods]
+        compared = [not ((method.is_single_task or method.groups) and field.name in _DIFFER) for method in methods]
         known = [value for value, is_compared in zip(values, compared) if is_compared]
         if any(value != known[0] for value in known):
-            cells = [_text(value) if use else "one task each" for value, use in zip(values, compared)]
+            cells = [
+                _text(value) if use else "a group each" if method.groups else "one task each"
+                for method, value, use in zip(methods, values, compared)
+            ]
             rows.append([field.name, *cells])
     return rows
 

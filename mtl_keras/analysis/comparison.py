@@ -20,6 +20,7 @@ from mtl_keras.analysis.intervals import (
     mean_interval,
     paired_test,
 )
+from mtl_keras.checks import check_bool
 
 BETTER, WORSE, UNCLEAR, UNKNOWN = "better", "worse", "no clear difference", "not known"
 
@@ -37,6 +38,9 @@ class TaskMetric:
     task: str
     metric: str
     higher_is_better: bool
+
+    def __post_init__(self) -> None:
+        check_bool("higher_is_better", self.higher_is_better)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from mtl_keras.checks import unknown_value
+from mtl_keras.checks import check_bool, unknown_value
 
 POSITIVE_IS_BETTER = "positive is better"
 POSITIVE_IS_WORSE = "positive is worse"
@@ -167,6 +167,18 @@ def by_metric(values: OfTasks[_T]) -> dict[tuple[str, str | None], _T]:
     return flat
 
 
+def checked_directions(higher_is_better: OfTasks[bool]) -> dict[tuple[str, str | None], bool]:
+    """Returns `by_metric` of directions.
+
+    Raises:
+        ValueError: if one is not True or False.
+    """
+    found = by_metric(higher_is_better)
+    for key, value in found.items():
+        check_bool(f"higher_is_better of {' '.join(part for part in key if part)!r}", value)
+    return found
+
+
 def check_same_metrics(first: OfTasks[Any], other: OfTasks[Any], names: tuple[str, str]) -> None:
     """Checks that two arguments have the same tasks, and the same metrics of each.
 
@@ -198,7 +210,7 @@ def _gains(
         raise ValueError("`single` must have at least one task. Received: none")
     check_same_metrics(multi, single, ("`multi`", "`single`"))
     check_same_metrics(higher_is_better, single, ("`higher_is_better`", "`single`"))
-    results, better = by_metric(multi), by_metric(higher_is_better)
+    results, better = by_metric(multi), checked_directions(higher_is_better)
     for key, baseline in baselines.items():
         if not math.isfinite(results[key]):
             raise ValueError(f"`multi` of {_name(*key)} must be a finite number. Received: {results[key]!r}")

@@ -165,6 +165,11 @@ def _checked_affinity(affinity: Affinity | Mapping[str, Mapping[str, float]]) ->
     """Returns the tasks and the `(source, affected task)` affinities, with 0 on the diagonal."""
     if isinstance(affinity, Affinity):
         tasks, table = affinity.tasks, np.array(affinity.mean, "float64")
+    elif not isinstance(affinity, Mapping):
+        raise ValueError(
+            "`affinity` must be an Affinity, such as `TaskAffinity.affinity` after `fit`, or {source: {task: number}}. "
+            f"Received: {type(affinity).__name__}"
+        )
     else:
         tasks = tuple(affinity)
         for source in tasks:

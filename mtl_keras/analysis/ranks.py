@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mtl_keras.analysis.delta_m import OfTasks, by_metric, check_same_metrics
+from mtl_keras.analysis.delta_m import OfTasks, by_metric, check_same_metrics, checked_directions
 from mtl_keras.checks import unknown_value
 from mtl_keras.extras import import_extra
 
@@ -84,7 +84,7 @@ def _errors(results: Mapping[str, OfTasks[float]], higher_is_better: OfTasks[boo
     """Returns the metrics of each method, `(methods, metrics)`, with the sign by which lower is better."""
     if not results:
         raise ValueError("`results` must have at least one method. Received: none")
-    better: Mapping[Any, bool] = by_metric(higher_is_better)
+    better: Mapping[Any, bool] = checked_directions(higher_is_better)
     if not better:
         raise ValueError("`higher_is_better` must have at least one task. Received: none")
     rows = []
