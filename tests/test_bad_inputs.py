@@ -116,7 +116,7 @@ FLAGS = {
     "more cores than there are": Case("run_cpus must be at most", "--compare=dst --parallel=2 --run_cpus=9999"),
     "parts of several GPUs": Case("whole number or less than 1", "--compare=dst --parallel=2 --run_gpus=1.5"),
     "a sweep of an unknown setting": Case("setting of --sweep. Did you mean 'epochs'", "--sweep=epohcs=1,2"),
-    "a sweep of the seed": Case("Unknown setting of --sweep", "--sweep=seed=1,2"),
+    "a sweep of the seed": Case("--sweep cannot vary seed", "--sweep=seed=1,2"),
     "a sweep with a value of another type": Case("flag --epochs=two", "--sweep=epochs=1,two"),
     "a sweep with an impossible value": Case("epochs=0", "--sweep=epochs=1,0"),
     "a sweep of an unknown weighting": Case("Did you mean 'pcgrad'", "--sweep=weighting=static,pcgard"),

@@ -88,9 +88,10 @@ def _states(folder: Path) -> Any:
     timing = ("seconds", "elapsed", "timed_steps", "untimed")
     state = {name: value for name, value in last.state.items() if name not in timing}
     arrays = {name: array.tobytes() for name, array in last.arrays.items()}
-    if not (folder / "gradients.json").exists():
-        # Only a monitor of gradients resets this count at the end of an epoch; else it starts at 0 when a run resumes.
-        del arrays["gradients_count"]
+    for name in ("gradients", "affinity"):
+        # Only a monitor resets its count at the end of an epoch; without one it starts at 0 when a run resumes.
+        if not (folder / f"{name}.json").exists():
+            del arrays[f"{name}_count"]
     return last.epoch, last.step, json.dumps(state, sort_keys=True), arrays
 
 

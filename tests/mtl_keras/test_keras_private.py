@@ -50,8 +50,8 @@ def test_every_import_has_a_reason() -> None:
     assert [name for name in sorted(imported) if name not in comments] == []
 
 
-# Private names of other packages: of a named tuple, and of TensorFlow's distributed type specs.
-OTHERS = {"_asdict", "_fields", "_value_specs"}
+# Private names of other packages: of a named tuple, of `os`, and of TensorFlow's distributed type specs.
+OTHERS = {"_asdict", "_exit", "_fields", "_value_specs"}
 
 
 def test_every_private_name_is_listed() -> None:
